@@ -1,0 +1,1 @@
+//! Spans in, span log out.

@@ -1,0 +1,1 @@
+//! What a process needs before it knows what a span is.

@@ -1,0 +1,162 @@
+//! The reading side of the contract: cursors, membership, commits.
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use crate::{
+    position::{LogTime, Partition, Position},
+    record::Frame,
+};
+
+/// Reads one topic of the log.
+pub trait Reader: Send + Sync + 'static {
+    /// How many partitions the topic has.
+    fn partitions(&self) -> u32;
+
+    /// A cursor that reads `partition` in order from `start`.
+    fn open(
+        &self,
+        partition: Partition,
+        start: Start,
+    ) -> BoxFuture<'_, Result<Box<dyn Cursor>, ReadError>>;
+
+    /// Frames at or after `from`, for reading again: as many as fit `max_bytes` of payload, but
+    /// at least one if there is one. Never waits for new records: empty at the end of the log.
+    ///
+    /// # Errors
+    /// [`ReadError::Gone`] when records at `from` were deleted.
+    fn fetch(
+        &self,
+        partition: Partition,
+        from: Position,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<Vec<Frame>, ReadError>>;
+
+    /// The positions that can be read now.
+    fn extent(&self, partition: Partition) -> BoxFuture<'_, Result<Extent, ReadError>>;
+}
+
+/// Where a cursor starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the oldest record that is still there.
+    Earliest,
+    /// At the first record at or after this position. When older records than that are gone and
+    /// the position with them, at the oldest that is still there: compare the first frame's
+    /// position to see a gap.
+    Position(Position),
+    /// At the first record with this append time or a later one.
+    Time(LogTime),
+}
+
+/// What a partition holds: `start <= position < end`. Empty when both are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The oldest position that can still be read.
+    pub start: Position,
+    /// One past the newest durable record.
+    pub end: Position,
+}
+
+/// An ordered reader of one partition.
+///
+/// Frames come in the order of positions, each once, with non-decreasing times; only durable
+/// ones.
+pub trait Cursor: Send {
+    /// The next frames: waits until there is at least one, then gives what is at hand, as many as
+    /// fit `max_bytes` of payload but at least one. Cancel-safe: a dropped future loses nothing.
+    fn next(&mut self, max_bytes: usize) -> BoxFuture<'_, Result<Vec<Frame>, ReadError>>;
+}
+
+/// Membership: which partitions of the span log this process owns.
+pub trait Group: Send {
+    /// The next change of ownership; waits for it. `None` when the group has ended.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<GroupEvent>, ReadError>>;
+
+    /// The handle that commits for the partitions owned.
+    fn committer(&self) -> std::sync::Arc<dyn Committer>;
+}
+
+/// A change of ownership.
+#[derive(Debug)]
+pub enum GroupEvent {
+    /// This process now owns `partition`; the last owner had finished all below `committed`.
+    Assigned {
+        /// The partition.
+        partition: Partition,
+        /// Where to go on; `None` when nobody has ever committed: start at the earliest record.
+        committed: Option<Checkpoint>,
+    },
+    /// This process is about to lose `partition`: stop, commit, drop its state, then send on
+    /// `released`. If `lost`, it is gone already: commits would be refused.
+    Revoked {
+        /// The partition.
+        partition: Partition,
+        /// Whether another owner may already be at work.
+        lost: bool,
+        /// To be sent on once nothing works on the partition any more.
+        released: oneshot::Sender<()>,
+    },
+}
+
+/// How far a partition is finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// All records below this position are finished (I5).
+    pub position: Position,
+    /// A hint for the next owner, at most 4,096 bytes; may come back empty.
+    pub metadata: String,
+}
+
+/// Commits checkpoints.
+pub trait Committer: Send + Sync + 'static {
+    /// Stores `checkpoint` for `partition`. Durable no later than the next owner's start. What is
+    /// below every partition's checkpoint may be deleted.
+    fn commit(
+        &self,
+        partition: Partition,
+        checkpoint: Checkpoint,
+    ) -> BoxFuture<'_, Result<(), ReadError>>;
+}
+
+/// Why the log could not be read or committed to.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ReadError {
+    /// The records asked for were deleted.
+    #[error("position {asked} of partition {partition} is gone: the oldest is {oldest}")]
+    Gone {
+        /// The partition.
+        partition: u32,
+        /// The position asked for.
+        asked: Position,
+        /// The oldest that can be read.
+        oldest: Position,
+    },
+    /// The topic has no such partition.
+    #[error("partition {partition} does not exist: the topic has {partitions}")]
+    NoSuchPartition {
+        /// What was asked for.
+        partition: u32,
+        /// How many there are.
+        partitions: u32,
+    },
+    /// Ownership has moved: this process must not commit for the partition any more.
+    #[error("partition {0} is owned by another process now")]
+    NotOwner(u32),
+    /// A stored record does not decode or fails its checksum.
+    #[error("the log is damaged at position {position} of partition {partition}: {detail}")]
+    Damaged {
+        /// The partition.
+        partition: u32,
+        /// The record.
+        position: Position,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The log is shutting down.
+    #[error("the log is closed")]
+    Closed,
+    /// The store or broker failed.
+    #[error("the log could not be read: {0}")]
+    Failed(String),
+}

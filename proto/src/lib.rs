@@ -1,0 +1,1 @@
+//! Trace bytes: OTLP by ranges, JSON, Zipkin, records of the log.

@@ -1,0 +1,1 @@
+//! Span log in, decisions and kept traces out.
