@@ -1,1 +1,3 @@
 //! Span log in, decisions and kept traces out.
+
+pub mod exporter;
