@@ -1,3 +1,4 @@
 //! Span log in, decisions and kept traces out.
 
 pub mod exporter;
+pub mod policy;

@@ -1,0 +1,1 @@
+//! Policies: a fold over the spans of a trace, and a verdict.
