@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Installs the real parts that the tests use, each from its language's ordinary registry, into .build.
+#
+#   install.sh PART...      jaeger telemetrygen go python node java
+#
+# Prints "ready PART" for each part that stands, "skipped PART: why" for each that does not.
+# Exits 1 when a part was skipped and CI=true, else 0.
+set -u
+cd "$(dirname "$0")" || exit 1
+parts=$PWD
+build=$parts/.build
+mkdir -p "$build"
+skipped=0
+
+need() { # tool...: says which is missing
+  local tool
+  for tool in "$@"; do
+    command -v "$tool" >/dev/null 2>&1 || { echo "\`$tool\` is not installed"; return 1; }
+  done
+}
+
+# One part: its tool, what shows that it stands, and the commands that make it.
+tool_of() { case $1 in jaeger|telemetrygen|go) echo go ;; python) echo python3 ;; node) echo "node npm" ;; java) echo "java mvn" ;; esac; }
+
+# A part is made anew when one of its own files has changed.
+digest_of() { cat "$parts/$1"/* | cksum | tr -d ' '; }
+
+make_jaeger() { (cd jaeger && go build -p 2 -trimpath -ldflags "-s -w" -o "$build/jaeger/jaeger" github.com/jaegertracing/jaeger/cmd/jaeger); }
+make_telemetrygen() { GOBIN=$build/telemetrygen go install "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen@$(cat telemetrygen/version)"; }
+make_go() { (cd go && go build -trimpath -o "$build/go/send" .); }
+make_python() { python3 -m venv "$build/python" && "$build/python/bin/pip" install --quiet --disable-pip-version-check -r python/requirements.txt; }
+make_node() { mkdir -p "$build/node" && cp node/package.json "$build/node/" && (cd "$build/node" && npm install --loglevel=error --no-audit --no-fund --no-package-lock); }
+make_java() {
+  mvn -B -q -f java/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+    -DincludeScope=runtime "-DoutputDirectory=$build/java/libs" && javac -cp "$build/java/libs/*" -d "$build/java" java/Send.java
+}
+
+for part in "$@"; do
+  tools=$(tool_of "$part")
+  if [ -z "$tools" ]; then
+    echo "install.sh: no part is called \`$part\`: jaeger telemetrygen go python node java" >&2
+    exit 2
+  fi
+  digest=$(digest_of "$part")
+  if [ "$(cat "$build/$part.stands" 2>/dev/null)" = "$digest" ]; then
+    echo "ready $part"
+  elif ! why=$(need $tools); then
+    echo "skipped $part: $why"
+    skipped=1
+  elif "make_$part" >"$build/$part.log" 2>&1; then
+    echo "$digest" >"$build/$part.stands"
+    echo "ready $part"
+  else
+    echo "skipped $part: $(tail -n 1 "$build/$part.log") (all of it: tests/parts/.build/$part.log)"
+    skipped=1
+  fi
+done
+[ "$skipped" = 1 ] && [ "${CI:-}" = true ] && exit 1
+exit 0
