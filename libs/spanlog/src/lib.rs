@@ -6,13 +6,14 @@
 //!
 //! * [`Writer`] and [`Reader`] are the contract, one for each side; [`Group`] tells which
 //!   partitions a sampler owns.
-//! * `routing` says which partition a trace belongs to.
+//! * [`routing`] says which partition a trace belongs to.
 //! * `embedded` is the single-machine log, `memory` the one for tests, with fault switches;
 //!   `conformance` is the suite that every implementation passes.
 
 mod position;
 mod reader;
 mod record;
+pub mod routing;
 mod writer;
 
 use std::sync::Arc;

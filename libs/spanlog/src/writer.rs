@@ -41,7 +41,8 @@ pub struct Append(State);
 
 #[derive(Debug)]
 enum State {
-    Refused(Option<AppendError>),
+    /// Taken out when polled.
+    Settled(Option<Result<Position, AppendError>>),
     Pending(oneshot::Receiver<Result<Position, AppendError>>),
 }
 
@@ -49,7 +50,13 @@ impl Append {
     /// An append refused at once.
     #[must_use]
     pub const fn refused(error: AppendError) -> Self {
-        Self(State::Refused(Some(error)))
+        Self::settled(Err(error))
+    }
+
+    /// An append whose answer is known already.
+    #[must_use]
+    pub const fn settled(answer: Result<Position, AppendError>) -> Self {
+        Self(State::Settled(Some(answer)))
     }
 
     /// An append that the sender of `answer` will settle. Dropping that sender settles it as
@@ -65,7 +72,9 @@ impl Future for Append {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            State::Refused(error) => Poll::Ready(Err(error.take().unwrap_or(AppendError::Closed))),
+            State::Settled(answer) => {
+                Poll::Ready(answer.take().unwrap_or(Err(AppendError::Closed)))
+            }
             State::Pending(answer) => Pin::new(answer)
                 .poll(context)
                 .map(|answer| answer.unwrap_or(Err(AppendError::Closed))),
@@ -85,7 +94,9 @@ pub enum AppendError {
         limit: u64,
     },
     /// The log holds as many bytes as it may. Retry once the backend has caught up.
-    #[error("the log holds {used} bytes of its quota of {quota}: raise `quota` or let the exporters catch up")]
+    #[error(
+        "the log holds {used} bytes of its quota of {quota}: raise `quota` or let the exporters catch up"
+    )]
     QuotaReached {
         /// Bytes on disk.
         used: u64,
