@@ -1,0 +1,106 @@
+//! What the exporters count.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+/// Why a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It is sent again.
+    Retryable,
+    /// It is sent again, but a person must mend something first.
+    Barred,
+    /// Its halves are sent instead.
+    Split,
+}
+
+/// The handles of one exporter, made once.
+#[derive(Clone)]
+pub(crate) struct ExporterMetrics {
+    sent_spans: Counter,
+    sent_bytes: Counter,
+    requests: Gauge,
+    durations: Histogram,
+    failed: [Counter; 3],
+    refused_spans: Counter,
+    rejected_spans: Counter,
+    queue_bytes: Gauge,
+    queue_capacity: Gauge,
+    failing: Gauge,
+}
+
+impl ExporterMetrics {
+    /// The handles of the exporter called `name` in the configuration.
+    pub(crate) fn new(name: &str) -> Self {
+        let exporter = || ("exporter", name.to_owned());
+        let failed = |reason: &'static str| counter!(FAILED_REQUESTS, "exporter" => name.to_owned(), "reason" => reason);
+        Self {
+            sent_spans: counter!(SENT_SPANS, &[exporter()]),
+            sent_bytes: counter!(SENT_BYTES, &[exporter()]),
+            requests: gauge!(REQUESTS, &[exporter()]),
+            durations: histogram!(REQUEST_DURATION, &[exporter()]),
+            failed: FAILURE_REASONS.map(failed),
+            refused_spans: counter!(REFUSED_SPANS, &[exporter()]),
+            rejected_spans: counter!(REJECTED_SPANS, &[exporter()]),
+            queue_bytes: gauge!(QUEUE_BYTES, &[exporter()]),
+            queue_capacity: gauge!(QUEUE_CAPACITY, &[exporter()]),
+            failing: gauge!(FAILING, &[exporter()]),
+        }
+    }
+
+    pub(crate) fn started(&self) {
+        self.requests.increment(1.0);
+    }
+
+    pub(crate) fn ended(&self, took: Duration) {
+        self.requests.decrement(1.0);
+        self.durations.record(took);
+    }
+
+    pub(crate) fn sent(&self, bytes: usize, spans: u64) {
+        self.sent_bytes.increment(bytes as u64);
+        self.sent_spans.increment(spans);
+    }
+
+    pub(crate) fn failed(&self, failure: Failure) {
+        let [retryable, barred, split] = &self.failed;
+        match failure {
+            Failure::Retryable => retryable.increment(1),
+            Failure::Barred => barred.increment(1),
+            Failure::Split => split.increment(1),
+        }
+    }
+
+    pub(crate) fn refused(&self, spans: u64) {
+        self.refused_spans.increment(spans);
+    }
+
+    pub(crate) fn rejected(&self, spans: u64) {
+        self.rejected_spans.increment(spans);
+    }
+
+    pub(crate) fn queue_bytes(&self, bytes: usize) {
+        self.queue_bytes.set(bytes as f64);
+    }
+
+    pub(crate) fn queue_capacity(&self, bytes: usize) {
+        self.queue_capacity.set(bytes as f64);
+    }
+
+    pub(crate) fn failing(&self, failing: bool) {
+        self.failing.set(if failing { 1.0 } else { 0.0 });
+    }
+}
+
+const SENT_SPANS: &str = "wholetrace_exporter_sent_spans_total";
+const SENT_BYTES: &str = "wholetrace_exporter_sent_bytes_total";
+const REQUESTS: &str = "wholetrace_exporter_requests";
+const REQUEST_DURATION: &str = "wholetrace_exporter_request_duration_seconds";
+const FAILED_REQUESTS: &str = "wholetrace_exporter_failed_requests_total";
+const REFUSED_SPANS: &str = "wholetrace_exporter_refused_spans_total";
+const REJECTED_SPANS: &str = "wholetrace_exporter_rejected_spans_total";
+const QUEUE_BYTES: &str = "wholetrace_exporter_queue_bytes";
+const QUEUE_CAPACITY: &str = "wholetrace_exporter_queue_capacity_bytes";
+const FAILING: &str = "wholetrace_exporter_failing";
+const FAILURE_REASONS: [&str; 3] = ["retryable", "barred", "split"];
