@@ -1,0 +1,226 @@
+//! The handle of a memory log, and its switches.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use tokio::sync::oneshot;
+
+use super::{
+    group::{self, MemoryGroup},
+    shared::{AppendFault, Held, MemoryConfig, Shared},
+    topic::MemoryTopic,
+};
+use crate::{
+    contract::{Log, Topic},
+    position::{LogTime, Partition, Position},
+    reader::{Checkpoint, Group},
+    record::Frame,
+    topic::TopicName,
+    writer::AppendError,
+};
+
+/// A log in memory. Clones share it.
+///
+/// The switches act at once and on all handles given out. Without any, it behaves as the contract
+/// says and appends are durable when `append` returns.
+#[derive(Clone)]
+pub struct MemoryLog {
+    shared: Arc<Shared>,
+}
+
+impl Default for MemoryLog {
+    fn default() -> Self {
+        Self::new(MemoryConfig::default())
+    }
+}
+
+impl MemoryLog {
+    /// An empty log. No partitions are taken for one.
+    #[must_use]
+    pub fn new(config: MemoryConfig) -> Self {
+        Self { shared: Arc::new(Shared::new(config)) }
+    }
+
+    /// Both sides of all topics.
+    #[must_use]
+    pub fn log(&self) -> Log {
+        Log {
+            spans: self.topic(TopicName::Spans),
+            decisions: self.topic(TopicName::Decisions),
+            dead_letters: self.topic(TopicName::DeadLetters),
+        }
+    }
+
+    fn topic(&self, name: TopicName) -> Topic {
+        let shared = Arc::clone(&self.shared);
+        let generation = shared.generation.load(Ordering::Acquire);
+        let topic = Arc::new(MemoryTopic { shared, name, generation });
+        Topic { writer: Arc::clone(&topic) as _, reader: topic }
+    }
+
+    /// A member that owns all partitions; earlier members lose theirs.
+    #[must_use]
+    pub fn group(&self) -> Box<dyn Group> {
+        let all: Vec<Partition> = (0..self.shared.partitions()).map(Partition).collect();
+        self.join(&all)
+    }
+
+    /// A member that owns `partitions`; who owned them loses them.
+    #[must_use]
+    pub fn join(&self, partitions: &[Partition]) -> Box<dyn Group> {
+        Box::new(MemoryGroup::join(&self.shared, partitions))
+    }
+
+    /// Takes `partition` from its owner. The receiver resolves when the owner has let go; `None`
+    /// when nobody owns it. With `lost`, commits of the owner are refused from now on.
+    pub fn revoke(&self, partition: Partition, lost: bool) -> Option<oneshot::Receiver<()>> {
+        group::revoke(&self.shared, partition, lost)
+    }
+
+    /// Ends the group: what is pending is still delivered, then every member sees `None`.
+    pub fn end_groups(&self) {
+        for member in &mut self.shared.group().members {
+            member.ended = true;
+            member.changed.notify_one();
+        }
+    }
+
+    /// Stops the clock of the append times at `time`; `None` lets the wall clock rule again. Times
+    /// in the log never decrease, whatever is set.
+    pub fn set_time(&self, time: Option<LogTime>) {
+        self.shared.clock.set(time);
+    }
+
+    /// Answers every append to `topic` with `error` until `None` is set.
+    pub fn refuse(&self, topic: TopicName, error: Option<AppendError>) {
+        self.shared.topic(topic).with_faults(|faults| faults.refuse = error);
+    }
+
+    /// Lets `fault` happen to each of the next `times` appends to `topic`, after those already
+    /// planned.
+    pub fn plan(&self, topic: TopicName, fault: &AppendFault, times: usize) {
+        self.shared.topic(topic).with_faults(|faults| {
+            faults.planned.extend(std::iter::repeat_n(fault.clone(), times));
+        });
+    }
+
+    /// From now on appends to `topic` become durable (and readable, and answered) only by
+    /// [`release`](Self::release).
+    pub fn hold(&self, topic: TopicName) {
+        self.shared.topic(topic).with_faults(|faults| faults.holding = true);
+    }
+
+    /// Makes the oldest `most` held appends of `topic` durable and answers them; says how many
+    /// there were.
+    pub fn release(&self, topic: TopicName, most: usize) -> usize {
+        let released = self.take_held(topic, most);
+        let count = released.len();
+        for (held, position) in released {
+            // A caller that went away does not take its record back.
+            let _gone = held.answer.send(Ok(position));
+        }
+        count
+    }
+
+    /// Ends [`hold`](Self::hold) and makes durable what is held.
+    pub fn resume(&self, topic: TopicName) -> usize {
+        let count = self.release(topic, usize::MAX);
+        self.shared.topic(topic).with_faults(|faults| faults.holding = false);
+        count
+    }
+
+    fn take_held(&self, topic: TopicName, most: usize) -> Vec<(Held, Position)> {
+        let state = self.shared.topic(topic);
+        state.with_faults(|faults| {
+            let count = faults.held.len().min(most);
+            let mut written = Vec::with_capacity(count);
+            for held in faults.held.drain(..count) {
+                let record = held.record.clone();
+                faults.held_bytes = faults.held_bytes.saturating_sub(record.payload.len() as u64);
+                if let Some(log) = state.partition(held.partition) {
+                    let gap = self.shared.config.position_gap;
+                    written.push((log.write(record, self.shared.clock.now(), gap), held));
+                }
+            }
+            written.into_iter().map(|(position, held)| (held, position)).collect()
+        })
+    }
+
+    /// Lets the next `times` reads of `topic` (open, fetch, extent, cursor) fail.
+    pub fn fail_reads(&self, topic: TopicName, times: usize) {
+        self.shared.topic(topic).failing_reads.store(times, Ordering::Release);
+    }
+
+    /// Reading the record at `position` reports damage from now on; `None` repairs it.
+    pub fn damage(&self, topic: TopicName, partition: Partition, position: Option<Position>) {
+        if let Some(log) = self.shared.topic(topic).partition(partition) {
+            log.records().damaged = position;
+        }
+    }
+
+    /// Deletes the records of `partition` below `before`, as retention would.
+    pub fn trim(&self, topic: TopicName, partition: Partition, before: Position) {
+        if let Some(log) = self.shared.topic(topic).partition(partition) {
+            log.records().trim(before);
+        }
+    }
+
+    /// While `held`, commits are forgotten by [`crash`](Self::crash).
+    pub fn hold_commits(&self, held: bool) {
+        let mut group = self.shared.group();
+        group.hold_commits = held;
+        if !held {
+            group.durable = group.committed.clone();
+        }
+    }
+
+    /// While `dropped`, checkpoints come back without their metadata.
+    pub fn drop_metadata(&self, dropped: bool) {
+        self.shared.group().drop_metadata = dropped;
+    }
+
+    /// The process that uses the log dies and starts again: the oldest `keep` of the appends held
+    /// per topic were written, the others not, none is answered; held commits are forgotten; all
+    /// handles, cursors and members given out are dead. Faults are switched off. Get new handles.
+    pub fn crash(&self, keep: usize) {
+        self.shared.generation.fetch_add(1, Ordering::AcqRel);
+        for topic in TopicName::ALL {
+            drop(self.take_held(topic, keep));
+            let state = self.shared.topic(topic);
+            state.with_faults(|faults| *faults = super::shared::Faults::default());
+            state.failing_reads.store(0, Ordering::Release);
+            for log in &state.partitions {
+                log.grown.notify_waiters();
+            }
+        }
+        let mut group = self.shared.group();
+        group.committed = group.durable.clone();
+        group.hold_commits = false;
+        group.owners.iter_mut().for_each(|owner| *owner = None);
+        for member in group.members.drain(..) {
+            member.changed.notify_one();
+        }
+    }
+
+    /// All frames of `partition` that are still there, for looking at.
+    #[must_use]
+    pub fn frames(&self, topic: TopicName, partition: Partition) -> Vec<Frame> {
+        let log = self.shared.topic(topic).partition(partition);
+        log.map(|log| log.records().frames.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// What is committed for `partition`.
+    #[must_use]
+    pub fn committed(&self, partition: Partition) -> Option<Checkpoint> {
+        let at = usize::try_from(partition.0).ok()?;
+        self.shared.group().committed.get(at)?.clone()
+    }
+
+    /// Records and payload bytes ever appended to `topic`, also those discarded.
+    #[must_use]
+    pub fn appended(&self, topic: TopicName) -> (u64, u64) {
+        self.shared.topic(topic).partitions.iter().fold((0, 0), |(count, bytes), log| {
+            let records = log.records();
+            (count + records.count, bytes + records.bytes)
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! The records of one partition.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    position::{LogTime, Position},
+    reader::{Extent, Start},
+    record::{Frame, Record},
+};
+
+/// One partition: everything in it is durable.
+pub(super) struct PartitionLog {
+    records: Mutex<Records>,
+    /// Wakes waiting cursors.
+    pub(super) grown: Notify,
+}
+
+/// The records and what is known about them.
+pub(super) struct Records {
+    pub(super) frames: VecDeque<Frame>,
+    /// The oldest position that was not trimmed.
+    pub(super) start: Position,
+    /// The next position.
+    pub(super) end: Position,
+    /// The newest append time.
+    pub(super) time: LogTime,
+    /// Payload bytes ever appended.
+    pub(super) bytes: u64,
+    /// Records ever appended.
+    pub(super) count: u64,
+    /// A record whose reading reports damage.
+    pub(super) damaged: Option<Position>,
+    discard: bool,
+}
+
+impl PartitionLog {
+    pub(super) fn new(discard: bool) -> Self {
+        let records = Records {
+            frames: VecDeque::new(),
+            start: Position(0),
+            end: Position(0),
+            time: LogTime(0),
+            bytes: 0,
+            count: 0,
+            damaged: None,
+            discard,
+        };
+        Self { records: Mutex::new(records), grown: Notify::new() }
+    }
+
+    pub(super) fn records(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes `record` and wakes the readers.
+    pub(super) fn write(&self, record: Record, now: LogTime, gap: u64) -> Position {
+        let position = self.records().push(record, now, gap);
+        self.grown.notify_waiters();
+        position
+    }
+}
+
+impl Records {
+    fn push(&mut self, record: Record, now: LogTime, gap: u64) -> Position {
+        let position = self.end;
+        self.end = Position(position.0 + 1 + gap);
+        self.time = self.time.max(now);
+        self.bytes += record.payload.len() as u64;
+        self.count += 1;
+        let Record { kind, epoch, payload } = record;
+        if !self.discard {
+            self.frames.push_back(Frame { position, time: self.time, kind, epoch, payload });
+        }
+        position
+    }
+
+    pub(super) const fn extent(&self) -> Extent {
+        Extent { start: self.start, end: self.end }
+    }
+
+    /// Frames at or after `from`: as many as fit `max_bytes`, but at least one if there is one.
+    pub(super) fn read(&self, from: Position, max_bytes: usize) -> Vec<Frame> {
+        let first = self.frames.partition_point(|frame| frame.position < from);
+        let mut room = max_bytes;
+        let mut read = Vec::new();
+        for frame in self.frames.range(first..) {
+            match room.checked_sub(frame.payload.len()) {
+                Some(left) => room = left,
+                None if read.is_empty() => room = 0,
+                None => break,
+            }
+            read.push(frame.clone());
+        }
+        read
+    }
+
+    /// The position that `start` stands for.
+    pub(super) fn resolve(&self, start: Start) -> Position {
+        match start {
+            Start::Earliest => self.start,
+            Start::Position(position) => position.max(self.start),
+            Start::Time(time) => {
+                let at = self.frames.partition_point(|frame| frame.time < time);
+                self.frames.get(at).map_or(self.end, |frame| frame.position)
+            }
+        }
+    }
+
+    /// Deletes what lies below `before`.
+    pub(super) fn trim(&mut self, before: Position) {
+        let keep = self.frames.partition_point(|frame| frame.position < before);
+        self.frames.drain(..keep);
+        self.start = before.clamp(self.start, self.end);
+    }
+}
