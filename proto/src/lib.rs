@@ -1,1 +1,14 @@
 //! Trace bytes: OTLP by ranges, JSON, Zipkin, records of the log.
+//!
+//! On the way of the data no span is decoded. A request is walked ([`spans`]), each span is
+//! checked where it lies ([`check`]), and ranges are joined to what is stored and forwarded
+//! ([`assemble`]), on top of a bounded protobuf cursor ([`wire`]).
+
+pub mod assemble;
+pub mod check;
+pub mod id;
+pub mod otlp;
+pub mod repair;
+mod schema;
+pub mod spans;
+pub mod wire;

@@ -1,0 +1,23 @@
+//! The messages of OTLP traces, generated from `proto/`, where the fields are documented.
+//!
+//! They are for what has to look at all of a message: answers, sample traffic, translations, and
+//! tests. On the way of the data nothing is decoded: see [`spans`](crate::spans).
+
+#[expect(unreachable_pub, reason = "generated modules, re-exported below")]
+mod messages {
+    include!(concat!(env!("OUT_DIR"), "/messages.rs"));
+}
+
+pub use messages::opentelemetry::proto::{
+    collector::trace::v1::{
+        ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+    },
+    common::v1::{
+        AnyValue, ArrayValue, EntityRef, InstrumentationScope, KeyValue, KeyValueList, any_value,
+    },
+    resource::v1::Resource,
+    trace::v1::{ResourceSpans, ScopeSpans, Span, Status, TracesData, span, status},
+};
+
+/// The path of the OTLP export call over gRPC.
+pub const EXPORT_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
