@@ -1,0 +1,151 @@
+//! All policies of a configuration, compiled together.
+
+use std::time::Duration;
+
+use wholetrace_proto::id::TraceKey;
+
+use crate::policy::{
+    bits::Bits,
+    leaf::Leaf,
+    observations::{KEEP_SIGNAL, fixed},
+    outcome::{Outcome, Trace},
+    scan::{Observed, Scan},
+    summary::Summary,
+    verdict::{PolicyIndex, Threshold, Verdict},
+};
+
+/// What the policy index of a trace is called that was kept because its spans asked for it.
+pub const KEEP_SIGNALS: &str = "keep_signals";
+
+/// A compiled policy.
+#[derive(Clone, Debug)]
+pub(super) enum Rule {
+    /// Keeps what the leaf says yes to.
+    Leaf(Leaf),
+    /// Keeps what all say yes to.
+    And(Box<[Leaf]>),
+    /// Discards what all say yes to, whatever the other policies say.
+    Drop(Box<[Leaf]>),
+}
+
+impl Rule {
+    fn outcome(&self, trace: &Trace<'_>) -> Outcome {
+        match self {
+            Self::Leaf(leaf) => leaf.outcome(trace),
+            Self::And(leaves) | Self::Drop(leaves) => leaves
+                .iter()
+                .fold(Outcome::ALWAYS, |outcome, leaf| outcome.and(leaf.outcome(trace))),
+        }
+    }
+}
+
+/// The policies of a configuration, compiled: what they ask of spans is found in one scan, and
+/// what that tells of a trace fits a [`Summary`].
+///
+/// Folding and deciding allocate nothing, and depend on nothing but what they are given: the same
+/// spans in any order make the same summary, and that the same verdict, on every machine.
+#[derive(Clone, Debug)]
+pub struct PolicySet {
+    pub(super) scan: Scan,
+    pub(super) rules: Vec<Rule>,
+    /// The names of the rules, and behind them the one of the keep signals.
+    pub(super) names: Vec<String>,
+    pub(super) decision_wait: Duration,
+    pub(super) decision_wait_after_root: Option<Duration>,
+}
+
+impl PolicySet {
+    /// What the head of a resource (the bytes of its `Head`: the fields of `ResourceSpans` but for
+    /// the spans) tells of all its spans. To be asked once for each resource of a frame.
+    #[must_use]
+    pub fn resource_bits(&self, head: &[u8]) -> Bits {
+        self.scan.resource(head)
+    }
+
+    /// Folds a span, the body of a `Span` message, into the summary of its trace; `resource` is
+    /// what [`resource_bits`](Self::resource_bits) told of its resource.
+    #[inline]
+    pub fn observe(&self, span: &[u8], resource: Bits, summary: &mut Summary) -> Observed {
+        self.scan.span(span, resource, summary)
+    }
+
+    /// Decides about the trace `key`, of whose spans `summary` was made.
+    #[must_use]
+    pub fn decide(&self, key: TraceKey, summary: &Summary) -> Verdict {
+        let trace = Trace { summary, key };
+        let randomness = trace.randomness();
+        // Whether traces with the same contents may meet another fate that no threshold tells of.
+        let mut by_unknown_chance = false;
+        let mut dropping = self.numbered().filter(|(_, rule)| matches!(rule, Rule::Drop(_)));
+        for (index, rule) in &mut dropping {
+            let outcome = rule.outcome(&trace);
+            if outcome.says_yes(randomness) {
+                return Verdict {
+                    kept: false,
+                    threshold: Threshold::NEVER.value(),
+                    probability_known: true,
+                    policy: Some(index),
+                };
+            }
+            by_unknown_chance |= outcome.is_by_chance();
+        }
+
+        let mut lowest = Threshold::NEVER;
+        let mut drawn = false;
+        let mut first = None;
+        if summary.seen.intersects(fixed(KEEP_SIGNAL)) {
+            lowest = Threshold::ALWAYS;
+            first = PolicyIndex::try_from(self.rules.len()).ok();
+        }
+        let keeping = self.numbered().filter(|(_, rule)| !matches!(rule, Rule::Drop(_)));
+        for (index, rule) in keeping {
+            let outcome = rule.outcome(&trace);
+            if outcome.drawn.is_some() {
+                drawn = true;
+            } else {
+                lowest = lowest.min(outcome.threshold);
+            }
+            if first.is_none() && outcome.says_yes(randomness) {
+                first = Some(index);
+            }
+        }
+        // A draw adds nothing to the probability of a trace that is kept in any case.
+        by_unknown_chance |= drawn && lowest != Threshold::ALWAYS;
+        let kept = first.is_some();
+        let threshold = if kept && by_unknown_chance { Threshold::ALWAYS } else { lowest };
+        Verdict {
+            kept,
+            threshold: threshold.value(),
+            probability_known: !by_unknown_chance,
+            policy: first,
+        }
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = (PolicyIndex, &Rule)> {
+        (0..).zip(&self.rules)
+    }
+
+    /// The name of a policy that a verdict speaks of: as configured, or [`KEEP_SIGNALS`].
+    #[must_use]
+    pub fn policy_name(&self, index: PolicyIndex) -> Option<&str> {
+        self.names.get(usize::from(index)).map(String::as_str)
+    }
+
+    /// The names of all policies that verdicts may speak of, by index.
+    #[must_use]
+    pub fn policy_names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Stream time from the first span of a trace to its decision.
+    #[must_use]
+    pub const fn decision_wait(&self) -> Duration {
+        self.decision_wait
+    }
+
+    /// Stream time from a root span to the decision, when a root span is to bring it forward.
+    #[must_use]
+    pub const fn decision_wait_after_root(&self) -> Option<Duration> {
+        self.decision_wait_after_root
+    }
+}
