@@ -1,0 +1,127 @@
+//! Consistent probability sampling in the W3C tracestate: the `ot` entry with the threshold `th`
+//! and the randomness `rv`.
+//!
+//! A span is kept where its randomness is not below the threshold, and a threshold written on a
+//! kept span tells what the span counts for. Thresholds are only ever raised, `rv` is never
+//! touched, and where the probability is not known nothing is written.
+
+mod entry;
+mod threshold;
+
+use std::ops::Range;
+
+use crate::{
+    id::TraceKey,
+    spans::trace_id,
+    wire::{Cursor, Value, put_delimited_head},
+};
+
+pub use entry::{OtEntry, read};
+pub use threshold::Threshold;
+
+use entry::{MEMBERS_MAX, NewEntry, key_of, members};
+
+/// Number of `Span.trace_state`.
+const TRACE_STATE: u32 = 3;
+
+/// What the stage that kept a span says about the probability of keeping it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Where the randomness is not below this. [`Threshold::ALWAYS`] leaves what came as it is.
+    At(Threshold),
+    /// The probability cannot be stated: a threshold that came does not hold any more.
+    Unknown,
+}
+
+/// How the bytes of a kept span change. Made by [`rewrite`]; holds no copy of the span.
+#[derive(Clone, Debug)]
+pub struct Rewrite<'a> {
+    body: &'a [u8],
+    /// The tracestate as it came.
+    state: &'a [u8],
+    /// The field it came in; empty, at the end of the body, when there was none.
+    field: Range<usize>,
+    /// Whether there are more such fields: the last counts, all are replaced.
+    repeated: bool,
+    entry: NewEntry,
+}
+
+/// What becomes of the tracestate of a kept span with the bytes `body`; `None` when it stays as
+/// it is, as most do that are kept for sure.
+///
+/// * The new threshold is the larger of the one that came and the own.
+/// * A threshold that came and is above the span's randomness cannot be true: it is erased.
+/// * `rv`, other sub-keys of `ot` and the entries of other vendors stay, in their order. An `ot`
+///   entry of more than 256 characters loses sub-keys that nobody here knows, from its end.
+#[must_use]
+pub fn rewrite(body: &[u8], kept: Kept) -> Option<Rewrite<'_>> {
+    let (mut state, mut field, mut repeated) = (&body[..0], body.len()..body.len(), false);
+    let mut fields = Cursor::new(body);
+    while let Ok(Some(found)) = fields.next_field() {
+        if let (TRACE_STATE, Value::Bytes(bytes)) = (found.number, found.value) {
+            repeated |= !field.is_empty();
+            (state, field) = (bytes, found.range);
+        }
+    }
+    let came = read(state);
+    let randomness =
+        came.randomness.or_else(|| TraceKey::of(trace_id(body)).map(TraceKey::randomness));
+    let holds = |threshold: &Threshold| randomness.is_some_and(|drawn| threshold.keeps(drawn));
+    let incoming = came.threshold.filter(holds);
+    let outgoing = match kept {
+        Kept::Unknown => None,
+        Kept::At(Threshold::ALWAYS) => incoming,
+        Kept::At(own) => Some(incoming.map_or(own, |came| came.max(own))).filter(holds),
+    };
+    let same = outgoing == came.threshold && (outgoing.is_some() || !came.names_threshold);
+    if same || (kept == Kept::At(Threshold::ALWAYS) && came.threshold.is_none()) {
+        return None;
+    }
+    Some(Rewrite { body, state, field, repeated, entry: NewEntry::new(state, outgoing) })
+}
+
+impl Rewrite<'_> {
+    /// Appends the bytes of the span as it is to be forwarded.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        if self.repeated {
+            self.append_fields(out);
+            self.append_state(out);
+            return;
+        }
+        out.extend_from_slice(self.body.get(..self.field.start).unwrap_or_default());
+        self.append_state(out);
+        out.extend_from_slice(self.body.get(self.field.end..).unwrap_or_default());
+    }
+
+    fn append_fields(&self, out: &mut Vec<u8>) {
+        let mut fields = Cursor::new(self.body);
+        while let Ok(Some(field)) = fields.next_field() {
+            if field.number != TRACE_STATE {
+                out.extend_from_slice(self.body.get(field.range).unwrap_or_default());
+            }
+        }
+    }
+
+    /// Appends the field with the new tracestate: the `ot` entry first, as the last one changed.
+    fn append_state(&self, out: &mut Vec<u8>) {
+        let entry = self.entry.as_bytes();
+        let room = MEMBERS_MAX - usize::from(!entry.is_empty());
+        let others = || members(self.state).filter(|member| key_of(member) != b"ot").take(room);
+        let all = || std::iter::once(entry).filter(|entry| !entry.is_empty()).chain(others());
+        let (bytes, count) =
+            all().fold((0, 0), |(bytes, count), one| (bytes + one.len(), count + 1));
+        if count == 0 {
+            return;
+        }
+        put_delimited_head(out, TRACE_STATE, bytes + count - 1);
+        for (index, member) in all().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(member);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
