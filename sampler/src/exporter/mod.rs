@@ -3,11 +3,22 @@
 //! `contract` says what an exporter is; `queue` stands in front of each one, forms batches, keeps
 //! several of them under way and repeats them until they arrive (`delivery`, `retry`).
 
+mod answer;
 pub mod contract;
+mod debug;
 mod delivery;
+mod file;
+mod json;
 mod metrics;
+pub mod options;
+mod otlp_grpc;
+mod otlp_http;
 pub mod outcomes;
+mod payload;
 pub mod queue;
 pub mod retry;
+mod rotation;
+mod text;
+mod transport;
 
 pub use delivery::Undelivered;

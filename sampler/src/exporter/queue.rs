@@ -323,3 +323,6 @@ fn pass_panic_on(ended: Result<(), tokio::task::JoinError>) {
         std::panic::resume_unwind(panic);
     }
 }
+
+#[cfg(test)]
+mod tests;

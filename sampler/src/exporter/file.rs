@@ -1,0 +1,183 @@
+//! Exports to a file: one line of OTLP/JSON for each piece of kept spans.
+//!
+//! A batch is delivered once its lines are on the disk. A line is never left half-written: what a
+//! full disk or a crash has torn is cut off, and comes again from the log.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::future::BoxFuture;
+
+use crate::exporter::{
+    contract::{Accepted, Batch, ExportError, Exporter},
+    json,
+    rotation::{self, RotationSettings},
+};
+
+/// What a file exporter needs.
+#[derive(Clone, Debug)]
+pub(crate) struct FileSettings {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    /// Go on behind what is in the file; else it is emptied at the start.
+    pub(crate) append: bool,
+    /// Make the folders above the file if they are missing.
+    pub(crate) create_directory: bool,
+    pub(crate) rotation: RotationSettings,
+}
+
+/// Writes kept traces to a file and its backups.
+pub(crate) struct FileExporter {
+    name: String,
+    lines: Arc<Mutex<Lines>>,
+}
+
+impl FileExporter {
+    /// Opens the file, and cuts off what a crash has left of an unfinished line.
+    ///
+    /// # Errors
+    /// When the file cannot be opened for writing.
+    pub(crate) fn open(settings: FileSettings) -> io::Result<Self> {
+        if settings.create_directory
+            && let Some(folder) = settings.path.parent()
+        {
+            fs::create_dir_all(folder)?;
+        }
+        let mut file = open(&settings.path)?;
+        if !settings.append {
+            file.set_len(0)?;
+        }
+        let len = cut_torn_line(&mut file)?;
+        let lines = Lines { file, len, path: settings.path, rotation: settings.rotation };
+        Ok(Self { name: settings.name, lines: Arc::new(Mutex::new(lines)) })
+    }
+}
+
+impl Exporter for FileExporter {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn export(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, ExportError>> {
+        let lines = Arc::clone(&self.lines);
+        Box::pin(async move {
+            let writing = tokio::task::spawn_blocking(move || {
+                let text = as_lines(&batch)?;
+                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                lines.append(&text).map_err(|error| {
+                    let path = lines.path.display();
+                    ExportError::retryable(format!("`{path}` cannot be written: {error}"))
+                })
+            });
+            match writing.await {
+                Ok(written) => written.map(|()| Accepted::default()),
+                Err(error) => Err(ExportError::retryable(error.to_string())),
+            }
+        })
+    }
+}
+
+/// A line for each piece of the batch.
+fn as_lines(batch: &Batch) -> Result<Vec<u8>, ExportError> {
+    let mut text = Vec::with_capacity(batch.len() * 3);
+    for fragment in batch.fragments() {
+        let line = json::from_protobuf(fragment).map_err(|error| ExportError::Unfit {
+            message: format!("spans do not decode: {error}"),
+        })?;
+        text.extend_from_slice(line.as_ref());
+        text.push(b'\n');
+    }
+    Ok(text)
+}
+
+/// The file that is written to now.
+struct Lines {
+    file: File,
+    len: u64,
+    path: PathBuf,
+    rotation: RotationSettings,
+}
+
+impl Lines {
+    fn append(&mut self, text: &[u8]) -> io::Result<()> {
+        if self.len > 0 && self.len + text.len() as u64 > self.rotation.max_bytes {
+            rotation::rotate(&self.path, &self.rotation)?;
+            self.file = open(&self.path)?;
+            self.len = 0;
+        }
+        append_whole(&mut self.file, self.len, text)?;
+        self.len += text.len() as u64;
+        Ok(())
+    }
+}
+
+/// Where lines are written: a file, or what a test puts in its place.
+trait Storage: Write {
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Storage for File {
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        match self.sync_data() {
+            // A pipe or device, which has nothing to sync.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            synced => synced,
+        }
+    }
+}
+
+/// Appends `text` to a storage of `len` bytes, to the last byte and durably, or not at all.
+fn append_whole(storage: &mut impl Storage, len: u64, text: &[u8]) -> io::Result<()> {
+    let written = storage.write_all(text).and_then(|()| storage.sync());
+    if written.is_err()
+        && let Err(error) = storage.truncate(len)
+    {
+        tracing::debug!(%error, "fail to cut off an unfinished line");
+    }
+    written
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+    rotation::sync_folder_of(path)?;
+    Ok(file)
+}
+
+/// Cuts `file` behind its last complete line, and gives its length then.
+fn cut_torn_line(file: &mut File) -> io::Result<u64> {
+    const STEP: u64 = 64 << 10;
+    if !file.metadata()?.is_file() {
+        return Ok(0);
+    }
+    let len = file.metadata()?.len();
+    let mut end = len;
+    while end > 0 {
+        let start = end.saturating_sub(STEP);
+        let mut step = Vec::new();
+        file.seek(SeekFrom::Start(start))?;
+        Read::by_ref(file).take(end - start).read_to_end(&mut step)?;
+        if let Some(newline) = memchr::memrchr(b'\n', &step) {
+            end = start + newline as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    if end < len {
+        tracing::warn!(bytes = len - end, "cut an unfinished line off the exporter's file");
+        file.set_len(end)?;
+        file.sync_data()?;
+    }
+    Ok(end)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! Connections to a backend: made when they are needed, kept while they live, over TLS or not.
+
+use std::{error::Error, fmt::Write as _, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
+
+use crate::exporter::{contract::ExportError, payload::Payload};
+
+/// What is read of an answer: a backend that sends more than a word of confirmation is not
+/// listened to (64 KiB).
+pub(crate) const ANSWER_LIMIT: usize = 64 << 10;
+
+/// What is said of an answer in messages, in characters.
+const EXCERPT_CHARS: usize = 400;
+
+/// How to connect.
+pub(crate) struct TransportSettings {
+    /// Certificates and keys for `https`; with none, only `http` works.
+    pub(crate) tls: Option<ClientConfig>,
+    /// The name that the backend's certificate must carry, if not the one in the endpoint.
+    pub(crate) server_name: Option<ServerName<'static>>,
+    /// Speak HTTP/2 from the first byte, as gRPC does; else what TLS agrees on, or HTTP/1.1.
+    pub(crate) http2_only: bool,
+    /// How long a connection may take to come about.
+    pub(crate) connect_timeout: Duration,
+    /// Pings on HTTP/2 connections.
+    pub(crate) keepalive: Option<Keepalive>,
+}
+
+/// Pings that find dead connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keepalive {
+    /// Silence before a ping.
+    pub(crate) time: Duration,
+    /// Silence after a ping before the connection is given up.
+    pub(crate) timeout: Duration,
+    /// Whether to ping while no request is under way.
+    pub(crate) permit_without_stream: bool,
+}
+
+/// A pool of connections. Nothing is connected before the first request.
+#[derive(Clone)]
+pub(crate) struct Transport {
+    client: Client<HttpsConnector<HttpConnector>, Payload>,
+}
+
+impl Transport {
+    /// # Errors
+    /// When the TLS library refuses its own defaults.
+    pub(crate) fn new(settings: TransportSettings) -> Result<Self, rustls::Error> {
+        let mut tls = match settings.tls {
+            Some(tls) => tls,
+            None => ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()?
+                .with_root_certificates(RootCertStore::empty())
+                .with_no_client_auth(),
+        };
+        // The connector sets them.
+        tls.alpn_protocols = Vec::new();
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(settings.connect_timeout));
+        http.set_keepalive(Some(Duration::from_secs(30)));
+        let mut builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        if let Some(name) = settings.server_name {
+            builder = builder.with_server_name_resolver(FixedServerNameResolver::new(name));
+        }
+        let connector = if settings.http2_only {
+            builder.enable_http2().wrap_connector(http)
+        } else {
+            builder.enable_http1().enable_http2().wrap_connector(http)
+        };
+        let mut client = Client::builder(TokioExecutor::new());
+        client.timer(TokioTimer::new()).pool_timer(TokioTimer::new());
+        client.http2_only(settings.http2_only).http2_max_header_list_size(16 << 10);
+        if let Some(keepalive) = settings.keepalive {
+            client
+                .http2_keep_alive_interval(keepalive.time)
+                .http2_keep_alive_timeout(keepalive.timeout)
+                .http2_keep_alive_while_idle(keepalive.permit_without_stream);
+        }
+        Ok(Self { client: client.build(connector) })
+    }
+
+    /// Sends `request` and reads the answer, up to [`ANSWER_LIMIT`] of its body. Redirects are
+    /// answers like others: they are not followed.
+    ///
+    /// # Errors
+    /// All retryable: nothing was heard from the backend, or not enough.
+    pub(crate) async fn call(&self, request: Request<Payload>) -> Result<Answer, ExportError> {
+        let response = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| ExportError::retryable(with_causes(&error)))?;
+        Answer::read(response).await
+    }
+}
+
+/// What a backend answered.
+pub(crate) struct Answer {
+    /// Status and headers.
+    pub(crate) head: http::response::Parts,
+    /// The body, or the beginning of one that is longer than it may be.
+    pub(crate) body: Bytes,
+    /// Whether the body is longer than it may be.
+    pub(crate) cut: bool,
+    /// The trailers, if there were any.
+    pub(crate) trailers: Option<HeaderMap>,
+}
+
+impl Answer {
+    async fn read(response: Response<Incoming>) -> Result<Self, ExportError> {
+        let (head, mut incoming) = response.into_parts();
+        let mut body = BytesMut::new();
+        let mut trailers = None;
+        let mut cut = false;
+        while let Some(frame) = incoming.frame().await {
+            let frame = frame.map_err(|error| ExportError::retryable(with_causes(&error)))?;
+            match frame.into_data() {
+                Ok(data) if body.len() + data.len() > ANSWER_LIMIT => {
+                    cut = true;
+                    break;
+                }
+                Ok(data) => body.extend_from_slice(&data),
+                Err(frame) => trailers = frame.into_trailers().ok(),
+            }
+        }
+        Ok(Self { head, body: body.freeze(), cut, trailers })
+    }
+}
+
+/// An error and what caused it, in one line.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The beginning of a text of the backend's, in one printable line.
+pub(crate) fn excerpt(text: &str) -> String {
+    let mut short: String = text
+        .chars()
+        .take(EXCERPT_CHARS)
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect();
+    if text.chars().nth(EXCERPT_CHARS).is_some() {
+        short.push('…');
+    }
+    short.trim().to_owned()
+}
