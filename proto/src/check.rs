@@ -218,8 +218,11 @@ fn plain_attribute(buffer: &[u8], range: &Range<usize>) -> Option<(Range<usize>,
         && text < 0x7e
         && usize::from(*value) == text + 2
         && rest.len() == key + text + 4;
+    if !fits {
+        return None;
+    }
     let start = range.start + 2;
-    fits.then_some((start..start + key, range.end - text..range.end))
+    Some((start..start + key, range.end - text..range.end))
 }
 
 #[inline]

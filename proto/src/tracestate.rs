@@ -47,7 +47,7 @@ pub struct Rewrite<'a> {
 }
 
 /// What becomes of the tracestate of a kept span with the bytes `body`; `None` when it stays as
-/// it is, as most do that are kept for sure.
+/// it is, as most do that are kept for sure, and for malformed spans.
 ///
 /// * The new threshold is the larger of the one that came and the own.
 /// * A threshold that came and is above the span's randomness cannot be true: it is erased.
@@ -57,7 +57,7 @@ pub struct Rewrite<'a> {
 pub fn rewrite(body: &[u8], kept: Kept) -> Option<Rewrite<'_>> {
     let (mut state, mut field, mut repeated) = (&body[..0], body.len()..body.len(), false);
     let mut fields = Cursor::new(body);
-    while let Ok(Some(found)) = fields.next_field() {
+    while let Some(found) = fields.next_field().ok()? {
         if let (TRACE_STATE, Value::Bytes(bytes)) = (found.number, found.value) {
             repeated |= !field.is_empty();
             (state, field) = (bytes, found.range);

@@ -1,0 +1,202 @@
+//! One check for each decoder: what must hold for any bytes. The fuzz targets call them, and so
+//! does a short run in the test suite.
+
+use std::borrow::Cow;
+
+use prost::Message;
+use wholetrace_proto::{
+    assemble::Assembler,
+    check::{HeadKind, SpanError, check_head, check_span},
+    id::TraceKey,
+    otlp::{ResourceSpans, ScopeSpans, Span, TracesData},
+    record::{DeadLetter, Decision, DecisionBatch, encode_decisions},
+    repair::{repair_head, repair_span},
+    spans::{Head, SpanRef, Visitor, visit},
+    tracestate::{Kept, Threshold, read, rewrite},
+    wire::{Cursor, WireError},
+};
+
+/// The cursor moves forward with each field and stays inside, and its fields touch each other.
+pub(crate) fn wire(data: &[u8]) {
+    let mut cursor = Cursor::new(data);
+    let mut end = 0;
+    while let Ok(Some(field)) = cursor.next_field() {
+        assert_eq!(field.range.start, end, "fields leave no gap");
+        assert!(field.range.end > end && field.range.end <= data.len());
+        end = field.range.end;
+    }
+}
+
+/// What decodes is walked, what is walked and passes the checks decodes, and joining it again
+/// loses nothing.
+pub(crate) fn spans(data: &[u8]) {
+    let mut walked = Walked { out: Assembler::new(), malformed: false, exempt: false, valid: true };
+    let walk = visit(data, &mut walked);
+    let decoded = TracesData::decode(data);
+    let exempt = walked.exempt || matches!(walk, Err(WireError::GroupDepth { .. }));
+    if decoded.is_ok() && !exempt {
+        assert_eq!(walk, Ok(()));
+        assert!(!walked.malformed && walked.valid);
+    }
+    if walk.is_ok() && !walked.malformed && walked.valid && !exempt {
+        assert!(decoded.is_ok(), "accepted, but {decoded:?}");
+    }
+    let joined = walked.out.to_vec();
+    assert_eq!(joined.len(), walked.out.encoded_len());
+    let mut again = Assembler::new();
+    if visit(&joined, &mut again).is_ok() {
+        assert_eq!(again.spans(), walked.out.spans());
+        assert_eq!(again.to_vec(), joined);
+    } else {
+        panic!("what was joined cannot be walked");
+    }
+}
+
+struct Walked<'a> {
+    out: Assembler<'a>,
+    malformed: bool,
+    /// Nested too deep: limits differ.
+    exempt: bool,
+    valid: bool,
+}
+
+impl Walked<'_> {
+    fn note<T>(&mut self, result: Result<T, SpanError>) -> Option<T> {
+        use SpanError::{Malformed, Nesting};
+        match result {
+            Ok(value) => return Some(value),
+            Err(Malformed(WireError::GroupDepth { .. }) | Nesting { .. }) => self.exempt = true,
+            Err(Malformed(_)) => self.malformed = true,
+            Err(_) => {}
+        }
+        None
+    }
+
+    fn head(&mut self, kind: HeadKind, head: &Head<'_>) {
+        let bytes = head.bytes();
+        assert_eq!(bytes.len(), head.len());
+        assert_eq!(head.range().is_some(), matches!(bytes, Cow::Borrowed(_)));
+        let checked = check_head(kind, &bytes);
+        if let Some(valid) = self.note(checked) {
+            self.valid &= valid;
+        }
+    }
+}
+
+impl<'a> Visitor<'a> for Walked<'a> {
+    fn resource(&mut self, head: Head<'a>) {
+        self.head(HeadKind::Resource, &head);
+        self.out.resource(head);
+    }
+
+    fn scope(&mut self, head: Head<'a>) {
+        self.head(HeadKind::Scope, &head);
+        self.out.scope(head);
+    }
+
+    fn span(&mut self, span: SpanRef<'a>) {
+        match check_span(span.body) {
+            Err(SpanError::IdLength { .. } | SpanError::ZeroId { .. })
+            | Err(SpanError::RepeatedId { .. }) => self.exempt = true,
+            checked => {
+                if let Some(checked) = self.note(checked) {
+                    self.valid &= checked.text_valid;
+                    assert_eq!(span.key(), Some(checked.trace_id.key()));
+                }
+            }
+        }
+        self.out.span(span.body);
+    }
+}
+
+/// What passes the check decodes once its text is repaired, to the ids that the check told.
+pub(crate) fn span(data: &[u8]) {
+    let repaired = repair_span(data);
+    assert_eq!(repaired.len(), data.len());
+    match check_span(data) {
+        Ok(checked) => {
+            assert_eq!(checked.text_valid, matches!(repaired, Cow::Borrowed(_)));
+            assert_eq!(check_span(&repaired).map(|checked| checked.text_valid), Ok(true));
+            match Span::decode(&*repaired) {
+                Ok(span) => {
+                    assert_eq!(span.trace_id, checked.trace_id.0);
+                    assert_eq!(span.span_id, checked.span_id.0);
+                }
+                // The decoder of the generated types stops at a nesting of its own.
+                Err(error) => assert!(error.to_string().contains("recursion"), "{error}"),
+            }
+        }
+        Err(SpanError::Malformed(WireError::GroupDepth { .. })) => {}
+        Err(SpanError::Malformed(error)) => {
+            assert!(Span::decode(data).is_err(), "refused for {error}, but it decodes");
+        }
+        Err(_) => {}
+    }
+    let _ = ResourceSpans::decode(&*repair_head(HeadKind::Resource, data));
+    let _ = ScopeSpans::decode(&*repair_head(HeadKind::Scope, data));
+}
+
+/// A batch that is read is written back to one that reads the same.
+pub(crate) fn decisions(data: &[u8]) {
+    let Ok(batch) = DecisionBatch::read(data) else { return };
+    let decisions: Vec<Decision> = batch.decisions().collect();
+    assert_eq!(decisions.len(), batch.len());
+    // Eleven bytes are the least that a decision takes.
+    assert!(decisions.len() <= data.len() / 11);
+    let policies: Vec<&str> = batch.policies().collect();
+    assert!(decisions.iter().all(|decision| usize::from(decision.policy) < policies.len()));
+    let written = encode_decisions(&policies, &decisions);
+    let again = DecisionBatch::read(&written);
+    assert_eq!(again.map(|batch| batch.decisions().collect()), Ok(decisions));
+}
+
+/// A dead letter that is read is written back to one that reads the same.
+pub(crate) fn dead_letter(data: &[u8]) {
+    if let Ok(letter) = DeadLetter::read(data) {
+        assert_eq!(DeadLetter::read(&letter.encode()), Ok(letter));
+    }
+}
+
+/// Rewriting never lowers a threshold, leaves `rv` alone, keeps the entry short, and changes
+/// nothing else in the span. The first byte chooses what is done.
+pub(crate) fn tracestate(data: &[u8]) {
+    let Some((choice, body)) = data.split_first() else { return };
+    let own = Threshold::of_probability(f64::from(*choice) / 256.0);
+    for kept in [Kept::Unknown, Kept::At(Threshold::ALWAYS), Kept::At(own)] {
+        let Some(change) = rewrite(body, kept) else { continue };
+        let mut out = Vec::new();
+        change.append_to(&mut out);
+        let (came, went) = (state_of(body), state_of(&out));
+        let (before, after) = (read(&came), read(&went));
+        assert_eq!(before.randomness, after.randomness, "rv is never changed");
+        let drawn = after.randomness.or_else(|| {
+            TraceKey::of(wholetrace_proto::spans::trace_id(body)).map(TraceKey::randomness)
+        });
+        if let Some(threshold) = after.threshold {
+            assert!(kept != Kept::Unknown && drawn.is_some_and(|drawn| threshold.keeps(drawn)));
+            assert!(before.threshold.is_none_or(|came| came <= threshold || !keeps(came, drawn)));
+        }
+        let entry = went.split(|byte| *byte == b',').find(|one| one.starts_with(b"ot="));
+        assert!(entry.is_none_or(|entry| entry.len() <= 3 + 256));
+        assert!(rewrite(&out, kept).is_none(), "a second time changes nothing");
+        if let (Ok(before), Ok(after)) = (Span::decode(body), Span::decode(&*out)) {
+            let trace_state = before.trace_state.clone();
+            assert_eq!(Span { trace_state, ..after }, before);
+        }
+    }
+}
+
+fn keeps(threshold: Threshold, drawn: Option<u64>) -> bool {
+    drawn.is_some_and(|drawn| threshold.keeps(drawn))
+}
+
+/// The tracestate of a span, as far as it is well-formed.
+fn state_of(body: &[u8]) -> Vec<u8> {
+    let (mut fields, mut state) = (Cursor::new(body), Vec::new());
+    while let Ok(Some(field)) = fields.next_field() {
+        if let (3, Ok(bytes)) = (field.number, field.bytes("Span")) {
+            state = bytes.to_vec();
+        }
+    }
+    state
+}
