@@ -1,1 +1,31 @@
 //! What a process needs before it knows what a span is.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`clock`] | wall clock time |
+//! | [`units`] | sizes and durations as people write them |
+//! | [`secret`] | text that is never printed |
+//! | [`problems`] | everything that is wrong with a configuration, at once |
+//! | [`budget`] | bytes that are leased and given back |
+//! | [`memory`] | what the process uses and what it may use |
+//! | [`shutdown`] | the request to stop, and the tasks that must have stopped |
+//! | [`metrics`] | declared metrics, their exposition and their documentation |
+//! | [`logging`] | the process's own log |
+//! | [`tls`] | certificates and keys |
+//! | [`listen`] | sockets, with errors that say what to do |
+//! | [`grpc`] | messages that stay bytes |
+//! | [`admin`] | health and metrics for operators |
+
+pub mod admin;
+pub mod budget;
+pub mod clock;
+pub mod grpc;
+pub mod listen;
+pub mod logging;
+pub mod memory;
+pub mod metrics;
+pub mod problems;
+pub mod secret;
+pub mod shutdown;
+pub mod tls;
+pub mod units;

@@ -1,0 +1,179 @@
+//! Bytes that are leased and given back.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// A number of bytes that a part of the process may hold at a time. Clones share it.
+///
+/// Leases beyond the limit are refused, never waited for: the caller knows better whether to
+/// refuse a request, to drop a cached frame or to stop reading.
+#[derive(Clone, Debug)]
+pub struct ByteBudget {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    name: &'static str,
+    limit: AtomicUsize,
+    used: AtomicUsize,
+}
+
+impl ByteBudget {
+    /// A budget of `limit` bytes; `name` is its label in metrics and messages.
+    #[must_use]
+    pub fn new(name: &'static str, limit: usize) -> Self {
+        let shared = Shared { name, limit: AtomicUsize::new(limit), used: AtomicUsize::new(0) };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// A lease of `bytes`, if the limit leaves room for it. A lease of 0 bytes is always given.
+    #[must_use]
+    pub fn try_lease(&self, bytes: usize) -> Option<Lease> {
+        self.take(bytes).then(|| Lease { budget: self.clone(), bytes })
+    }
+
+    /// A lease of `bytes` even beyond the limit, for bytes that are held already and must be
+    /// counted; what is asked for afterwards is refused until enough was given back.
+    #[must_use]
+    pub fn lease_beyond(&self, bytes: usize) -> Lease {
+        self.shared.used.fetch_add(bytes, Ordering::AcqRel);
+        Lease { budget: self.clone(), bytes }
+    }
+
+    /// Bytes on lease.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.shared.used.load(Ordering::Acquire)
+    }
+
+    /// Bytes that may be on lease.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.shared.limit.load(Ordering::Acquire)
+    }
+
+    /// Bytes that could be leased now.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.limit().saturating_sub(self.used())
+    }
+
+    /// Changes the limit; leases that exist keep what they have.
+    pub fn set_limit(&self, bytes: usize) {
+        self.shared.limit.store(bytes, Ordering::Release);
+    }
+
+    /// The name given at the start.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.shared.name
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        if bytes == 0 {
+            return true;
+        }
+        let limit = self.limit();
+        let taken = |used: usize| used.checked_add(bytes).filter(|total| *total <= limit);
+        self.shared.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        let before = self.shared.used.fetch_sub(bytes, Ordering::AcqRel);
+        debug_assert!(before >= bytes, "a lease gives back what it took");
+    }
+}
+
+/// Bytes of a [`ByteBudget`], given back when dropped. It travels with what it pays for.
+#[derive(Debug)]
+pub struct Lease {
+    budget: ByteBudget,
+    bytes: usize,
+}
+
+impl Lease {
+    /// Bytes held.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes `more` bytes; `false` if the limit leaves no room, and then nothing has changed.
+    #[must_use]
+    pub fn grow(&mut self, more: usize) -> bool {
+        let taken = self.budget.take(more);
+        if taken {
+            self.bytes += more;
+        }
+        taken
+    }
+
+    /// Gives all but `bytes` back; nothing if it holds less.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        if let Some(rest) = self.bytes.checked_sub(bytes) {
+            self.budget.give_back(rest);
+            self.bytes = bytes;
+        }
+    }
+
+    /// Moves `bytes` of this lease, or all it has if that is less, to a lease of their own.
+    #[must_use]
+    pub fn split(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Self { budget: self.budget.clone(), bytes }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leases_stop_at_the_limit_and_come_back() {
+        let budget = ByteBudget::new("test", 100);
+        let mut first = budget.try_lease(60).unwrap();
+        assert!(budget.try_lease(41).is_none());
+        assert!(!first.grow(41));
+        assert!(first.grow(40));
+        assert!(budget.try_lease(0).is_some());
+        let part = first.split(30);
+        assert_eq!((first.bytes(), part.bytes(), budget.used()), (70, 30, 100));
+        first.shrink_to(10);
+        assert_eq!((budget.used(), budget.free()), (40, 60));
+        first.shrink_to(90);
+        assert_eq!(first.bytes(), 10);
+        drop((first, part));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_lower_limit_waits_for_what_is_out() {
+        let budget = ByteBudget::new("test", 100);
+        let held = budget.try_lease(80).unwrap();
+        budget.set_limit(50);
+        assert!(budget.try_lease(1).is_none());
+        assert_eq!(budget.free(), 0);
+        drop(held);
+        assert!(budget.try_lease(50).is_some());
+        assert!(budget.try_lease(usize::MAX).is_none());
+    }
+
+    #[test]
+    fn bytes_that_are_held_already_count_beyond_the_limit() {
+        let budget = ByteBudget::new("test", 10);
+        let held = budget.lease_beyond(25);
+        assert_eq!((budget.used(), budget.free()), (25, 0));
+        drop(held);
+        assert_eq!(budget.free(), 10);
+    }
+}

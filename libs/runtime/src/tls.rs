@@ -1,0 +1,10 @@
+//! Certificates and keys, configured with the Collector's keys (`configtls`).
+
+mod client;
+mod error;
+mod files;
+mod server;
+
+pub use client::ClientTlsConfig;
+pub use error::TlsError;
+pub use server::ServerTlsConfig;

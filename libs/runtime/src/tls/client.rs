@@ -1,0 +1,147 @@
+//! TLS of connections that we make.
+
+use std::{path::PathBuf, sync::Arc};
+
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    problems::{Problem, Problems},
+    tls::{error::TlsError, files},
+};
+
+/// TLS of a connection that we make.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientTlsConfig {
+    /// Do not encrypt at all.
+    pub insecure: bool,
+    /// Encrypt, but trust any certificate: no protection from who sits in between.
+    pub insecure_skip_verify: bool,
+    /// PEM file with the authorities to trust, instead of those of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// PEM file with the certificate we show; needs `key_file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert_file: Option<PathBuf>,
+    /// PEM file with the private key of `cert_file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+    /// Name that the server's certificate must carry, if not the one in the endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name_override: Option<String>,
+}
+
+impl ClientTlsConfig {
+    /// Adds what keeps these settings, found at `path`, from being used. Reads the files.
+    pub fn check(&self, path: &str, problems: &mut Problems) {
+        let files = [&self.ca_file, &self.cert_file, &self.key_file];
+        if self.insecure && files.iter().any(|file| file.is_some()) {
+            let message = "certificates are named, but `insecure` turns encryption off";
+            problems.error(Problem::new(path, message).hint("remove one of them"));
+        }
+        if let Err(error) = self.server_name() {
+            problems.error(Problem::new(format!("{path}.server_name_override"), error.to_string()));
+        }
+        if !self.insecure
+            && let Err(error) = self.client_config()
+        {
+            problems.error(Problem::new(path, error.to_string()));
+        }
+    }
+
+    /// The name to verify the server by, if it is not that of the endpoint.
+    ///
+    /// # Errors
+    /// When it cannot be the name of a server.
+    pub fn server_name(&self) -> Result<Option<ServerName<'static>>, TlsError> {
+        let name = self.server_name_override.as_deref().filter(|name| !name.is_empty());
+        name.map(|name| {
+            ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))
+        })
+        .transpose()
+    }
+
+    /// The settings of a connection; what `insecure` says is for the caller to look at. No
+    /// application protocols are set.
+    ///
+    /// # Errors
+    /// When a file cannot be used, or the system trusts nobody and no `ca_file` is named.
+    pub fn client_config(&self) -> Result<ClientConfig, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::refused)?;
+        let builder = if self.insecure_skip_verify {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAll(provider)))
+        } else {
+            builder.with_root_certificates(self.trusted()?)
+        };
+        match (&self.cert_file, &self.key_file) {
+            (None, None) => Ok(builder.with_no_client_auth()),
+            (Some(_), None) => Err(TlsError::Half { given: "cert_file", missing: "key_file" }),
+            (None, Some(_)) => Err(TlsError::Half { given: "key_file", missing: "cert_file" }),
+            (Some(certificate), Some(key)) => builder
+                .with_client_auth_cert(files::certificates(certificate)?, files::private_key(key)?)
+                .map_err(TlsError::refused),
+        }
+    }
+
+    fn trusted(&self) -> Result<RootCertStore, TlsError> {
+        if let Some(file) = &self.ca_file {
+            return files::authorities(file);
+        }
+        let mut store = RootCertStore::empty();
+        // Systems carry certificates that the library cannot read; the others still count.
+        let (added, _) =
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if added == 0 { Err(TlsError::NoAuthorities) } else { Ok(store) }
+    }
+}
+
+/// Trusts every certificate, for `insecure_skip_verify`. Signatures are still checked.
+#[derive(Debug)]
+struct TrustAll(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for TrustAll {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

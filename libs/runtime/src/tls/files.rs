@@ -1,0 +1,39 @@
+//! PEM files.
+
+use std::path::Path;
+
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+
+use crate::tls::error::TlsError;
+
+/// All certificates of a PEM file, at least one.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(path, error))?;
+    if certificates.is_empty() {
+        return Err(unusable(path, "it holds no certificate in PEM"));
+    }
+    Ok(certificates)
+}
+
+/// The first private key of a PEM file.
+pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| unusable(path, error))
+}
+
+/// The authorities in a PEM file.
+pub(crate) fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        store.add(certificate).map_err(|error| unusable(path, error))?;
+    }
+    Ok(store)
+}
+
+fn unusable(path: &Path, reason: impl ToString) -> TlsError {
+    TlsError::File { path: path.to_owned(), reason: reason.to_string() }
+}

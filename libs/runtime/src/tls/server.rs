@@ -1,0 +1,68 @@
+//! TLS of listeners.
+
+use std::{path::PathBuf, sync::Arc};
+
+use rustls::{ServerConfig, crypto::ring, server::WebPkiClientVerifier};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    problems::{Problem, Problems},
+    tls::{error::TlsError, files},
+};
+
+/// TLS of a listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerTlsConfig {
+    /// PEM file with the certificate and its chain. Required.
+    pub cert_file: PathBuf,
+    /// PEM file with the certificate's private key. Required.
+    pub key_file: PathBuf,
+    /// PEM file with the authorities whose client certificates are accepted; with it, every client
+    /// must show one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ca_file: Option<PathBuf>,
+}
+
+impl ServerTlsConfig {
+    /// Adds what keeps these settings, found at `path`, from being used. Reads the files.
+    pub fn check(&self, path: &str, problems: &mut Problems) {
+        if let Err(error) = self.server_config(&[]) {
+            problems.error(Problem::new(path, error.to_string()));
+        }
+    }
+
+    /// The settings for a listener that offers the protocols `alpn` (such as `b"h2"`).
+    ///
+    /// # Errors
+    /// When a file cannot be used.
+    pub fn server_config(&self, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>, TlsError> {
+        for (missing, given, file) in
+            [("cert_file", "key_file", &self.cert_file), ("key_file", "cert_file", &self.key_file)]
+        {
+            if file.as_os_str().is_empty() {
+                return Err(TlsError::Half { given, missing });
+            }
+        }
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::refused)?;
+        let builder = match &self.client_ca_file {
+            None => builder.with_no_client_auth(),
+            Some(file) => {
+                let authorities = Arc::new(files::authorities(file)?);
+                let verifier = WebPkiClientVerifier::builder_with_provider(authorities, provider)
+                    .build()
+                    .map_err(TlsError::refused)?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let chain = files::certificates(&self.cert_file)?;
+        let key = files::private_key(&self.key_file)?;
+        let mut config = builder.with_single_cert(chain, key).map_err(TlsError::refused)?;
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        Ok(Arc::new(config))
+    }
+}
