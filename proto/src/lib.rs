@@ -7,10 +7,13 @@
 pub mod assemble;
 pub mod check;
 pub mod id;
+pub mod json;
 pub mod otlp;
 pub mod record;
 pub mod repair;
 mod schema;
 pub mod spans;
 pub mod tracestate;
+pub mod translated;
 pub mod wire;
+pub mod zipkin;

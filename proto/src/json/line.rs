@@ -1,0 +1,272 @@
+//! OTLP protobuf as a line of OTLP/JSON, in the form that the Collector's file exporter writes.
+//!
+//! Fields are in `lowerCamelCase` and in the Collector's order, ids in hexadecimal, 64-bit
+//! integers in quotes, enumerations as numbers; fields with default values are left out, but
+//! `resource`, `scope`, `status` and the `value` of an attribute are always there. Unknown fields
+//! are left out.
+
+use super::line_value::{LineError, Result, attribute, each_field, fixed32, repeated};
+use super::object::{Object, put_text};
+
+/// The `TracesData` (or `ExportTraceServiceRequest`) in `traces_data` as one line of OTLP/JSON,
+/// without a line end. Text that is not UTF-8 is repaired.
+///
+/// # Errors
+/// When the bytes are not such a message.
+pub fn from_protobuf(traces_data: &[u8]) -> std::result::Result<Vec<u8>, LineError> {
+    let mut line = Vec::with_capacity(2 * traces_data.len());
+    write_line(traces_data, &mut line)?;
+    Ok(line)
+}
+
+/// Appends what [`from_protobuf`] gives to `out`. On an error a part of it may be appended.
+///
+/// # Errors
+/// When the bytes are not such a message.
+pub fn write_line(traces_data: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), LineError> {
+    let mut object = Object::begin(out);
+    repeated(&mut object, "resourceSpans", traces_data, 1, resource_spans)?;
+    object.end();
+    Ok(())
+}
+
+fn resource_spans(body: &[u8], out: &mut Vec<u8>) -> Result {
+    let (mut resource_body, mut schema_url, mut scopes) = (&[][..], &[][..], OLD_SCOPES);
+    each_field(body, |field| {
+        match field.number {
+            1 => resource_body = field.bytes("ResourceSpans")?,
+            2 => scopes = SCOPES,
+            3 => schema_url = field.bytes("ResourceSpans")?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let mut object = Object::begin(out);
+    resource(resource_body, object.field("resource"))?;
+    repeated(&mut object, "scopeSpans", body, scopes, scope_spans)?;
+    object.text("schemaUrl", schema_url);
+    object.end();
+    Ok(())
+}
+
+/// The field of scopes, and the one it had before, which counts where there is no new one.
+const SCOPES: u32 = 2;
+const OLD_SCOPES: u32 = 1000;
+
+fn resource(body: &[u8], out: &mut Vec<u8>) -> Result {
+    let mut dropped = 0;
+    each_field(body, |field| {
+        if field.number == 2 {
+            dropped = field.varint("Resource")?;
+        }
+        Ok(())
+    })?;
+    let mut object = Object::begin(out);
+    repeated(&mut object, "attributes", body, 1, attribute)?;
+    object.short("droppedAttributesCount", count(dropped));
+    repeated(&mut object, "entityRefs", body, 3, entity_ref)?;
+    object.end();
+    Ok(())
+}
+
+fn entity_ref(body: &[u8], out: &mut Vec<u8>) -> Result {
+    let (mut schema_url, mut kind) = (&[][..], &[][..]);
+    each_field(body, |field| {
+        match field.number {
+            1 => schema_url = field.bytes("EntityRef")?,
+            2 => kind = field.bytes("EntityRef")?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let text = |text: &[u8], out: &mut Vec<u8>| {
+        put_text(out, text);
+        Ok(())
+    };
+    let mut object = Object::begin(out);
+    object.text("schemaUrl", schema_url);
+    object.text("type", kind);
+    repeated(&mut object, "idKeys", body, 3, text)?;
+    repeated(&mut object, "descriptionKeys", body, 4, text)?;
+    object.end();
+    Ok(())
+}
+
+fn scope_spans(body: &[u8], out: &mut Vec<u8>) -> Result {
+    let (mut scope_body, mut schema_url) = (&[][..], &[][..]);
+    each_field(body, |field| {
+        match field.number {
+            1 => scope_body = field.bytes("ScopeSpans")?,
+            3 => schema_url = field.bytes("ScopeSpans")?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let mut object = Object::begin(out);
+    scope(scope_body, object.field("scope"))?;
+    repeated(&mut object, "spans", body, 2, span)?;
+    object.text("schemaUrl", schema_url);
+    object.end();
+    Ok(())
+}
+
+fn scope(body: &[u8], out: &mut Vec<u8>) -> Result {
+    let (mut name, mut version, mut dropped) = (&[][..], &[][..], 0);
+    each_field(body, |field| {
+        match field.number {
+            1 => name = field.bytes("InstrumentationScope")?,
+            2 => version = field.bytes("InstrumentationScope")?,
+            4 => dropped = field.varint("InstrumentationScope")?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let mut object = Object::begin(out);
+    object.text("name", name);
+    object.text("version", version);
+    repeated(&mut object, "attributes", body, 3, attribute)?;
+    object.short("droppedAttributesCount", count(dropped));
+    object.end();
+    Ok(())
+}
+
+/// The fields of a span that occur once.
+#[derive(Default)]
+struct SpanFields<'a> {
+    trace_id: &'a [u8],
+    span_id: &'a [u8],
+    trace_state: &'a [u8],
+    parent_span_id: &'a [u8],
+    name: &'a [u8],
+    kind: u64,
+    start: u64,
+    end: u64,
+    dropped_attributes: u64,
+    dropped_events: u64,
+    dropped_links: u64,
+    status: &'a [u8],
+    flags: u32,
+}
+
+impl<'a> SpanFields<'a> {
+    fn read(body: &'a [u8]) -> Result<Self> {
+        let mut fields = Self::default();
+        each_field(body, |field| {
+            match field.number {
+                1 => fields.trace_id = field.bytes("Span")?,
+                2 => fields.span_id = field.bytes("Span")?,
+                3 => fields.trace_state = field.bytes("Span")?,
+                4 => fields.parent_span_id = field.bytes("Span")?,
+                5 => fields.name = field.bytes("Span")?,
+                6 => fields.kind = field.varint("Span")?,
+                7 => fields.start = field.fixed64("Span")?,
+                8 => fields.end = field.fixed64("Span")?,
+                10 => fields.dropped_attributes = field.varint("Span")?,
+                12 => fields.dropped_events = field.varint("Span")?,
+                14 => fields.dropped_links = field.varint("Span")?,
+                15 => fields.status = field.bytes("Span")?,
+                16 => fields.flags = fixed32(&field, "Span")?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(fields)
+    }
+}
+
+fn span(body: &[u8], out: &mut Vec<u8>) -> Result {
+    let fields = SpanFields::read(body)?;
+    let mut object = Object::begin(out);
+    object.id("traceId", fields.trace_id);
+    object.id("spanId", fields.span_id);
+    object.text("traceState", fields.trace_state);
+    object.id("parentSpanId", fields.parent_span_id);
+    object.short("flags", i64::from(fields.flags));
+    object.text("name", fields.name);
+    object.short("kind", enumeration(fields.kind));
+    object.long("startTimeUnixNano", fields.start);
+    object.long("endTimeUnixNano", fields.end);
+    repeated(&mut object, "attributes", body, 9, attribute)?;
+    object.short("droppedAttributesCount", count(fields.dropped_attributes));
+    repeated(&mut object, "events", body, 11, event)?;
+    object.short("droppedEventsCount", count(fields.dropped_events));
+    repeated(&mut object, "links", body, 13, link)?;
+    object.short("droppedLinksCount", count(fields.dropped_links));
+    status(fields.status, object.field("status"))?;
+    object.end();
+    Ok(())
+}
+
+fn event(body: &[u8], out: &mut Vec<u8>) -> Result {
+    let (mut time, mut name, mut dropped) = (0, &[][..], 0);
+    each_field(body, |field| {
+        match field.number {
+            1 => time = field.fixed64("Event")?,
+            2 => name = field.bytes("Event")?,
+            4 => dropped = field.varint("Event")?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let mut object = Object::begin(out);
+    object.long("timeUnixNano", time);
+    object.text("name", name);
+    repeated(&mut object, "attributes", body, 3, attribute)?;
+    object.short("droppedAttributesCount", count(dropped));
+    object.end();
+    Ok(())
+}
+
+fn link(body: &[u8], out: &mut Vec<u8>) -> Result {
+    let (mut trace_id, mut span_id, mut trace_state) = (&[][..], &[][..], &[][..]);
+    let (mut dropped, mut flags) = (0, 0);
+    each_field(body, |field| {
+        match field.number {
+            1 => trace_id = field.bytes("Link")?,
+            2 => span_id = field.bytes("Link")?,
+            3 => trace_state = field.bytes("Link")?,
+            5 => dropped = field.varint("Link")?,
+            6 => flags = fixed32(&field, "Link")?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let mut object = Object::begin(out);
+    object.id("traceId", trace_id);
+    object.id("spanId", span_id);
+    object.text("traceState", trace_state);
+    repeated(&mut object, "attributes", body, 4, attribute)?;
+    object.short("droppedAttributesCount", count(dropped));
+    object.short("flags", i64::from(flags));
+    object.end();
+    Ok(())
+}
+
+fn status(body: &[u8], out: &mut Vec<u8>) -> Result {
+    let (mut message, mut code) = (&[][..], 0);
+    each_field(body, |field| {
+        match field.number {
+            2 => message = field.bytes("Status")?,
+            3 => code = field.varint("Status")?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let mut object = Object::begin(out);
+    object.text("message", message);
+    object.short("code", enumeration(code));
+    object.end();
+    Ok(())
+}
+
+/// A counter of 32 bits, read as protobuf reads it: the low half.
+#[expect(clippy::cast_possible_truncation, reason = "what the wire format asks for")]
+fn count(number: u64) -> i64 {
+    i64::from(number as u32)
+}
+
+/// An enumeration's value, read as protobuf reads it: the low half, signed.
+#[expect(clippy::cast_possible_truncation, reason = "what the wire format asks for")]
+fn enumeration(number: u64) -> i64 {
+    i64::from(number as i32)
+}

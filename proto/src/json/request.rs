@@ -1,0 +1,281 @@
+//! A request in JSON, above its spans.
+
+use super::error::{Fault, JsonError};
+use super::nest::{close, open};
+use super::open::Kind;
+use super::reader::Reader;
+use super::scalar::{each_element, each_field, fault, ignore, wrong_type};
+use super::span::{put_count, put_text, span};
+use super::value::{Depth, attributes, message_unless_empty};
+use crate::translated::{Limits, Rejected, SpanFault, Translated};
+use crate::wire::put_bytes;
+
+/// Translates an OTLP/JSON `ExportTraceServiceRequest` (or `TracesData`) into protobuf.
+///
+/// Takes what the Collector takes: field names in `lowerCamelCase` and `snake_case`, enumerations
+/// as numbers or names, numbers bare or in quotes, empty ids, hexadecimal ids of either case,
+/// unknown fields; and, beyond it, `null` for anything, a byte-order mark, invalid UTF-8 (replaced
+/// by U+FFFD), the scopes' old name `instrumentationLibrarySpans` (written as the old field). What
+/// is wrong with a span costs that span; what is wrong with a resource or a scope, the spans
+/// under it.
+///
+/// The work is linear in the text. The answer is smaller than the text, but for invalid UTF-8:
+/// each such byte becomes three.
+///
+/// # Errors
+/// When the text is not one JSON document, has not the shape of a request above its spans, or
+/// would become larger than `limits` allow.
+pub fn to_protobuf(text: &[u8], limits: &Limits) -> Result<Translated, JsonError> {
+    let mut reader = Reader::new(text)?;
+    if reader.peek()? != Kind::Object {
+        let expected = "an object with `resourceSpans`";
+        return Err(JsonError::Shape { at: reader.at(), field: "request", expected });
+    }
+    let mut request = Request {
+        out: Vec::with_capacity(text.len() / 2),
+        spans: 0,
+        rejected: Rejected::default(),
+        limits: *limits,
+    };
+    let mut fields = reader.object()?;
+    while let Some(name) = reader.field(&mut fields)? {
+        match &*name {
+            "resourceSpans" | "resource_spans" => request.resources(&mut reader)?,
+            _ => reader.skip()?,
+        }
+    }
+    reader.end()?;
+    Ok(Translated { bytes: request.out, spans: request.spans, rejected: request.rejected })
+}
+
+/// Names of the field of scopes: now, and before version 0.15 of the protocol.
+const SCOPES: [&str; 2] = ["scopeSpans", "scope_spans"];
+const OLD_SCOPES: [&str; 2] = ["instrumentationLibrarySpans", "instrumentation_library_spans"];
+
+/// The old field: what reads the spans looks into it where there is no new one.
+const OLD_SCOPES_NUMBER: u32 = 1000;
+
+struct Request {
+    out: Vec<u8>,
+    spans: u64,
+    rejected: Rejected,
+    limits: Limits,
+}
+
+impl Request {
+    fn resources(&mut self, reader: &mut Reader<'_>) -> Result<(), JsonError> {
+        each_above_spans(reader, "resourceSpans", |reader| {
+            self.whole(reader, |this, reader| {
+                let message = open(&mut this.out, 1);
+                each_field(reader, "resourceSpans", |reader, name| {
+                    this.resource_field(reader, &name)
+                })?;
+                close(&mut this.out, message);
+                Ok(())
+            })
+        })
+    }
+
+    fn resource_field(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<(), Fault> {
+        let depth = Depth::new(self.limits.nesting).down(reader.at())?;
+        match name {
+            "resource" => {
+                message_unless_empty(&mut self.out, 1, |out| resource(reader, out, depth))?;
+            }
+            _ if SCOPES.contains(&name) => self.scopes(reader, 2)?,
+            _ if OLD_SCOPES.contains(&name) => self.scopes(reader, OLD_SCOPES_NUMBER)?,
+            "schemaUrl" | "schema_url" => put_text(reader, name, &mut self.out, 3)?,
+            _ => ignore(reader)?,
+        }
+        Ok(())
+    }
+
+    fn scopes(&mut self, reader: &mut Reader<'_>, number: u32) -> Result<(), JsonError> {
+        each_above_spans(reader, "scopeSpans", |reader| {
+            self.whole(reader, |this, reader| {
+                let message = open(&mut this.out, number);
+                each_field(reader, "scopeSpans", |reader, name| this.scope_field(reader, &name))?;
+                close(&mut this.out, message);
+                Ok(())
+            })
+        })
+    }
+
+    fn scope_field(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<(), Fault> {
+        let depth = Depth::new(self.limits.nesting).down(reader.at())?;
+        match name {
+            "scope" | "instrumentationLibrary" | "instrumentation_library" => {
+                message_unless_empty(&mut self.out, 1, |out| scope(reader, out, depth))?;
+            }
+            "spans" => self.spans(reader, depth)?,
+            "schemaUrl" | "schema_url" => put_text(reader, name, &mut self.out, 3)?,
+            _ => ignore(reader)?,
+        }
+        Ok(())
+    }
+
+    /// The spans of a scope; those that are bad are counted and left out.
+    fn spans(&mut self, reader: &mut Reader<'_>, depth: Depth) -> Result<(), JsonError> {
+        let mut elements = match start_above_spans(reader, "spans")? {
+            Some(elements) => elements,
+            None => return Ok(()),
+        };
+        while reader.element(&mut elements)? {
+            let (text_at, out_at) = (reader.at(), self.out.len());
+            match self.span(reader, depth) {
+                Ok(()) => self.spans += 1,
+                Err(Fault::Json(error)) => return Err(error),
+                Err(Fault::Span(fault, detail)) => {
+                    self.out.truncate(out_at);
+                    reader.rewind(text_at);
+                    reader.skip()?;
+                    self.rejected.add(fault, 1, detail);
+                }
+            }
+            if self.out.len() > self.limits.output_bytes {
+                return Err(JsonError::OutputSize { limit: self.limits.output_bytes });
+            }
+        }
+        Ok(())
+    }
+
+    fn span(&mut self, reader: &mut Reader<'_>, depth: Depth) -> Result<(), Fault> {
+        let at = reader.at();
+        if reader.null()? {
+            return Err(fault(SpanFault::Type, at, "spans", "null", "an object"));
+        }
+        let message = open(&mut self.out, 2);
+        span(reader, &mut self.out, depth)?;
+        close(&mut self.out, message);
+        Ok(())
+    }
+
+    /// Reads a resource or a scope with what is under it by `read`, or, when something is wrong
+    /// with it outside of its spans, rejects all of its spans.
+    fn whole(
+        &mut self,
+        reader: &mut Reader<'_>,
+        read: impl FnOnce(&mut Self, &mut Reader<'_>) -> Result<(), Fault>,
+    ) -> Result<(), JsonError> {
+        let (text_at, out_at) = (reader.at(), self.out.len());
+        let (spans, rejected) = (self.spans, self.rejected.clone());
+        match read(self, reader) {
+            Ok(()) => Ok(()),
+            Err(Fault::Json(error)) => Err(error),
+            Err(Fault::Span(fault, detail)) => {
+                self.out.truncate(out_at);
+                (self.spans, self.rejected) = (spans, rejected);
+                reader.rewind(text_at);
+                let under = count_spans(reader)?;
+                self.rejected.add(fault, under, detail);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn resource(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), Fault> {
+    each_field(reader, "resource", |reader, name| match &*name {
+        "attributes" => attributes(reader, out, 1, depth),
+        "droppedAttributesCount" | "dropped_attributes_count" => put_count(reader, &name, out, 2),
+        "entityRefs" | "entity_refs" => {
+            each_element(reader, &name, |reader| entity_ref(reader, out))
+        }
+        _ => ignore(reader),
+    })
+}
+
+fn entity_ref(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let message = open(out, 3);
+    each_field(reader, "entityRefs", |reader, name| match &*name {
+        "schemaUrl" | "schema_url" => put_text(reader, &name, out, 1),
+        "type" => put_text(reader, &name, out, 2),
+        "idKeys" | "id_keys" => put_texts(reader, &name, out, 3),
+        "descriptionKeys" | "description_keys" => put_texts(reader, &name, out, 4),
+        _ => ignore(reader),
+    })?;
+    close(out, message);
+    Ok(())
+}
+
+fn put_texts(
+    reader: &mut Reader<'_>,
+    field: &str,
+    out: &mut Vec<u8>,
+    number: u32,
+) -> Result<(), Fault> {
+    each_element(reader, field, |reader| {
+        if reader.peek()? != Kind::String {
+            return Err(wrong_type(reader, field, "a string"));
+        }
+        put_bytes(out, number, reader.string()?.as_bytes());
+        Ok(())
+    })
+}
+
+fn scope(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), Fault> {
+    each_field(reader, "scope", |reader, name| match &*name {
+        "name" => put_text(reader, &name, out, 1),
+        "version" => put_text(reader, &name, out, 2),
+        "attributes" => attributes(reader, out, 3, depth),
+        "droppedAttributesCount" | "dropped_attributes_count" => put_count(reader, &name, out, 4),
+        _ => ignore(reader),
+    })
+}
+
+/// Starts an array that holds spans further down; `None` for `null`. Another value makes the
+/// request unreadable, because nobody can say how many spans it stands for.
+fn start_above_spans(
+    reader: &mut Reader<'_>,
+    field: &'static str,
+) -> Result<Option<super::reader::Elements>, JsonError> {
+    match reader.peek()? {
+        Kind::Null => reader.null().map(|_| None),
+        Kind::Array => reader.array().map(Some),
+        _ => Err(JsonError::Shape { at: reader.at(), field, expected: "an array" }),
+    }
+}
+
+/// Gives each object of an array that holds spans further down to `each`.
+fn each_above_spans<'a>(
+    reader: &mut Reader<'a>,
+    field: &'static str,
+    mut each: impl FnMut(&mut Reader<'a>) -> Result<(), JsonError>,
+) -> Result<(), JsonError> {
+    let Some(mut elements) = start_above_spans(reader, field)? else { return Ok(()) };
+    while reader.element(&mut elements)? {
+        match reader.peek()? {
+            Kind::Null => drop(reader.null()?),
+            Kind::Object => each(reader)?,
+            _ => {
+                let expected = "an array of objects";
+                return Err(JsonError::Shape { at: reader.at(), field, expected });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Passes over a resource or a scope and counts the spans under it.
+fn count_spans(reader: &mut Reader<'_>) -> Result<u64, JsonError> {
+    let mut count = 0;
+    let mut fields = reader.object()?;
+    while let Some(name) = reader.field(&mut fields)? {
+        let name = &*name;
+        if SCOPES.contains(&name) || OLD_SCOPES.contains(&name) {
+            each_above_spans(reader, "scopeSpans", |reader| {
+                count += count_spans(reader)?;
+                Ok(())
+            })?;
+        } else if name == "spans" {
+            let Some(mut elements) = start_above_spans(reader, "spans")? else { continue };
+            while reader.element(&mut elements)? {
+                reader.skip()?;
+                count += 1;
+            }
+        } else {
+            reader.skip()?;
+        }
+    }
+    Ok(count)
+}

@@ -1,0 +1,231 @@
+//! Single values of a span, read as leniently as the Collector reads them.
+//!
+//! Each function consumes one value. `null` is an absent field: `None`. Numbers stand bare or in
+//! quotes. A value that cannot be what the field is costs its span, not the document.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::error::{Fault, JsonError};
+use super::number;
+use super::open::Kind;
+use super::reader::Reader;
+use crate::id::hex_digit;
+use crate::translated::SpanFault;
+
+/// How much of a wrong value is shown.
+const SHOWN_CHARACTERS: usize = 64;
+
+type Result<T> = std::result::Result<Option<T>, Fault>;
+
+/// The error for `value` of `field`.
+#[cold]
+pub(crate) fn fault(fault: SpanFault, at: usize, field: &str, value: &str, wanted: &str) -> Fault {
+    let shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
+    let dots = if shown.len() < value.len() { "…" } else { "" };
+    Fault::Span(fault, format!("`{field}` at byte `{at}` is `{shown}{dots}`, must be {wanted}"))
+}
+
+/// The error for a value of the wrong JSON type, which is consumed.
+#[cold]
+pub(crate) fn wrong_type(reader: &mut Reader<'_>, field: &str, wanted: &str) -> Fault {
+    let at = reader.at();
+    match reader.skip() {
+        Ok(()) => {
+            let value = String::from_utf8_lossy(reader.since(at));
+            fault(SpanFault::Type, at, field, value.trim_ascii_start(), wanted)
+        }
+        Err(error) => Fault::Json(error),
+    }
+}
+
+/// A string.
+pub(crate) fn text<'a>(reader: &mut Reader<'a>, field: &str) -> Result<Cow<'a, str>> {
+    match reader.peek()? {
+        Kind::Null => absent(reader),
+        Kind::String => Ok(Some(reader.string()?)),
+        _ => Err(wrong_type(reader, field, "a string")),
+    }
+}
+
+/// A boolean, also in quotes.
+pub(crate) fn boolean(reader: &mut Reader<'_>, field: &str) -> Result<bool> {
+    match reader.peek()? {
+        Kind::Null => absent(reader),
+        Kind::Bool => Ok(Some(reader.boolean()?)),
+        Kind::String => {
+            let at = reader.at();
+            match &*reader.string()? {
+                "true" => Ok(Some(true)),
+                "false" => Ok(Some(false)),
+                other => Err(fault(SpanFault::Type, at, field, other, "`true` or `false`")),
+            }
+        }
+        _ => Err(wrong_type(reader, field, "`true` or `false`")),
+    }
+}
+
+/// An integer in the range of `T`.
+pub(crate) fn integer<T: TryFrom<i128>>(reader: &mut Reader<'_>, field: &str) -> Result<T> {
+    const WANTED: &str = "an integer in the range of the field";
+    let at = reader.at();
+    let Some(text) = number_text(reader, field)? else { return Ok(None) };
+    match number::integer(&text).and_then(|number| T::try_from(number).ok()) {
+        Some(number) => Ok(Some(number)),
+        None => Err(fault(SpanFault::Number, at, field, &text, WANTED)),
+    }
+}
+
+/// A floating-point number, also `NaN` and the infinities in quotes.
+pub(crate) fn float(reader: &mut Reader<'_>, field: &str) -> Result<f64> {
+    let at = reader.at();
+    let Some(text) = number_text(reader, field)? else { return Ok(None) };
+    // The names of the special values are those of the mapping of protobuf and of the Collector:
+    // `NaN`, `Infinity`, `+Inf`. The parser takes them all.
+    text.parse().map(Some).map_err(|_| fault(SpanFault::Number, at, field, &text, "a number"))
+}
+
+/// The text of a number, bare or in quotes.
+pub(crate) fn number_text<'a>(reader: &mut Reader<'a>, field: &str) -> Result<Cow<'a, str>> {
+    match reader.peek()? {
+        Kind::Null => absent(reader),
+        Kind::Number => Ok(Some(Cow::Borrowed(reader.number()?))),
+        Kind::String => Ok(Some(reader.string()?)),
+        _ => Err(wrong_type(reader, field, "a number")),
+    }
+}
+
+/// A value of an enumeration: its number, or its name with or without `prefix`, in any case.
+/// `names` are those of the values 0, 1, 2, …. A number without a name passes: enumerations grow.
+pub(crate) fn enumeration(
+    reader: &mut Reader<'_>,
+    field: &str,
+    prefix: &str,
+    names: &[&str],
+) -> Result<i32> {
+    let at = reader.at();
+    let Some(text) = number_text(reader, field)? else { return Ok(None) };
+    if let Some(number) = number::integer(&text).and_then(|number| i32::try_from(number).ok()) {
+        return Ok(Some(number));
+    }
+    let name = match text.split_at_checked(prefix.len()) {
+        Some((head, name)) if head.eq_ignore_ascii_case(prefix) => name,
+        _ => &text,
+    };
+    (0..)
+        .zip(names)
+        .find(|(_, known)| known.eq_ignore_ascii_case(name))
+        .map(|(number, _)| Some(number))
+        .ok_or_else(|| fault(SpanFault::Enum, at, field, &text, "a known name or a number"))
+}
+
+/// An id of exactly `N` bytes in hexadecimal; an empty one is absent.
+pub(crate) fn id<const N: usize>(reader: &mut Reader<'_>, field: &str) -> Result<[u8; N]> {
+    let at = reader.at();
+    let Some(text) = text(reader, field)? else { return Ok(None) };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match exact_hex(text.as_bytes()) {
+        Some(id) => Ok(Some(id)),
+        None => Err(id_fault(at, field, &text, N)),
+    }
+}
+
+fn exact_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let (pairs, rest) = text.as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    let mut id = [0; N];
+    for (byte, [high, low]) in id.iter_mut().zip(pairs) {
+        *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
+    }
+    Some(id)
+}
+
+#[cold]
+fn id_fault(at: usize, field: &str, text: &str, bytes: usize) -> Fault {
+    // What a plain protobuf library makes of an id.
+    let base64 = base64_bytes(text).is_some_and(|decoded| decoded.len() == bytes);
+    let not_base64 = if base64 { ", not base64" } else { "" };
+    let wanted = format!("`{}` hexadecimal digits{not_base64}", 2 * bytes);
+    fault(SpanFault::Id, at, field, text, &wanted)
+}
+
+/// Bytes in base64, of either alphabet, padded or not.
+pub(crate) fn bytes(reader: &mut Reader<'_>, field: &str) -> Result<Vec<u8>> {
+    let at = reader.at();
+    let Some(text) = text(reader, field)? else { return Ok(None) };
+    match base64_bytes(&text) {
+        Some(bytes) => Ok(Some(bytes)),
+        None => Err(fault(SpanFault::Bytes, at, field, &text, "base64")),
+    }
+}
+
+fn base64_bytes(text: &str) -> Option<Vec<u8>> {
+    const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    const PLAIN: GeneralPurpose = GeneralPurpose::new(&STANDARD, CONFIG);
+    const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, CONFIG);
+    let engine = if text.contains(['-', '_']) { URL } else { PLAIN };
+    engine.decode(text).ok()
+}
+
+fn absent<T>(reader: &mut Reader<'_>) -> Result<T> {
+    reader.null()?;
+    Ok(None)
+}
+
+/// Reads an array, giving each element that is not `null` to `each`.
+///
+/// `null` instead of the array is an absent one.
+pub(crate) fn each_element<'a>(
+    reader: &mut Reader<'a>,
+    field: &str,
+    mut each: impl FnMut(&mut Reader<'a>) -> std::result::Result<(), Fault>,
+) -> std::result::Result<(), Fault> {
+    match reader.peek()? {
+        Kind::Null => absent::<()>(reader).map(drop),
+        Kind::Array => {
+            let mut elements = reader.array()?;
+            while reader.element(&mut elements)? {
+                if !reader.null()? {
+                    each(reader)?;
+                }
+            }
+            Ok(())
+        }
+        _ => Err(wrong_type(reader, field, "an array")),
+    }
+}
+
+/// Reads an object, giving the name of each field to `each`, which consumes the value.
+///
+/// `null` instead of the object is an absent one.
+pub(crate) fn each_field<'a>(
+    reader: &mut Reader<'a>,
+    field: &str,
+    mut each: impl FnMut(&mut Reader<'a>, Cow<'a, str>) -> std::result::Result<(), Fault>,
+) -> std::result::Result<(), Fault> {
+    match reader.peek()? {
+        Kind::Null => absent::<()>(reader).map(drop),
+        Kind::Object => {
+            let mut fields = reader.object()?;
+            while let Some(name) = reader.field(&mut fields)? {
+                each(reader, name)?;
+            }
+            Ok(())
+        }
+        _ => Err(wrong_type(reader, field, "an object")),
+    }
+}
+
+/// Passes over the value of a field that is not known.
+pub(crate) fn ignore(reader: &mut Reader<'_>) -> std::result::Result<(), Fault> {
+    reader.skip().map_err(|error: JsonError| Fault::Json(error))
+}

@@ -1,0 +1,136 @@
+//! What a translator of another format into OTLP gives back, and what it refused.
+
+use std::fmt::Write as _;
+
+/// The span attribute (a string) that says a sender forced this trace to be kept, and by which
+/// signal. OTLP has no field for it, so translators write this attribute and policies read it.
+pub const KEEP_ATTRIBUTE: &str = "wholetrace.keep";
+
+/// The value of [`KEEP_ATTRIBUTE`] for a Zipkin span with `debug` set.
+pub const KEEP_ZIPKIN_DEBUG: &str = "zipkin.debug";
+
+/// The bounds of a translation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How deep messages may stand in each other inside a span, a resource or a scope, that one
+    /// counted as 1. A span that goes deeper is rejected.
+    pub nesting: u32,
+    /// The most bytes of OTLP that a request may become. One that needs more is refused as a
+    /// whole.
+    pub output_bytes: usize,
+}
+
+impl Default for Limits {
+    /// 64 levels, 256 MiB.
+    fn default() -> Self {
+        Self { nesting: 64, output_bytes: 256 << 20 }
+    }
+}
+
+/// A request in OTLP protobuf, as far as its spans could be understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Translated {
+    /// A valid `ExportTraceServiceRequest` (and `TracesData`). Ids have the right length where
+    /// they are present; whether they are present and not zero is for the reader of the spans to
+    /// check, as for requests that came as protobuf.
+    pub bytes: Vec<u8>,
+    /// How many spans `bytes` holds.
+    pub spans: u64,
+    /// The spans that are not in `bytes`, and why.
+    pub rejected: Rejected,
+}
+
+/// The spans a translator refused, counted by fault.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rejected {
+    counts: [u64; SpanFault::ALL.len()],
+    first: Option<String>,
+}
+
+impl Rejected {
+    /// How many spans were rejected.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Each fault that occurred, with the number of spans that had it.
+    pub fn by_fault(&self) -> impl Iterator<Item = (SpanFault, u64)> + '_ {
+        SpanFault::ALL.into_iter().zip(self.counts).filter(|(_, count)| *count > 0)
+    }
+
+    /// A sentence for the sender: how many spans were rejected for which faults, and what was
+    /// wrong with the first of them. `None` when there are none.
+    #[must_use]
+    pub fn message(&self) -> Option<String> {
+        let first = self.first.as_ref()?;
+        let mut text = format!("{} spans rejected (", self.total());
+        for (index, (fault, count)) in self.by_fault().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            // Writing to a string does not fail.
+            let _ = write!(text, "{comma}{}: {count}", fault.label());
+        }
+        let _ = write!(text, "); the first: {first}");
+        Some(text)
+    }
+
+    /// Counts `spans` more with `fault`; `detail` says what was wrong.
+    pub(crate) fn add(&mut self, fault: SpanFault, spans: u64, detail: String) {
+        if spans == 0 {
+            return;
+        }
+        if let Some((_, count)) =
+            SpanFault::ALL.iter().zip(&mut self.counts).find(|(known, _)| **known == fault)
+        {
+            *count += spans;
+        }
+        self.first.get_or_insert(detail);
+    }
+}
+
+/// Why a span was rejected alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpanFault {
+    /// A trace or span id of the wrong length, with other characters than hexadecimal digits, or
+    /// (Zipkin) missing or all zeros.
+    Id,
+    /// A number that is none, has a fraction, or is out of its range.
+    Number,
+    /// A value of the wrong JSON type.
+    Type,
+    /// The name of an enumeration's value that does not exist.
+    Enum,
+    /// Bytes that are not base64.
+    Bytes,
+    /// Values nested too deep.
+    Nesting,
+    /// A Zipkin v1 span among v2 spans.
+    ZipkinV1,
+}
+
+impl SpanFault {
+    /// All of them, for metrics.
+    pub const ALL: [Self; 7] = [
+        Self::Id,
+        Self::Number,
+        Self::Type,
+        Self::Enum,
+        Self::Bytes,
+        Self::Nesting,
+        Self::ZipkinV1,
+    ];
+
+    /// A word for metric labels and messages.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Id => "bad_id",
+            Self::Number => "bad_number",
+            Self::Type => "bad_type",
+            Self::Enum => "bad_enum",
+            Self::Bytes => "bad_bytes",
+            Self::Nesting => "too_deep",
+            Self::ZipkinV1 => "zipkin_v1",
+        }
+    }
+}

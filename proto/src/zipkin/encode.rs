@@ -1,0 +1,201 @@
+//! One Zipkin span as an OTLP span.
+
+use std::borrow::Cow;
+
+use super::model::{Endpoint, Kind, Span};
+use super::parts::{put_event, put_link};
+use super::tags::Tags;
+use crate::json::nest::{close, open};
+use crate::json::span::{KINDS, STATUS_CODES};
+use crate::json::value::Depth;
+use crate::translated::{KEEP_ATTRIBUTE, KEEP_ZIPKIN_DEBUG};
+use crate::wire::{put_bytes, put_fixed64, put_uint};
+
+/// The span attribute (a boolean) that says that this server's span has the id of its client's:
+/// B3 propagation can share ids. It was `shared` in Zipkin.
+pub const SHARED_ATTRIBUTE: &str = "zipkin.shared";
+
+/// The span attribute (a boolean) that says that the sender gave no start: it is 0. The name is
+/// the Collector's.
+pub const START_ABSENT_ATTRIBUTE: &str = "otel.zipkin.absentField.startTime";
+
+const ATTRIBUTES: u32 = 9;
+
+/// The value of an attribute.
+pub(super) enum Scalar<'s> {
+    Text(&'s str),
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+}
+
+/// Appends `span` as the body of an OTLP span.
+pub(super) fn put_span(
+    out: &mut Vec<u8>,
+    span: &Span<'_>,
+    tags: &Tags<'_>,
+    parse_string_tags: bool,
+    depth: Depth,
+) {
+    put_bytes(out, 1, &span.trace_id);
+    put_bytes(out, 2, &span.id);
+    put_text(out, 3, tags.trace_state);
+    if let Some(parent) = &span.parent_id {
+        put_bytes(out, 4, parent);
+    }
+    put_text(out, 5, &span.name);
+    let kind = kind(span.kind, tags.internal);
+    if kind > 0 {
+        put_uint(out, 6, kind);
+    }
+    if span.start > 0 {
+        put_fixed64(out, 7, span.start);
+    }
+    if span.end > 0 {
+        put_fixed64(out, 8, span.end);
+    }
+    for (key, value) in &tags.attributes {
+        let parsed = if parse_string_tags { parse(value) } else { Scalar::Text(value) };
+        put_attribute(out, ATTRIBUTES, key, &parsed);
+    }
+    put_endpoint(out, tags, &span.local, &LOCAL);
+    put_endpoint(out, tags, &span.remote, &REMOTE);
+    put_markers(out, span);
+    for annotation in &span.annotations {
+        put_event(out, annotation.time, &annotation.value, depth);
+    }
+    for (_, key, value) in &tags.links {
+        if !put_link(out, value, depth) {
+            put_attribute(out, ATTRIBUTES, key, &Scalar::Text(value));
+        }
+    }
+    put_status(out, tags);
+}
+
+fn kind(kind: Kind, internal: bool) -> u64 {
+    let name = match kind {
+        Kind::None if internal => "INTERNAL",
+        Kind::None => "UNSPECIFIED",
+        Kind::Client => "CLIENT",
+        Kind::Server => "SERVER",
+        Kind::Producer => "PRODUCER",
+        Kind::Consumer => "CONSUMER",
+    };
+    number_of(name, &KINDS).unwrap_or(0)
+}
+
+fn put_markers(out: &mut Vec<u8>, span: &Span<'_>) {
+    if span.start == 0 {
+        put_attribute(out, ATTRIBUTES, START_ABSENT_ATTRIBUTE, &Scalar::Bool(true));
+    }
+    if span.debug {
+        put_attribute(out, ATTRIBUTES, KEEP_ATTRIBUTE, &Scalar::Text(KEEP_ZIPKIN_DEBUG));
+    }
+    // A client's span cannot have joined another one.
+    if span.shared && span.kind != Kind::Client {
+        put_attribute(out, ATTRIBUTES, SHARED_ATTRIBUTE, &Scalar::Bool(true));
+    }
+}
+
+/// The attributes that an endpoint becomes.
+struct EndpointKeys {
+    /// Of the other side; that of the own side is in the resource.
+    service: Option<&'static str>,
+    address: &'static str,
+    /// For the address of version 4 where there is one of version 6 as well.
+    second_address: &'static str,
+    port: &'static str,
+}
+
+const LOCAL: EndpointKeys = EndpointKeys {
+    service: None,
+    address: "network.local.address",
+    second_address: "zipkin.local.ipv4",
+    port: "net.host.port",
+};
+
+const REMOTE: EndpointKeys = EndpointKeys {
+    service: Some("service.peer.name"),
+    address: "network.peer.address",
+    second_address: "zipkin.peer.ipv4",
+    port: "net.peer.port",
+};
+
+/// An attribute of that name which the sender has set already stands.
+fn put_endpoint(out: &mut Vec<u8>, tags: &Tags<'_>, from: &Endpoint<'_>, keys: &EndpointKeys) {
+    let mut put = |key: &str, value: Scalar<'_>| {
+        if !tags.has_attribute(key) {
+            put_attribute(out, ATTRIBUTES, key, &value);
+        }
+    };
+    if let Some(key) = keys.service.filter(|_| !from.service_name.is_empty()) {
+        put(key, Scalar::Text(&from.service_name));
+    }
+    let both = !from.ipv4.is_empty() && !from.ipv6.is_empty();
+    let address: &Cow<'_, str> = if from.ipv6.is_empty() { &from.ipv4 } else { &from.ipv6 };
+    if !address.is_empty() {
+        put(keys.address, Scalar::Text(address));
+    }
+    if both {
+        put(keys.second_address, Scalar::Text(&from.ipv4));
+    }
+    if from.port > 0 {
+        put(keys.port, Scalar::Int(i64::from(from.port)));
+    }
+}
+
+fn put_status(out: &mut Vec<u8>, tags: &Tags<'_>) {
+    let given = tags.status_code.and_then(|text| {
+        number_of(text, &STATUS_CODES)
+            .or_else(|| number_of(text.strip_prefix("STATUS_CODE_")?, &STATUS_CODES))
+    });
+    let code = if tags.error { number_of("ERROR", &STATUS_CODES) } else { given }.unwrap_or(0);
+    if code == 0 && tags.status_message.is_empty() {
+        return;
+    }
+    let status = open(out, 15);
+    put_text(out, 2, tags.status_message);
+    if code > 0 {
+        put_uint(out, 3, code);
+    }
+    close(out, status);
+}
+
+fn number_of(name: &str, names: &[&str]) -> Option<u64> {
+    (0..).zip(names).find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(number, _)| number)
+}
+
+/// What a tag looks like: digits, digits with a point in them, `true` or `false`, or text.
+fn parse(text: &str) -> Scalar<'_> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parsed = match text.split_once('.') {
+        None if digits(text) => text.parse().map(Scalar::Int).ok(),
+        Some((whole, fraction)) if digits(whole) && digits(fraction) => {
+            text.parse().map(Scalar::Double).ok()
+        }
+        _ => text.parse().map(Scalar::Bool).ok(),
+    };
+    parsed.unwrap_or(Scalar::Text(text))
+}
+
+/// Appends an attribute as field `number`.
+pub(super) fn put_attribute(out: &mut Vec<u8>, number: u32, key: &str, value: &Scalar<'_>) {
+    let attribute = open(out, number);
+    put_bytes(out, 1, key.as_bytes());
+    let message = open(out, 2);
+    match value {
+        Scalar::Text(text) => put_bytes(out, 1, text.as_bytes()),
+        Scalar::Bool(value) => put_uint(out, 2, u64::from(*value)),
+        Scalar::Int(value) => put_uint(out, 3, value.cast_unsigned()),
+        Scalar::Double(value) => put_fixed64(out, 4, value.to_bits()),
+    }
+    close(out, message);
+    close(out, attribute);
+}
+
+/// Appends a text field, unless it is empty.
+pub(super) fn put_text(out: &mut Vec<u8>, number: u32, text: &str) {
+    if !text.is_empty() {
+        put_bytes(out, number, text.as_bytes());
+    }
+}

@@ -1,0 +1,18 @@
+//! Why a Zipkin request cannot be read at all.
+
+use crate::json::error::JsonError;
+
+/// Why a Zipkin request cannot be read at all. What is wrong with one span rejects that span
+/// alone and is no error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ZipkinError {
+    /// The body is no JSON document.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// The body has spans in the format of Zipkin v1.
+    #[error("the body has Zipkin v1 spans; this path takes v2, send v1 to `/api/v1/spans`")]
+    Version1,
+    /// The body is OTLP/JSON.
+    #[error("the body is an OTLP request; this path takes Zipkin v2, send OTLP to `/v1/traces`")]
+    Otlp,
+}

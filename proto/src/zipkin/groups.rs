@@ -1,0 +1,138 @@
+//! The spans of a request, by resource and scope.
+
+use std::collections::HashMap;
+
+use super::encode::{Scalar, put_attribute, put_span, put_text};
+use super::model::Span;
+use super::tags::Tags;
+use crate::json::error::{Fault, JsonError};
+use crate::json::nest::{close, close_or_drop, open};
+use crate::json::value::Depth;
+use crate::translated::Limits;
+use crate::wire::{delimited_len, put_bytes, put_delimited_head};
+
+/// Collects spans under their resource and scope.
+///
+/// Spans whose service name and resource-like tags are equal share a resource. So each span keeps
+/// the resource that its own tags describe, whichever span came first.
+pub(super) struct Groups {
+    parse_string_tags: bool,
+    limits: Limits,
+    /// From the encoded resource to its place in `resources`.
+    resource_places: HashMap<Vec<u8>, usize>,
+    /// From a resource's place (8 bytes) and the encoded scope to the place in `scopes`.
+    scope_places: HashMap<Vec<u8>, usize>,
+    resources: Vec<Resource>,
+    scopes: Vec<Scope>,
+    spans: u64,
+    bytes: usize,
+    scratch: Vec<u8>,
+}
+
+struct Resource {
+    /// The fields of `ResourceSpans` without the scopes.
+    head: Vec<u8>,
+    /// Places in `scopes`.
+    scopes: Vec<usize>,
+}
+
+struct Scope {
+    /// The fields of `ScopeSpans`: the scope, then the spans.
+    body: Vec<u8>,
+}
+
+impl Groups {
+    pub(super) fn new(parse_string_tags: bool, limits: Limits) -> Self {
+        Self {
+            parse_string_tags,
+            limits,
+            resource_places: HashMap::new(),
+            scope_places: HashMap::new(),
+            resources: Vec::new(),
+            scopes: Vec::new(),
+            spans: 0,
+            bytes: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Adds a span.
+    pub(super) fn push(&mut self, span: &Span<'_>) -> Result<(), Fault> {
+        let depth = Depth::new(self.limits.nesting).down(0)?;
+        let tags = Tags::of(span);
+        let resource = self.resource(&tags);
+        let place = self.scope(resource, &tags);
+        let Some(Scope { body }) = self.scopes.get_mut(place) else { return Ok(()) };
+        let before = body.len();
+        let message = open(body, 2);
+        put_span(body, span, &tags, self.parse_string_tags, depth);
+        close(body, message);
+        self.bytes += body.len() - before;
+        self.spans += 1;
+        if self.bytes > self.limits.output_bytes {
+            return Err(Fault::Json(JsonError::OutputSize { limit: self.limits.output_bytes }));
+        }
+        Ok(())
+    }
+
+    /// The request, and how many spans it has.
+    pub(super) fn finish(self) -> Result<(Vec<u8>, u64), JsonError> {
+        let mut out = Vec::with_capacity(self.bytes);
+        for resource in &self.resources {
+            let scopes = || resource.scopes.iter().filter_map(|place| self.scopes.get(*place));
+            let length: usize = scopes().map(|scope| delimited_len(2, scope.body.len())).sum();
+            put_delimited_head(&mut out, 1, resource.head.len() + length);
+            out.extend_from_slice(&resource.head);
+            for scope in scopes() {
+                put_bytes(&mut out, 2, &scope.body);
+            }
+        }
+        if out.len() > self.limits.output_bytes {
+            return Err(JsonError::OutputSize { limit: self.limits.output_bytes });
+        }
+        Ok((out, self.spans))
+    }
+
+    /// The place of the resource of a span with `tags`.
+    fn resource(&mut self, tags: &Tags<'_>) -> usize {
+        let head = &mut self.scratch;
+        head.clear();
+        let resource = open(head, 1);
+        for (key, value) in &tags.resource {
+            put_attribute(head, 1, key, &Scalar::Text(value));
+        }
+        close_or_drop(head, resource);
+        if let Some(place) = self.resource_places.get(head.as_slice()) {
+            return *place;
+        }
+        let place = self.resources.len();
+        self.bytes += head.len();
+        self.resources.push(Resource { head: head.clone(), scopes: Vec::new() });
+        self.resource_places.insert(head.clone(), place);
+        place
+    }
+
+    /// The place of the scope of a span with `tags` in the resource at `resource`.
+    fn scope(&mut self, resource: usize, tags: &Tags<'_>) -> usize {
+        let key = &mut self.scratch;
+        key.clear();
+        key.extend_from_slice(&resource.to_le_bytes());
+        let head_start = key.len();
+        let scope = open(key, 1);
+        put_text(key, 1, tags.scope_name);
+        put_text(key, 2, tags.scope_version);
+        close_or_drop(key, scope);
+        if let Some(place) = self.scope_places.get(key.as_slice()) {
+            return *place;
+        }
+        let place = self.scopes.len();
+        let body = key.get(head_start..).unwrap_or_default().to_vec();
+        self.bytes += body.len();
+        self.scopes.push(Scope { body });
+        self.scope_places.insert(key.clone(), place);
+        if let Some(resource) = self.resources.get_mut(resource) {
+            resource.scopes.push(place);
+        }
+        place
+    }
+}

@@ -1,0 +1,38 @@
+//! Zipkin spans into OTLP.
+//!
+//! What becomes what (OpenTelemetry's own translation, without its losses):
+//!
+//! | Zipkin | OTLP |
+//! |---|---|
+//! | trace id of 64 bits | the low half; zeros before it |
+//! | `parentId` zero or the span's own id | no parent: a root |
+//! | no kind | internal if tag `span.kind` is `internal`, else unspecified |
+//! | `localEndpoint.serviceName` | resource `service.name`, or the name in tag `otlp.service.name.source`; a tag of that name goes before it |
+//! | tags that describe the resource | the resource; spans with equal ones share it |
+//! | tags `otel.scope.*`, `otel.library.*` (`name`, `version`) | the scope |
+//! | `localEndpoint` address, port | `network.local.address`, `net.host.port` |
+//! | `remoteEndpoint` name, address, port | `service.peer.name`, `network.peer.address`, `net.peer.port`; tags of these names stand |
+//! | addresses of both versions | the one of version 6 as above, the other as `zipkin.local.ipv4`, `zipkin.peer.ipv4` |
+//! | tag `error` | status error, whatever it says; the tag stays unless it is `true` |
+//! | tags `otel.status_code`, `otel.status_description` | status |
+//! | tag `w3c.tracestate` | trace state |
+//! | tags `otlp.link.0` to `otlp.link.127` | links; of another form: attributes |
+//! | annotation | event; `name\|{attributes}\|dropped` is taken apart, any other text is its name |
+//! | no timestamp | start 0 and [`START_ABSENT_ATTRIBUTE`]; the end is the duration |
+//! | no duration | the end is the start |
+//! | `debug` | [`KEEP_ATTRIBUTE`](crate::translated::KEEP_ATTRIBUTE) with [`KEEP_ZIPKIN_DEBUG`](crate::translated::KEEP_ZIPKIN_DEBUG) |
+//! | `shared`, but on a client's span | [`SHARED_ATTRIBUTE`] |
+//! | other tags | attributes, as text |
+
+mod encode;
+mod error;
+mod groups;
+mod hex;
+mod model;
+mod parts;
+mod resource_keys;
+mod tags;
+pub mod v2;
+
+pub use encode::{SHARED_ATTRIBUTE, START_ABSENT_ATTRIBUTE};
+pub use error::ZipkinError;

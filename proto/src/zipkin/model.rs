@@ -1,0 +1,55 @@
+//! A Zipkin span, whatever format it came in.
+
+use std::borrow::Cow;
+
+/// What a span was for. There is no word for internal work in Zipkin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    #[default]
+    None,
+    Client,
+    Server,
+    Producer,
+    Consumer,
+}
+
+/// One side of a call. What is empty or 0 is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Endpoint<'a> {
+    pub(crate) service_name: Cow<'a, str>,
+    pub(crate) ipv4: Cow<'a, str>,
+    pub(crate) ipv6: Cow<'a, str>,
+    pub(crate) port: u16,
+}
+
+/// Something that happened during a span.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Annotation<'a> {
+    /// Nanoseconds since 1970; 0 is not known.
+    pub(crate) time: u64,
+    pub(crate) value: Cow<'a, str>,
+}
+
+/// A span with valid ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span<'a> {
+    /// Not zero.
+    pub(crate) trace_id: [u8; 16],
+    /// Not zero.
+    pub(crate) id: [u8; 8],
+    /// Neither zero nor the span's own id.
+    pub(crate) parent_id: Option<[u8; 8]>,
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) kind: Kind,
+    /// Nanoseconds since 1970; 0 is not known.
+    pub(crate) start: u64,
+    /// Nanoseconds since 1970: `start` and the duration together.
+    pub(crate) end: u64,
+    pub(crate) debug: bool,
+    /// The id is also that of the client's span.
+    pub(crate) shared: bool,
+    pub(crate) local: Endpoint<'a>,
+    pub(crate) remote: Endpoint<'a>,
+    pub(crate) annotations: Vec<Annotation<'a>>,
+    pub(crate) tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+}

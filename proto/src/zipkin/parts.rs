@@ -1,0 +1,84 @@
+//! Links and events, which OpenTelemetry writes into Zipkin's text in a form of its own.
+
+use super::hex::padded_hex;
+use crate::json::error::Fault;
+use crate::json::nest::{close, open};
+use crate::json::reader::Reader;
+use crate::json::value::{Depth, plain_attributes};
+use crate::wire::{put_bytes, put_fixed64, put_uint};
+
+/// Appends the link that `text` writes (`trace id|span id|trace state|attributes|dropped`) as a
+/// field of a span. Appends nothing and gives `false` when the text is of another form.
+pub(super) fn put_link(out: &mut Vec<u8>, text: &str, depth: Depth) -> bool {
+    let start = out.len();
+    let put = link(out, text, depth);
+    if put.is_none() {
+        out.truncate(start);
+    }
+    put.is_some()
+}
+
+fn link(out: &mut Vec<u8>, text: &str, depth: Depth) -> Option<()> {
+    let (trace_id, text) = text.split_once('|')?;
+    let (span_id, text) = text.split_once('|')?;
+    let (trace_state, text) = text.split_once('|')?;
+    let message = open(out, 13);
+    put_bytes(out, 1, &link_id::<16>(trace_id)?);
+    put_bytes(out, 2, &link_id::<8>(span_id)?);
+    if !trace_state.is_empty() {
+        put_bytes(out, 3, trace_state.as_bytes());
+    }
+    put_attributes_and_dropped(out, text, 4, depth)?;
+    close(out, message);
+    Some(())
+}
+
+fn link_id<const N: usize>(text: &str) -> Option<[u8; N]> {
+    // Some writers leave the quotes of JSON around it.
+    let text = text.trim_matches('"');
+    if text.is_empty() { None } else { padded_hex(text.as_bytes()) }
+}
+
+/// Appends an annotation as an event of a span. Text in the form `name|attributes|dropped` is
+/// taken apart; any other is the event's name as it stands.
+pub(super) fn put_event(out: &mut Vec<u8>, time: u64, text: &str, depth: Depth) {
+    let message = open(out, 11);
+    if time > 0 {
+        put_fixed64(out, 1, time);
+    }
+    let start = out.len();
+    if event(out, text, depth).is_none() {
+        out.truncate(start);
+        put_bytes(out, 2, text.as_bytes());
+    }
+    close(out, message);
+}
+
+fn event(out: &mut Vec<u8>, text: &str, depth: Depth) -> Option<()> {
+    let (name, text) = text.split_once('|')?;
+    put_bytes(out, 2, name.as_bytes());
+    put_attributes_and_dropped(out, text, 3, depth)
+}
+
+/// `attributes|dropped`: a JSON object, written as field `number`, and a count, as the field
+/// after that.
+fn put_attributes_and_dropped(
+    out: &mut Vec<u8>,
+    text: &str,
+    number: u32,
+    depth: Depth,
+) -> Option<()> {
+    let (attributes, dropped) = text.rsplit_once('|')?;
+    let dropped: u32 = dropped.parse().ok()?;
+    put_json_object(out, attributes, number, depth).ok()?;
+    if dropped > 0 {
+        put_uint(out, number + 1, u64::from(dropped));
+    }
+    Some(())
+}
+
+fn put_json_object(out: &mut Vec<u8>, text: &str, number: u32, depth: Depth) -> Result<(), Fault> {
+    let mut reader = Reader::new(text.as_bytes())?;
+    plain_attributes(&mut reader, out, number, depth.down(0)?)?;
+    Ok(reader.end()?)
+}

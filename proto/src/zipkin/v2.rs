@@ -1,0 +1,319 @@
+//! Zipkin v2 JSON: an array of spans, or one span.
+
+use std::borrow::Cow;
+
+use super::error::ZipkinError;
+use super::groups::Groups;
+use super::hex::padded_hex;
+use super::model::{Annotation, Endpoint, Kind, Span};
+use crate::json::error::{Fault, JsonError};
+use crate::json::number;
+use crate::json::open::Kind as Value;
+use crate::json::reader::Reader;
+use crate::json::scalar::{each_element, each_field, fault, ignore, wrong_type};
+use crate::translated::{Limits, Rejected, SpanFault, Translated};
+
+/// How tags become attributes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Whether tags that look like an integer, a decimal fraction or a boolean become attributes
+    /// of that type. Otherwise they stay text, as Zipkin has them.
+    pub parse_string_tags: bool,
+}
+
+/// Translates Zipkin v2 JSON into an OTLP request.
+///
+/// What the sender's Zipkin library got wrong in a span is repaired where its meaning is clear
+/// (short or upper-case ids, numbers in quotes or with an exponent, negative times, tags that are
+/// no strings, `null` anywhere, unknown kinds); other faults reject that span alone. An empty body
+/// and an empty array have no spans. See [`zipkin`](crate::zipkin) for what becomes what.
+///
+/// The work is linear in the text. The answer can be some times larger than the text (short spans
+/// get attributes; each kind of resource and scope is written once), and is bounded by `limits`.
+///
+/// # Errors
+/// When the text is not one JSON document of that shape, all of it is in the format of Zipkin v1 or
+/// OTLP, or it would become larger than `limits` allow.
+pub fn to_protobuf(
+    text: &[u8],
+    options: Options,
+    limits: &Limits,
+) -> Result<Translated, ZipkinError> {
+    let mut reader = match Reader::new(text) {
+        Ok(reader) => reader,
+        Err(JsonError::Empty) => return Ok(Translated::default()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut request = Request {
+        groups: Groups::new(options.parse_string_tags, *limits),
+        rejected: Rejected::default(),
+        marks: Marks::default(),
+    };
+    match reader.peek()? {
+        Value::Array => {
+            let mut elements = reader.array()?;
+            while reader.element(&mut elements)? {
+                request.span(&mut reader)?;
+            }
+        }
+        Value::Object => request.span(&mut reader)?,
+        _ => {
+            let expected = "an array of spans";
+            return Err(JsonError::Shape { at: reader.at(), field: "request", expected }.into());
+        }
+    }
+    reader.end()?;
+    request.finish()
+}
+
+/// What the fields of the spans say about the format.
+#[derive(Default)]
+struct Marks {
+    version1: bool,
+    version2: bool,
+    otlp: bool,
+}
+
+struct Request {
+    groups: Groups,
+    rejected: Rejected,
+    marks: Marks,
+}
+
+impl Request {
+    fn span(&mut self, reader: &mut Reader<'_>) -> Result<(), ZipkinError> {
+        let start = reader.at();
+        let outcome = span(reader, &mut self.marks).and_then(|span| self.groups.push(&span));
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Fault::Json(error)) => Err(error.into()),
+            Err(Fault::Span(fault, detail)) => {
+                reader.rewind(start);
+                reader.skip()?;
+                self.rejected.add(fault, 1, detail);
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(self) -> Result<Translated, ZipkinError> {
+        if self.marks.version1 && !self.marks.version2 {
+            return Err(ZipkinError::Version1);
+        }
+        let (bytes, spans) = self.groups.finish()?;
+        if self.marks.otlp && spans == 0 {
+            return Err(ZipkinError::Otlp);
+        }
+        Ok(Translated { bytes, spans, rejected: self.rejected })
+    }
+}
+
+/// What is known of a span before all of it was read.
+#[derive(Default)]
+struct Draft<'a> {
+    span: Span<'a>,
+    trace_id: Option<[u8; 16]>,
+    id: Option<[u8; 8]>,
+    parent_id: Option<[u8; 8]>,
+    duration: u64,
+    version1: bool,
+}
+
+fn span<'a>(reader: &mut Reader<'a>, marks: &mut Marks) -> Result<Span<'a>, Fault> {
+    let at = reader.at();
+    if reader.null()? {
+        return Err(fault(SpanFault::Type, at, "span", "null", "an object"));
+    }
+    let mut draft = Draft::default();
+    let read = each_field(reader, "span", |reader, name| field(reader, &name, &mut draft, marks));
+    if draft.version1 {
+        marks.version1 = true;
+        let detail = format!("the span at byte `{at}` has the fields of Zipkin v1, must be v2");
+        return Err(Fault::Span(SpanFault::ZipkinV1, detail));
+    }
+    read?;
+    let Draft { mut span, trace_id, id, parent_id, duration, .. } = draft;
+    span.trace_id = present(trace_id, at, "traceId")?;
+    span.id = present(id, at, "id")?;
+    span.parent_id = parent_id.filter(|parent| *parent != [0; 8] && *parent != span.id);
+    span.end = span.start.checked_add(duration).ok_or_else(|| {
+        let detail = format!("the span at byte `{at}` ends after the year 2554");
+        Fault::Span(SpanFault::Number, detail)
+    })?;
+    Ok(span)
+}
+
+fn present<const N: usize>(id: Option<[u8; N]>, at: usize, name: &str) -> Result<[u8; N], Fault> {
+    match id {
+        Some(id) if id != [0; N] => Ok(id),
+        Some(_) => Err(fault(SpanFault::Id, at, name, "0", "not zero")),
+        None => Err(fault(SpanFault::Id, at, name, "", "given")),
+    }
+}
+
+fn field<'a>(
+    reader: &mut Reader<'a>,
+    name: &str,
+    draft: &mut Draft<'a>,
+    marks: &mut Marks,
+) -> Result<(), Fault> {
+    let span = &mut draft.span;
+    match name {
+        "traceId" => draft.trace_id = id(reader, name)?,
+        "id" => draft.id = id(reader, name)?,
+        "parentId" => draft.parent_id = id(reader, name)?,
+        "name" => span.name = text(reader, name)?,
+        "kind" => {
+            marks.version2 = true;
+            span.kind = kind(&text(reader, name)?);
+        }
+        "timestamp" => span.start = microseconds(reader, name)?,
+        "duration" => draft.duration = microseconds(reader, name)?,
+        "debug" => span.debug = flag(reader, name)?,
+        "shared" => {
+            marks.version2 = true;
+            span.shared = flag(reader, name)?;
+        }
+        "localEndpoint" => {
+            marks.version2 = true;
+            span.local = endpoint(reader, "localEndpoint")?;
+        }
+        "remoteEndpoint" => {
+            marks.version2 = true;
+            span.remote = endpoint(reader, "remoteEndpoint")?;
+        }
+        "annotations" => annotations(reader, draft)?,
+        "tags" => {
+            marks.version2 = true;
+            tags(reader, span)?;
+        }
+        "binaryAnnotations" => {
+            draft.version1 |= reader.peek()? == Value::Array;
+            ignore(reader)?;
+        }
+        "resourceSpans" | "resource_spans" => {
+            marks.otlp = true;
+            ignore(reader)?;
+        }
+        _ => ignore(reader)?,
+    }
+    Ok(())
+}
+
+/// An id of up to 2 `N` hexadecimal digits of either case, padded on the left. Empty is absent.
+///
+/// Digits without quotes are the id's digits, not a number.
+fn id<const N: usize>(reader: &mut Reader<'_>, name: &str) -> Result<Option<[u8; N]>, Fault> {
+    let at = reader.at();
+    let text = text(reader, name)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match padded_hex(text.as_bytes()) {
+        Some(id) => Ok(Some(id)),
+        None => {
+            let wanted = format!("1 to `{}` hexadecimal digits", 2 * N);
+            Err(fault(SpanFault::Id, at, name, &text, &wanted))
+        }
+    }
+}
+
+/// Text; of another value than a string, its JSON text. Empty for `null`.
+fn text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Cow<'a, str>, Fault> {
+    match reader.peek()? {
+        Value::Null => {
+            reader.null()?;
+            Ok(Cow::Borrowed(""))
+        }
+        Value::String => Ok(reader.string()?),
+        Value::Number => Ok(Cow::Borrowed(reader.number()?)),
+        Value::Bool => Ok(Cow::Borrowed(if reader.boolean()? { "true" } else { "false" })),
+        Value::Array | Value::Object => Err(wrong_type(reader, name, "a string")),
+    }
+}
+
+fn kind(name: &str) -> Kind {
+    let known = [
+        ("CLIENT", Kind::Client),
+        ("SERVER", Kind::Server),
+        ("PRODUCER", Kind::Producer),
+        ("CONSUMER", Kind::Consumer),
+    ];
+    let found = known.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map_or(Kind::None, |(_, kind)| kind)
+}
+
+/// A number of microseconds, as nanoseconds. Negative and absent is 0; a fraction counts.
+fn microseconds(reader: &mut Reader<'_>, name: &str) -> Result<u64, Fault> {
+    let at = reader.at();
+    let text = text(reader, name)?;
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let nanoseconds =
+        number::scaled(&text, 3).and_then(|(number, _)| u64::try_from(number.max(0)).ok());
+    nanoseconds.ok_or_else(|| {
+        fault(SpanFault::Number, at, name, &text, "microseconds below the year 2554")
+    })
+}
+
+/// A boolean; also in quotes, and `1`. Anything else is not set.
+fn flag(reader: &mut Reader<'_>, name: &str) -> Result<bool, Fault> {
+    let text = text(reader, name)?;
+    Ok(text == "1" || text.eq_ignore_ascii_case("true"))
+}
+
+fn endpoint<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Endpoint<'a>, Fault> {
+    let mut endpoint = Endpoint::default();
+    each_field(reader, field, |reader, name| {
+        match &*name {
+            "serviceName" => endpoint.service_name = text(reader, &name)?,
+            "ipv4" => endpoint.ipv4 = text(reader, &name)?,
+            "ipv6" => endpoint.ipv6 = text(reader, &name)?,
+            // A port that is none costs the port.
+            "port" => {
+                let port = number::integer(&text(reader, &name)?);
+                endpoint.port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
+            }
+            _ => ignore(reader)?,
+        }
+        Ok(())
+    })?;
+    Ok(endpoint)
+}
+
+fn annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(), Fault> {
+    each_element(reader, "annotations", |reader| {
+        let mut annotation = Annotation { time: 0, value: Cow::Borrowed("") };
+        each_field(reader, "annotations", |reader, name| {
+            match &*name {
+                "timestamp" => annotation.time = microseconds(reader, &name)?,
+                "value" => annotation.value = text(reader, &name)?,
+                "endpoint" => {
+                    draft.version1 |= reader.peek()? == Value::Object;
+                    ignore(reader)?;
+                }
+                _ => ignore(reader)?,
+            }
+            Ok(())
+        })?;
+        draft.span.annotations.push(annotation);
+        Ok(())
+    })
+}
+
+fn tags<'a>(reader: &mut Reader<'a>, span: &mut Span<'a>) -> Result<(), Fault> {
+    each_field(reader, "tags", |reader, name| {
+        let value = match reader.peek()? {
+            Value::Null => return ignore(reader),
+            Value::Array | Value::Object => {
+                let start = reader.at();
+                reader.skip()?;
+                String::from_utf8_lossy(reader.since(start))
+            }
+            _ => text(reader, &name)?,
+        };
+        span.tags.push((name, value));
+        Ok(())
+    })
+}
