@@ -1,0 +1,140 @@
+//! The release of one frame: kept spans are cut out of it, the others are left behind.
+
+use bytes::Bytes;
+use wholetrace_proto::{
+    assemble::Assembler,
+    id::TraceKey,
+    spans::{Head, SpanRef, Visitor, visit},
+    tracestate::{self, Kept},
+    wire::WireError,
+};
+use wholetrace_spanlog::LogTime;
+
+use crate::decision::table::{DecisionTable, Ruling};
+
+/// What a frame has left after sampling.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cut {
+    /// The kept spans; each piece is a valid `TracesData` message.
+    pub(crate) pieces: Vec<(Bytes, u32)>,
+    /// Bytes of all pieces.
+    pub(crate) bytes: usize,
+    /// Spans in all pieces.
+    pub(crate) kept: u64,
+    /// Spans that the policies do not want.
+    pub(crate) not_sampled: u64,
+    /// Spans for which there is no decision. They are kept: this must not happen (I3), but a
+    /// span too many is better than one too few.
+    pub(crate) undecided: u64,
+}
+
+/// Cuts the kept spans of the frame `payload` of time `time` into pieces of at most `max_piece`
+/// bytes, or of one span.
+///
+/// # Errors
+/// Malformed bytes: of the whole frame nothing can be exported.
+pub(crate) fn cut(
+    payload: &[u8],
+    time: LogTime,
+    decided: &DecisionTable,
+    max_piece: usize,
+) -> Result<Cut, WireError> {
+    let mut cutter = Cutter {
+        decided,
+        time,
+        max_piece,
+        resource: None,
+        scope: None,
+        last: None,
+        piece: Assembler::new(),
+        spans: 0,
+        cut: Cut::default(),
+    };
+    visit(payload, &mut cutter)?;
+    cutter.finish_piece();
+    Ok(cutter.cut)
+}
+
+struct Cutter<'s, 'f> {
+    decided: &'s DecisionTable,
+    time: LogTime,
+    max_piece: usize,
+    /// The heads of the spans to come, when the piece under way has not got them yet.
+    resource: Option<Head<'f>>,
+    scope: Option<Head<'f>>,
+    last: Option<(TraceKey, Option<Ruling>)>,
+    piece: Assembler<'f>,
+    spans: u32,
+    cut: Cut,
+}
+
+impl<'f> Cutter<'_, 'f> {
+    fn ruling(&mut self, key: TraceKey) -> Option<Ruling> {
+        if let Some((last, ruling)) = self.last
+            && last == key
+        {
+            return ruling;
+        }
+        let ruling = self.decided.find(key, self.time).map(|(ruling, _)| ruling);
+        self.last = Some((key, ruling));
+        ruling
+    }
+
+    fn keep(&mut self, body: &'f [u8], ruling: Option<Ruling>) {
+        if self.spans > 0 && self.piece.encoded_len() + body.len() > self.max_piece {
+            self.finish_piece();
+            if let Some(head) = self.resource {
+                self.piece.resource(head);
+            }
+            if let Some(head) = self.scope {
+                self.piece.scope(head);
+            }
+        }
+        let probability = ruling.and_then(Ruling::threshold).map_or(Kept::Unknown, Kept::At);
+        match tracestate::rewrite(body, probability) {
+            Some(rewrite) => self.piece.span_with(|out| rewrite.append_to(out)),
+            None => self.piece.span(body),
+        }
+        self.spans += 1;
+    }
+
+    fn finish_piece(&mut self) {
+        if self.spans == 0 {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.piece).to_vec();
+        self.cut.bytes += bytes.len();
+        self.cut.kept += u64::from(self.spans);
+        self.cut.pieces.push((Bytes::from(bytes), self.spans));
+        self.spans = 0;
+    }
+}
+
+impl<'f> Visitor<'f> for Cutter<'_, 'f> {
+    fn resource(&mut self, head: Head<'f>) {
+        self.resource = Some(head);
+        self.scope = None;
+        self.piece.resource(head);
+    }
+
+    fn scope(&mut self, head: Head<'f>) {
+        self.scope = Some(head);
+        self.piece.scope(head);
+    }
+
+    fn span(&mut self, span: SpanRef<'f>) {
+        let Some(key) = span.key() else { return };
+        let ruling = self.ruling(key);
+        match ruling {
+            Some(ruling) if !ruling.kept() => self.cut.not_sampled += 1,
+            Some(_) => self.keep(span.body, ruling),
+            None => {
+                self.cut.undecided += 1;
+                self.keep(span.body, None);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Decisions on their way to the decision log and back.
+
+use bytes::Bytes;
+use wholetrace_proto::{
+    id::TraceKey,
+    record::{self, Decision, DecisionBatch, RecordError},
+    tracestate::Threshold,
+};
+use wholetrace_spanlog::LogTime;
+
+use crate::{
+    decision::table::{Decided, Ruling},
+    policy::{PolicyIndex, PolicySet, Summary},
+};
+
+/// Name in the decision log of what decides about a trace that no policy wanted.
+const NO_POLICY: &str = "";
+
+/// Decides about a trace by its summary, and writes it down.
+pub(crate) fn decide(
+    policies: &PolicySet,
+    key: TraceKey,
+    summary: &Summary,
+    first_seen: LogTime,
+    decided_at: LogTime,
+) -> Decision {
+    let verdict = policies.decide(key, summary);
+    let none = PolicyIndex::try_from(policies.policy_names().len()).unwrap_or(PolicyIndex::MAX);
+    Decision {
+        key,
+        first_seen_ms: first_seen.0,
+        decided_at_ms: decided_at.0,
+        kept: verdict.kept,
+        threshold: Threshold::new(verdict.threshold).unwrap_or(Threshold::NEVER),
+        probability_known: verdict.probability_known,
+        policy: verdict.policy.unwrap_or(none),
+    }
+}
+
+/// The record of `decisions` that `policies` made.
+pub(crate) fn encode(policies: &PolicySet, decisions: &[Decision]) -> Bytes {
+    let mut names: Vec<&str> = policies.policy_names().iter().map(String::as_str).collect();
+    names.push(NO_POLICY);
+    record::encode_decisions(&names, decisions).into()
+}
+
+/// The decisions in a record, in order.
+///
+/// # Errors
+/// When it is not a batch of decisions.
+pub(crate) fn decode(record: &[u8]) -> Result<impl Iterator<Item = Decided>, RecordError> {
+    Ok(DecisionBatch::read(record)?.decisions().map(|decision| Decided {
+        key: decision.key,
+        first_seen: LogTime(decision.first_seen_ms),
+        decided_at: LogTime(decision.decided_at_ms),
+        ruling: Ruling::new(
+            decision.kept,
+            decision.probability_known.then_some(decision.threshold),
+        ),
+    }))
+}

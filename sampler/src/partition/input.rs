@@ -1,0 +1,46 @@
+//! What a partition is told.
+
+use std::sync::Arc;
+
+use wholetrace_runtime::budget::Lease;
+use wholetrace_spanlog::{Frame, Position};
+
+use crate::{exporter::contract::Settled, partition::effect::Letter, policy::PolicySet};
+
+/// A record of the span log that is read for the first time.
+#[derive(Debug)]
+pub struct ReadFrame {
+    /// The record.
+    pub frame: Frame,
+    /// The window cache's room for its payload. Without it the payload is not kept, and is read
+    /// again when it is time to release it.
+    pub lease: Option<Lease>,
+}
+
+/// What a partition is told.
+#[derive(Debug)]
+pub enum Input {
+    /// The next records of the span log, in order.
+    Frames(Vec<ReadFrame>),
+    /// The next records of the decision log, in order: its decisions take effect.
+    Decisions(Vec<Frame>),
+    /// What [`Effect::Fetch`](super::Effect::Fetch) asked for.
+    Refetched {
+        /// The position that was asked for.
+        from: Position,
+        /// The records there, at least one.
+        frames: Vec<Frame>,
+    },
+    /// What is below this position is gone from the span log, although it was not released.
+    Lost(Position),
+    /// Outcomes of exports.
+    Settled(Vec<Settled>),
+    /// A dead letter is durable.
+    DeadLettered(Letter),
+    /// The end of the span log was reached and nothing came for a while.
+    Idle,
+    /// New policies, for traces that are first seen from now on.
+    Policies(Arc<PolicySet>),
+    /// Nothing new: the last step stopped in the middle to let others work.
+    Continue,
+}

@@ -1,0 +1,20 @@
+//! The core of the sampler: what happens in one partition, without clock, I/O, task or chance.
+//!
+//! A [`PartitionState`] takes [`Input`]s one at a time and answers with [`Effect`]s. The same log
+//! gives the same decisions, however it is cut into inputs and whenever it is read again.
+
+mod effect;
+mod input;
+mod releases;
+mod settings;
+mod state;
+mod stats;
+
+pub use effect::{Effect, Letter};
+pub use input::{Input, ReadFrame};
+pub use settings::Settings;
+pub use state::PartitionState;
+pub use stats::{Levels, Stats};
+
+#[cfg(test)]
+mod sim;

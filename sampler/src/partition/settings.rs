@@ -1,0 +1,31 @@
+//! The bounds of a partition.
+
+use wholetrace_spanlog::Partition;
+
+/// What a partition has to know beside the log and the policies.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its number.
+    pub partition: Partition,
+    /// Names of the exporters, at least one, in the order of their indexes.
+    pub exporters: Vec<String>,
+    /// From the first span of a trace to its decision, in milliseconds of the log's time.
+    pub decision_wait: u32,
+    /// From a root span to the decision, if that is earlier, in milliseconds; 0 for no difference.
+    pub decision_wait_after_root: u32,
+    /// How long a decision is obeyed by late spans, in milliseconds of the log's time.
+    pub decision_retention: u64,
+    /// Decisions that are held in memory; the oldest are forgotten beyond three quarters of it.
+    pub max_decisions: usize,
+    /// How far the read-ahead may be ahead of the slowest release when it need not, in
+    /// milliseconds of the log's time.
+    pub read_ahead: u64,
+    /// Bytes of kept spans that may be with an exporter.
+    pub max_unfinished_bytes: usize,
+    /// Bytes of a piece of kept spans, unless one span alone is larger.
+    pub max_piece_bytes: usize,
+    /// Bytes that are read again at a time.
+    pub refetch_bytes: usize,
+    /// Seed of the hash of the tables, different in every process.
+    pub hash_seed: u64,
+}

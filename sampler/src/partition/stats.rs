@@ -1,0 +1,65 @@
+//! What a partition counts.
+
+/// Counts since they were last taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Records read ahead, ticks included.
+    pub records: u64,
+    /// Bytes of payload read ahead.
+    pub bytes: u64,
+    /// Ticks read.
+    pub ticks: u64,
+    /// Spans read ahead.
+    pub spans: u64,
+    /// Traces seen for the first time.
+    pub traces: u64,
+    /// Spans that came after the decision of their trace.
+    pub late_spans: u64,
+    /// Spans without a valid trace id: they are left out.
+    pub unnamed_spans: u64,
+    /// Spans whose bytes are malformed beyond their trace id.
+    pub malformed_spans: u64,
+    /// Decisions made here to keep.
+    pub traces_kept: u64,
+    /// Decisions made here not to keep.
+    pub traces_not_sampled: u64,
+    /// Decisions read back that came too late: the trace had one already (I3).
+    pub decisions_ignored: u64,
+    /// Decisions that were forgotten before their time, for want of room.
+    pub decisions_forgotten: u64,
+    /// Records of the decision log that could not be read.
+    pub decision_records_bad: u64,
+    /// Spans released to the exporters.
+    pub spans_kept: u64,
+    /// Spans released that the policies do not want.
+    pub spans_not_sampled: u64,
+    /// Spans released without a decision, which must not happen (I3).
+    pub spans_undecided: u64,
+    /// Bytes that were read again because the window cache had no room for them.
+    pub refetched_bytes: u64,
+    /// Frames gone from the log before they were released.
+    pub frames_lost: u64,
+    /// Frames that could not be decoded.
+    pub frames_undecodable: u64,
+    /// Pieces of kept spans that a backend refused for good.
+    pub pieces_refused: u64,
+}
+
+/// How full a partition is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// Traces that are not decided, or whose decision has not come back.
+    pub open_traces: usize,
+    /// Decisions held.
+    pub decisions: usize,
+    /// Frames between the slowest release and the read-ahead.
+    pub window_frames: usize,
+    /// Bytes of their payloads that are kept in memory.
+    pub window_bytes: usize,
+    /// Bytes of kept spans that are with the exporters, added up.
+    pub unfinished_bytes: usize,
+    /// Bytes that the tables take, by the capacities of what is allocated.
+    pub table_bytes: usize,
+    /// Milliseconds of the log's time between the oldest unfinished frame and the read-ahead.
+    pub span_millis: u64,
+}
