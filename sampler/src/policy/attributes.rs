@@ -223,4 +223,3 @@ fn attribute(body: &[u8]) -> Attribute<'_> {
 const fn length_bit(length: usize) -> u64 {
     1 << (length % 64)
 }
-

@@ -5,7 +5,7 @@ const PRIME: u64 = 0x0000_0100_0000_01b3;
 
 /// FNV-1a, 64 bits wide, over `bytes`.
 #[must_use]
-pub const fn start(mut bytes: &[u8]) -> u64 {
+pub(super) const fn hash(mut bytes: &[u8]) -> u64 {
     let mut hash = OFFSET;
     while let [byte, rest @ ..] = bytes {
         hash = step(hash, *byte);
@@ -16,7 +16,7 @@ pub const fn start(mut bytes: &[u8]) -> u64 {
 
 /// Goes on from `hash` over the sixteen bytes of a trace id.
 #[must_use]
-pub fn over_id(hash: u64, trace_id: [u8; 16]) -> u64 {
+pub(super) fn hash_on(hash: u64, trace_id: [u8; 16]) -> u64 {
     trace_id.into_iter().fold(hash, step)
 }
 
@@ -28,7 +28,7 @@ const fn step(hash: u64, byte: u8) -> u64 {
 /// in a floating-point format of 64 significant bits, rounded half to even, then cut to a whole
 /// number. That is how the Collector reckons, bit for bit. Below 0 counts as 0, above 1 as 1.
 #[must_use]
-pub const fn greatest_kept(ratio: f64) -> u64 {
+pub(super) const fn greatest_kept(ratio: f64) -> u64 {
     const MANTISSA_BITS: u32 = 52;
     if ratio >= 1.0 {
         return u64::MAX;
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn hashes_of_trace_ids_are_the_collectors() {
-        let salt = start(b"default-hash-seed");
+        let salt = hash(b"default-hash-seed");
         let cases: [(u128, u64, f64); 4] = [
             (0, 0xe195_36ee_d1bb_ac3d, 88.1184),
             (0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10, 0xdbcf_64d5_420f_4cad, 85.8634),
@@ -66,7 +66,7 @@ mod tests {
             (u128::MAX, 0x17be_c373_9634_fe2d, 9.2755),
         ];
         for (id, hash, kept_from) in cases {
-            assert_eq!(over_id(salt, id.to_be_bytes()), hash, "id {id:032x}");
+            assert_eq!(hash_on(salt, id.to_be_bytes()), hash, "id {id:032x}");
             assert!(hash <= greatest_kept((kept_from + 0.0001) / 100.0), "id {id:032x}");
             assert!(hash > greatest_kept((kept_from - 0.0001) / 100.0), "id {id:032x}");
         }
@@ -81,10 +81,25 @@ mod tests {
         }
     }
 
-    const BOUNDS: [(f64, u64); 6] = [
+    const BOUNDS: [(f64, u64); 21] = [
         (-1.0, 0),
         (0.0, 0),
+        (5e-18, 0),
+        (6e-18, 1),
+        (1e-10, 0x0119_7998),
+        (0.001, 0xa7c5_ac47_1b47),
+        (0.1, 0x0041_8937_4bc6_a7ef),
+        (1.0, 0x028f_5c28_f5c2_8f5f),
+        (5.0, 0x0ccc_cccc_cccc_ccff),
+        (10.0, 0x1999_9999_9999_99ff),
+        (25.0, 0x3fff_ffff_ffff_ffff),
+        (33.3, 0x553f_7ced_9168_6fff),
         (50.0, 0x7fff_ffff_ffff_ffff),
+        (64.5588, 0xa545_4152_b0a6_ffff),
+        (66.6, 0xaa7e_f9db_22d0_dfff),
+        (90.0, 0xe666_6666_6666_67ff),
+        (99.0, 0xfd70_a3d7_0a3d_6fff),
+        (99.99999999999999, 0xffff_ffff_ffff_f7ff),
         (100.0, u64::MAX),
         (250.0, u64::MAX),
         (f64::NAN, 0),

@@ -1,24 +1,32 @@
 //! Policies: a fold over the spans of a trace, and a verdict.
 //!
-//! A configuration is compiled into a [`PolicySet`]. Spans are folded into a [`Summary`] of their
-//! trace ([`PolicySet::observe`]), and the summary is turned into a [`Verdict`]
-//! ([`PolicySet::decide`]).
+//! A [`TailSamplingConfig`] is compiled into a [`PolicySet`]. Spans are folded into a [`Summary`]
+//! of their trace ([`PolicySet::observe`]), and the summary is turned into a [`Verdict`]
+//! ([`PolicySet::decide`]). How a new type of policy is added is told in [`leaf`].
 
 mod attributes;
 pub mod bits;
+pub mod compile;
+pub mod config;
 mod fnv;
+mod kind;
 pub mod leaf;
+mod lenient;
 mod observations;
 mod outcome;
-mod randomness;
+mod pattern;
+pub mod policies;
+mod report;
 pub mod scan;
 pub mod set;
-mod share;
 pub mod summary;
 pub mod verdict;
 
 pub use bits::Bits;
+pub use config::{DecisionCacheConfig, KeepSignal, TailSamplingConfig};
+pub use policies::{AndConfig, DropConfig, PolicyConfig, SubPolicyConfig};
+pub use report::Unknown;
 pub use scan::Observed;
-pub use set::{KEEP_SIGNALS, PolicySet};
+pub use set::PolicySet;
 pub use summary::Summary;
-pub use verdict::{PolicyIndex, RANDOMNESS_RANGE, Threshold, Verdict};
+pub use verdict::{PolicyIndex, Verdict};

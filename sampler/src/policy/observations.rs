@@ -31,9 +31,6 @@ pub(super) struct Full;
 #[derive(Debug, Default)]
 pub(super) struct Observations {
     pub(super) attributes: AskedAttributes,
-    pub(super) status: bool,
-    pub(super) times: bool,
-    pub(super) randomness: bool,
     known: HashMap<Condition, Bits>,
 }
 

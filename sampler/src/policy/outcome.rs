@@ -1,8 +1,8 @@
 //! What one policy makes of a trace, and how outcomes combine.
 
-use wholetrace_proto::id::TraceKey;
+use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 
-use crate::policy::{summary::Summary, verdict::Threshold};
+use crate::policy::summary::Summary;
 
 /// The trace that is being decided.
 #[derive(Clone, Copy, Debug)]

@@ -1,12 +1,14 @@
 //! One pass over a span, or over the head of a resource, for all policies of a set.
 
-use wholetrace_proto::wire::{Cursor, Value, WireError};
+use wholetrace_proto::{
+    tracestate,
+    wire::{Cursor, Value, WireError},
+};
 
 use crate::policy::{
     attributes::{AskedAttributes, Place},
     bits::Bits,
     observations::{Observations, STATUS_ERROR, STATUS_OK, STATUS_UNSET, fixed},
-    randomness,
     summary::Summary,
 };
 
@@ -41,16 +43,13 @@ pub struct Observed {
 pub(super) struct Scan {
     attributes: AskedAttributes,
     statuses: [Bits; 3],
-    randomness: bool,
 }
 
 impl Scan {
     pub(super) fn new(observations: Observations) -> Self {
-        let Observations { attributes, randomness, .. } = observations;
         Self {
-            attributes,
+            attributes: observations.attributes,
             statuses: [fixed(STATUS_UNSET), fixed(STATUS_OK), fixed(STATUS_ERROR)],
-            randomness,
         }
     }
 
@@ -104,12 +103,14 @@ impl Scan {
                     self.attributes.look_at(attribute, Place::Span, met, known);
                 }
                 (field::TRACE_ID, Value::Bytes(id)) => {
-                    if let Some(high) = id.first_chunk() && id.len() == 16 {
+                    if let Some(high) = id.first_chunk()
+                        && id.len() == 16
+                    {
                         summary.id_high(u64::from_be_bytes(*high));
                     }
                 }
                 (field::TRACE_STATE, Value::Bytes(state)) => {
-                    if self.randomness && let Some(rv) = randomness::explicit(state) {
+                    if let Some(rv) = tracestate::read(state).randomness {
                         summary.explicit_randomness(rv);
                     }
                 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wholetrace_proto::id::TraceKey;
+use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 
 use crate::policy::{
     bits::Bits,
@@ -11,11 +11,8 @@ use crate::policy::{
     outcome::{Outcome, Trace},
     scan::{Observed, Scan},
     summary::Summary,
-    verdict::{PolicyIndex, Threshold, Verdict},
+    verdict::{PolicyIndex, Verdict},
 };
-
-/// What the policy index of a trace is called that was kept because its spans asked for it.
-pub const KEEP_SIGNALS: &str = "keep_signals";
 
 /// A compiled policy.
 #[derive(Clone, Debug)]
@@ -82,7 +79,7 @@ impl PolicySet {
             if outcome.says_yes(randomness) {
                 return Verdict {
                     kept: false,
-                    threshold: Threshold::NEVER.value(),
+                    threshold: Threshold::NEVER.get(),
                     probability_known: true,
                     policy: Some(index),
                 };
@@ -115,7 +112,7 @@ impl PolicySet {
         let threshold = if kept && by_unknown_chance { Threshold::ALWAYS } else { lowest };
         Verdict {
             kept,
-            threshold: threshold.value(),
+            threshold: threshold.get(),
             probability_known: !by_unknown_chance,
             policy: first,
         }
@@ -125,7 +122,7 @@ impl PolicySet {
         (0..).zip(&self.rules)
     }
 
-    /// The name of a policy that a verdict speaks of: as configured, or [`KEEP_SIGNALS`].
+    /// The name of a policy that a verdict speaks of: as configured, or `keep_signals`.
     #[must_use]
     pub fn policy_name(&self, index: PolicyIndex) -> Option<&str> {
         self.names.get(usize::from(index)).map(String::as_str)

@@ -1,8 +1,34 @@
 //! `latency`: traces that lasted longer than a threshold are kept.
 
-use crate::policy::outcome::{Outcome, Trace};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{
+    lenient::whole,
+    outcome::{Outcome, Trace},
+    report::{Report, Unknown},
+};
 
 const NS_PER_MS: u64 = 1_000_000;
+
+/// The body of a `latency` policy. A trace lasts from its earliest start to its latest end, cut to
+/// whole milliseconds; times that the sender did not know (0) do not count.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub struct LatencyConfig {
+    /// Traces that lasted longer than this are kept, in milliseconds. One that lasted just as long
+    /// is not.
+    #[serde(deserialize_with = "whole")]
+    pub threshold_ms: i64,
+    /// Traces that lasted longer than this are not, in milliseconds; 0 for no such bound. One that
+    /// lasted just as long is kept.
+    #[serde(deserialize_with = "whole")]
+    pub upper_threshold_ms: i64,
+    /// Keys that are refused.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub unknown: Unknown,
+}
 
 /// The compiled policy.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +38,17 @@ pub(in crate::policy) struct Latency {
 }
 
 impl Latency {
-    /// Judged by the whole trace, from its earliest start to its latest end, cut to milliseconds.
+    pub(in crate::policy) fn compile(config: &LatencyConfig, report: &mut Report<'_>) -> Self {
+        const UPPER: &str = "upper_threshold_ms";
+        report.refuse(&config.unknown, &["threshold_ms", UPPER]);
+        let (lower, upper) = (config.threshold_ms, config.upper_threshold_ms);
+        if upper != 0 && upper <= lower {
+            let message = format!("`{upper}` is not above `threshold_ms`, which is `{lower}`");
+            report.warn(UPPER, message, "no trace lasts longer than one and not than the other");
+        }
+        Self { longer_than_ms: lower, at_most_ms: (upper != 0).then_some(upper) }
+    }
+
     pub(in crate::policy) fn outcome(self, trace: &Trace<'_>) -> Outcome {
         let ms = (trace.summary.duration_ns() / NS_PER_MS).cast_signed();
         let in_time = self.at_most_ms.is_none_or(|at_most| ms <= at_most);

@@ -1,0 +1,173 @@
+//! The `tail_sampling` section of the configuration: the block of the Collector's processor of
+//! that name, and a few keys of our own.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wholetrace_runtime::units::HumanDuration;
+
+use crate::policy::{
+    leaf::{probabilistic::ProbabilisticConfig, status_code::StatusCodeConfig},
+    lenient::one_or_many,
+    policies::PolicyConfig,
+};
+
+/// Which traces are kept, and when that is decided. A block that a Collector's `tail_sampling`
+/// processor has today loads unchanged; keys that are not needed here are accepted with a warning.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TailSamplingConfig {
+    /// A trace is kept if one of these wants it and no `drop` policy among them discards it. At
+    /// least one.
+    #[serde(deserialize_with = "one_or_many")]
+    pub policies: Vec<PolicyConfig>,
+    /// Time from the first span of a trace to the decision about it. Spans that come later follow
+    /// the decision. Longer waits cost log, not memory beyond the window cache. 0s to 24h.
+    pub decision_wait: HumanDuration,
+    /// Time from a span without parent to the decision, when that is earlier than
+    /// `decision_wait` says; 0s for no such haste. 0s to 24h.
+    pub decision_wait_after_root_received: HumanDuration,
+    /// For how long late spans find the decision about their trace.
+    pub decision_cache: DecisionCacheConfig,
+    /// What in a span keeps its trace whatever the policies say, unless a `drop` policy discards
+    /// it. `debug`: the sender set the debug flag of a format that has one (Zipkin).
+    /// `jaeger_debug_id`: the attribute `jaeger-debug-id`. `sampling_priority`: the attribute
+    /// `sampling.priority` above 0. The Collector knows none of them; the default honours only
+    /// what plain OTLP cannot say. An empty list for none.
+    pub keep_signals: Vec<KeepSignal>,
+
+    /// Not needed: traces are not bounded by number, but the bytes in memory are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_traces: Option<u64>,
+    /// Not needed: nothing is allocated by expectation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_new_traces_per_sec: Option<u64>,
+    /// Not needed: an undecided trace is never evicted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_on_overflow: Option<bool>,
+    /// Not needed: the verdict is the same, and all policies together cost one pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample_on_first_match: Option<bool>,
+    /// Only `trace-complete`: decisions see the whole trace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampling_strategy: Option<String>,
+    /// Not needed: undecided traces are in the log when the process stops, and are decided whole
+    /// when it, or another, goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_pending_traces_on_shutdown: Option<bool>,
+    /// Not needed: a giant trace takes no more memory than a small one. It is not discarded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_trace_size_bytes: Option<u64>,
+    /// Not needed: the span log is the storage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tail_storage: Option<String>,
+    /// Not needed: the partitions of the span log are the shards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_shards: Option<u32>,
+}
+
+/// How long decisions are remembered, so that late spans follow them. Both bounds hold.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DecisionCacheConfig {
+    /// Stream time for which a decision is remembered. A span that comes after it starts a new
+    /// trace. 0s to 168h.
+    pub max_age: HumanDuration,
+    /// Decisions remembered in the process, over all its partitions: about 48 bytes each; beyond
+    /// them the oldest goes. Unset: 1,000,000, or what the two sizes below come to, if that is
+    /// more. 0 to 1,000,000,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_entries: Option<u64>,
+    /// The Collector's bound for kept traces. Kept and other traces share one table here: see
+    /// `max_entries`.
+    pub sampled_cache_size: u64,
+    /// The Collector's bound for traces that were not kept. See `max_entries`.
+    pub non_sampled_cache_size: u64,
+}
+
+/// Something in a span that asks for its trace to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeepSignal {
+    /// The debug flag of the format that the span came in.
+    Debug,
+    /// The attribute `jaeger-debug-id`.
+    JaegerDebugId,
+    /// The attribute `sampling.priority` above 0.
+    SamplingPriority,
+}
+
+impl Default for TailSamplingConfig {
+    /// The Collector's defaults, and no policies.
+    fn default() -> Self {
+        Self {
+            policies: Vec::new(),
+            decision_wait: HumanDuration::from_secs(30),
+            decision_wait_after_root_received: HumanDuration::from_secs(0),
+            decision_cache: DecisionCacheConfig::default(),
+            keep_signals: vec![KeepSignal::Debug],
+            num_traces: None,
+            expected_new_traces_per_sec: None,
+            block_on_overflow: None,
+            sample_on_first_match: None,
+            sampling_strategy: None,
+            drop_pending_traces_on_shutdown: None,
+            maximum_trace_size_bytes: None,
+            tail_storage: None,
+            num_shards: None,
+        }
+    }
+}
+
+impl TailSamplingConfig {
+    /// What is done when nothing is configured: errors and a tenth of the rest are kept, ten
+    /// seconds after their first span.
+    #[must_use]
+    pub fn starter() -> Self {
+        let errors = PolicyConfig {
+            name: "errors".to_owned(),
+            kind: "status_code".to_owned(),
+            status_code: Some(StatusCodeConfig {
+                status_codes: vec!["ERROR".to_owned()],
+                ..StatusCodeConfig::default()
+            }),
+            ..PolicyConfig::default()
+        };
+        let share = PolicyConfig {
+            name: "ten-percent".to_owned(),
+            kind: "probabilistic".to_owned(),
+            probabilistic: Some(ProbabilisticConfig {
+                sampling_percentage: 10.0,
+                ..ProbabilisticConfig::default()
+            }),
+            ..PolicyConfig::default()
+        };
+        Self {
+            policies: vec![errors, share],
+            decision_wait: HumanDuration::from_secs(10),
+            ..Self::default()
+        }
+    }
+}
+
+impl DecisionCacheConfig {
+    /// Decisions remembered when nothing is said.
+    const ENTRIES: u64 = 1_000_000;
+
+    /// How many decisions are remembered at most.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        let collectors = self.sampled_cache_size.saturating_add(self.non_sampled_cache_size);
+        self.max_entries.unwrap_or_else(|| collectors.max(Self::ENTRIES))
+    }
+}
+
+impl Default for DecisionCacheConfig {
+    fn default() -> Self {
+        Self {
+            max_age: HumanDuration::from_secs(3600),
+            max_entries: None,
+            sampled_cache_size: 0,
+            non_sampled_cache_size: 0,
+        }
+    }
+}
