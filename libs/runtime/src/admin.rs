@@ -1,1 +1,9 @@
-//! To come.
+//! Health and metrics for operators.
+
+mod config;
+mod health;
+mod server;
+
+pub use config::AdminConfig;
+pub use health::{Health, Readiness};
+pub use server::Admin;

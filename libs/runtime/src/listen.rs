@@ -1,1 +1,96 @@
-//! To come.
+//! Sockets to listen on, with errors that say what to do.
+
+use std::{
+    io::{Error, ErrorKind},
+    net::SocketAddr,
+};
+
+use tokio::net::{TcpListener, lookup_host};
+
+/// Why a listener cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on `{endpoint}` ({setting}): {reason}")]
+pub struct BindError {
+    /// Key path of the endpoint in the configuration.
+    pub setting: String,
+    /// The endpoint as configured.
+    pub endpoint: String,
+    /// What went wrong and what to do about it.
+    pub reason: String,
+}
+
+/// Listens on `endpoint`, found at the key path `setting`: `host:port`, where port 0 takes a free
+/// one and an empty host (`:4317`) is every interface.
+///
+/// # Errors
+/// When the endpoint cannot be understood or is not to be had.
+pub async fn bind(setting: &str, endpoint: &str) -> Result<TcpListener, BindError> {
+    let failed = |reason: String| BindError {
+        setting: setting.to_owned(),
+        endpoint: endpoint.to_owned(),
+        reason,
+    };
+    let addresses = addresses(endpoint).await.map_err(&failed)?;
+    let mut last = None;
+    for address in addresses {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(failed(last.map_or_else(|| "the host has no address".to_owned(), |error| said(&error))))
+}
+
+async fn addresses(endpoint: &str) -> Result<Vec<SocketAddr>, String> {
+    let full = match endpoint.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => endpoint.to_owned(),
+    };
+    let Some((_, port)) = full.rsplit_once(':') else {
+        return Err("it names no port; write `host:port`, such as `127.0.0.1:4317`".to_owned());
+    };
+    if port.parse::<u16>().is_err() {
+        return Err(format!("`{port}` is not a port; take 0 to 65535"));
+    }
+    match lookup_host(&full).await {
+        Ok(found) => Ok(found.collect()),
+        Err(error) => Err(format!("the host cannot be resolved: {error}")),
+    }
+}
+
+fn said(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => "the port is in use; stop the program that has it (another \
+             Wholetrace, a Collector or Jaeger?) or configure another port"
+            .to_owned(),
+        ErrorKind::PermissionDenied => "not permitted; ports below 1024 need a privilege, take \
+             a higher one"
+            .to_owned(),
+        ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_in_use_is_said_with_its_setting() {
+        let first = bind("admin.endpoint", "127.0.0.1:0").await.unwrap();
+        let endpoint = first.local_addr().unwrap().to_string();
+        let said = bind("receivers.zipkin.endpoint", &endpoint).await.unwrap_err().to_string();
+        assert!(said.starts_with(&format!("cannot listen on `{endpoint}`")), "{said}");
+        assert!(said.contains("receivers.zipkin.endpoint") && said.contains("in use"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn endpoints_that_are_none_are_said() {
+        for (endpoint, expected) in
+            [("127.0.0.1", "names no port"), ("127.0.0.1:99999", "not a port"), ("", "no port")]
+        {
+            let said = bind("x", endpoint).await.unwrap_err().to_string();
+            assert!(said.contains(expected), "{endpoint}: {said}");
+        }
+    }
+}

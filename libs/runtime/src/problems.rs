@@ -72,17 +72,54 @@ impl Problems {
         Self::default()
     }
 
-    /// Adds what makes the configuration unusable.
-    pub fn error(&mut self, problem: Problem) {
+    /// Adds what makes the configuration unusable: where, what is wrong with its bound, and what to
+    /// do about it (may be empty).
+    pub fn error(
+        &mut self,
+        path: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push_error(Problem::new(path, message).hint(hint));
+    }
+
+    /// Adds what the user should know but the process can live with; the parts are those of
+    /// [`error`](Self::error).
+    pub fn warn(
+        &mut self,
+        path: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push_warning(Problem::new(path, message).hint(hint));
+    }
+
+    /// Adds an error as it is.
+    pub fn push_error(&mut self, problem: Problem) {
         self.errors.push(problem);
     }
 
-    /// Adds what the user should know but the process can live with.
-    pub fn warning(&mut self, problem: Problem) {
+    /// Adds a warning as it is.
+    pub fn push_warning(&mut self, problem: Problem) {
         self.warnings.push(problem);
     }
 
-    /// Adds an error unless `bounds` contain `value`. The bounds are said.
+    /// Adds an error unless `value` is `lowest` to `highest`. The bounds are said.
+    #[expect(clippy::needless_pass_by_value, reason = "bounds are small and written in place")]
+    pub fn check_range<T: PartialOrd + fmt::Display>(
+        &mut self,
+        path: impl Into<String>,
+        value: T,
+        lowest: T,
+        highest: T,
+    ) {
+        if value < lowest || value > highest {
+            let message = format!("must be {lowest} to {highest}");
+            self.push_error(Problem::new(path, message).value(value));
+        }
+    }
+
+    /// Adds an error unless `bounds` contain the `value` of `key` below `path`. The bounds are said.
     pub fn within<T: PartialOrd + fmt::Display>(
         &mut self,
         path: &str,
@@ -90,10 +127,7 @@ impl Problems {
         value: &T,
         bounds: &RangeInclusive<T>,
     ) {
-        if !bounds.contains(value) {
-            let message = format!("must be {} to {}", bounds.start(), bounds.end());
-            self.error(Problem::new(join(path, key), message).value(value));
-        }
+        self.check_range(join(path, key), value, bounds.start(), bounds.end());
     }
 
     /// Adds all of `other`.
@@ -133,6 +167,44 @@ pub fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
+/// The one of `known` that `word` is most likely meant to be, if any is near enough.
+#[must_use]
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A third of the letters may be wrong; long words are nobody's slip.
+    let allowed = (word.chars().count().min(64) / 3).max(1);
+    let near = known.into_iter().map(|candidate| (distance(word, candidate), candidate));
+    near.filter(|(distance, _)| *distance <= allowed).min().map(|(_, candidate)| candidate)
+}
+
+/// Letters to insert, remove, replace or swap with their neighbour to make `a` into `b`; case and
+/// `-` for `_` count nothing.
+fn distance(a: &str, b: &str) -> usize {
+    let letters = |text: &str| -> Vec<char> {
+        let plain = |c: char| if c == '-' { '_' } else { c.to_ascii_lowercase() };
+        text.chars().take(64).map(plain).collect()
+    };
+    let (a, b) = (letters(a), letters(b));
+    // Rows of the table of distances between beginnings of `a` and `b`: two before, one before.
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let at =
+                |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX / 2);
+            let replaced = at(&last, j) + usize::from(x != y);
+            let mut least = replaced.min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
+            let swapped = j > 0 && i > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            if swapped {
+                least = least.min(at(&before, j - 1) + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last.last().copied().unwrap_or(0)
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.errors.iter().enumerate() {
@@ -154,16 +226,32 @@ mod tests {
     #[test]
     fn all_problems_are_said_with_path_value_bound_and_hint() {
         let mut problems = Problems::new();
-        problems.within("limits", "connections", &5u32, &(1..=10));
+        problems.check_range("limits.connections", 5, 1, 10);
         assert!(!problems.has_errors());
-        problems.within("limits", "connections", &0u32, &(1..=10));
-        problems.error(Problem::new("log", "names no log").hint("add `embedded`"));
-        problems.warning(Problem::new("x", "is not needed"));
+        problems.check_range("limits.connections", 0, 1, 10);
+        problems.error("log", "names no log", "add `embedded`");
+        problems.warn("x", "is not needed", "");
         let said = problems.clone().into_result().unwrap_err().to_string();
         assert_eq!(
             said,
             "  limits.connections = `0`: must be 1 to 10\n  log: names no log; add `embedded`"
         );
         assert_eq!(problems.warnings().len(), 1);
+    }
+
+    #[test]
+    fn slips_are_recognised() {
+        let known = ["endpoint", "tls", "max_recv_msg_size_mib", "cors"];
+        for (word, meant) in [
+            ("endpiont", Some("endpoint")),
+            ("Endpoint", Some("endpoint")),
+            ("end_point", Some("endpoint")),
+            ("tsl", Some("tls")),
+            ("max-recv-msg-size-mb", Some("max_recv_msg_size_mib")),
+            ("color", None),
+            ("", None),
+        ] {
+            assert_eq!(did_you_mean(word, known), meant, "{word}");
+        }
     }
 }

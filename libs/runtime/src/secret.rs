@@ -21,7 +21,7 @@ impl Secret {
 
     /// The text itself, for the one place that needs it.
     #[must_use]
-    pub fn expose(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_secret_is_not_printed() {
         let secret: Secret = serde_json::from_str(r#""hunter2""#).unwrap();
-        assert_eq!(secret.expose(), "hunter2");
+        assert_eq!(secret.reveal(), "hunter2");
         let printed = format!("{secret} {secret:?} {}", serde_json::to_string(&secret).unwrap());
         assert!(!printed.contains("hunter2"), "{printed}");
     }

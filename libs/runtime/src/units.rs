@@ -60,6 +60,12 @@ impl ByteSize {
 
     /// The number of bytes.
     #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The number of bytes.
+    #[must_use]
     pub const fn as_u64(self) -> u64 {
         self.0
     }
@@ -193,6 +199,12 @@ impl HumanDuration {
     #[must_use]
     pub const fn get(self) -> Duration {
         self.0
+    }
+
+    /// Whether it is no time at all.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.0.is_zero()
     }
 
     /// Whole milliseconds, or the largest number if there are more.
@@ -341,7 +353,7 @@ mod tests {
             ("2048", 2048, "2KiB"),
         ] {
             let size: ByteSize = text.parse().unwrap();
-            assert_eq!((size.as_u64(), size.to_string().as_str()), (bytes, written), "{text}");
+            assert_eq!((size.get(), size.to_string().as_str()), (bytes, written), "{text}");
         }
         for bad in ["", "MiB", "-1", "1.5", "5 parsecs", "1e3", "99999999999TiB", "1..2KiB"] {
             assert!(bad.parse::<ByteSize>().is_err(), "{bad}");

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    problems::{Problem, Problems},
+    problems::Problems,
     tls::{error::TlsError, files},
 };
 
@@ -44,15 +44,15 @@ impl ClientTlsConfig {
         let files = [&self.ca_file, &self.cert_file, &self.key_file];
         if self.insecure && files.iter().any(|file| file.is_some()) {
             let message = "certificates are named, but `insecure` turns encryption off";
-            problems.error(Problem::new(path, message).hint("remove one of them"));
+            problems.error(path, message, "remove one of them");
         }
         if let Err(error) = self.server_name() {
-            problems.error(Problem::new(format!("{path}.server_name_override"), error.to_string()));
+            problems.error(format!("{path}.server_name_override"), error.to_string(), "");
         }
         if !self.insecure
-            && let Err(error) = self.client_config()
+            && let Err(error) = self.build(&[])
         {
-            problems.error(Problem::new(path, error.to_string()));
+            problems.error(path, error.to_string(), "");
         }
     }
 
@@ -68,12 +68,12 @@ impl ClientTlsConfig {
         .transpose()
     }
 
-    /// The settings of a connection; what `insecure` says is for the caller to look at. No
-    /// application protocols are set.
+    /// The settings of a connection that offers the protocols `alpn` (such as `b"h2"`). What
+    /// `insecure` says is for the caller to look at.
     ///
     /// # Errors
     /// When a file cannot be used, or the system trusts nobody and no `ca_file` is named.
-    pub fn client_config(&self) -> Result<ClientConfig, TlsError> {
+    pub fn build(&self, alpn: &[&[u8]]) -> Result<ClientConfig, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -83,14 +83,20 @@ impl ClientTlsConfig {
         } else {
             builder.with_root_certificates(self.trusted()?)
         };
-        match (&self.cert_file, &self.key_file) {
-            (None, None) => Ok(builder.with_no_client_auth()),
-            (Some(_), None) => Err(TlsError::Half { given: "cert_file", missing: "key_file" }),
-            (None, Some(_)) => Err(TlsError::Half { given: "key_file", missing: "cert_file" }),
+        let mut config = match (&self.cert_file, &self.key_file) {
+            (None, None) => builder.with_no_client_auth(),
+            (Some(_), None) => {
+                return Err(TlsError::Half { given: "cert_file", missing: "key_file" });
+            }
+            (None, Some(_)) => {
+                return Err(TlsError::Half { given: "key_file", missing: "cert_file" });
+            }
             (Some(certificate), Some(key)) => builder
                 .with_client_auth_cert(files::certificates(certificate)?, files::private_key(key)?)
-                .map_err(TlsError::refused),
-        }
+                .map_err(TlsError::refused)?,
+        };
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        Ok(config)
     }
 
     fn trusted(&self) -> Result<RootCertStore, TlsError> {

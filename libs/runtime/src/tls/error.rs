@@ -33,7 +33,14 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    pub(crate) fn refused(error: impl ToString) -> Self {
+    #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+    pub(crate) fn refused(error: impl std::fmt::Display) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl From<rustls::Error> for TlsError {
+    fn from(error: rustls::Error) -> Self {
         Self::Refused(error.to_string())
     }
 }

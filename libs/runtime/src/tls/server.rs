@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    problems::{Problem, Problems},
+    problems::Problems,
     tls::{error::TlsError, files},
 };
 
@@ -28,8 +28,8 @@ pub struct ServerTlsConfig {
 impl ServerTlsConfig {
     /// Adds what keeps these settings, found at `path`, from being used. Reads the files.
     pub fn check(&self, path: &str, problems: &mut Problems) {
-        if let Err(error) = self.server_config(&[]) {
-            problems.error(Problem::new(path, error.to_string()));
+        if let Err(error) = self.build(&[]) {
+            problems.error(path, error.to_string(), "");
         }
     }
 
@@ -37,7 +37,7 @@ impl ServerTlsConfig {
     ///
     /// # Errors
     /// When a file cannot be used.
-    pub fn server_config(&self, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>, TlsError> {
+    pub fn build(&self, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>, TlsError> {
         for (missing, given, file) in
             [("cert_file", "key_file", &self.cert_file), ("key_file", "cert_file", &self.key_file)]
         {

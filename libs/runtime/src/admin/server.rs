@@ -1,0 +1,176 @@
+//! The admin listener.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::IntoResponse,
+    routing::get,
+};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{net::TcpListener, sync::Semaphore};
+
+use crate::{
+    admin::{config::AdminConfig, health::Health},
+    listen::{self, BindError},
+    metrics::Recorder,
+    shutdown::Shutdown,
+};
+
+/// Connections at a time; more wait in the system's queue.
+const CONNECTIONS: usize = 64;
+
+/// Time for a request's head: a client that says nothing does not keep its place.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for a connection: scrapers come back.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// What `GET /` says.
+const INDEX: &str = "wholetrace\n\n\
+    /metrics  metrics in the Prometheus text format\n\
+    /livez    answers while the process lives\n\
+    /readyz   200 when every part can do its work, else 503 and why not\n";
+
+/// The admin listener, bound.
+#[derive(Debug)]
+pub struct Admin {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+#[derive(Clone)]
+struct Sources {
+    health: Health,
+    recorder: Recorder,
+}
+
+impl Admin {
+    /// Listens where `config` says.
+    ///
+    /// # Errors
+    /// When the endpoint is not to be had.
+    pub async fn bind(config: &AdminConfig) -> Result<Self, BindError> {
+        let listener = listen::bind("admin.endpoint", &config.endpoint).await?;
+        let address = listener.local_addr().map_err(|error| BindError {
+            setting: "admin.endpoint".to_owned(),
+            endpoint: config.endpoint.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until the shutdown is requested.
+    pub async fn run(self, health: Health, recorder: Recorder, shutdown: Shutdown) {
+        let service = TowerToHyperService::new(routes(Sources { health, recorder }));
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let accept = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (place, self.listener.accept().await)
+            };
+            let (place, accepted) = tokio::select! {
+                () = shutdown.requested() => return,
+                accepted = accept => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Most often out of file descriptors: a loop would only burn time.
+                    tracing::warn!(%error, "accept an admin connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+            let serving = http.serve_connection(TokioIo::new(stream), service.clone());
+            let stop = shutdown.clone();
+            tokio::spawn(async move {
+                let _place = place;
+                // What goes wrong on a connection is the client's affair.
+                let bounded = tokio::time::timeout(CONNECTION_TIMEOUT, serving);
+                tokio::select! {
+                    () = stop.requested() => {}
+                    _ = bounded => {}
+                }
+            });
+        }
+    }
+}
+
+fn routes(sources: Sources) -> Router {
+    Router::new()
+        .route("/", get(|| async { INDEX }))
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .with_state(sources)
+}
+
+async fn metrics(State(sources): State<Sources>) -> impl IntoResponse {
+    let format = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (format, sources.recorder.render())
+}
+
+async fn ready(State(sources): State<Sources>) -> impl IntoResponse {
+    let ready = sources.health.is_ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, sources.health.report())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    async fn ask(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn operators_are_told_how_it_is() {
+        let recorder = crate::metrics::install(&[crate::metrics::TABLE]).unwrap();
+        let config = AdminConfig { endpoint: "127.0.0.1:0".to_owned() };
+        let admin = Admin::bind(&config).await.unwrap();
+        let address = admin.local_address();
+        let (health, shutdown) = (Health::new(), Shutdown::new());
+        let gateway = health.register("gateway");
+        let running = tokio::spawn(admin.run(health, recorder, shutdown.clone()));
+
+        assert!(ask(address, "/livez").await.starts_with("HTTP/1.1 200"));
+        let answer = ask(address, "/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("gateway: not ready: starting"), "{answer}");
+        gateway.ready();
+        assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        crate::metrics::started("1.2.3", 7.0);
+        let answer = ask(address, "/metrics").await;
+        assert!(answer.contains(r#"wholetrace_process_build_info{version="1.2.3"} 1"#), "{answer}");
+        assert!(ask(address, "/nothing").await.starts_with("HTTP/1.1 404"));
+
+        shutdown.request();
+        running.await.unwrap();
+    }
+}
