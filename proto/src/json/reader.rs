@@ -159,6 +159,8 @@ impl<'a> Reader<'a> {
         }
         let name = self.string()?;
         self.expect(b':', "`:`")?;
+        // So that the place told of a wrong value is that of the value.
+        self.next_byte();
         Ok(Some(name))
     }
 

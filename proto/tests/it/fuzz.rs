@@ -55,7 +55,7 @@ impl Random {
     }
 }
 
-fn run(seed: u64, valid: &[Vec<u8>], check: fn(&[u8])) {
+pub(crate) fn run(seed: u64, valid: &[Vec<u8>], check: fn(&[u8])) {
     let mut random = Random(seed);
     valid.iter().for_each(|input| check(input));
     for _ in 0..RUNS {

@@ -4,7 +4,14 @@
 #[path = "../../fuzz/checks.rs"]
 mod checks;
 mod fuzz;
+mod fuzz_translators;
+mod json;
+mod json_document;
 mod ranges;
 mod rewriting;
 mod sample;
 mod strategy;
+#[path = "../../fuzz/translators.rs"]
+mod translators;
+mod zipkin;
+mod zipkin_request;

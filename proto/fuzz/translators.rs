@@ -1,0 +1,83 @@
+//! One check for each translator: what must hold for any bytes. The fuzz targets call them, and
+//! so does a short run in the test suite.
+
+use prost::Message;
+use wholetrace_proto::{
+    check::check_span,
+    json::{JsonError, from_protobuf, to_protobuf},
+    otlp::{Span, TracesData},
+    translated::{Limits, Translated},
+    zipkin::{self, ZipkinError},
+};
+
+/// What is JSON is read as JSON; what is read is a valid message, no larger than the text allows,
+/// and comes back as a line that says the same.
+pub(crate) fn json(data: &[u8]) {
+    let limits = Limits::default();
+    let translated = match to_protobuf(data, &limits) {
+        Ok(translated) => translated,
+        Err(error) => return assert_json_is_read(data, &error),
+    };
+    let traces = decoded(&translated);
+    // Each byte that is not UTF-8 becomes three.
+    assert!(translated.bytes.len() <= 3 * data.len());
+    let line = from_protobuf(&translated.bytes).expect("what was translated can be written");
+    let again = to_protobuf(&line, &limits).expect("what was written can be read");
+    assert_eq!(again.rejected.message(), None);
+    assert_eq!(again.spans, translated.spans);
+    if let Ok(line_again) = from_protobuf(&again.bytes) {
+        assert_eq!(line_again, line);
+    }
+    let ids =
+        |traces: &TracesData| spans(traces).map(|one| one.span_id.clone()).collect::<Vec<_>>();
+    let zero = |id: &Vec<u8>| id.iter().all(|byte| *byte == 0);
+    let mut wanted = ids(&traces);
+    wanted.iter_mut().filter(|id| zero(id)).for_each(Vec::clear);
+    assert_eq!(ids(&decoded(&again)), wanted);
+}
+
+/// A message that can be written as a line is JSON, with as many spans.
+pub(crate) fn line(data: &[u8]) {
+    let Ok(line) = from_protobuf(data) else { return };
+    let valid = serde_json::from_slice::<serde::de::IgnoredAny>(&line);
+    // The reader of the comparison does not go as deep.
+    assert!(valid.is_ok() || line.len() > 1000, "{valid:?}");
+    assert!(!line.contains(&b'\n'));
+    to_protobuf(&line, &Limits::default()).expect("a line is a request");
+}
+
+/// What is JSON is read as JSON; what is read is a valid message whose spans all pass the check.
+pub(crate) fn zipkin(data: &[u8]) {
+    for parse_string_tags in [false, true] {
+        let options = zipkin::v2::Options { parse_string_tags };
+        match zipkin::v2::to_protobuf(data, options, &Limits::default()) {
+            Ok(translated) => {
+                for span in spans(&decoded(&translated)) {
+                    check_span(&span.encode_to_vec()).expect("a span that passes the check");
+                }
+                assert!(translated.bytes.len() <= 8 * data.len());
+            }
+            Err(ZipkinError::Json(error)) => assert_json_is_read(data, &error),
+            Err(ZipkinError::Version1 | ZipkinError::Otlp) => {}
+        }
+    }
+}
+
+fn assert_json_is_read(data: &[u8], error: &JsonError) {
+    if matches!(error, JsonError::Syntax { .. } | JsonError::Empty | JsonError::Format { .. }) {
+        let strict = serde_json::from_slice::<serde::de::IgnoredAny>(data);
+        assert!(strict.is_err(), "JSON, but {error}");
+    }
+    assert!(error.to_string().len() < 200);
+}
+
+fn decoded(translated: &Translated) -> TracesData {
+    let traces = TracesData::decode(&*translated.bytes).expect("valid protobuf");
+    assert_eq!(spans(&traces).count() as u64, translated.spans);
+    traces
+}
+
+fn spans(traces: &TracesData) -> impl Iterator<Item = &Span> {
+    let scopes = traces.resource_spans.iter().flat_map(|one| &one.scope_spans);
+    scopes.flat_map(|one| &one.spans)
+}

@@ -1,0 +1,42 @@
+//! A short run of the translators' fuzz targets: valid inputs, mutated, and random bytes. Always
+//! the same.
+
+use wholetrace_proto::json::from_protobuf;
+
+use crate::{fuzz::run, sample, translators, zipkin::IDS};
+
+#[test]
+fn json() {
+    let every_field = format!(
+        r#"{{"resourceSpans":[{{"resource":{{"attributes":[{{"key":"k","value":{{"kvlistValue":
+            {{"values":[{{"key":"a","value":{{"arrayValue":{{"values":[{{"intValue":"1"}},null]}}}}
+            }}]}}}}}}]}},"scopeSpans":[{{"scope":{{"name":"n"}},"spans":[{{{},"kind":2,
+            "parentSpanId":"0102030405060708","startTimeUnixNano":"1","endTimeUnixNano":2e3,
+            "attributes":[{{"key":"b","value":{{"bytesValue":"aGk="}}}},{{"key":"d","value":
+            {{"doubleValue":-0.5}}}},{{"key":"t","value":{{"boolValue":true}}}}],
+            "events":[{{"timeUnixNano":1,"name":"\u00e9\ud83d\ude00"}}],"links":[{{"flags":1}}],
+            "status":{{"code":"STATUS_CODE_OK","message":"m"}},"flags":257}},{{}}]}}]}}]}}"#,
+        r#""traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174""#
+    );
+    let services = from_protobuf(&sample::bytes(1)).unwrap();
+    run(11, &[every_field.into_bytes(), services], translators::json);
+}
+
+#[test]
+fn line() {
+    run(12, &[sample::bytes(1), sample::bytes(2)], translators::line);
+}
+
+#[test]
+fn zipkin() {
+    let every_field = format!(
+        r#"[{{{IDS},"parentId":"6b221d5bc9e6496c","name":"get","kind":"SERVER","shared":true,
+            "timestamp":1.58e15,"duration":207000,"debug":true,"localEndpoint":{{"serviceName":
+            "a","ipv4":"10.0.0.1","ipv6":"::1","port":80}},"remoteEndpoint":{{"port":"81"}},
+            "annotations":[{{"timestamp":1,"value":"n|{{\"k\":[1,{{}}]}}|2"}}],
+            "tags":{{"error":"x","http.path":"/a","k8s.pod.name":"p","n":1.5,"otlp.link.0":
+            "1|2||{{}}|0","otel.status_code":"OK","otel.scope.name":"s","o":[1]}}}},{{{IDS}}}]"#
+    );
+    let old = format!(r#"[{{{IDS},"binaryAnnotations":[{{"key":"a","value":true}}]}}]"#);
+    run(13, &[every_field.into_bytes(), old.into_bytes()], translators::zipkin);
+}

@@ -1,0 +1,184 @@
+//! OTLP/JSON as a document: what is one, and how what is none is refused.
+
+use wholetrace_proto::{
+    json::{JsonError, LineError, from_protobuf, to_protobuf},
+    translated::Limits,
+    wire::put_bytes,
+};
+
+use crate::sample;
+
+fn spans(text: &[u8]) -> Result<u64, JsonError> {
+    to_protobuf(text, &Limits::default()).map(|translated| translated.spans)
+}
+
+#[test]
+fn documents_that_are_taken() {
+    let rows: [(&[u8], u64); 14] = [
+        (b"{}", 0),
+        (b" \t\r\n{ } \n", 0),
+        (b"\xef\xbb\xbf{}", 0),
+        (br#"{"resourceSpans":[]}"#, 0),
+        (br#"{"resourceSpans":null}"#, 0),
+        (br#"{"resourceSpans":[null,{}]}"#, 0),
+        (br#"{"resourceSpans":[{"scopeSpans":null}]}"#, 0),
+        (br#"{"resourceSpans":[{"scopeSpans":[null,{"spans":null}]}]}"#, 0),
+        (br#"{ "resourceSpans" : [ { "scopeSpans" : [ { "spans" : [ { } , {} ] } ] } ] }"#, 2),
+        (br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"\u0000"}]}]}]}"#, 1),
+        (b"{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"name\":\"\xff\xfe\"}]}]}]}", 1),
+        (b"{\"\xff\":\"\xff\"}", 0),
+        (br#"{"resource\u0053pans":[{"scopeSpans":[{"spans":[{}]}]}]}"#, 1),
+        (br#"{"unknown":[[],{},[{"a":{"b":[0.0,-0e0,1E+2]}}],"\ud800x\udc00"],"":""}"#, 0),
+    ];
+    for (text, wanted) in rows {
+        assert_eq!(spans(text), Ok(wanted), "{}", String::from_utf8_lossy(text));
+    }
+}
+
+#[test]
+fn documents_that_are_refused_say_where_and_why() {
+    let rows: [(&[u8], &str); 39] = [
+        (b"", "the body is empty; a request without spans is `{}`"),
+        (b" \n", "the body is empty"),
+        (b"\xef\xbb\xbf", "the body is empty"),
+        (b"\x1f\x8b\x08\x00", "gzip, not JSON; declare it in `Content-Encoding`"),
+        (b"\x28\xb5\x2f\xfd", "zstd, not JSON"),
+        (b"\xff\xfe{\0}\0", "UTF-16, not JSON; send UTF-8"),
+        (b"\x0a\x8a\x01\x0a", "protobuf, not JSON; declare it in `Content-Type`"),
+        (b"{", "at byte `1`: the end of the body, expected"),
+        (b"{} {}", "at byte `3`: found `{`, expected nothing after the document"),
+        (b"{}\n{}", "at byte `3`"),
+        (b"{},", "at byte `2`: found `,`"),
+        (b"{}\0", "at byte `2`: found the byte `0x00`"),
+        (b"[]", "`request` at byte `0` is not an object with `resourceSpans`"),
+        (b"null", "is not an object"),
+        (b"7", "is not an object"),
+        (b"nul", "is not an object"),
+        (b"<html>", "at byte `0`: found `<`, expected a value"),
+        (b"{a:1}", "at byte `1`: found `a`, expected the name of a field"),
+        (b"{'a':1}", "at byte `1`: found `'`"),
+        (br#"{"a"}"#, "at byte `4`: found `}`, expected `:`"),
+        (br#"{"a":}"#, "at byte `5`: found `}`, expected a value"),
+        (br#"{"a":1,}"#, "at byte `7`: found `}`, expected another element"),
+        (br#"{"a":1 "b":2}"#, "at byte `7`: found `\"`, expected `,` or `}`"),
+        (br#"{"a":[1,]}"#, "expected another element"),
+        (br#"{"a":[,1]}"#, "expected a value"),
+        (br#"{"a":[1}"#, "at byte `7`: found `}`, expected `,` or `]`"),
+        (br#"{"a":[{]}"#, "expected a string"),
+        (br#"{"a":01}"#, "at byte `6`"),
+        (br#"{"a":-}"#, "expected a digit"),
+        (br#"{"a":1.}"#, "expected a digit"),
+        (br#"{"a":1e}"#, "expected a digit"),
+        (br#"{"a":.5}"#, "expected a value"),
+        (br#"{"a":NaN}"#, "expected a value"),
+        (br#"{"a":truth}"#, "expected `null`, `true` or `false`"),
+        (b"{\"a\":\"\n\"}", "at byte `6`: found the byte `0x0a`"),
+        (br#"{"a":"\x"}"#, "at byte `7`: found `x`, expected an escape"),
+        (br#"{"a":"\u12g4"}"#, "expected a hexadecimal digit"),
+        (br#"{"resourceSpans":{}}"#, "`resourceSpans` at byte `17` is not an array"),
+        (br#"{"resourceSpans":[{"scopeSpans":[{"spans":5}]}]}"#, "`spans` at byte `42` is not"),
+    ];
+    for (text, wanted) in rows {
+        let error = spans(text).map_err(|error| error.to_string()).expect_err(wanted);
+        assert!(error.contains(wanted), "{}: {error}", String::from_utf8_lossy(text));
+    }
+}
+
+#[test]
+fn a_span_that_is_no_json_makes_the_document_none() {
+    let start = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{},{"kind":"?","name":"#;
+    assert_eq!(spans(format!("{start}\"\"}}]}}]}}]}}").as_bytes()), Ok(1));
+    assert!(spans(format!("{start}!}}]}}]}}]}}").as_bytes()).is_err());
+    assert!(spans(start.as_bytes()).is_err());
+}
+
+#[test]
+fn deep_nesting_costs_no_stack_and_ends_somewhere() {
+    let nested = |levels: usize| {
+        let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+        format!(r#"{{"a":{open}{close}}}"#)
+    };
+    assert_eq!(spans(nested(1024).as_bytes()), Ok(0));
+    assert_eq!(spans(nested(1025).as_bytes()), Err(JsonError::Nesting { at: 1029, limit: 1024 }));
+    assert!(spans("[".repeat(1_000_000).as_bytes()).is_err());
+    assert!(spans(r#"{"a":"#.repeat(1_000_000).as_bytes()).is_err());
+}
+
+#[test]
+fn the_size_of_the_answer_is_bounded() {
+    let text = from_protobuf(&sample::bytes(20)).unwrap();
+    let all = to_protobuf(&text, &Limits::default()).unwrap();
+    let limits = |output_bytes| Limits { output_bytes, ..Limits::default() };
+    assert!(to_protobuf(&text, &limits(all.bytes.len())).is_ok());
+    let error = to_protobuf(&text, &limits(all.bytes.len() / 2));
+    assert_eq!(error, Err(JsonError::OutputSize { limit: all.bytes.len() / 2 }));
+    assert!(all.bytes.len() < text.len());
+}
+
+#[test]
+fn a_request_of_services_reads_back_byte_for_byte() {
+    let bytes = sample::bytes(9);
+    let line = from_protobuf(&bytes).unwrap();
+    let back = to_protobuf(&line, &Limits::default()).unwrap();
+    assert_eq!(from_protobuf(&back.bytes).unwrap(), line);
+    assert_eq!(back.bytes.len(), bytes.len());
+}
+
+#[test]
+fn a_span_is_written_as_the_collector_writes_it() {
+    let mut request = sample::request(1);
+    let scope = &mut request.resource_spans[0].scope_spans[0];
+    scope.spans[0].attributes.truncate(1);
+    scope.spans[0].name = "a \"b\"\\\u{1}\t<é>".to_owned();
+    scope.spans[0].attributes.extend([
+        sample::attribute("i", wholetrace_proto::otlp::any_value::Value::IntValue(-5)),
+        sample::attribute("d", wholetrace_proto::otlp::any_value::Value::DoubleValue(2.0)),
+        sample::attribute("n", wholetrace_proto::otlp::any_value::Value::DoubleValue(f64::NAN)),
+        sample::attribute("y", wholetrace_proto::otlp::any_value::Value::BytesValue(vec![255])),
+        sample::attribute("b", wholetrace_proto::otlp::any_value::Value::BoolValue(true)),
+    ]);
+    let bytes = prost::Message::encode_to_vec(&request);
+    let line = String::from_utf8(from_protobuf(&bytes).unwrap()).unwrap();
+    let start = line.find(r#""spans":"#).unwrap();
+    let wanted = concat!(
+        r#""spans":[{"traceId":"00000000000000012545f4914f6cdd1d","spanId":"9e3779b97f4a7c15","#,
+        r#""flags":257,"name":"a \"b\"\\\u0001\t<é>","kind":2,"#,
+        r#""startTimeUnixNano":"1760000000001000000","endTimeUnixNano":"1760000000013345678","#,
+        r#""attributes":[{"key":"http.request.method","value":{"stringValue":"GET"}},"#,
+        r#"{"key":"i","value":{"intValue":"-5"}},{"key":"d","value":{"doubleValue":2}},"#,
+        r#"{"key":"n","value":{"doubleValue":"NaN"}},{"key":"y","value":{"bytesValue":"/w=="}},"#,
+        r#"{"key":"b","value":{"boolValue":true}}],"status":{"code":1}}],"#,
+        r#""schemaUrl":"https://opentelemetry.io/schemas/1.24.0"}]}]}"#,
+    );
+    assert_eq!(&line[start..], wanted);
+}
+
+#[test]
+fn text_that_is_not_utf8_is_repaired_in_lines() {
+    let mut out = Vec::new();
+    for (number, inner) in [(5, &b"a\xffb\xc3"[..]), (2, b""), (2, b""), (1, b"")] {
+        let body = std::mem::take(&mut out);
+        put_bytes(&mut out, number, if inner.is_empty() { &body } else { inner });
+    }
+    let line = String::from_utf8(from_protobuf(&out).unwrap()).unwrap();
+    assert!(line.contains("\"name\":\"a\u{fffd}b\u{fffd}\""), "{line}");
+}
+
+#[test]
+fn what_is_no_message_is_no_line() {
+    assert_eq!(from_protobuf(b"").unwrap(), b"{}");
+    assert!(matches!(from_protobuf(b"\x0a\x05\x00"), Err(LineError::Wire(_))));
+    assert!(matches!(from_protobuf(b"\x08\x00"), Err(LineError::Wire(_))));
+    let mut value = Vec::new();
+    for _ in 0..150 {
+        for number in [1, 5] {
+            let body = std::mem::take(&mut value);
+            put_bytes(&mut value, number, &body);
+        }
+    }
+    for number in [2, 9, 2, 2, 1] {
+        let body = std::mem::take(&mut value);
+        put_bytes(&mut value, number, &body);
+    }
+    assert_eq!(from_protobuf(&value), Err(LineError::Nesting { limit: 100 }));
+}

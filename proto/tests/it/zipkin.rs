@@ -1,0 +1,317 @@
+//! Zipkin v2 JSON: what becomes of a span, quirk by quirk.
+
+use prost::Message;
+use wholetrace_proto::{
+    check::check_span,
+    otlp::{KeyValue, Span, Status, TracesData, any_value::Value},
+    translated::{Limits, SpanFault, Translated},
+    zipkin::v2::{Options, to_protobuf},
+};
+
+use crate::sample::{attribute, text};
+
+pub(crate) const IDS: &str = r#""traceId":"5af7183fb1d4cf5f","id":"352bff9a74ca9ad2""#;
+
+pub(crate) fn translate(text: impl AsRef<[u8]>) -> Translated {
+    to_protobuf(text.as_ref(), Options::default(), &Limits::default()).expect("a request")
+}
+
+pub(crate) fn traces_of(translated: &Translated) -> TracesData {
+    let traces = TracesData::decode(&*translated.bytes).expect("valid protobuf");
+    let scopes = || traces.resource_spans.iter().flat_map(|one| &one.scope_spans);
+    let spans: Vec<_> = scopes().flat_map(|one| &one.spans).collect();
+    assert_eq!(spans.len() as u64, translated.spans);
+    for span in spans {
+        check_span(&span.encode_to_vec()).expect("a span that passes the check");
+    }
+    traces
+}
+
+/// The only span of a request, which has the two ids, a timestamp and `fields`; without the
+/// resource.
+fn span_with(fields: &str) -> Span {
+    let translated = translate(format!(r#"[{{{IDS},"timestamp":1,{fields}}}]"#));
+    assert_eq!(translated.rejected.message(), None, "{fields}");
+    let traces = traces_of(&translated);
+    traces.resource_spans[0].scope_spans[0].spans[0].clone()
+}
+
+fn bare() -> Span {
+    Span {
+        trace_id: u128::from(0x5af7183fb1d4cf5f_u64).to_be_bytes().to_vec(),
+        span_id: 0x352bff9a74ca9ad2_u64.to_be_bytes().to_vec(),
+        start_time_unix_nano: 1000,
+        end_time_unix_nano: 1000,
+        ..Span::default()
+    }
+}
+
+type Want = fn(&mut Span);
+const UNCHANGED: Want = |_| ();
+
+fn check(rows: &[(&str, Want)]) {
+    for (fields, change) in rows {
+        let mut wanted = bare();
+        change(&mut wanted);
+        assert_eq!(span_with(fields), wanted, "{fields}");
+    }
+}
+
+fn low(id: u64) -> Vec<u8> {
+    u128::from(id).to_be_bytes().to_vec()
+}
+
+#[test]
+fn ids_are_padded_and_taken_in_either_case() {
+    check(&[
+        (r#""traceId":"A""#, |span| span.trace_id = low(10)),
+        (r#""traceId":"00000000000000005AF7183FB1D4CF5F""#, UNCHANGED),
+        (r#""traceId":"15af7183fb1d4cf5f""#, |span| {
+            span.trace_id = 0x1_5af7183fb1d4cf5f_u128.to_be_bytes().to_vec();
+        }),
+        (r#""traceId":1234567890123456"#, |span| span.trace_id = low(0x1234567890123456)),
+        (r#""id":"aB""#, |span| span.span_id = 0xab_u64.to_be_bytes().to_vec()),
+        (r#""parentId":"1""#, |span| span.parent_span_id = 1_u64.to_be_bytes().to_vec()),
+        (r#""parentId":"352BFF9A74CA9AD2""#, UNCHANGED),
+        (r#""parentId":"0""#, UNCHANGED),
+        (r#""parentId":"""#, UNCHANGED),
+        (r#""parentId":null"#, UNCHANGED),
+    ]);
+}
+
+#[test]
+fn kinds_have_the_numbers_of_otlp() {
+    check(&[
+        (r#""kind":"CLIENT""#, |span| span.kind = 3),
+        (r#""kind":"SERVER""#, |span| span.kind = 2),
+        (r#""kind":"PRODUCER""#, |span| span.kind = 4),
+        (r#""kind":"CONSUMER""#, |span| span.kind = 5),
+        (r#""kind":"client""#, |span| span.kind = 3),
+        (r#""kind":"WORKER""#, UNCHANGED),
+        (r#""kind":null"#, UNCHANGED),
+        (r#""kind":4"#, UNCHANGED),
+        (r#""tags":{"span.kind":"internal"}"#, |span| span.kind = 1),
+        (r#""tags":{"span.kind":"other"}"#, UNCHANGED),
+        (r#""kind":"SERVER","tags":{"span.kind":"internal"}"#, |span| {
+            span.kind = 2;
+            span.attributes = vec![text("span.kind", "internal")];
+        }),
+    ]);
+}
+
+fn start_absent() -> KeyValue {
+    attribute("otel.zipkin.absentField.startTime", Value::BoolValue(true))
+}
+
+#[test]
+fn times_are_taken_in_every_notation() {
+    let absent: Want = |span| {
+        (span.start_time_unix_nano, span.end_time_unix_nano) = (0, 0);
+        span.attributes = vec![start_absent()];
+    };
+    let start: Want = |span| {
+        let start = 1_580_000_000_000_000_000;
+        (span.start_time_unix_nano, span.end_time_unix_nano) = (start, start);
+    };
+    let two: Want = |span| span.end_time_unix_nano = 3_000;
+    check(&[
+        (r#""timestamp":1580000000000000"#, start),
+        (r#""timestamp":"1580000000000000""#, start),
+        (r#""timestamp":1.58e+15"#, start),
+        (r#""timestamp":"1.58E15""#, start),
+        (r#""timestamp":0"#, absent),
+        (r#""timestamp":-5"#, absent),
+        (r#""timestamp":null"#, absent),
+        (r#""timestamp":"""#, absent),
+        (r#""timestamp":1.5"#, |span| {
+            (span.start_time_unix_nano, span.end_time_unix_nano) = (1500, 1500);
+        }),
+        (r#""duration":2"#, two),
+        (r#""duration":"2""#, two),
+        (r#""duration":2.0"#, two),
+        (r#""duration":-2"#, UNCHANGED),
+        (r#""duration":0"#, UNCHANGED),
+        (r#""duration":null"#, UNCHANGED),
+        (r#""timestamp":null,"duration":7"#, |span| {
+            (span.start_time_unix_nano, span.end_time_unix_nano) = (0, 7_000);
+            span.attributes = vec![start_absent()];
+        }),
+    ]);
+}
+
+#[test]
+fn tags_stay_text_and_what_is_no_string_becomes_one() {
+    check(&[
+        (r#""tags":{"a":"1","b":""}"#, |span| {
+            span.attributes = vec![text("a", "1"), text("b", "")];
+        }),
+        (r#""tags":{"a":1.50,"b":true,"c":null,"d":{"e": [1]},"f":[ ]}"#, |span| {
+            span.attributes = vec![
+                text("a", "1.50"),
+                text("b", "true"),
+                text("d", r#"{"e": [1]}"#),
+                text("f", "[ ]"),
+            ];
+        }),
+        (r#""tags":null"#, UNCHANGED),
+        (r#""tags":{}"#, UNCHANGED),
+        (r#""name":"Get /USERS""#, |span| span.name = "Get /USERS".to_owned()),
+        (r#""name":null"#, UNCHANGED),
+        (r#""tags":{"w3c.tracestate":"a=b"}"#, |span| span.trace_state = "a=b".to_owned()),
+    ]);
+}
+
+#[test]
+fn tags_become_numbers_when_that_is_asked_for() {
+    let tags =
+        r#"{"i":"12","n":"-12","d":"1.5","b":"true","t":"1.","u":"x","l":"99999999999999999999"}"#;
+    let options = Options { parse_string_tags: true };
+    let body = format!(r#"[{{{IDS},"timestamp":1,"tags":{tags}}}]"#);
+    let translated = to_protobuf(body.as_bytes(), options, &Limits::default()).unwrap();
+    let span = traces_of(&translated).resource_spans[0].scope_spans[0].spans[0].clone();
+    let wanted = [
+        attribute("i", Value::IntValue(12)),
+        text("n", "-12"),
+        attribute("d", Value::DoubleValue(1.5)),
+        attribute("b", Value::BoolValue(true)),
+        text("t", "1."),
+        text("u", "x"),
+        text("l", "99999999999999999999"),
+    ];
+    assert_eq!(span.attributes, wanted);
+}
+
+fn status(code: i32, message: &str) -> Option<Status> {
+    Some(Status { code, message: message.to_owned() })
+}
+
+#[test]
+fn errors_and_status_tags_become_the_status() {
+    check(&[
+        (r#""tags":{"error":"true"}"#, |span| span.status = status(2, "")),
+        (r#""tags":{"error":true}"#, |span| span.status = status(2, "")),
+        (r#""tags":{"error":""}"#, |span| {
+            span.status = status(2, "");
+            span.attributes = vec![text("error", "")];
+        }),
+        (r#""tags":{"error":"false"}"#, |span| {
+            span.status = status(2, "");
+            span.attributes = vec![text("error", "false")];
+        }),
+        (r#""tags":{"error":null}"#, UNCHANGED),
+        (r#""tags":{"otel.status_code":"STATUS_CODE_OK"}"#, |span| span.status = status(1, "")),
+        (r#""tags":{"otel.status_code":"Error"}"#, |span| span.status = status(2, "")),
+        (r#""tags":{"otel.status_code":"OK"}"#, |span| span.status = status(1, "")),
+        (r#""tags":{"otel.status_code":"Unset"}"#, UNCHANGED),
+        (r#""tags":{"otel.status_code":"OK","error":"true"}"#, |span| {
+            span.status = status(2, "");
+        }),
+        (r#""tags":{"otel.status_description":"d","otel.status_code":"ERROR"}"#, |span| {
+            span.status = status(2, "d");
+        }),
+        (r#""tags":{"otel.status_description":"d"}"#, |span| {
+            span.attributes = vec![text("otel.status_description", "d")];
+        }),
+        (r#""tags":{"http.status_code":"500"}"#, |span| {
+            span.attributes = vec![text("http.status_code", "500")];
+        }),
+    ]);
+}
+
+#[test]
+fn forced_keeps_and_shared_ids_are_marked() {
+    let debug: Want = |span| span.attributes = vec![text("wholetrace.keep", "zipkin.debug")];
+    let shared: Want = |span| {
+        span.kind = 2;
+        span.attributes = vec![attribute("zipkin.shared", Value::BoolValue(true))];
+    };
+    check(&[
+        (r#""debug":true"#, debug),
+        (r#""debug":"true""#, debug),
+        (r#""debug":1"#, debug),
+        (r#""debug":false"#, UNCHANGED),
+        (r#""debug":null"#, UNCHANGED),
+        (r#""kind":"SERVER","shared":true"#, shared),
+        (r#""shared":true,"kind":"SERVER""#, shared),
+        (r#""kind":"CLIENT","shared":true"#, |span| span.kind = 3),
+        (r#""shared":false"#, UNCHANGED),
+    ]);
+}
+
+#[test]
+fn endpoints_become_addresses_and_names() {
+    let port = |key: &str, port| attribute(key, Value::IntValue(port));
+    let rows = [
+        (
+            r#""localEndpoint":{"ipv4":"10.0.0.1","port":8080}"#,
+            vec![text("network.local.address", "10.0.0.1"), port("net.host.port", 8080)],
+        ),
+        (
+            r#""localEndpoint":{"ipv4":"10.0.0.1","ipv6":"::1","port":"9"}"#,
+            vec![
+                text("network.local.address", "::1"),
+                text("zipkin.local.ipv4", "10.0.0.1"),
+                port("net.host.port", 9),
+            ],
+        ),
+        (
+            r#""remoteEndpoint":{"serviceName":"DB","ipv6":"::2","port":65535}"#,
+            vec![
+                text("service.peer.name", "DB"),
+                text("network.peer.address", "::2"),
+                port("net.peer.port", 65535),
+            ],
+        ),
+        (
+            r#""tags":{"service.peer.name":"x"},"remoteEndpoint":{"serviceName":"y","port":1}"#,
+            vec![text("service.peer.name", "x"), port("net.peer.port", 1)],
+        ),
+        (r#""remoteEndpoint":{"port":0},"localEndpoint":{"port":-1}"#, vec![]),
+        (r#""remoteEndpoint":{"port":65536},"localEndpoint":{"port":"http"}"#, vec![]),
+        (r#""remoteEndpoint":null,"localEndpoint":{"serviceName":null,"ipv4":null}"#, vec![]),
+        (r#""remoteEndpoint":{},"localEndpoint":{"ipv4":"","unknown":[]}"#, vec![]),
+    ];
+    for (fields, wanted) in rows {
+        assert_eq!(span_with(fields).attributes, wanted, "{fields}");
+    }
+}
+
+#[test]
+fn what_cannot_be_understood_rejects_its_span_alone() {
+    let rows = [
+        ("null", SpanFault::Type, "must be an object"),
+        ("7", SpanFault::Type, "must be an object"),
+        ("{}", SpanFault::Id, "`traceId`"),
+        (r#"{"traceId":"1"}"#, SpanFault::Id, "`id`"),
+        (r#"{"id":"1"}"#, SpanFault::Id, "`traceId`"),
+        (r#"{"traceId":null,"id":"1"}"#, SpanFault::Id, "`traceId`"),
+        (r#"{"traceId":"0","id":"1"}"#, SpanFault::Id, "not zero"),
+        (r#"{"traceId":"1","id":"0000000000000000"}"#, SpanFault::Id, "not zero"),
+        (r#"{"traceId":"x","id":"1"}"#, SpanFault::Id, "1 to `32` hexadecimal digits"),
+        (r#"{"traceId":"1","id":"11112222333344445"}"#, SpanFault::Id, "`16`"),
+        (r#"{"traceId":"1","id":"1","parentId":"?"}"#, SpanFault::Id, "`parentId`"),
+        (r#"{"traceId":"1","id":"1","timestamp":"noon"}"#, SpanFault::Number, "noon"),
+        (r#"{"traceId":"1","id":"1","timestamp":1e300}"#, SpanFault::Number, "1e300"),
+        (r#"{"traceId":"1","id":"1","duration":18446744073709552}"#, SpanFault::Number, "2554"),
+        (
+            r#"{"traceId":"1","id":"1","duration":18446744073709551,"timestamp":1}"#,
+            SpanFault::Number,
+            "ends after",
+        ),
+        (r#"{"traceId":"1","id":"1","timestamp":{}}"#, SpanFault::Type, "`timestamp`"),
+        (r#"{"traceId":"1","id":"1","tags":["a"]}"#, SpanFault::Type, "`tags`"),
+        (r#"{"traceId":"1","id":"1","localEndpoint":"me"}"#, SpanFault::Type, "`localEndpoint`"),
+        (r#"{"traceId":"1","id":"1","annotations":{}}"#, SpanFault::Type, "`annotations`"),
+        (r#"{"traceId":"1","id":"1","annotations":[5]}"#, SpanFault::Type, "`annotations`"),
+        (r#"{"traceId":"1","id":"1","binaryAnnotations":[]}"#, SpanFault::ZipkinV1, "v1"),
+    ];
+    for (bad, fault, words) in rows {
+        let good = format!(r#"{{{IDS},"kind":"CLIENT"}}"#);
+        let translated = translate(format!("[{good},{bad},{good}]"));
+        assert_eq!(translated.spans, 2, "{bad}");
+        traces_of(&translated);
+        assert_eq!(translated.rejected.by_fault().collect::<Vec<_>>(), [(fault, 1)], "{bad}");
+        let message = translated.rejected.message().unwrap_or_default();
+        assert!(message.contains(words), "{bad}: {message}");
+    }
+}
