@@ -33,7 +33,6 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
     pub(crate) fn refused(error: impl std::fmt::Display) -> Self {
         Self::Refused(error.to_string())
     }
