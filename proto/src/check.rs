@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use crate::{
     id::{SpanId, TraceId},
-    schema::{KEY_VALUE, RESOURCE_HEAD, Rule, SCOPE_HEAD, SPAN, Schema},
-    wire::{Cursor, Field, Value, WireError},
+    schema::{RESOURCE_HEAD, Rule, SCOPE_HEAD, SPAN, Schema},
+    wire::{Cursor, FIXED32, FIXED64, LEN, Tag, VARINT, WireError},
 };
 
 /// The deepest nesting of attribute values: an array in an array is two deep.
@@ -119,6 +119,13 @@ pub fn check_head(kind: HeadKind, bytes: &[u8]) -> Result<bool, SpanError> {
 pub(crate) trait TextVisitor {
     /// There is text at this range of the buffer.
     fn text(&mut self, range: Range<usize>);
+
+    /// Whether it need not be told of text within this range.
+    #[inline]
+    fn knows(&self, range: &Range<usize>) -> bool {
+        let _ = range;
+        false
+    }
 }
 
 /// Walks all fields of a message.
@@ -133,19 +140,24 @@ struct Ids<'a> {
 }
 
 impl<'a, T: TextVisitor> Walk<'a, T> {
-    /// Walks the span that the buffer is. Ids have any length here.
+    /// Walks the span that the buffer is. Trace id and span id have any length here.
     fn span(&mut self) -> Result<Ids<'a>, SpanError> {
         let mut ids = Ids { trace_id: &[], span_id: &[] };
         let mut fields = Cursor::new(self.buffer);
-        while let Some(field) = fields.next_field()? {
-            match (field.number, field.value) {
-                (9, Value::Bytes(body)) => self.attribute(ending_at(&field, body))?,
-                (1, Value::Bytes(id)) => once(&mut ids.trace_id, id, 1)?,
-                (2, Value::Bytes(id)) => once(&mut ids.span_id, id, 2)?,
-                _ => self.field(&SPAN, &field, 0)?,
+        loop {
+            self.plain_attributes(&mut fields);
+            let Some(tag) = fields.next_tag()? else { return Ok(ids) };
+            // What nearly every span has is told apart here, by known numbers; the rest by rules.
+            match (tag.number(), tag.wire_type()) {
+                (1, LEN) => once(&mut ids.trace_id, self.buffer.get(fields.take_range()?), 1)?,
+                (2, LEN) => once(&mut ids.span_id, self.buffer.get(fields.take_range()?), 2)?,
+                (3 | 5, LEN) => self.text.text(fields.take_range()?),
+                (4, LEN) => id_length(&SPAN, tag, fields.take_range()?.len(), 8)?,
+                (6, VARINT) | (7 | 8, FIXED64) | (16, FIXED32) => fields.skip(tag)?,
+                (15, LEN) if matches!(fields.rest(), [2, 0x18, 0..0x80, ..]) => fields.advance(3),
+                _ => fields = self.field(&SPAN, tag, fields, 0)?,
             }
         }
-        Ok(ids)
     }
 
     /// Walks the message at `range` of the buffer, which stands in `depth` attribute values.
@@ -156,100 +168,115 @@ impl<'a, T: TextVisitor> Walk<'a, T> {
         depth: u32,
     ) -> Result<(), SpanError> {
         let mut fields = Cursor::within(self.buffer, range);
-        while let Some(field) = fields.next_field()? {
-            self.field(schema, &field, depth)?;
+        while let Some(tag) = fields.next_tag()? {
+            fields = self.field(schema, tag, fields, depth)?;
         }
         Ok(())
     }
 
-    #[inline]
+    /// Takes the value of the field whose `tag` was just read, and gives the cursor back behind
+    /// it. By value, so that the caller's cursor stays in registers.
     fn field(
         &mut self,
         schema: &'static Schema,
-        field: &Field<'_>,
+        tag: Tag,
+        mut fields: Cursor<'a>,
         depth: u32,
-    ) -> Result<(), SpanError> {
-        let rule = schema.rules.get(field.number as usize).unwrap_or(&Rule::Unknown);
-        match (rule, field.value) {
+    ) -> Result<Cursor<'a>, SpanError> {
+        let rule = schema.rules.get(tag.number() as usize).unwrap_or(&Rule::Unknown);
+        match (rule, tag.wire_type()) {
             (Rule::Unknown, _)
-            | (Rule::Varint, Value::Varint(_))
-            | (Rule::Fixed32, Value::Fixed32(_))
-            | (Rule::Fixed64, Value::Fixed64(_))
-            | (Rule::Bytes, Value::Bytes(_)) => Ok(()),
-            (Rule::Text, Value::Bytes(text)) => {
-                self.text.text(ending_at(field, text));
-                Ok(())
-            }
-            (Rule::TraceId, Value::Bytes(id)) => id_length(schema, field, id.len(), 16),
-            (Rule::SpanId, Value::Bytes(id)) => id_length(schema, field, id.len(), 8),
-            (Rule::Message(inner), Value::Bytes(body)) => {
-                let range = ending_at(field, body);
+            | (Rule::Varint, VARINT)
+            | (Rule::Fixed32, FIXED32)
+            | (Rule::Fixed64, FIXED64)
+            | (Rule::Bytes, LEN) => fields.skip(tag)?,
+            (Rule::Text, LEN) => self.text.text(fields.take_range()?),
+            (Rule::TraceId, LEN) => id_length(schema, tag, fields.take_range()?.len(), 16)?,
+            (Rule::SpanId, LEN) => id_length(schema, tag, fields.take_range()?.len(), 8)?,
+            (Rule::Message(inner), LEN) => {
+                let range = fields.take_range()?;
                 let depth = depth + u32::from(inner.nests);
                 if depth > NESTING_MAX {
                     return Err(SpanError::Nesting { at: range.start });
                 }
-                self.message(inner, range, depth)
+                self.message(inner, range, depth)?;
             }
-            _ => Err(field.wrong_type(schema.name).into()),
+            _ => {
+                let (at, message, number) = (fields.position(), schema.name, tag.number());
+                return Err(WireError::WrongType { at, message, number }.into());
+            }
         }
+        Ok(fields)
     }
 
-    /// Walks an attribute. Nearly all have this form: a key and a text, both below 128 bytes, so
-    /// that lengths have one byte and stand where they can be compared with what they must be.
+    /// Walks the plain attributes at the cursor, most of a span as a rule, and stops at the first
+    /// field that is something else.
     #[inline]
-    fn attribute(&mut self, range: Range<usize>) -> Result<(), SpanError> {
-        if let Some((key, text)) = plain_attribute(self.buffer, &range) {
-            self.text.text(key);
-            self.text.text(text);
-            return Ok(());
+    fn plain_attributes(&mut self, fields: &mut Cursor<'a>) {
+        while let Some(Plain { len, key, text }) = Plain::at(fields.rest()) {
+            let start = fields.position();
+            let end = start + len;
+            if !self.text.knows(&(start..end)) {
+                self.text.text(start + 4..start + 4 + key);
+                self.text.text(end - text..end);
+            }
+            fields.advance(len);
         }
-        self.message(&KEY_VALUE, range, 0)
     }
 }
 
-/// Where key and text are in an attribute of the usual form; `None` for all others.
-#[inline]
-fn plain_attribute(buffer: &[u8], range: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
-    let [0x0a, key, rest @ ..] = buffer.get(range.clone())? else { return None };
-    let key = usize::from(*key);
-    let [0x12, value, 0x0a, text, ..] = rest.get(key..)? else { return None };
-    let text = usize::from(*text);
-    let fits = key < 0x80
-        && text < 0x7e
-        && usize::from(*value) == text + 2
-        && rest.len() == key + text + 4;
-    if !fits {
-        return None;
+/// An attribute of a span with a text, a small number or a truth value, short enough that all
+/// lengths have one byte and stand where they can be compared with what they must be.
+struct Plain {
+    /// The bytes of the field.
+    len: usize,
+    /// Those of the key, after four bytes of tags and lengths.
+    key: usize,
+    /// Those of the text, at the end; 0 when the value is none.
+    text: usize,
+}
+
+impl Plain {
+    #[inline]
+    fn at(fields: &[u8]) -> Option<Self> {
+        let [0x4a, len @ 2..0x80, 0x0a, key, rest @ ..] = fields else { return None };
+        let (len, key) = (usize::from(*len) + 2, usize::from(*key));
+        // Being inside of something below 128 bytes, lengths that fit have one byte.
+        let [0x12, value, kind, rest @ ..] = rest.get(..len - 4)?.get(key..)? else { return None };
+        if usize::from(*value) != rest.len() + 1 {
+            return None;
+        }
+        match (kind, rest) {
+            (0x0a, [text, rest @ ..]) if usize::from(*text) == rest.len() => {
+                Some(Self { len, key, text: rest.len() })
+            }
+            (0x10 | 0x18, [0..0x80] | [0x80..=0xff, 0..0x80])
+            | (0x21, [_, _, _, _, _, _, _, _]) => Some(Self { len, key, text: 0 }),
+            _ => None,
+        }
     }
-    let start = range.start + 2;
-    Some((start..start + key, range.end - text..range.end))
 }
 
 #[inline]
-const fn ending_at(field: &Field<'_>, body: &[u8]) -> Range<usize> {
-    field.range.end - body.len()..field.range.end
-}
-
-#[inline]
-const fn once<'a>(place: &mut &'a [u8], id: &'a [u8], number: u32) -> Result<(), SpanError> {
+fn once<'a>(place: &mut &'a [u8], id: Option<&'a [u8]>, number: u32) -> Result<(), SpanError> {
     if !place.is_empty() {
         return Err(SpanError::RepeatedId { number });
     }
-    *place = id;
+    *place = id.unwrap_or_default();
     Ok(())
 }
 
 #[inline]
 const fn id_length(
     schema: &'static Schema,
-    field: &Field<'_>,
+    tag: Tag,
     found: usize,
     wanted: usize,
 ) -> Result<(), SpanError> {
     if found == 0 || found == wanted {
         return Ok(());
     }
-    Err(SpanError::IdLength { message: schema.name, number: field.number, found, wanted })
+    Err(SpanError::IdLength { message: schema.name, number: tag.number(), found, wanted })
 }
 
 /// Whether all text is UTF-8. Looks for bytes outside of ASCII over long stretches rather than
@@ -280,20 +307,29 @@ impl<'a> Validity<'a> {
 impl TextVisitor for Validity<'_> {
     #[inline]
     fn text(&mut self, range: Range<usize>) {
-        if range.start < self.ascii.start || range.end > self.ascii.end {
+        if !self.knows(&range) {
             self.look(range);
         }
     }
+
+    #[inline]
+    fn knows(&self, range: &Range<usize>) -> bool {
+        range.start >= self.ascii.start && range.end <= self.ascii.end
+    }
 }
 
-/// How many bytes there are before the first that is not ASCII, or a few less.
+/// How many bytes there are before the first that is not ASCII.
+#[inline]
 fn ascii_prefix(bytes: &[u8]) -> usize {
-    const STEP: usize = 32;
-    let (steps, rest) = bytes.as_chunks::<STEP>();
-    let clean = |step: &&[u8; STEP]| step.iter().fold(0, |bits, byte| bits | byte) < 0x80;
-    let whole = steps.iter().take_while(clean).count();
-    let rest = steps.get(whole).map_or(rest, |step| step.as_slice());
-    whole * STEP + rest.iter().take_while(|byte| byte.is_ascii()).count()
+    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let high_bits = u64::from_le_bytes(*word) & HIGH_BITS;
+        if high_bits != 0 {
+            return index * 8 + (high_bits.trailing_zeros() / 8) as usize;
+        }
+    }
+    words.len() * 8 + rest.iter().take_while(|byte| byte.is_ascii()).count()
 }
 
 #[cfg(test)]

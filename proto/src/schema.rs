@@ -80,9 +80,7 @@ static LINK: Schema =
 
 static STATUS: Schema = schema("Status", &[Unknown, Unknown, Text, Varint]);
 
-/// An attribute.
-pub(crate) static KEY_VALUE: Schema =
-    schema("KeyValue", &[Unknown, Text, Message(&ANY_VALUE), Varint]);
+static KEY_VALUE: Schema = schema("KeyValue", &[Unknown, Text, Message(&ANY_VALUE), Varint]);
 
 static ANY_VALUE: Schema = Schema {
     name: "AnyValue",

@@ -64,7 +64,7 @@ pub enum WireError {
     /// A known field with a wire type that is not its own.
     #[error("field `{number}` of `{message}` at byte `{at}` has a wrong wire type")]
     WrongType {
-        /// Where the field ends.
+        /// Where that was noticed: in the field, or right after it.
         at: usize,
         /// The message the field belongs to.
         message: &'static str,
@@ -144,6 +144,33 @@ impl<'a> Field<'a> {
     }
 }
 
+/// The tag of a field: its number and the wire type of its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag(u32);
+
+impl Tag {
+    /// The tag of field `number` with a wire type.
+    #[inline]
+    #[must_use]
+    pub const fn new(number: u32, wire_type: u32) -> Self {
+        Self(number << 3 | wire_type)
+    }
+
+    /// The number of the field, 1 to 2^29 - 1.
+    #[inline]
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0 >> 3
+    }
+
+    /// The wire type, such as [`LEN`]; also those that do not exist.
+    #[inline]
+    #[must_use]
+    pub const fn wire_type(self) -> u32 {
+        self.0 & 7
+    }
+}
+
 /// Walks the fields of one message.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
@@ -187,40 +214,88 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// When the bytes are no field, or the field does not end within the message.
-    #[inline]
+    #[inline(always)]
     pub fn next_field(&mut self) -> Result<Option<Field<'a>>, WireError> {
         let start = self.position;
-        if start >= self.buffer.len() {
-            return Ok(None);
-        }
-        let tag = self.tag()?;
-        let number = tag >> 3;
-        let value = match tag & 7 {
+        let Some(tag) = self.next_tag()? else { return Ok(None) };
+        let value = match tag.wire_type() {
             VARINT => Value::Varint(self.varint()?),
             FIXED64 => Value::Fixed64(u64::from_le_bytes(self.array()?)),
             LEN => Value::Bytes(self.delimited()?),
-            GROUP_START => {
-                self.skip_group(number, start)?;
+            FIXED32 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
+            _ => {
+                self.position = skip_unusual(self.clone(), tag, start)?;
                 Value::Group
             }
-            FIXED32 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
-            GROUP_END => return Err(WireError::GroupEnd { at: start }),
-            wire_type => return Err(unknown_wire_type(start, wire_type)),
         };
-        Ok(Some(Field { number, value, range: start..self.position }))
+        Ok(Some(Field { number: tag.number(), value, range: start..self.position }))
     }
 
+    /// The tag of the next field, `None` at the end of the message. To be followed by the one
+    /// method that takes its value: [`skip`](Self::skip) or [`take_range`](Self::take_range).
+    /// For walks that look at few values; [`next_field`](Self::next_field) is the plain way.
+    ///
+    /// # Errors
+    /// When the bytes are no tag.
+    #[inline(always)]
+    pub fn next_tag(&mut self) -> Result<Option<Tag>, WireError> {
+        if self.position >= self.buffer.len() {
+            return Ok(None);
+        }
+        self.tag().map(Some)
+    }
+
+    /// Moves behind the value of the field whose tag was just read, whatever it is.
+    ///
+    /// # Errors
+    /// When the value does not end within the message, or is none.
+    #[inline(always)]
+    pub fn skip(&mut self, tag: Tag) -> Result<(), WireError> {
+        match tag.wire_type() {
+            VARINT => self.varint().map(drop),
+            FIXED64 => self.array::<8>().map(drop),
+            LEN => self.delimited().map(drop),
+            FIXED32 => self.array::<4>().map(drop),
+            _ => {
+                self.position = skip_unusual(self.clone(), tag, self.position)?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Where the bytes of the field are whose tag was just read: one of wire type [`LEN`].
+    ///
+    /// # Errors
+    /// When they do not end within the message.
+    #[inline(always)]
+    pub fn take_range(&mut self) -> Result<Range<usize>, WireError> {
+        let len = self.delimited()?.len();
+        Ok(self.position - len..self.position)
+    }
+
+    /// The bytes from the next field on.
     #[inline]
-    fn tag(&mut self) -> Result<u32, WireError> {
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.buffer.get(self.position..).unwrap_or_default()
+    }
+
+    /// Moves on by `len` bytes, which the caller has seen to be whole fields.
+    #[inline]
+    pub(crate) const fn advance(&mut self, len: usize) {
+        self.position += len;
+    }
+
+    #[inline(always)]
+    fn tag(&mut self) -> Result<Tag, WireError> {
         let start = self.position;
         match u32::try_from(self.varint()?) {
-            Ok(tag) if tag >= 1 << 3 => Ok(tag),
+            Ok(tag) if tag >= 1 << 3 => Ok(Tag(tag)),
             _ => Err(WireError::FieldNumber { at: start }),
         }
     }
 
     /// A varint at the position. Lengths of spans and tags of fields have one or two bytes.
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self) -> Result<u64, WireError> {
         match self.buffer.get(self.position..) {
             Some([low, ..]) if *low < 0x80 => {
@@ -231,30 +306,15 @@ impl<'a> Cursor<'a> {
                 self.position += 2;
                 Ok(u64::from(*low & 0x7f) | u64::from(*high) << 7)
             }
-            _ => self.long_varint(),
+            _ => {
+                let number;
+                (number, self.position) = long_varint(self.buffer, self.position)?;
+                Ok(number)
+            }
         }
     }
 
-    #[inline(never)]
-    fn long_varint(&mut self) -> Result<u64, WireError> {
-        let start = self.position;
-        let mut number = 0_u64;
-        let rest = self.buffer.get(start..).unwrap_or_default();
-        for (index, byte) in (0_u32..).zip(rest) {
-            // The tenth byte holds the 64th bit alone.
-            if index == 9 && *byte > 1 {
-                return Err(WireError::Varint { at: start });
-            }
-            number |= u64::from(*byte & 0x7f) << (7 * index);
-            if *byte < 0x80 {
-                self.position = start + index as usize + 1;
-                return Ok(number);
-            }
-        }
-        Err(WireError::Truncated { at: self.buffer.len() })
-    }
-
-    #[inline]
+    #[inline(always)]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let rest = self.buffer.get(self.position..).unwrap_or_default();
         let Some(bytes) = rest.first_chunk::<N>() else {
@@ -264,7 +324,7 @@ impl<'a> Cursor<'a> {
         Ok(*bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     fn delimited(&mut self) -> Result<&'a [u8], WireError> {
         let length = self.varint()?;
         let rest = self.buffer.get(self.position..).unwrap_or_default();
@@ -276,39 +336,56 @@ impl<'a> Cursor<'a> {
             None => Err(WireError::Length { at: self.position, length, left: rest.len() }),
         }
     }
+}
 
-    /// Moves behind the end of the group `number`, whose start tag has been read.
-    #[cold]
-    fn skip_group(&mut self, number: u32, start: usize) -> Result<(), WireError> {
-        let mut open = [0_u32; GROUP_DEPTH_MAX];
-        let mut depth = 0_usize;
-        let (mut opened, mut opened_at) = (Some(number), start);
-        loop {
-            if let Some(number) = opened.take() {
-                let place = open.get_mut(depth).ok_or(WireError::GroupDepth { at: opened_at })?;
-                *place = number;
+// What is rare takes no reference to a cursor, so that the cursors of others stay in registers.
+
+#[cold]
+#[inline(never)]
+fn long_varint(buffer: &[u8], start: usize) -> Result<(u64, usize), WireError> {
+    let mut number = 0_u64;
+    let rest = buffer.get(start..).unwrap_or_default();
+    for (index, byte) in (0_u32..).zip(rest) {
+        // The tenth byte holds the 64th bit alone.
+        if index == 9 && *byte > 1 {
+            return Err(WireError::Varint { at: start });
+        }
+        number |= u64::from(*byte & 0x7f) << (7 * index);
+        if *byte < 0x80 {
+            return Ok((number, start + index as usize + 1));
+        }
+    }
+    Err(WireError::Truncated { at: buffer.len() })
+}
+
+/// Where the group ends that `tag`, just read, starts at `start`; all else that has no value of
+/// its own is an error.
+#[cold]
+#[inline(never)]
+fn skip_unusual(mut fields: Cursor<'_>, tag: Tag, start: usize) -> Result<usize, WireError> {
+    let mut open = [0_u32; GROUP_DEPTH_MAX];
+    let (mut depth, mut next, mut at) = (0_usize, tag, start);
+    loop {
+        match next.wire_type() {
+            GROUP_START => {
+                let place = open.get_mut(depth).ok_or(WireError::GroupDepth { at })?;
+                *place = next.number();
                 depth += 1;
             }
-            let at = self.position;
-            let tag = self.tag()?;
-            match tag & 7 {
-                VARINT => drop(self.varint()?),
-                FIXED64 => drop(self.array::<8>()?),
-                LEN => drop(self.delimited()?),
-                GROUP_START => (opened, opened_at) = (Some(tag >> 3), at),
-                GROUP_END => {
-                    depth -= 1;
-                    if open.get(depth) != Some(&(tag >> 3)) {
-                        return Err(WireError::GroupEnd { at });
-                    }
-                    if depth == 0 {
-                        return Ok(());
-                    }
+            GROUP_END => {
+                depth = depth.checked_sub(1).ok_or(WireError::GroupEnd { at })?;
+                if open.get(depth) != Some(&next.number()) {
+                    return Err(WireError::GroupEnd { at });
                 }
-                FIXED32 => drop(self.array::<4>()?),
-                wire_type => return Err(unknown_wire_type(at, wire_type)),
+                if depth == 0 {
+                    return Ok(fields.position);
+                }
             }
+            VARINT | FIXED64 | LEN | FIXED32 => fields.skip(next)?,
+            wire_type => return Err(unknown_wire_type(at, wire_type)),
         }
+        at = fields.position;
+        next = fields.tag()?;
     }
 }
 
