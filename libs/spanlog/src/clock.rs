@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crate::position::LogTime;
@@ -32,8 +32,41 @@ impl Clock {
         }
     }
 
+    /// The time that a test set.
+    pub(crate) fn fixed(&self) -> Option<LogTime> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|&time| time != WALL).map(LogTime)
+    }
+
     /// Stops the clock at `time`, or lets the wall clock rule again.
     pub(crate) fn set(&self, time: Option<LogTime>) {
         self.0.store(time.map_or(WALL, |time| time.0), Ordering::Relaxed);
+    }
+}
+
+/// The clock of one open log: the wall clock when it was opened, moved on by the time that has
+/// passed since. It never goes back and never jumps, also when somebody sets the machine's clock:
+/// decisions depend on it.
+#[derive(Debug)]
+pub(crate) struct LogClock {
+    /// Time at `opened`.
+    base: LogTime,
+    opened: Instant,
+    newest: LogTime,
+}
+
+impl LogClock {
+    /// A clock that starts now, but not before `newest`, the newest time in the log.
+    pub(crate) fn start(clock: &Clock, newest: LogTime) -> Self {
+        Self { base: clock.now().max(newest), opened: Instant::now(), newest }
+    }
+
+    /// The time of a record that is appended now.
+    pub(crate) fn now(&mut self, clock: &Clock) -> LogTime {
+        let now = clock.fixed().unwrap_or_else(|| {
+            let passed = self.opened.elapsed().as_millis();
+            self.base.plus(u64::try_from(passed).unwrap_or(u64::MAX))
+        });
+        self.newest = self.newest.max(now);
+        self.newest
     }
 }

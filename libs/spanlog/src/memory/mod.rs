@@ -13,4 +13,6 @@ pub use log::MemoryLog;
 pub use shared::{AppendFault, MemoryConfig};
 
 #[cfg(test)]
+mod conformance_tests;
+#[cfg(test)]
 mod tests;

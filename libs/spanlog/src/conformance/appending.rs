@@ -1,0 +1,163 @@
+//! Cases of the writing side.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bytes::Bytes;
+
+use super::subject::{P0, P1, Subject, append_all, open, patiently, read_all, record, take, texts};
+use crate::{
+    position::Partition,
+    reader::Start,
+    record::{Record, RecordKind},
+    writer::AppendError,
+};
+
+/// Records of one caller stand in the partition in the order of its appends.
+pub async fn positions_increase_in_order(subject: impl Subject) {
+    let spans = subject.log().spans;
+    // Handed over all at once, answered later.
+    let appends: Vec<_> =
+        (0..50).map(|number| spans.writer.append(P0, record(&number.to_string()))).collect();
+    let mut positions = Vec::new();
+    for append in appends {
+        positions.push(patiently(append).await.unwrap());
+    }
+    assert!(positions.is_sorted_by(|before, after| before < after), "{positions:?}");
+    let frames = read_all(&spans, P0).await;
+    assert_eq!(texts(&frames), (0..50).map(|number| number.to_string()).collect::<Vec<_>>());
+    let found: Vec<_> = frames.iter().map(|frame| frame.position).collect();
+    assert_eq!(found, positions);
+}
+
+/// A frame says what its record said.
+pub async fn kinds_epochs_and_payloads_come_back(subject: impl Subject) {
+    let log = subject.log();
+    let large = Bytes::from((0..200_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>());
+    let cases = [
+        (&log.spans, Record::spans(77, large.clone()), RecordKind::Spans, 77, large),
+        (&log.spans, Record::tick(), RecordKind::Tick, 0, Bytes::new()),
+        (
+            &log.decisions,
+            Record::decisions(Bytes::from_static(b"yes")),
+            RecordKind::Decisions,
+            0,
+            Bytes::from_static(b"yes"),
+        ),
+        (
+            &log.dead_letters,
+            Record::dead_letter(Bytes::from_static(b"no")),
+            RecordKind::DeadLetter,
+            0,
+            Bytes::from_static(b"no"),
+        ),
+    ];
+    for (topic, record, kind, epoch, payload) in cases {
+        let position = patiently(topic.writer.append(P1, record)).await.unwrap();
+        let frames = patiently(topic.reader.fetch(P1, position, 1 << 20)).await.unwrap();
+        let frame = frames.first().unwrap();
+        assert_eq!((frame.kind, frame.epoch), (kind, epoch));
+        assert!(frame.payload == payload, "{kind:?}: the payload differs");
+    }
+}
+
+/// Topics and partitions do not mix.
+pub async fn topics_are_apart(subject: impl Subject) {
+    let log = subject.log();
+    append_all(&log.spans, P0, &["span of 0"]).await;
+    append_all(&log.spans, P1, &["span of 1"]).await;
+    append_all(&log.decisions, P0, &["decision of 0"]).await;
+    assert_eq!(texts(&read_all(&log.spans, P0).await), ["span of 0"]);
+    assert_eq!(texts(&read_all(&log.spans, P1).await), ["span of 1"]);
+    assert_eq!(texts(&read_all(&log.decisions, P0).await), ["decision of 0"]);
+    assert!(read_all(&log.decisions, P1).await.is_empty());
+    assert!(read_all(&log.dead_letters, P0).await.is_empty());
+}
+
+/// A caller that goes away does not take its record back.
+pub async fn a_dropped_append_is_still_written(subject: impl Subject) {
+    let spans = subject.log().spans;
+    drop(spans.writer.append(P0, record("dropped")));
+    append_all(&spans, P0, &["waited for"]).await;
+    assert_eq!(texts(&read_all(&spans, P0).await), ["dropped", "waited for"]);
+}
+
+/// Nothing is lost, doubled or swapped between callers; each caller's records keep their order.
+pub async fn appends_of_many_callers_all_arrive(subject: impl Subject) {
+    const CALLERS: usize = 8;
+    const EACH: usize = 40;
+    let spans = subject.log().spans;
+    let mut cursor = open(&spans, P0, Start::Earliest).await;
+    let tasks: Vec<_> = (0..CALLERS)
+        .map(|caller| {
+            let writer = Arc::clone(&spans.writer);
+            tokio::spawn(async move {
+                for number in 0..EACH {
+                    // Two at a time, on two partitions.
+                    let text = format!("{caller}/{number:03}");
+                    let one = writer.append(P0, record(&text));
+                    let other = writer.append(P1, record(&text));
+                    one.await.unwrap();
+                    other.await.unwrap();
+                }
+            })
+        })
+        .collect();
+    // Read while it is being written.
+    let live = texts(&take(&mut *cursor, CALLERS * EACH).await);
+    for task in tasks {
+        patiently(task).await.unwrap();
+    }
+    assert_eq!(texts(&read_all(&spans, P0).await), live);
+    for partition in [P0, P1] {
+        let all = texts(&read_all(&spans, partition).await);
+        assert_eq!(all.len(), CALLERS * EACH);
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), CALLERS * EACH);
+        for caller in 0..CALLERS {
+            let own = all.iter().filter(|text| text.starts_with(&format!("{caller}/")));
+            assert!(own.is_sorted(), "caller {caller} in partition {partition}");
+        }
+    }
+}
+
+/// What waits to become durable is bounded, and who comes too much is told at once.
+pub async fn full_is_answered_at_once(subject: impl Subject) {
+    let spans = subject.log().spans;
+    if !subject.stall(true) {
+        return;
+    }
+    let payload = Bytes::from(vec![7; 1 << 20]);
+    let mut accepted = Vec::new();
+    let refused = loop {
+        assert!(accepted.len() < 10_000, "there seems to be no bound");
+        let mut append = spans.writer.append(P0, Record::spans(1, payload.clone()));
+        // An answer is there at once, or it is not refused.
+        match futures_util::future::FutureExt::now_or_never(&mut append) {
+            Some(Err(error)) => break error,
+            Some(Ok(position)) => panic!("{position} is durable while the log is stalled"),
+            None => accepted.push(append),
+        }
+    };
+    assert!(matches!(refused, AppendError::Full { .. }), "{refused}");
+    assert!(refused.is_retryable());
+    assert!(read_all(&spans, P0).await.is_empty(), "what is not durable is not readable");
+    subject.stall(false);
+    let count = accepted.len();
+    for append in accepted {
+        patiently(append).await.unwrap();
+    }
+    append_all(&spans, P0, &["there is room again"]).await;
+    assert_eq!(read_all(&spans, P0).await.len(), count + 1);
+}
+
+/// A partition that does not exist and a record that is too large: no use to come back.
+pub async fn what_can_never_be_stored_is_refused_for_good(subject: impl Subject) {
+    let spans = subject.log().spans;
+    let partitions = spans.writer.partitions();
+    assert_eq!(spans.reader.partitions(), partitions);
+    let nowhere = patiently(spans.writer.append(Partition(partitions), record("x"))).await;
+    assert_eq!(nowhere, Err(AppendError::NoSuchPartition { partition: partitions, partitions }));
+    let payload = Bytes::from(vec![0; 64 << 20]);
+    let error = patiently(spans.writer.append(P0, Record::spans(1, payload))).await.unwrap_err();
+    assert!(matches!(error, AppendError::TooLarge { .. }), "{error}");
+    assert!(!error.is_retryable());
+}

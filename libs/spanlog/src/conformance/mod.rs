@@ -1,0 +1,74 @@
+//! The suite that every implementation of the log passes.
+//!
+//! An implementation brings a [`Subject`]; [`conformance_tests!`](crate::conformance_tests) makes a
+//! test of each case. The cases hold for Kafka too: positions may have gaps, the clock may not be
+//! ours, and what an implementation cannot do on demand ([`Subject::stall`]) it says so.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test suite: this is how it fails"
+)]
+
+mod appending;
+mod membership;
+mod reading;
+mod subject;
+mod surviving;
+
+pub use appending::{
+    a_dropped_append_is_still_written, appends_of_many_callers_all_arrive,
+    full_is_answered_at_once, kinds_epochs_and_payloads_come_back, positions_increase_in_order,
+    topics_are_apart, what_can_never_be_stored_is_refused_for_good,
+};
+pub use membership::{
+    a_member_owns_every_partition_once, closing_revokes_and_waits_for_the_release,
+    commits_come_back_to_the_next_owner,
+};
+pub use reading::{
+    a_cursor_starts_where_it_is_told, a_cursor_waits_and_loses_nothing_when_cancelled,
+    fetch_fits_its_bound_but_gives_at_least_one, several_cursors_see_the_same,
+    the_extent_is_what_can_be_read,
+};
+pub use subject::Subject;
+pub use surviving::{
+    an_answered_append_survives_a_crash, handles_of_a_closed_log_are_dead,
+    times_never_decrease_also_after_a_restart,
+};
+
+/// Makes a test of each case of the suite. Takes an expression that makes a fresh
+/// [`Subject`](crate::conformance::Subject).
+#[macro_export]
+macro_rules! conformance_tests {
+    ($subject:expr) => {
+        $crate::conformance_tests!(@ $subject;
+            positions_increase_in_order,
+            kinds_epochs_and_payloads_come_back,
+            topics_are_apart,
+            a_dropped_append_is_still_written,
+            appends_of_many_callers_all_arrive,
+            full_is_answered_at_once,
+            what_can_never_be_stored_is_refused_for_good,
+            a_cursor_starts_where_it_is_told,
+            a_cursor_waits_and_loses_nothing_when_cancelled,
+            fetch_fits_its_bound_but_gives_at_least_one,
+            several_cursors_see_the_same,
+            the_extent_is_what_can_be_read,
+            an_answered_append_survives_a_crash,
+            handles_of_a_closed_log_are_dead,
+            times_never_decrease_also_after_a_restart,
+            a_member_owns_every_partition_once,
+            closing_revokes_and_waits_for_the_release,
+            commits_come_back_to_the_next_owner,
+        );
+    };
+    (@ $subject:expr; $($case:ident),* $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                $crate::conformance::$case($subject).await;
+            }
+        )*
+    };
+}

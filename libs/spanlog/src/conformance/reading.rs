@@ -1,0 +1,105 @@
+//! Cases of the reading side.
+
+use super::subject::{P0, Subject, append_all, open, patiently, read_all, record, take, texts};
+use crate::{
+    position::{LogTime, Partition, Position},
+    reader::{ReadError, Start},
+};
+
+/// Earliest, at a position, at a time.
+pub async fn a_cursor_starts_where_it_is_told(subject: impl Subject) {
+    let spans = subject.log().spans;
+    let mut positions = Vec::new();
+    for (text, time) in [("a", 1_000), ("b", 2_000), ("c", 2_000), ("d", 3_000)] {
+        // Far in the future: the clock in the log only goes forward.
+        subject.set_time(LogTime(9_000_000_000_000 + time));
+        positions.extend(append_all(&spans, P0, &[text]).await);
+    }
+    let frames = read_all(&spans, P0).await;
+    for (index, &position) in positions.iter().enumerate() {
+        let mut cursor = open(&spans, P0, Start::Position(position)).await;
+        let rest = take(&mut *cursor, positions.len() - index).await;
+        assert_eq!(texts(&rest), texts(&frames[index..]));
+    }
+    let mut cursor = open(&spans, P0, Start::Earliest).await;
+    assert_eq!(texts(&take(&mut *cursor, 4).await), ["a", "b", "c", "d"]);
+    for frame in &frames {
+        for time in [frame.time, frame.time.minus(1)] {
+            let expected = frames.iter().position(|other| other.time >= time).unwrap();
+            let mut cursor = open(&spans, P0, Start::Time(time)).await;
+            let found = take(&mut *cursor, 1).await;
+            assert_eq!(found[0].position, frames[expected].position, "from {time:?}");
+        }
+    }
+    // Later than everything: it waits for what comes.
+    let newest = frames.last().unwrap().time;
+    let mut cursor = open(&spans, P0, Start::Time(newest.plus(1))).await;
+    subject.set_time(newest.plus(2));
+    append_all(&spans, P0, &["e"]).await;
+    assert_eq!(texts(&take(&mut *cursor, 1).await), ["e"]);
+}
+
+/// A waiting cursor gives what comes; dropping its future loses nothing.
+pub async fn a_cursor_waits_and_loses_nothing_when_cancelled(subject: impl Subject) {
+    let spans = subject.log().spans;
+    let mut cursor = open(&spans, P0, Start::Earliest).await;
+    for round in 0..20 {
+        // Polled once, then dropped.
+        let nothing = futures_util::future::FutureExt::now_or_never(cursor.next(1 << 20));
+        assert!(nothing.is_none(), "round {round} read what is not there");
+        let text = format!("round {round}");
+        let append = spans.writer.append(P0, record(&text));
+        let (appended, frames) =
+            patiently(futures_util::future::join(append, cursor.next(1 << 20))).await;
+        assert_eq!(texts(&frames.unwrap()), [text]);
+        appended.unwrap();
+    }
+}
+
+/// As many frames as fit, but at least one; none at the end; an error for what never was.
+pub async fn fetch_fits_its_bound_but_gives_at_least_one(subject: impl Subject) {
+    let spans = subject.log().spans;
+    let positions = append_all(&spans, P0, &["aaaa", "bbbb", "cccc"]).await;
+    for (max_bytes, expected) in [(0, 1), (4, 1), (7, 1), (8, 2), (11, 2), (12, 3), (100, 3)] {
+        let frames = patiently(spans.reader.fetch(P0, positions[0], max_bytes)).await.unwrap();
+        assert_eq!(frames.len(), expected, "{max_bytes} bytes");
+        let mut cursor = open(&spans, P0, Start::Earliest).await;
+        assert_eq!(patiently(cursor.next(max_bytes)).await.unwrap().len(), expected);
+    }
+    let end = positions[2].next();
+    assert!(patiently(spans.reader.fetch(P0, end, 100)).await.unwrap().is_empty());
+    let beyond = Position(end.0 + 1_000);
+    assert!(patiently(spans.reader.fetch(P0, beyond, 100)).await.unwrap().is_empty());
+    let partitions = spans.reader.partitions();
+    let nowhere = Partition(partitions);
+    let expected = ReadError::NoSuchPartition { partition: partitions, partitions };
+    let fetched = patiently(spans.reader.fetch(nowhere, end, 1)).await;
+    assert_eq!(fetched.unwrap_err(), expected);
+    let opened = patiently(spans.reader.open(nowhere, Start::Earliest)).await;
+    assert_eq!(opened.map(|_| ()).unwrap_err(), expected);
+    assert_eq!(patiently(spans.reader.extent(nowhere)).await.unwrap_err(), expected);
+}
+
+/// Readers do not take anything from each other.
+pub async fn several_cursors_see_the_same(subject: impl Subject) {
+    let spans = subject.log().spans;
+    let mut early = open(&spans, P0, Start::Earliest).await;
+    append_all(&spans, P0, &["a", "b"]).await;
+    let mut late = open(&spans, P0, Start::Earliest).await;
+    append_all(&spans, P0, &["c"]).await;
+    assert_eq!(texts(&take(&mut *early, 3).await), ["a", "b", "c"]);
+    assert_eq!(texts(&take(&mut *late, 3).await), ["a", "b", "c"]);
+}
+
+/// From the oldest record to one past the newest.
+pub async fn the_extent_is_what_can_be_read(subject: impl Subject) {
+    let spans = subject.log().spans;
+    let empty = patiently(spans.reader.extent(P0)).await.unwrap();
+    assert_eq!(empty.start, empty.end);
+    let positions = append_all(&spans, P0, &["a", "b"]).await;
+    let extent = patiently(spans.reader.extent(P0)).await.unwrap();
+    assert!(extent.start <= positions[0] && positions[1] < extent.end, "{extent:?}");
+    let first = patiently(spans.reader.fetch(P0, extent.start, 1)).await.unwrap();
+    assert_eq!(texts(&first), ["a"]);
+    assert!(patiently(spans.reader.fetch(P0, extent.end, 1)).await.unwrap().is_empty());
+}

@@ -1,0 +1,402 @@
+//! What the writer thread does between batches: removing finished slices, writing old ones to
+//! tables, watching the disk, opening the store again after a failure.
+
+use std::time::{Duration, Instant};
+
+use fjall::Keyspace;
+
+use super::{
+    appender::Appender,
+    recovery::{self, Base, base_key, encode_base},
+    shared::Refusal,
+    slices::{Slice, Slices},
+    store::{Store, StoreError, is_flushing},
+};
+use crate::{position::LogTime, topic::TopicName};
+
+/// How often it looks around at least.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// How often the marks are written.
+const MARKS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Pause between attempts to open a failed store again.
+const REOPEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Failures in a row, none of them for lack of room, after which the log gives up writing.
+const MAX_FAILURES: u32 = 5;
+
+/// What the writer thread remembers for its housekeeping.
+pub(super) struct Upkeep {
+    looked: Instant,
+    /// Stored bytes appended when it last looked around.
+    looked_at: u64,
+    marked: Instant,
+    marks: Vec<u64>,
+    /// Memtables on their way to tables.
+    flushing: Vec<(Keyspace, u64)>,
+    /// Keyspaces that the store did not remove yet.
+    undeleted: Vec<Keyspace>,
+    /// Ids of the newest slices, also of those that are gone.
+    newest_ids: [u64; 3],
+    /// When to try to open the store again.
+    reopen: Option<Instant>,
+    failures: u32,
+}
+
+impl Upkeep {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            looked: now,
+            looked_at: 0,
+            marked: now,
+            marks: Vec::new(),
+            flushing: Vec::new(),
+            undeleted: Vec::new(),
+            newest_ids: [0; 3],
+            reopen: None,
+            failures: 0,
+        }
+    }
+
+    /// The id of a first slice when all others are gone.
+    pub(super) const fn next_id(&self, topic: TopicName) -> u64 {
+        self.newest_ids[topic.index()] + 1
+    }
+}
+
+impl Appender {
+    /// What is due now.
+    pub(super) fn look_around(&mut self) {
+        if let Some(due) = self.upkeep.reopen {
+            self.watch_disk();
+            if Instant::now() >= due && self.has_room() {
+                self.reopen();
+            }
+            return;
+        }
+        self.wait_for_flushes();
+        let appended = self.appended - self.upkeep.looked_at;
+        if self.upkeep.looked.elapsed() < INTERVAL
+            && appended < self.shared.settings.slice_bytes() / 2
+        {
+            return;
+        }
+        self.upkeep.looked = Instant::now();
+        self.upkeep.looked_at = self.appended;
+        if let Err(error) = self.tidy() {
+            self.store_failed(&error);
+        }
+        self.watch_disk();
+        if self.upkeep.marked.elapsed() >= MARKS_INTERVAL {
+            self.write_marks();
+        }
+        let meters = &self.shared.meters;
+        meters.waiting_bytes.set(self.shared.queue.waiting() as f64);
+        meters.tail_bytes.set(self.shared.tail().bytes() as f64);
+    }
+
+    fn tidy(&mut self) -> Result<(), StoreError> {
+        let Some(store) = self.store.take() else { return Ok(()) };
+        let result = self.tidy_with(&store);
+        self.store = Some(store);
+        result?;
+        self.store_checkpoints()
+    }
+
+    fn tidy_with(&mut self, store: &Store) -> Result<(), StoreError> {
+        if !store.is_healthy() {
+            return Err(StoreError::Poisoned);
+        }
+        self.upkeep.failures = 0;
+        let removed = self.remove_finished(store)?;
+        self.flush_old(store)?;
+        if removed { store.reclaim() } else { Ok(()) }
+    }
+
+    /// Removes the slices that nobody needs any more. Says whether there were any.
+    fn remove_finished(&mut self, store: &Store) -> Result<bool, StoreError> {
+        let now = self.clock.now(&self.shared.hooks.clock);
+        let mut doomed = Vec::new();
+        {
+            let mut slices = self.shared.slices_mut();
+            for (topic, count) in self.count_finished(&mut slices, now) {
+                for slice in slices.of_mut(topic).drain(..count) {
+                    let newest = &mut self.upkeep.newest_ids[topic.index()];
+                    *newest = slice.id.max(*newest);
+                    doomed.push((topic, slice));
+                }
+            }
+            if doomed.is_empty() && self.upkeep.undeleted.is_empty() {
+                return Ok(false);
+            }
+            self.shared.publish_extents(&slices, &self.next);
+            self.shared.meters.slices.set(slices.all().count() as f64);
+        }
+        self.keep_positions(store, &doomed)?;
+        self.shared.meters.slices_removed.increment(doomed.len() as u64);
+        self.upkeep.undeleted.extend(doomed.into_iter().map(|(_, slice)| slice.keyspace));
+        while let Some(keyspace) = self.upkeep.undeleted.pop() {
+            if let Err(error) = store.delete(keyspace.clone()) {
+                self.upkeep.undeleted.push(keyspace);
+                return Err(error);
+            }
+        }
+        Ok(true)
+    }
+
+    /// How many of the oldest slices of each topic can go.
+    fn count_finished(&self, slices: &mut Slices, now: LogTime) -> Vec<(TopicName, usize)> {
+        let settings = &self.shared.settings;
+        let used = self.shared.disk_bytes.load(std::sync::atomic::Ordering::Relaxed);
+        let pressed = used > settings.quota / 5 * 4 || self.shared.refusal() != Refusal::None;
+        let retain = if pressed { 0 } else { settings.retain };
+        let committed = self.shared.checkpoints().durable().to_vec();
+        let finished = |slice: &Slice| slice.is_finished(&committed);
+        // Decisions serve until every span they may be about is finished.
+        let unfinished = slices.of(TopicName::Spans).iter().find(|slice| !finished(slice));
+        let horizon = unfinished.map_or(now, |slice| slice.first_time);
+
+        let spans = slices.of_mut(TopicName::Spans);
+        if pressed && let Some(newest) = spans.last_mut().filter(|slice| finished(slice)) {
+            newest.sealed = true;
+        }
+        let of_spans = spans.iter().take_while(|slice| slice.sealed && finished(slice)).count();
+        let mut surplus: u64 = spans.iter().take(of_spans).map(|slice| slice.bytes).sum();
+        let surplus_fits = |slice: &&Slice| {
+            surplus = surplus.saturating_sub(slice.bytes);
+            surplus >= retain
+        };
+        let of_spans = spans.iter().take(of_spans).take_while(surplus_fits).count();
+
+        let expired = |slice: &Slice, now: LogTime, retention| {
+            now.since(slice.last_time) >= retention && slice.last_time < now
+        };
+        let decisions = slices.of(TopicName::Decisions);
+        let retention = settings.decision_retention;
+        let of_decisions =
+            decisions.iter().take_while(|slice| expired(slice, horizon, retention)).count();
+
+        let letters = slices.of(TopicName::DeadLetters);
+        let mut bytes: u64 = letters.iter().map(|slice| slice.bytes).sum();
+        let of_letters = letters
+            .iter()
+            .take_while(|slice| {
+                let too_many = slice.sealed && bytes > settings.dead_letter_bytes();
+                bytes -= slice.bytes;
+                too_many || expired(slice, now, settings.dead_letter_retention)
+            })
+            .count();
+        [
+            (TopicName::Spans, of_spans),
+            (TopicName::Decisions, of_decisions),
+            (TopicName::DeadLetters, of_letters),
+        ]
+        .into()
+    }
+
+    /// When the newest slice of a topic goes, its positions are stored apart, so that they do not
+    /// begin again from below.
+    fn keep_positions(
+        &self,
+        store: &Store,
+        doomed: &[(TopicName, Slice)],
+    ) -> Result<(), StoreError> {
+        let mut batch = store.batch(TopicName::ALL.len());
+        for topic in TopicName::ALL {
+            let newest = doomed.iter().rfind(|(doomed, _)| *doomed == topic);
+            if let Some((_, newest)) = newest
+                && self.shared.slices().of(topic).is_empty()
+            {
+                let next = self.next[topic.index()].clone();
+                let base = Base { time: newest.last_time, next };
+                batch.insert(&store.meta, base_key(topic), encode_base(&base));
+            }
+        }
+        if batch.is_empty() { Ok(()) } else { self.commit(store, batch) }
+    }
+
+    /// Has slices written to tables whose oldest records have been in memory for long.
+    fn flush_old(&mut self, store: &Store) -> Result<(), StoreError> {
+        let flush_after = self.shared.settings.flush_after();
+        let appended = self.appended;
+        let mut slices = self.shared.slices_mut();
+        for slice in slices.all_mut() {
+            let Some(since) = slice.unflushed_since else { continue };
+            if appended - since >= flush_after && store.flush(&slice.keyspace)? {
+                slice.unflushed_since = None;
+                self.upkeep.flushing.push((slice.keyspace.clone(), slice.bytes));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits while more is on its way to tables than memory was set aside for.
+    fn wait_for_flushes(&mut self) {
+        let settings = &self.shared.settings;
+        let room = settings.memtables - settings.flush_after();
+        loop {
+            self.upkeep.flushing.retain(|(keyspace, _)| is_flushing(keyspace));
+            let bytes: u64 = self.upkeep.flushing.iter().map(|(_, bytes)| bytes).sum();
+            let healthy = self.store.as_ref().is_some_and(Store::is_healthy);
+            if bytes <= room || !healthy || self.shared.is_closed() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Looks how full the log and the disk are, and refuses or takes data accordingly.
+    pub(super) fn watch_disk(&mut self) {
+        let settings = &self.shared.settings;
+        let hooks = &self.shared.hooks;
+        let used = self.used();
+        // A disk that cannot be asked does not stop the log: a real lack of room is survived.
+        let free = hooks.free(self.folder.path()).unwrap_or(u64::MAX);
+        self.shared.disk_bytes.store(used, std::sync::atomic::Ordering::Relaxed);
+        self.shared.meters.disk_bytes.set(used as f64);
+        self.shared.meters.free_bytes.set(free as f64);
+        // What is in memory only will be written to tables beside the journal.
+        let ahead = used + settings.flush_after().min(settings.quota / 8);
+        let before = self.shared.refusal();
+        // Some room must come back before data is taken again, or it would flutter.
+        let slack = |on: bool, bound: u64| if on { bound / 16 } else { 0 };
+        let low = settings.min_free + slack(before == Refusal::DiskLow, settings.min_free);
+        let quota = settings.quota - slack(before == Refusal::Quota, settings.quota);
+        let refusal = if self.upkeep.reopen.is_some() || free < settings.min_free / 4 {
+            Refusal::DiskFull
+        } else if free < low {
+            Refusal::DiskLow
+        } else if ahead > quota {
+            Refusal::Quota
+        } else {
+            Refusal::None
+        };
+        if before != refusal && before != Refusal::Broken {
+            self.shared.set_refusal(refusal);
+            tell(refusal, used, settings.quota, free);
+        }
+    }
+
+    /// Bytes that the log takes on the disk.
+    fn used(&self) -> u64 {
+        let tables: u64 = self.shared.slices().all().map(|slice| slice.keyspace.disk_space()).sum();
+        let journal = self.store.as_ref().map_or(Ok(0), Store::journal_bytes);
+        journal.unwrap_or_default() + tables
+    }
+
+    fn has_room(&self) -> bool {
+        let free = self.shared.hooks.free(self.folder.path());
+        free.map_or(true, |free| free >= self.shared.settings.min_free)
+    }
+
+    /// A write failed: sees to it that the store is opened again, or gives up.
+    pub(super) fn store_failed(&mut self, error: &StoreError) {
+        let full = *error == StoreError::Full || !self.has_room();
+        if let (StoreError::Failed(reason), false) = (error, full) {
+            // Whether the disk holds what was written is unknown, and asking it again may be
+            // answered from memory: only a restart brings certainty.
+            tracing::error!(reason, "writing the log failed: check the disk, then restart");
+            self.shared.set_broken(format!("{reason}; check the disk, then restart"));
+            return;
+        }
+        if !full {
+            self.upkeep.failures += 1;
+        }
+        if self.upkeep.failures > MAX_FAILURES {
+            let reason = "the store failed again and again: check the disk, then restart";
+            tracing::error!("{reason}");
+            self.shared.set_broken(reason.to_owned());
+            return;
+        }
+        let pause = if full { Duration::ZERO } else { REOPEN_PAUSE };
+        self.upkeep.reopen = Some(Instant::now() + pause);
+        if self.shared.set_refusal(Refusal::DiskFull) != Refusal::DiskFull {
+            tracing::warn!(?error, "the log cannot write: nothing is taken until it can again");
+        }
+    }
+
+    /// Opens the store again. Readers wait meanwhile.
+    fn reopen(&mut self) {
+        let shared = std::sync::Arc::clone(&self.shared);
+        let _no_readers = shared.close_gate();
+        *shared.slices_mut() = Slices::default();
+        self.upkeep.flushing.clear();
+        self.upkeep.undeleted.clear();
+        self.store = None;
+        self.upkeep.reopen = Some(Instant::now() + REOPEN_PAUSE);
+        let path = self.folder.store();
+        let opened = Store::open(&path, shared.settings.sync).and_then(|store| {
+            recovery::recover(&store, &path, &shared.settings).map(|found| (store, found))
+        });
+        let (store, found) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.upkeep.failures += 1;
+                tracing::error!(%error, "opening the store again failed");
+                if self.upkeep.failures > MAX_FAILURES {
+                    shared.set_broken(error.to_string());
+                    self.upkeep.reopen = None;
+                }
+                return;
+            }
+        };
+        let pairs = self.next.iter().flatten().zip(found.next.iter().flatten());
+        if pairs.into_iter().any(|(known, found)| found < known) {
+            let reason = "acknowledged records are missing after the store was opened again";
+            tracing::error!("{reason}");
+            shared.set_broken(reason.to_owned());
+        }
+        self.next = found.next;
+        let mut slices = found.slices;
+        for slice in slices.all_mut() {
+            slice.unflushed_since = Some(self.appended);
+        }
+        shared.publish_extents(&slices, &self.next);
+        *shared.slices_mut() = slices;
+        // Records whose appends failed may have been written after all, between what the tail
+        // holds and what comes next.
+        shared.tail().clear();
+        shared.wake_readers();
+        self.store = Some(store);
+        self.upkeep.reopen = None;
+        shared.meters.reopened.increment(1);
+        tracing::info!("the log writes again");
+        self.watch_disk();
+    }
+
+    /// Notes how far each partition is durable.
+    pub(super) fn write_marks(&mut self) {
+        self.upkeep.marked = Instant::now();
+        let ends: Vec<u64> = self.next.iter().flatten().copied().collect();
+        if ends == self.upkeep.marks {
+            return;
+        }
+        match self.folder.write_marks(&ends) {
+            Ok(()) => self.upkeep.marks = ends,
+            // They are a second proof only; a full disk is told elsewhere.
+            Err(error) => tracing::debug!(%error, "writing the marks failed"),
+        }
+    }
+}
+
+fn tell(refusal: Refusal, used: u64, quota: u64, free: u64) {
+    match refusal {
+        Refusal::None => tracing::info!(used, quota, free, "the log takes spans again"),
+        Refusal::Quota => {
+            tracing::warn!(used, quota, "the log has reached its quota: spans are refused");
+        }
+        Refusal::DiskLow => {
+            tracing::warn!(
+                free,
+                "the disk is nearly full: spans are refused, what is in the log \
+                                  is still exported"
+            );
+        }
+        Refusal::DiskFull => {
+            tracing::error!(free, "the disk is full: nothing is taken until there is room");
+        }
+        Refusal::Broken => {}
+    }
+}

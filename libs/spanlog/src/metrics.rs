@@ -1,0 +1,154 @@
+//! What the log tells about itself.
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use wholetrace_runtime::metrics::{Label, Metric, SECONDS, Unit};
+
+use crate::{topic::TopicName, writer::AppendError};
+
+const RECORDS: &str = "wholetrace_log_records_total";
+const PAYLOAD_BYTES: &str = "wholetrace_log_payload_bytes_total";
+const STORED_BYTES: &str = "wholetrace_log_stored_bytes_total";
+const REFUSALS: &str = "wholetrace_log_refusals_total";
+const BATCH_RECORDS: &str = "wholetrace_log_batch_records";
+const COMMIT_SECONDS: &str = "wholetrace_log_commit_duration_seconds";
+const APPEND_SECONDS: &str = "wholetrace_log_append_duration_seconds";
+const DISK_BYTES: &str = "wholetrace_log_disk_bytes";
+const DISK_FREE: &str = "wholetrace_log_disk_free_bytes";
+const WAITING: &str = "wholetrace_log_waiting_bytes";
+const TAIL_BYTES: &str = "wholetrace_log_tail_cache_bytes";
+const SLICES: &str = "wholetrace_log_slices";
+const SLICES_REMOVED: &str = "wholetrace_log_slices_removed_total";
+const REOPENS: &str = "wholetrace_log_reopens_total";
+const READS: &str = "wholetrace_log_reads_total";
+
+const TOPIC: Label = Label::closed("topic", &["spans", "decisions", "dead_letters"]);
+
+/// The metrics of the embedded log.
+pub const TABLE: &[Metric] = &[
+    Metric::counter(RECORDS, Unit::None, "Records that became durable.").labels(&[TOPIC]),
+    Metric::counter(PAYLOAD_BYTES, Unit::Bytes, "Their payloads, uncompressed.").labels(&[TOPIC]),
+    Metric::counter(STORED_BYTES, Unit::Bytes, "What they take, compressed.").labels(&[TOPIC]),
+    Metric::counter(
+        REFUSALS,
+        Unit::None,
+        "Records that were not taken, by reason. `full`: the disk is slower than the senders; \
+         `quota`: the backend is away for long; `disk_full`: make room; `failed`: see the log.",
+    )
+    .labels(&[TOPIC, Label::closed("reason", &REASONS)]),
+    Metric::histogram(
+        BATCH_RECORDS,
+        Unit::None,
+        "Records that became durable together.",
+        &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0],
+    ),
+    Metric::histogram(
+        COMMIT_SECONDS,
+        Unit::Seconds,
+        "Time that writing a batch took, until the disk had it.",
+        SECONDS,
+    ),
+    Metric::histogram(
+        APPEND_SECONDS,
+        Unit::Seconds,
+        "Time from accepting a record to its being durable, of the oldest in each batch.",
+        SECONDS,
+    ),
+    Metric::gauge(DISK_BYTES, Unit::Bytes, "Bytes that the log takes on the disk; see `quota`."),
+    Metric::gauge(DISK_FREE, Unit::Bytes, "Free bytes of the disk; see `min_free_disk`."),
+    Metric::gauge(WAITING, Unit::Bytes, "Bytes accepted and not yet durable."),
+    Metric::gauge(TAIL_BYTES, Unit::Bytes, "Bytes of the newest frames kept in memory."),
+    Metric::gauge(SLICES, Unit::None, "Slices that the log consists of."),
+    Metric::counter(SLICES_REMOVED, Unit::None, "Slices that were removed as finished or old."),
+    Metric::counter(
+        REOPENS,
+        Unit::None,
+        "How often the store was opened again after a failed write. More than a few: see the log.",
+    ),
+    Metric::counter(READS, Unit::None, "Frames read, from the newest in memory or the store.")
+        .labels(&[Label::closed("from", &["tail", "store"])]),
+];
+
+/// Handles of the metrics of an embedded log, made once.
+pub(crate) struct Meters {
+    topics: [TopicMeters; 3],
+    pub(crate) batch_records: Histogram,
+    pub(crate) commit_seconds: Histogram,
+    pub(crate) append_seconds: Histogram,
+    pub(crate) disk_bytes: Gauge,
+    pub(crate) free_bytes: Gauge,
+    pub(crate) waiting_bytes: Gauge,
+    pub(crate) tail_bytes: Gauge,
+    pub(crate) slices: Gauge,
+    pub(crate) slices_removed: Counter,
+    pub(crate) reopened: Counter,
+    pub(crate) tail_reads: Counter,
+    pub(crate) store_reads: Counter,
+}
+
+struct TopicMeters {
+    records: Counter,
+    payload_bytes: Counter,
+    stored_bytes: Counter,
+    /// In the order of [`REASONS`].
+    refusals: [Counter; 6],
+}
+
+/// Label values of refusals.
+const REASONS: [&str; 6] = ["full", "quota", "disk_full", "too_large", "closed", "failed"];
+
+impl Meters {
+    /// Registers with the recorder that is installed by now.
+    pub(crate) fn new() -> Self {
+        let reads = |from| counter!(READS, "from" => from);
+        Self {
+            topics: TopicName::ALL.map(TopicMeters::new),
+            batch_records: histogram!(BATCH_RECORDS),
+            commit_seconds: histogram!(COMMIT_SECONDS),
+            append_seconds: histogram!(APPEND_SECONDS),
+            disk_bytes: gauge!(DISK_BYTES),
+            free_bytes: gauge!(DISK_FREE),
+            waiting_bytes: gauge!(WAITING),
+            tail_bytes: gauge!(TAIL_BYTES),
+            slices: gauge!(SLICES),
+            slices_removed: counter!(SLICES_REMOVED),
+            reopened: counter!(REOPENS),
+            tail_reads: reads("tail"),
+            store_reads: reads("store"),
+        }
+    }
+
+    /// `records` became durable.
+    pub(crate) fn appended(&self, topic: TopicName, records: u64, payload: u64, stored: u64) {
+        let meters = &self.topics[topic.index()];
+        meters.records.increment(records);
+        meters.payload_bytes.increment(payload);
+        meters.stored_bytes.increment(stored);
+    }
+
+    /// `records` were refused with `error`.
+    pub(crate) fn refused(&self, topic: TopicName, error: &AppendError, records: u64) {
+        let reason = match error {
+            AppendError::Full { .. } => 0,
+            AppendError::QuotaReached { .. } => 1,
+            AppendError::DiskFull => 2,
+            AppendError::TooLarge { .. } => 3,
+            AppendError::Closed => 4,
+            AppendError::NoSuchPartition { .. } | AppendError::Failed(_) => 5,
+        };
+        self.topics[topic.index()].refusals[reason].increment(records);
+    }
+}
+
+impl TopicMeters {
+    fn new(topic: TopicName) -> Self {
+        let topic = topic.as_str();
+        Self {
+            records: counter!(RECORDS, "topic" => topic),
+            payload_bytes: counter!(PAYLOAD_BYTES, "topic" => topic),
+            stored_bytes: counter!(STORED_BYTES, "topic" => topic),
+            refusals: REASONS
+                .map(|reason| counter!(REFUSALS, "topic" => topic, "reason" => reason)),
+        }
+    }
+}
