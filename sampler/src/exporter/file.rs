@@ -11,10 +11,10 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
+use wholetrace_proto::json;
 
 use crate::exporter::{
     contract::{Accepted, Batch, ExportError, Exporter},
-    json,
     rotation::{self, RotationSettings},
 };
 
@@ -85,10 +85,9 @@ impl Exporter for FileExporter {
 fn as_lines(batch: &Batch) -> Result<Vec<u8>, ExportError> {
     let mut text = Vec::with_capacity(batch.len() * 3);
     for fragment in batch.fragments() {
-        let line = json::from_protobuf(fragment).map_err(|error| ExportError::Unfit {
+        json::write_line(fragment, &mut text).map_err(|error| ExportError::Unfit {
             message: format!("spans do not decode: {error}"),
         })?;
-        text.extend_from_slice(line.as_ref());
         text.push(b'\n');
     }
     Ok(text)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use wholetrace_runtime::metrics::{Label, Metric, SECONDS, Unit};
 
 /// Why a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,9 @@ impl ExporterMetrics {
     }
 }
 
+const EXPORTER: Label = Label::capped("exporter", "names in the configuration");
+const FAILURE_REASONS: [&str; 3] = ["retryable", "barred", "split"];
+
 const SENT_SPANS: &str = "wholetrace_exporter_sent_spans_total";
 const SENT_BYTES: &str = "wholetrace_exporter_sent_bytes_total";
 const REQUESTS: &str = "wholetrace_exporter_requests";
@@ -103,4 +107,57 @@ const REJECTED_SPANS: &str = "wholetrace_exporter_rejected_spans_total";
 const QUEUE_BYTES: &str = "wholetrace_exporter_queue_bytes";
 const QUEUE_CAPACITY: &str = "wholetrace_exporter_queue_capacity_bytes";
 const FAILING: &str = "wholetrace_exporter_failing";
-const FAILURE_REASONS: [&str; 3] = ["retryable", "barred", "split"];
+
+/// The metrics of the exporters.
+pub const TABLE: &[Metric] = &[
+    Metric::counter(SENT_SPANS, Unit::None, "Spans that the backend has taken.")
+        .labels(&[EXPORTER]),
+    Metric::counter(
+        SENT_BYTES,
+        Unit::Bytes,
+        "Bytes of spans that the backend has taken, before compression.",
+    )
+    .labels(&[EXPORTER]),
+    Metric::gauge(REQUESTS, Unit::None, "Requests under way to the backend.").labels(&[EXPORTER]),
+    Metric::histogram(
+        REQUEST_DURATION,
+        Unit::Seconds,
+        "Time from a request to its answer, failures included.",
+        SECONDS,
+    )
+    .labels(&[EXPORTER]),
+    Metric::counter(
+        FAILED_REQUESTS,
+        Unit::None,
+        "Requests that failed and lose nothing: `retryable` ones are sent again; `barred` ones \
+         too, once endpoint or credentials are corrected; of `split` ones the halves are sent.",
+    )
+    .labels(&[EXPORTER, Label::closed("reason", &FAILURE_REASONS)]),
+    Metric::counter(
+        REFUSED_SPANS,
+        Unit::None,
+        "Spans that the backend refuses for good: they are in the dead letters.",
+    )
+    .labels(&[EXPORTER]),
+    Metric::counter(
+        REJECTED_SPANS,
+        Unit::None,
+        "Spans that the backend dropped from requests it took (partial success). The log of this \
+         process has its reasons.",
+    )
+    .labels(&[EXPORTER]),
+    Metric::gauge(
+        QUEUE_BYTES,
+        Unit::Bytes,
+        "Bytes of spans that wait in the queue or are under way. At its capacity for long, the \
+         backend is too slow or away; spans wait in the log.",
+    )
+    .labels(&[EXPORTER]),
+    Metric::gauge(QUEUE_CAPACITY, Unit::Bytes, "What the queue may hold.").labels(&[EXPORTER]),
+    Metric::gauge(
+        FAILING,
+        Unit::None,
+        "1 while requests fail and are sent again, else 0. Traces wait in the log meanwhile.",
+    )
+    .labels(&[EXPORTER]),
+];

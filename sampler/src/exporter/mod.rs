@@ -4,12 +4,13 @@
 //! several of them under way and repeats them until they arrive (`delivery`, `retry`).
 
 mod answer;
+pub mod build;
+pub mod config;
 pub mod contract;
 mod debug;
 mod delivery;
 mod file;
-mod json;
-mod metrics;
+pub mod metrics;
 pub mod options;
 mod otlp_grpc;
 mod otlp_http;
@@ -18,6 +19,8 @@ mod payload;
 pub mod queue;
 pub mod retry;
 mod rotation;
+#[cfg(test)]
+mod testing;
 mod text;
 mod transport;
 

@@ -24,6 +24,8 @@ pub(crate) struct OtlpGrpcSettings {
     pub(crate) name: String,
     /// Scheme and authority.
     pub(crate) endpoint: Uri,
+    /// The authority that requests carry, if not the endpoint's.
+    pub(crate) authority: String,
     /// Sent with each request; wins over what the exporter sets by itself.
     pub(crate) headers: HeaderMap,
     pub(crate) compression: Compression,
@@ -58,6 +60,9 @@ impl OtlpGrpc {
             headers.insert("grpc-encoding", HeaderValue::from_static(encoding));
         }
         headers.insert("grpc-timeout", grpc_timeout(settings.timeout));
+        if !settings.authority.is_empty() {
+            headers.insert(header::HOST, HeaderValue::from_str(&settings.authority)?);
+        }
         headers.extend(settings.headers);
         Ok(Self {
             name: settings.name,
@@ -90,11 +95,7 @@ impl Exporter for OtlpGrpc {
     }
 
     fn export(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, ExportError>> {
-        Box::pin(async move {
-            tokio::time::timeout(self.timeout, self.call(batch)).await.unwrap_or_else(|_elapsed| {
-                Err(ExportError::retryable(format!("no answer within {:?}", self.timeout)))
-            })
-        })
+        Box::pin(self.transport.within(self.timeout, self.call(batch)))
     }
 }
 
@@ -120,3 +121,6 @@ fn grpc_timeout(timeout: Duration) -> HeaderValue {
     };
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("5S"))
 }
+
+#[cfg(test)]
+mod tests;

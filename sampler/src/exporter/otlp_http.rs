@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use wholetrace_proto::json;
 
 use crate::exporter::{
     answer,
     contract::{Accepted, Batch, ExportError, Exporter},
-    json,
     options::{Compression, Encoding},
     otlp_grpc::USER_AGENT,
     payload::Payload,
@@ -74,12 +74,7 @@ impl Exporter for OtlpHttp {
     }
 
     fn export(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, ExportError>> {
-        let limit = self.settings.timeout;
-        Box::pin(async move {
-            tokio::time::timeout(limit, self.call(batch)).await.unwrap_or_else(|_elapsed| {
-                Err(ExportError::retryable(format!("no answer within {limit:?}")))
-            })
-        })
+        Box::pin(self.transport.within(self.settings.timeout, self.call(batch)))
     }
 }
 
@@ -90,3 +85,6 @@ fn as_json(batch: &Batch) -> Result<Batch, ExportError> {
         .map_err(|error| ExportError::Unfit { message: format!("spans do not decode: {error}") })?;
     Ok(Batch::new(vec![Bytes::from(text)], batch.spans()))
 }
+
+#[cfg(test)]
+mod tests;

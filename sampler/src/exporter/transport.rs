@@ -1,6 +1,11 @@
 //! Connections to a backend: made when they are needed, kept while they live, over TLS or not.
 
-use std::{error::Error, fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    fmt::Write as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response};
@@ -8,7 +13,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::{
+        self,
+        legacy::{Client, connect::HttpConnector},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
@@ -23,6 +31,7 @@ pub(crate) const ANSWER_LIMIT: usize = 64 << 10;
 const EXCERPT_CHARS: usize = 400;
 
 /// How to connect.
+#[derive(Default)]
 pub(crate) struct TransportSettings {
     /// Certificates and keys for `https`; with none, only `http` works.
     pub(crate) tls: Option<ClientConfig>,
@@ -47,10 +56,13 @@ pub(crate) struct Keepalive {
     pub(crate) permit_without_stream: bool,
 }
 
+type Pool = Client<HttpsConnector<HttpConnector>, Payload>;
+
 /// A pool of connections. Nothing is connected before the first request.
-#[derive(Clone)]
 pub(crate) struct Transport {
-    client: Client<HttpsConnector<HttpConnector>, Payload>,
+    pool: Mutex<Pool>,
+    connector: HttpsConnector<HttpConnector>,
+    builder: client::legacy::Builder,
 }
 
 impl Transport {
@@ -80,16 +92,39 @@ impl Transport {
         } else {
             builder.enable_http1().enable_http2().wrap_connector(http)
         };
-        let mut client = Client::builder(TokioExecutor::new());
-        client.timer(TokioTimer::new()).pool_timer(TokioTimer::new());
-        client.http2_only(settings.http2_only).http2_max_header_list_size(16 << 10);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.timer(TokioTimer::new()).pool_timer(TokioTimer::new());
+        builder.http2_only(settings.http2_only).http2_max_header_list_size(16 << 10);
         if let Some(keepalive) = settings.keepalive {
-            client
+            builder
                 .http2_keep_alive_interval(keepalive.time)
                 .http2_keep_alive_timeout(keepalive.timeout)
                 .http2_keep_alive_while_idle(keepalive.permit_without_stream);
         }
-        Ok(Self { client: client.build(connector) })
+        let pool = Mutex::new(builder.build(connector.clone()));
+        Ok(Self { pool, connector, builder })
+    }
+
+    /// Makes a request and reads its answer, within `limit` from now on.
+    ///
+    /// # Errors
+    /// Those of `exchange`; a retryable one when the time is up.
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        exchange: impl Future<Output = Result<T, ExportError>>,
+    ) -> Result<T, ExportError> {
+        if let Ok(answer) = tokio::time::timeout(limit, exchange).await {
+            return answer;
+        }
+        // The connection may be dead without anybody having said so: the next request makes a new
+        // one. Requests that others have under way on the old one go on.
+        *self.pool() = self.builder.build(self.connector.clone());
+        Err(ExportError::retryable(format!("no answer within {limit:?}")))
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends `request` and reads the answer, up to [`ANSWER_LIMIT`] of its body. Redirects are
@@ -98,8 +133,8 @@ impl Transport {
     /// # Errors
     /// All retryable: nothing was heard from the backend, or not enough.
     pub(crate) async fn call(&self, request: Request<Payload>) -> Result<Answer, ExportError> {
-        let response = self
-            .client
+        let pool = self.pool().clone();
+        let response = pool
             .request(request)
             .await
             .map_err(|error| ExportError::retryable(with_causes(&error)))?;

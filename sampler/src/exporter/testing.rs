@@ -1,0 +1,180 @@
+//! A backend for tests that answers as it is told: over HTTP/1.1 and HTTP/2, with TLS or not.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture, stream};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use hyper::{
+    body::{Frame, Incoming},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::exporter::{
+    contract::Batch,
+    transport::{Transport, TransportSettings},
+};
+
+pub(crate) type Reply = Response<BoxBody<Bytes, Infallible>>;
+type Handler = dyn Fn(Received) -> BoxFuture<'static, Reply> + Send + Sync;
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// A backend that listens.
+pub(crate) struct Backend {
+    pub(crate) address: SocketAddr,
+    seen: Arc<Mutex<Vec<Received>>>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Backend {
+    /// Answers each request with what `reply` gives.
+    pub(crate) async fn start(reply: impl Fn(Received) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with(bind().await, None, move |request| {
+            std::future::ready(reply(request)).boxed()
+        })
+    }
+
+    pub(crate) fn start_with(
+        listener: TcpListener,
+        tls: Option<ServerConfig>,
+        handler: impl Fn(Received) -> BoxFuture<'static, Reply> + Send + Sync + 'static,
+    ) -> Self {
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let tls = tls.map(|tls| TlsAcceptor::from(Arc::new(tls)));
+        let handler: Arc<Handler> = Arc::new(handler);
+        let task = tokio::spawn(accept(listener, tls, handler, Arc::clone(&seen)));
+        Self { address, seen, tasks: vec![task] }
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Received> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub(crate) fn uri(&self, scheme: &str) -> Uri {
+        format!("{scheme}://{}", self.address).parse().unwrap()
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+pub(crate) async fn bind() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    handler: Arc<Handler>,
+    seen: Arc<Mutex<Vec<Received>>>,
+) {
+    // Connections end with the backend.
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = service_fn({
+            let (handler, seen) = (Arc::clone(&handler), Arc::clone(&seen));
+            move |request: Request<Incoming>| {
+                let (handler, seen) = (Arc::clone(&handler), Arc::clone(&seen));
+                async move {
+                    let (head, body) = request.into_parts();
+                    let body = body.collect().await.map(|body| body.to_bytes())?;
+                    let path = head.uri.path().to_owned();
+                    let received = Received { path, headers: head.headers, body };
+                    seen.lock().unwrap().push(received.clone());
+                    Ok::<_, hyper::Error>(handler(received).await)
+                }
+            }
+        });
+        let tls = tls.clone();
+        connections.spawn(async move {
+            let server = auto::Builder::new(TokioExecutor::new());
+            match tls {
+                None => drop(server.serve_connection(TokioIo::new(stream), service).await),
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        drop(server.serve_connection(TokioIo::new(stream), service).await);
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// A transport to backends without TLS.
+pub(crate) fn plain_transport(http2_only: bool) -> Transport {
+    Transport::new(TransportSettings {
+        tls: None,
+        server_name: None,
+        http2_only,
+        connect_timeout: Duration::from_secs(10),
+        keepalive: None,
+    })
+    .unwrap()
+}
+
+pub(crate) fn batch() -> Batch {
+    Batch::new(vec![Bytes::from_static(b"one "), Bytes::from_static(b"two")], 2)
+}
+
+/// An HTTP answer.
+pub(crate) fn reply(
+    status: u16,
+    headers: &[(&'static str, &str)],
+    body: impl Into<Bytes>,
+) -> Reply {
+    let mut reply = Response::new(Full::new(body.into()).boxed());
+    *reply.status_mut() = status.try_into().unwrap();
+    for (name, value) in headers {
+        reply.headers_mut().insert(*name, HeaderValue::from_str(value).unwrap());
+    }
+    reply
+}
+
+/// A gRPC answer: `message` and then `trailers`.
+pub(crate) fn grpc_reply(message: &[u8], trailers: &[(&'static str, &str)]) -> Reply {
+    let mut data = vec![0];
+    data.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+    data.extend_from_slice(message);
+    let mut map = HeaderMap::new();
+    for (name, value) in trailers {
+        map.insert(*name, HeaderValue::from_str(value).unwrap());
+    }
+    let frames = [Frame::data(Bytes::from(data)), Frame::trailers(map)];
+    let body = StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)));
+    let mut reply = Response::new(BodyExt::boxed(body));
+    reply.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+    reply
+}
+
+/// A body that never ends.
+pub(crate) fn endless() -> BoxBody<Bytes, Infallible> {
+    let chunk = Bytes::from(vec![b'x'; 16 << 10]);
+    BodyExt::boxed(StreamBody::new(stream::repeat_with(move || {
+        Ok::<_, Infallible>(Frame::data(chunk.clone()))
+    })))
+}
