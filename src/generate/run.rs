@@ -1,0 +1,280 @@
+//! Runs a plan: paces the traces, fills requests, and tells how it went.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+
+use super::{
+    encode::{Encoder, Spans},
+    options::Options,
+    record::{Record, Sent},
+    schedule::{MIXED_TRACES, Schedule},
+    send::{Delivered, Sender},
+    shape,
+};
+
+/// How often spans that are due leave.
+const TICK: Duration = Duration::from_millis(10);
+/// How long a span waits for its request to fill, at a rate.
+const FLUSH: Duration = Duration::from_millis(200);
+/// Requests that wait for a connection.
+const WAITING_REQUESTS: usize = 2;
+
+/// A request on its way to a connection.
+struct Request {
+    body: Bytes,
+    spans: u64,
+    sent: Vec<Sent>,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    traces: u64,
+    spans: u64,
+    requests: u64,
+    repeats: u64,
+    rejected: u64,
+    failed: u64,
+}
+
+/// Sends what `options` say and prints a summary.
+///
+/// # Errors
+/// When the endpoint is no address, nothing could be delivered, or the record cannot be written.
+pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let totals = Arc::new(Mutex::new(Totals::default()));
+    let record = options.record.is_some().then(|| Arc::new(Mutex::new(Record::default())));
+    let mut connections = JoinSet::new();
+    let mut requests = Vec::new();
+    for _ in 0..options.services {
+        let (sender, receiver) = mpsc::channel(WAITING_REQUESTS);
+        let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
+        for _ in 0..options.connections {
+            let connection = Sender::new(&options)?;
+            connections.spawn(deliver_all(
+                connection,
+                receiver.clone(),
+                totals.clone(),
+                record.clone(),
+            ));
+        }
+        requests.push(sender);
+    }
+    let mut producer = Producer::new(&options, requests, record.clone());
+    tokio::select! {
+        () = producer.run() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    let traces = producer.begun_traces;
+    producer.flush_all().await;
+    drop(producer);
+    let mut first_error = None;
+    while let Some(ended) = connections.join_next().await {
+        if let Err(error) = ended.unwrap_or_else(|error| Err(error.into())) {
+            first_error.get_or_insert(error);
+        }
+    }
+    let mut totals = *totals.lock().unwrap_or_else(PoisonError::into_inner);
+    totals.traces = traces;
+    if let (Some(path), Some(record)) = (&options.record, record) {
+        let record = std::mem::take(&mut *record.lock().unwrap_or_else(PoisonError::into_inner));
+        record
+            .write(path)
+            .map_err(|error| anyhow::anyhow!("writing the record `{}`: {error}", path.display()))?;
+    }
+    print_summary(&totals, begun.elapsed());
+    first_error.map_or(Ok(()), Err)
+}
+
+#[expect(clippy::print_stdout, reason = "the summary is what the command is for")]
+fn print_summary(totals: &Totals, elapsed: Duration) {
+    let Totals { traces, spans, requests, repeats, rejected, failed } = totals;
+    let seconds = elapsed.as_secs_f64();
+    println!(
+        "{spans} spans of {traces} traces acknowledged in {requests} requests and {seconds:.1} s ({:.0} spans/s); \
+         {repeats} repeats, {rejected} spans rejected, {failed} spans not delivered",
+        *spans as f64 / seconds.max(0.001)
+    );
+}
+
+/// Plans, paces and batches.
+struct Producer<'a> {
+    options: &'a Options,
+    encoder: Encoder,
+    requests: Vec<mpsc::Sender<Request>>,
+    open: Vec<(Spans, Vec<Sent>)>,
+    schedule: Schedule,
+    record: Option<Arc<Mutex<Record>>>,
+    begun: Instant,
+    begun_traces: u64,
+}
+
+impl<'a> Producer<'a> {
+    fn new(
+        options: &'a Options,
+        requests: Vec<mpsc::Sender<Request>>,
+        record: Option<Arc<Mutex<Record>>>,
+    ) -> Self {
+        Self {
+            options,
+            encoder: Encoder::new(options),
+            open: requests.iter().map(|_| Default::default()).collect(),
+            requests,
+            schedule: Schedule::default(),
+            record,
+            begun: Instant::now(),
+            begun_traces: 0,
+        }
+    }
+
+    async fn run(&mut self) {
+        if self.options.rate > 0.0 { self.run_paced().await } else { self.run_unpaced().await }
+    }
+
+    /// Whether the run is over, and how many traces it may begin at once if not.
+    fn room(&self, wanted: u64) -> u64 {
+        let options = self.options;
+        if !options.duration.is_zero() && self.begun.elapsed() >= options.duration {
+            return 0;
+        }
+        if options.traces == 0 { wanted } else { wanted.min(options.traces - self.begun_traces) }
+    }
+
+    async fn run_paced(&mut self) {
+        let late_by = micros(self.options.late_by);
+        let mut tick = tokio::time::interval(TICK);
+        let mut flushed = Instant::now();
+        loop {
+            tick.tick().await;
+            let now = micros(self.begun.elapsed());
+            let target = (now as f64 / 1e6 * self.options.rate) as u64;
+            let room = self.room(target.saturating_sub(self.begun_traces));
+            for _ in 0..room {
+                self.begin(now, late_by);
+            }
+            self.leave(now).await;
+            if flushed.elapsed() >= FLUSH {
+                self.flush_all().await;
+                flushed = Instant::now();
+            }
+            if self.room(1) == 0 && self.schedule.next_due().is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn run_unpaced(&mut self) {
+        loop {
+            let room = self.room(MIXED_TRACES as u64);
+            if room == 0 {
+                return;
+            }
+            let now = micros(self.begun.elapsed());
+            for _ in 0..room {
+                self.begin(now, 0);
+            }
+            self.leave(u64::MAX).await;
+        }
+    }
+
+    fn begin(&mut self, now: u64, late_by: u64) {
+        let trace = shape::plan(self.options, self.begun_traces);
+        self.begun_traces += 1;
+        if let Some(record) = &self.record {
+            record.lock().unwrap_or_else(PoisonError::into_inner).plan(&trace);
+        }
+        self.schedule.begin(trace, now, late_by);
+    }
+
+    /// Sends what is due at `now`, as full requests.
+    async fn leave(&mut self, now: u64) {
+        let since_epoch =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let run_start = u64::try_from(since_epoch.as_nanos())
+            .unwrap_or_default()
+            .saturating_sub(micros(self.begun.elapsed()) * 1_000);
+        let mut full = Vec::new();
+        let (open, encoder, recording) = (&mut self.open, &self.encoder, self.record.is_some());
+        let batch = u64::from(self.options.batch);
+        self.schedule.due(now, |trace, start, index| {
+            let Some(span) = trace.spans.get(index) else { return };
+            let Some((spans, sent)) = open.get_mut(usize::from(span.service)) else { return };
+            encoder.span(trace.id, run_start + start * 1_000, span, spans);
+            if recording {
+                sent.push(Sent { trace_id: trace.id, span_id: span.id });
+            }
+            if spans.count >= batch {
+                full.push((span.service, std::mem::take(spans), std::mem::take(sent)));
+            }
+        });
+        for (service, spans, sent) in full {
+            self.send(service, spans, sent).await;
+        }
+    }
+
+    async fn flush_all(&mut self) {
+        for service in 0..self.options.services {
+            let Some((spans, sent)) = self.open.get_mut(usize::from(service)) else { continue };
+            let (spans, sent) = (std::mem::take(spans), std::mem::take(sent));
+            if spans.count > 0 {
+                self.send(service, spans, sent).await;
+            }
+        }
+    }
+
+    async fn send(&self, service: u8, spans: Spans, sent: Vec<Sent>) {
+        let request = Request {
+            body: self.encoder.request(service, &spans).into(),
+            spans: spans.count,
+            sent,
+        };
+        if let Some(requests) = self.requests.get(usize::from(service)) {
+            // Fails once all its connections have given up; they report why.
+            let _ = requests.send(request).await;
+        }
+    }
+}
+
+/// Delivers requests of one service until there are no more.
+async fn deliver_all(
+    mut connection: Sender,
+    requests: Arc<tokio::sync::Mutex<mpsc::Receiver<Request>>>,
+    totals: Arc<Mutex<Totals>>,
+    record: Option<Arc<Mutex<Record>>>,
+) -> anyhow::Result<()> {
+    let mut outcome = Ok(());
+    loop {
+        let request = requests.lock().await.recv().await;
+        let Some(request) = request else { return outcome };
+        let delivered = connection.deliver(&request.body).await;
+        let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+        match delivered {
+            Ok(Delivered { repeats, rejected }) => {
+                totals.spans += request.spans - rejected.min(request.spans);
+                totals.requests += 1;
+                totals.repeats += repeats;
+                totals.rejected += rejected;
+                if let Some(record) = &record {
+                    record
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .acknowledge(&request.sent, repeats > 0);
+                }
+            }
+            Err(error) => {
+                totals.failed += request.spans;
+                outcome = outcome.and(Err(error));
+            }
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

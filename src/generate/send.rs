@@ -1,0 +1,169 @@
+//! Delivers requests and repeats them until they are acknowledged, as a good SDK does.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::{client::legacy, client::legacy::connect::HttpConnector, rt::TokioExecutor};
+use prost::Message as _;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::{client::Grpc, codegen::http::uri::PathAndQuery, transport::Channel};
+use wholetrace_proto::otlp::ExportTraceServiceResponse;
+
+use super::options::{Options, Protocol};
+
+/// How long one try may take.
+const TRY: Duration = Duration::from_secs(10);
+/// Pause after the first failure; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Most bytes of an answer that are read.
+const ANSWER: usize = 64 * 1024;
+
+/// A connection to the receiver; made when it is first used, and again after it broke.
+pub(crate) struct Sender {
+    transport: Transport,
+    give_up_after: Duration,
+}
+
+enum Transport {
+    Grpc(Grpc<Channel>),
+    Http { client: legacy::Client<HttpConnector, Full<Bytes>>, url: String },
+}
+
+/// A request that was acknowledged.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Delivered {
+    /// Tries that failed before.
+    pub(crate) repeats: u64,
+    /// Spans that the receiver refused for good.
+    pub(crate) rejected: u64,
+}
+
+enum Failure {
+    /// Worth another try.
+    Passing(String),
+    Final(String),
+}
+
+impl Sender {
+    pub(crate) fn new(options: &Options) -> anyhow::Result<Self> {
+        let transport = match options.protocol {
+            Protocol::Grpc => {
+                let endpoint =
+                    Channel::from_shared(options.endpoint.clone()).with_context(|| {
+                        format!(
+                            "--endpoint `{}` is not an address like http://HOST:PORT",
+                            options.endpoint
+                        )
+                    })?;
+                Transport::Grpc(Grpc::new(endpoint.tcp_nodelay(true).connect_lazy()))
+            }
+            Protocol::Http => Transport::Http {
+                client: legacy::Client::builder(TokioExecutor::new()).build_http(),
+                url: format!("{}/v1/traces", options.endpoint.trim_end_matches('/')),
+            },
+        };
+        Ok(Self { transport, give_up_after: options.give_up_after })
+    }
+
+    /// Sends `body`, an `ExportTraceServiceRequest`, until it is acknowledged.
+    ///
+    /// # Errors
+    /// When the receiver refuses it for good, or did not acknowledge it in time.
+    pub(crate) async fn deliver(&mut self, body: &Bytes) -> anyhow::Result<Delivered> {
+        let begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut repeats = 0;
+        loop {
+            let tried = timeout(TRY, self.transport.send(body.clone()));
+            let failure = match tried.await {
+                Ok(Ok(rejected)) => return Ok(Delivered { repeats, rejected }),
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::Passing(format!("no answer in {} s", TRY.as_secs())),
+            };
+            match failure {
+                Failure::Final(message) => bail!("the receiver refused a request: {message}"),
+                Failure::Passing(message) if begun.elapsed() >= self.give_up_after => {
+                    bail!(
+                        "not acknowledged in {} s (--give-up-after): {message}",
+                        self.give_up_after.as_secs()
+                    )
+                }
+                Failure::Passing(_) => {
+                    repeats += 1;
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+}
+
+impl Transport {
+    /// Sends once; gives how many spans were rejected.
+    async fn send(&mut self, body: Bytes) -> Result<u64, Failure> {
+        let answer = match self {
+            Self::Grpc(client) => {
+                client.ready().await.map_err(|error| Failure::Passing(error.to_string()))?;
+                let path = PathAndQuery::from_static(
+                    "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+                );
+                let answer = client
+                    .unary(tonic::Request::new(body), path, wholetrace_runtime::grpc::BytesCodec)
+                    .await;
+                answer.map_err(|status| grpc_failure(&status))?.into_inner()
+            }
+            Self::Http { client, url } => {
+                let request = http::Request::builder()
+                    .method(Method::POST)
+                    .uri(url.as_str())
+                    .header(header::CONTENT_TYPE, "application/x-protobuf")
+                    .body(Full::new(body))
+                    .map_err(|error| Failure::Final(error.to_string()))?;
+                let answer = client
+                    .request(request)
+                    .await
+                    .map_err(|error| Failure::Passing(error.to_string()))?;
+                let status = answer.status();
+                let body = Limited::new(answer.into_body(), ANSWER).collect().await;
+                let body = body.map_err(|error| Failure::Passing(error.to_string()))?.to_bytes();
+                if !status.is_success() {
+                    return Err(http_failure(status, &body));
+                }
+                body
+            }
+        };
+        let answer = ExportTraceServiceResponse::decode(answer)
+            .map_err(|error| Failure::Final(error.to_string()))?;
+        let rejected = answer.partial_success.map_or(0, |partial| partial.rejected_spans);
+        Ok(u64::try_from(rejected).unwrap_or_default())
+    }
+}
+
+fn grpc_failure(status: &tonic::Status) -> Failure {
+    use tonic::Code;
+    let message = format!("{}: {}", status.code(), status.message());
+    match status.code() {
+        Code::InvalidArgument
+        | Code::Unimplemented
+        | Code::Unauthenticated
+        | Code::PermissionDenied
+        | Code::NotFound => Failure::Final(message),
+        // A connection that breaks shows as any of the others.
+        _ => Failure::Passing(message),
+    }
+}
+
+fn http_failure(status: StatusCode, body: &[u8]) -> Failure {
+    let message = format!("{status}: {}", String::from_utf8_lossy(body));
+    match status {
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Failure::Passing(message),
+        _ => Failure::Final(message),
+    }
+}

@@ -1,0 +1,113 @@
+//! Whole and lossless through crashes: the process is killed again and again under load.
+
+use std::time::Duration;
+
+use super::{
+    gateway_process::{Gateway, succeed, wait_until},
+    jaeger::Jaeger,
+    oracle::{self, POLICIES, Sent, Verdict},
+    parts::stands,
+};
+
+/// How often the process is killed.
+const KILLS: u64 = 12;
+/// Longest pause between a start and the next kill.
+const LONGEST_LIFE_MILLIS: u64 = 2_500;
+/// Bytes of kept spans that one exporter may have in flight: what a crash can make it repeat,
+/// beside what it delivered since its last commit.
+const TRACES: &str = "20000";
+
+/// Waits until everything has arrived, and gives the last verdict.
+pub(crate) fn settle(sent: &[Sent], arrived: impl Fn() -> oracle::Arrived) -> Verdict {
+    let mut verdict = Verdict::default();
+    let begun = std::time::Instant::now();
+    loop {
+        let now = oracle::judge(sent, &arrived());
+        let same = now == verdict;
+        verdict = now;
+        if verdict.wrong.is_empty() || (same && begun.elapsed() > Duration::from_secs(60)) {
+            return verdict;
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Scenario: more than 200,000 spans of 20,000 traces, over several connections, out of order,
+/// with late spans, while the process is killed at random moments and started again.
+///
+/// Guarantees: every acknowledged span of every trace that the policies must keep arrives (I1, I2),
+/// nothing of the others does (I3), at a file and at a real Jaeger; spans are repeated by crashes
+/// only, each time at most what was exported since the last commit (I4).
+#[test]
+fn nothing_acknowledged_is_lost_through_kills() {
+    if !stands("jaeger") {
+        return;
+    }
+    let mut jaeger = Jaeger::new();
+    jaeger.start();
+    let mut gateway = Gateway::new(&format!(
+        "tail_sampling:\n  decision_wait: 2s\n{POLICIES}exporters:\n  otlp/jaeger: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }} }}\n  \
+         file: {{ path: \"FOLDER/kept.jsonl\", rotation: {{ max_megabytes: 20 }} }}\n",
+        jaeger.otlp_grpc
+    ));
+    gateway.start();
+    let (generator, record) = gateway.generate(&[
+        "--traces",
+        TRACES,
+        "--rate",
+        "700",
+        "--late",
+        "0.05",
+        "--late-by",
+        "4s",
+        "--connections",
+        "2",
+        "--seed",
+        "11",
+    ]);
+    let seed = fastrand::u64(..);
+    println!("moments of the kills by seed {seed}");
+    let mut moments = fastrand::Rng::with_seed(seed);
+    for _ in 0..KILLS {
+        std::thread::sleep(Duration::from_millis(moments.u64(50..LONGEST_LIFE_MILLIS)));
+        gateway.kill();
+        gateway.start();
+    }
+    succeed(generator, "the generator", &gateway.folder.path().join("generate.log"));
+    let sent = oracle::record(&record);
+    assert_eq!(sent.len(), 20_000);
+    assert!(
+        sent.iter().all(|trace| trace.acknowledged.len() == trace.planned),
+        "the generator gave spans up"
+    );
+
+    let folder = gateway.folder.path().to_owned();
+    let verdict = settle(&sent, || oracle::arrived(&folder, "kept"));
+    assert!(
+        verdict.wrong.is_empty(),
+        "{} of {} traces: {:#?}",
+        verdict.wrong.len(),
+        verdict.kept,
+        &verdict.wrong[..verdict.wrong.len().min(20)]
+    );
+    assert!(verdict.spans >= 200_000, "only {} spans were sent", verdict.spans);
+    println!(
+        "{} spans, {} traces kept, {} spans repeated by {KILLS} kills",
+        verdict.spans, verdict.kept, verdict.replayed
+    );
+    let lives = KILLS as usize;
+    let exported_per_second = verdict.spans * verdict.kept / sent.len() / 25;
+    assert!(
+        verdict.replayed <= lives * exported_per_second * 4,
+        "{} spans were repeated by {KILLS} kills at about {exported_per_second} kept spans a second",
+        verdict.replayed
+    );
+
+    for trace in sent.iter().filter(|trace| trace.must_be_kept()) {
+        wait_until("Jaeger has a kept trace whole", || {
+            let spans = jaeger.trace(&trace.trace_id);
+            trace.acknowledged.iter().all(|id| spans.contains_key(id))
+        });
+    }
+    assert!(gateway.stop().success());
+}

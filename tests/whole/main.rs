@@ -1,0 +1,12 @@
+//! The whole, with real parts: the `wholetrace` executable between real senders and a real Jaeger.
+//!
+//! The parts are installed by `tests/parts/install.sh`. One that cannot be installed is said and
+//! its test counts as skipped; with `CI=true` that is a failure.
+
+mod crash;
+mod gateway_process;
+mod jaeger;
+mod oracle;
+mod outage;
+mod parts;
+mod senders;

@@ -1,0 +1,167 @@
+//! Compares what was acknowledged with what arrived.
+//!
+//! The verdict of every trace is known beforehand: the policies of [`POLICIES`] keep it because it
+//! has an error, because it is slow, or because its id is among the 10 % kept by consistent
+//! probability sampling. So a lost span, a split trace and a second verdict all show.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The policies that the verdicts follow.
+pub(crate) const POLICIES: &str = "\
+  policies:
+    - { name: errors, type: status_code, status_code: { status_codes: [ERROR] } }
+    - { name: slow, type: latency, latency: { threshold_ms: 1500 } }
+    - { name: tenth, type: probabilistic, probabilistic: { sampling_percentage: 10 } }
+";
+
+/// 10 % as a rejection threshold with four hexadecimal digits, as `ot=th:e666` says it.
+const TENTH: u64 = 0xe666 << 40;
+
+/// A trace of the generator's record.
+#[derive(serde::Deserialize)]
+pub(crate) struct Sent {
+    pub(crate) trace_id: String,
+    pub(crate) planned: usize,
+    pub(crate) acknowledged: Vec<String>,
+    pub(crate) repeated: Vec<String>,
+    error: bool,
+    slow: bool,
+    pub(crate) late: bool,
+}
+
+impl Sent {
+    /// Whether the policies keep it.
+    pub(crate) fn must_be_kept(&self) -> bool {
+        let randomness =
+            u64::from_str_radix(self.trace_id.get(18..).unwrap_or("0"), 16).unwrap_or(0);
+        self.error || self.slow || randomness >= TENTH
+    }
+}
+
+/// Reads the generator's record.
+pub(crate) fn record(path: &Path) -> Vec<Sent> {
+    let text = fs::read_to_string(path).expect("the record");
+    text.lines().map(|line| serde_json::from_str(line).expect("a line of the record")).collect()
+}
+
+/// How often each span arrived, by trace id and span id.
+pub(crate) type Arrived = HashMap<String, HashMap<String, usize>>;
+
+/// Reads the lines of the `file` exporter, rotated files too.
+pub(crate) fn arrived(folder: &Path, stem: &str) -> Arrived {
+    let mut arrived = Arrived::new();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("the folder")
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(stem))
+        .map(|entry| entry.path())
+        .collect();
+    files.sort();
+    for file in files {
+        let bytes = fs::read(&file).expect("a file of kept traces");
+        // A crash may have cut the last line short; it was not delivered then and comes again.
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let Ok(line) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
+            add(&line, &mut arrived);
+        }
+    }
+    arrived
+}
+
+fn add(line: &serde_json::Value, arrived: &mut Arrived) {
+    let each =
+        |value: &serde_json::Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    for resource in each(line, "resourceSpans") {
+        for scope in each(&resource, "scopeSpans") {
+            for span in each(&scope, "spans") {
+                let id = |key: &str| span[key].as_str().unwrap_or_default().to_owned();
+                *arrived.entry(id("traceId")).or_default().entry(id("spanId")).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// What the comparison came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Spans acknowledged, all told.
+    pub(crate) spans: usize,
+    /// Traces that had to be kept.
+    pub(crate) kept: usize,
+    /// Spans that arrived more than once although their request was sent once: exported again
+    /// after a crash.
+    pub(crate) replayed: usize,
+    /// What must not be, a line each.
+    pub(crate) wrong: Vec<String>,
+}
+
+/// Compares a record with what arrived.
+pub(crate) fn judge(sent: &[Sent], arrived: &Arrived) -> Verdict {
+    let mut verdict = Verdict::default();
+    let none = HashMap::new();
+    for trace in sent {
+        verdict.spans += trace.acknowledged.len();
+        let spans = arrived.get(&trace.trace_id).unwrap_or(&none);
+        if !trace.must_be_kept() {
+            if !spans.is_empty() {
+                verdict.wrong.push(format!(
+                    "{}: {} spans of a trace not to be kept",
+                    trace.trace_id,
+                    spans.len()
+                ));
+            }
+            continue;
+        }
+        verdict.kept += 1;
+        let missing = trace.acknowledged.iter().filter(|id| !spans.contains_key(*id)).count();
+        if missing > 0 {
+            let all = trace.acknowledged.len();
+            let late = if trace.late { " (one was late)" } else { "" };
+            verdict.wrong.push(format!(
+                "{}: {missing} of {all} acknowledged spans are missing{late}",
+                trace.trace_id
+            ));
+        }
+        verdict.replayed +=
+            spans.iter().filter(|(id, count)| **count > 1 && !trace.repeated.contains(id)).count();
+    }
+    let known: HashMap<&str, ()> = sent.iter().map(|trace| (trace.trace_id.as_str(), ())).collect();
+    let invented = arrived.keys().filter(|id| !known.contains_key(id.as_str()));
+    verdict.wrong.extend(invented.map(|id| format!("{id}: a trace nobody sent")));
+    verdict
+}
+
+#[test]
+fn the_oracle_sees_what_is_wrong() {
+    let sent = |id: &str, error| Sent {
+        trace_id: id.to_owned(),
+        planned: 2,
+        acknowledged: vec!["a".to_owned(), "b".to_owned()],
+        repeated: Vec::new(),
+        error,
+        slow: false,
+        late: false,
+    };
+    let spans = |list: &[(&str, usize)]| {
+        list.iter().map(|(id, count)| ((*id).to_owned(), *count)).collect()
+    };
+    let failed = "00000000000000000000000000000001";
+    let lucky = "000000000000000000ffffffffffffff";
+    let plain = "00000000000000000000000000000002";
+    let record = [sent(failed, true), sent(lucky, false), sent(plain, false)];
+    let good = Arrived::from([
+        (failed.to_owned(), spans(&[("a", 1), ("b", 2)])),
+        (lucky.to_owned(), spans(&[("a", 1), ("b", 1)])),
+    ]);
+    let judged = judge(&record, &good);
+    assert_eq!((judged.kept, judged.replayed, judged.wrong.len()), (2, 1, 0));
+    let lost = Arrived::from([
+        (failed.to_owned(), spans(&[("a", 1)])),
+        (plain.to_owned(), spans(&[("a", 1)])),
+    ]);
+    assert_eq!(judge(&record, &lost).wrong.len(), 3);
+}
