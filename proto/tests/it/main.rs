@@ -1,6 +1,13 @@
 //! What holds for all inputs: the ways by byte ranges against full decoding, and each decoder
 //! against mutated and random bytes.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, also in its helpers"
+)]
+
 #[path = "../../fuzz/checks.rs"]
 mod checks;
 mod fuzz;

@@ -1,0 +1,9 @@
+//! OTLP as lines of JSON.
+
+#![no_main]
+
+#[expect(dead_code, reason = "each target runs one of the checks")]
+#[path = "../translators.rs"]
+mod translators;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| translators::line(data));
