@@ -1,1 +1,34 @@
 //! Spans in, span log out.
+//!
+//! A request comes over a connection of `server`, passes the `stack` (admission, reading,
+//! inflating), is translated to OTLP by its receiver, `split` by partition as byte ranges, and
+//! joined by `ingest` with other requests to frames of the span log. Its sender is answered once
+//! the log has made them durable.
+
+mod admission;
+mod answer;
+mod config;
+mod cors;
+mod gateway;
+mod ingest;
+mod metrics;
+mod protocol;
+mod receiver;
+mod reject;
+mod server;
+mod split;
+mod stack;
+
+pub use config::{
+    GatewayConfig,
+    limits::LimitsConfig,
+    receivers::{
+        CorsConfig, KeepaliveConfig, KeepaliveServerConfig, OtlpConfig, OtlpGrpcConfig,
+        OtlpHttpConfig, OtlpProtocols, ReceiversConfig, ZipkinConfig,
+    },
+};
+pub use gateway::{BindError, Gateway};
+pub use ingest::batch::{Frame, frames};
+pub use metrics::TABLE as METRICS;
+pub use reject::{RejectReason, Rejection, SpanRejects};
+pub use split::{BODY_BYTES_MAX, Split, split};

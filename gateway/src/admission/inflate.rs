@@ -1,0 +1,152 @@
+//! Undoes the compression of a body, within a byte lease and a cap on the inflated size.
+
+use std::io::Read;
+
+use bytes::Bytes;
+
+use crate::{
+    admission::lease::Held,
+    reject::{RejectReason, Rejection},
+};
+
+/// How a body is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// Not at all.
+    Identity,
+    /// RFC 1952, one or several members.
+    Gzip,
+    /// RFC 8878, one or several frames.
+    Zstd,
+    /// RFC 1950 (what HTTP calls `deflate`).
+    Zlib,
+}
+
+impl Encoding {
+    /// The encoding that a `content-encoding` or `grpc-encoding` header names; `None` for one that
+    /// is not known here. Stacked encodings are not: no sender needs them but to hide a bomb.
+    pub(crate) fn parse(name: &[u8]) -> Option<Self> {
+        let name = name.trim_ascii();
+        [
+            (&b""[..], Self::Identity),
+            (b"identity", Self::Identity),
+            (b"gzip", Self::Gzip),
+            (b"x-gzip", Self::Gzip),
+            (b"zstd", Self::Zstd),
+            (b"deflate", Self::Zlib),
+            (b"zlib", Self::Zlib),
+        ]
+        .into_iter()
+        .find_map(|(known, encoding)| known.eq_ignore_ascii_case(name).then_some(encoding))
+    }
+}
+
+/// Above this many compressed bytes inflating takes milliseconds: not on a thread that serves
+/// sockets.
+const INLINE_BYTES: usize = 128 << 10;
+
+/// Windows beyond 8 MiB are outside of what RFC 8878 asks decoders to support, and are memory
+/// that a sender claims with a few bytes.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// Deflate cannot do better than 1,032:1, so a larger claim is a lie.
+const DEFLATE_RATIO_MAX: usize = 1_032;
+
+/// First step where nothing tells the inflated size.
+const RATIO_USUAL: usize = 6;
+
+/// Smallest step by which room is made.
+const STEP_BYTES: usize = 16 << 10;
+
+/// Inflates `body` to at most `cap` bytes. Grows `held` by each step before it is taken, and
+/// leaves it at the inflated size.
+///
+/// # Errors
+/// A body that is damaged or cut off, inflates to more than `cap`, or for which there is no room.
+pub(crate) async fn inflate(
+    encoding: Encoding,
+    body: Bytes,
+    mut held: Held,
+    cap: usize,
+) -> Result<(Bytes, Held), Rejection> {
+    if encoding == Encoding::Identity {
+        return Ok((body, held));
+    }
+    if body.len() <= INLINE_BYTES {
+        let inflated = inflate_now(encoding, &body, &mut held, cap)?;
+        return Ok((inflated, held));
+    }
+    tokio::task::spawn_blocking(move || {
+        let inflated = inflate_now(encoding, &body, &mut held, cap)?;
+        Ok((inflated, held))
+    })
+    .await
+    .map_err(|error| Rejection::new(RejectReason::Internal, error.to_string()))?
+}
+
+fn inflate_now(
+    encoding: Encoding,
+    body: &[u8],
+    held: &mut Held,
+    cap: usize,
+) -> Result<Bytes, Rejection> {
+    let mut inflated = Vec::new();
+    match encoding {
+        Encoding::Identity => return Ok(Bytes::copy_from_slice(body)),
+        Encoding::Gzip => {
+            // The last four bytes are the size of the last member: right for a body of one member.
+            let told = body.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+            let guess = told.min(body.len().saturating_mul(DEFLATE_RATIO_MAX));
+            let decoder = flate2::bufread::MultiGzDecoder::new(body);
+            read_all(decoder, guess, &mut inflated, held, cap)?;
+        }
+        Encoding::Zlib => {
+            let guess = body.len().saturating_mul(RATIO_USUAL);
+            let decoder = flate2::bufread::ZlibDecoder::new(body);
+            read_all(decoder, guess, &mut inflated, held, cap)?;
+        }
+        Encoding::Zstd => {
+            let guess = body.len().saturating_mul(RATIO_USUAL);
+            let mut decoder =
+                zstd::stream::read::Decoder::with_buffer(body).map_err(|e| damaged(&e))?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|e| damaged(&e))?;
+            read_all(decoder, guess, &mut inflated, held, cap)?;
+        }
+    }
+    held.shrink_to(inflated.capacity());
+    Ok(inflated.into())
+}
+
+/// Reads `decoder` to its end into `inflated`. `guess` sizes the first step.
+fn read_all(
+    mut decoder: impl Read,
+    guess: usize,
+    inflated: &mut Vec<u8>,
+    held: &mut Held,
+    cap: usize,
+) -> Result<(), Rejection> {
+    let compressed = held.bytes();
+    // One byte more than is taken tells a body of exactly `cap` bytes from a longer one.
+    let mut step = guess.saturating_add(1).clamp(STEP_BYTES, cap.saturating_add(1));
+    loop {
+        held.grow_to(compressed.saturating_add(inflated.len()).saturating_add(step))?;
+        inflated.reserve_exact(step);
+        let limit = u64::try_from(step).unwrap_or(u64::MAX);
+        let read =
+            decoder.by_ref().take(limit).read_to_end(inflated).map_err(|error| damaged(&error))?;
+        if inflated.len() > cap {
+            let message =
+                format!("the body inflates to more than `{cap}` bytes: send less at once");
+            return Err(Rejection::new(RejectReason::InflatedTooLarge, message));
+        }
+        if read < step {
+            return Ok(());
+        }
+        step = inflated.len().clamp(STEP_BYTES, (cap - inflated.len()).saturating_add(1));
+    }
+}
+
+fn damaged(error: &std::io::Error) -> Rejection {
+    let message = format!("the compressed body is damaged or cut off: {error}");
+    Rejection::new(RejectReason::Malformed, message)
+}

@@ -1,0 +1,8 @@
+//! What stands before a body is read and inflated: connections, process memory, bytes in flight.
+
+pub(crate) mod activity;
+pub(crate) mod body;
+pub(crate) mod descriptors;
+pub(crate) mod inflate;
+pub(crate) mod lease;
+pub(crate) mod memory;

@@ -1,0 +1,200 @@
+//! Bodies and statuses of answers, shared by the receivers.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use prost::Message;
+use tonic::{Status, metadata::MetadataValue};
+use tonic_types::{ErrorDetails, StatusExt};
+use wholetrace_proto::wire::{put_bytes, put_uint};
+
+use crate::reject::{Rejection, SpanRejects};
+
+/// What became of a request that was served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// Spans that are durable.
+    pub(crate) spans: u32,
+    /// Spans that were left out.
+    pub(crate) rejects: SpanRejects,
+}
+
+/// A whole body, with trailers where the protocol has them.
+#[derive(Debug, Default)]
+pub(crate) struct AnswerBody {
+    data: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+}
+
+impl AnswerBody {
+    /// A body of `data`.
+    pub(crate) fn of(data: Bytes) -> Self {
+        Self { data: Some(data).filter(|data| !data.is_empty()), trailers: None }
+    }
+
+    /// A body of `data` followed by `trailers`.
+    pub(crate) const fn with_trailers(data: Bytes, trailers: HeaderMap) -> Self {
+        Self { data: Some(data), trailers: Some(trailers) }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let data = self.data.take().map(Frame::data);
+        Poll::Ready(data.or_else(|| self.trailers.take().map(Frame::trailers)).map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.data.is_none() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.data.as_ref().map_or(0, |data| data.len() as u64))
+    }
+}
+
+/// A plain-text answer.
+pub(crate) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<AnswerBody> {
+    typed(status, HeaderValue::from_static("text/plain; charset=utf-8"), text.into())
+}
+
+/// An answer of some content type.
+pub(crate) fn typed(
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: Bytes,
+) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::of(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
+/// Adds `Retry-After` where the same request may succeed later.
+pub(crate) fn advise_retry(response: &mut Response<AnswerBody>, rejection: &Rejection) {
+    if let Some(wait) = rejection.reason.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+    }
+}
+
+/// The gRPC status of a refused request. Retry advice stands where the specification wants it, in
+/// `grpc-status-details-bin`, and where some SDKs look for it instead, in
+/// `google.rpc.retryinfo-bin`.
+pub(crate) fn grpc_status(rejection: &Rejection) -> Status {
+    let (code, message) = (rejection.reason.grpc(), rejection.message.as_ref());
+    let Some(wait) = rejection.reason.retry_after() else {
+        return Status::new(code, message);
+    };
+    let details = ErrorDetails::with_retry_info(Some(wait));
+    let mut status = Status::with_error_details(code, message, details);
+    let info = MetadataValue::from_bytes(&retry_info(wait));
+    status.metadata_mut().insert_bin("google.rpc.retryinfo-bin", info);
+    status
+}
+
+/// `google.rpc.RetryInfo` with a delay of whole seconds.
+fn retry_info(wait: Duration) -> Vec<u8> {
+    let mut delay = Vec::new();
+    put_uint(&mut delay, 1, wait.as_secs());
+    let mut info = Vec::new();
+    put_bytes(&mut info, 1, &delay);
+    info
+}
+
+/// The refusal as `google.rpc.Status`, in protobuf.
+pub(crate) fn rpc_status(rejection: &Rejection) -> Bytes {
+    let status = grpc_status(rejection);
+    if !status.details().is_empty() {
+        // The details of a gRPC status are a whole `google.rpc.Status`.
+        return Bytes::copy_from_slice(status.details());
+    }
+    let code = i32::from(status.code());
+    let message = status.message().to_owned();
+    tonic_types::Status { code, message, details: Vec::new() }.encode_to_vec().into()
+}
+
+/// The refusal as `google.rpc.Status`, in JSON.
+pub(crate) fn rpc_status_json(rejection: &Rejection) -> Bytes {
+    let mut status = serde_json::json!({
+        "code": i32::from(rejection.reason.grpc()),
+        "message": rejection.message,
+    });
+    if let (Some(wait), Some(status)) = (rejection.reason.retry_after(), status.as_object_mut()) {
+        let info = serde_json::json!([{
+            "@type": "type.googleapis.com/google.rpc.RetryInfo",
+            "retryDelay": format!("{}s", wait.as_secs()),
+        }]);
+        status.insert("details".to_owned(), info);
+    }
+    status.to_string().into()
+}
+
+/// `ExportTraceServiceResponse` in protobuf: empty unless spans were left out.
+pub(crate) fn export_response(accepted: &Accepted) -> Vec<u8> {
+    let mut response = Vec::new();
+    if accepted.rejects.total() > 0 {
+        let mut partial = Vec::new();
+        put_uint(&mut partial, 1, u64::from(accepted.rejects.total()));
+        put_bytes(&mut partial, 2, accepted.rejects.to_string().as_bytes());
+        put_bytes(&mut response, 1, &partial);
+    }
+    response
+}
+
+/// `ExportTraceServiceResponse` in JSON.
+pub(crate) fn export_response_json(accepted: &Accepted) -> Bytes {
+    if accepted.rejects.total() == 0 {
+        return Bytes::from_static(b"{}");
+    }
+    let response = serde_json::json!({
+        "partialSuccess": {
+            "rejectedSpans": accepted.rejects.total().to_string(),
+            "errorMessage": accepted.rejects.to_string(),
+        }
+    });
+    response.to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reject::RejectReason;
+
+    /// Both places that SDKs look at say the same delay.
+    #[test]
+    fn retry_advice_decodes_as_google_rpc() {
+        let rejection = Rejection::new(RejectReason::LogDisk, "full");
+        let status = grpc_status(&rejection);
+        let advice = status.get_details_retry_info().and_then(|info| info.retry_delay);
+        assert_eq!(advice, Some(Duration::from_secs(10)));
+        let raw = status.metadata().get_bin("google.rpc.retryinfo-bin").unwrap();
+        assert_eq!(raw.to_bytes().unwrap(), retry_info(Duration::from_secs(10)));
+        let body = tonic_types::Status::decode(rpc_status(&rejection)).unwrap();
+        assert_eq!((body.code, body.message.as_str(), body.details.len()), (14, "full", 1));
+        assert_eq!(body.details[0].value, retry_info(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn what_can_never_fit_carries_no_advice() {
+        let rejection = Rejection::new(RejectReason::BodyTooLarge, "large");
+        assert!(grpc_status(&rejection).details().is_empty());
+        let body = tonic_types::Status::decode(rpc_status(&rejection)).unwrap();
+        assert_eq!(body.code, 8);
+        let mut response = text(rejection.reason.http(), "");
+        advise_retry(&mut response, &rejection);
+        assert!(response.headers().get(header::RETRY_AFTER).is_none());
+    }
+}

@@ -1,0 +1,66 @@
+//! The `limits` section: every bound of the gateway.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wholetrace_runtime::units::{ByteSize, HumanDuration};
+
+/// Bounds of what the gateway holds and waits for. Everything beyond is refused with an answer
+/// and counted.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Connections over all listeners. More are closed at once and counted. The process's limit of
+    /// open files may lower it: the start-up log says so. 1 to 1,000,000.
+    pub connections: u32,
+    /// Time a new connection has for its TLS handshake and its first complete request head.
+    /// 100ms to 10m.
+    pub header_timeout: HumanDuration,
+    /// Time from the head of a request until its body must be complete. 100ms to 10m.
+    pub request_timeout: HumanDuration,
+    /// A connection without a request for this long is closed in good order. 100ms to 24h.
+    pub idle_timeout: HumanDuration,
+    /// Time a complete request may wait until the log has it; then its sender gets a retryable
+    /// answer. Keep it below the export timeout of your SDKs (10s by default). 100ms to 1m.
+    pub append_timeout: HumanDuration,
+    /// Time that requests in flight have to finish when the process shuts down. 0s to 10m.
+    pub drain_timeout: HumanDuration,
+    /// Concurrent requests on one HTTP/2 connection. 1 to 10,000.
+    pub streams_per_connection: u32,
+    /// Size of all headers of a request. 1KiB to 1MiB.
+    pub header_bytes: ByteSize,
+    /// Bytes of all requests between their head and the log's acknowledgement, inflated. Beyond
+    /// it senders are asked to come back. At least as large as the largest request. From 1MiB.
+    pub in_flight: ByteSize,
+    /// Requests that wait for the log at a time. 1 to 1,000,000.
+    pub waiting_requests: u32,
+    /// Resident memory of the process above which requests are refused until it shrinks; 0 for
+    /// nine tenths of what the host or container has.
+    pub process_memory: ByteSize,
+    /// Largest span together with its resource and scope; a larger one is refused, the rest of its
+    /// request is served. Must fit a record of the log. 1KiB to 64MiB.
+    pub span_bytes: ByteSize,
+    /// Size at which a frame is closed and the next one begun. Larger frames compress better,
+    /// smaller ones are decided and released with less memory. 1KiB to 16MiB, at most `span_bytes`.
+    pub frame_bytes: ByteSize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            connections: 16_384,
+            header_timeout: HumanDuration::from_secs(10),
+            request_timeout: HumanDuration::from_secs(30),
+            // Above the minute at which slow batch timers fire, so that those do not race with it.
+            idle_timeout: HumanDuration::from_secs(75),
+            append_timeout: HumanDuration::from_secs(5),
+            drain_timeout: HumanDuration::from_secs(10),
+            streams_per_connection: 100,
+            header_bytes: ByteSize::kib(16),
+            in_flight: ByteSize::mib(256),
+            waiting_requests: 4_096,
+            process_memory: ByteSize::bytes(0),
+            span_bytes: ByteSize::mib(1),
+            frame_bytes: ByteSize::kib(256),
+        }
+    }
+}

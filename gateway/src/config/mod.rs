@@ -1,0 +1,38 @@
+//! What the gateway can be told: `receivers` and `limits` of the configuration file.
+
+pub(crate) mod check;
+pub(crate) mod limits;
+pub(crate) mod receivers;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use wholetrace_runtime::problems::{Problems, join};
+
+use self::{
+    check::{check_limits, check_receivers},
+    limits::LimitsConfig,
+    receivers::ReceiversConfig,
+};
+
+/// The gateway's sections of the configuration file.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Where spans come in.
+    pub receivers: ReceiversConfig,
+    /// Bounds of what is held and waited for.
+    pub limits: LimitsConfig,
+}
+
+impl GatewayConfig {
+    /// Adds everything that is wrong with it to `problems`. The sections are told by their own
+    /// names; `path` is what they stand under, empty for the top of the file.
+    pub fn check(&self, path: &str, problems: &mut Problems) {
+        check_limits(&self.limits, &join(path, "limits"), problems);
+        check_receivers(&self.receivers, &self.limits, &join(path, "receivers"), problems);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+use super::*;
+
+fn problems_of(json: &str) -> Vec<String> {
+    let config: GatewayConfig = serde_json::from_str(json).unwrap();
+    let mut problems = Problems::new();
+    config.check("", &mut problems);
+    problems.errors().iter().map(|problem| problem.path.clone()).collect()
+}
+
+#[test]
+fn the_defaults_are_sound_and_on_loopback() {
+    let mut problems = Problems::new();
+    let config = GatewayConfig::default();
+    config.check("", &mut problems);
+    assert!(problems.errors().is_empty() && problems.warnings().is_empty(), "{problems}");
+    assert_eq!((config.receivers.otlp.len(), config.receivers.zipkin.len()), (1, 1));
+}
+
+/// `grpc:` without a value is the Collector's way to say "with the defaults".
+#[test]
+fn a_protocol_that_is_named_is_listened_on() {
+    let config: GatewayConfig = serde_json::from_str(
+        r#"{"receivers": {"otlp/agents": {"protocols": {"grpc": null}}, "zipkin": null}}"#,
+    )
+    .unwrap();
+    let otlp = &config.receivers.otlp["otlp/agents"];
+    assert!(otlp.protocols.grpc.is_some() && otlp.protocols.http.is_none());
+    assert!(config.receivers.zipkin.contains_key("zipkin"));
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let written = serde_json::to_value(GatewayConfig::default()).unwrap();
+    let read: GatewayConfig = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(serde_json::to_value(read).unwrap(), written);
+}
+
+#[test]
+fn unknown_keys_and_receivers_are_refused() {
+    for json in [
+        r#"{"receivers": {"jaeger": {}}}"#,
+        r#"{"receivers": {"otlp": {"protocols": {"grcp": {}}}}}"#,
+        r#"{"receivers": {"otlp": {"protocols": {"grpc": {"endpont": ""}}}}}"#,
+        r#"{"limits": {"conections": 1}}"#,
+        r#"{"limits": {"header_timeout": "10"}}"#,
+    ] {
+        assert!(serde_json::from_str::<GatewayConfig>(json).is_err(), "{json}");
+    }
+}
+
+#[test]
+fn all_problems_are_told_by_their_keys() {
+    let json = r#"{
+        "receivers": {
+            "otlp": {"protocols": {
+                "grpc": {"endpoint": "127.0.0.1:4317", "max_recv_msg_size_mib": 900},
+                "http": {"endpoint": "127.0.0.1:4317", "traces_url_path": "v1", "cors": {}}
+            }},
+            "otlp/none": {"protocols": {}},
+            "zipkin": {"endpoint": "localhost"}
+        },
+        "limits": {"append_timeout": "2m", "frame_bytes": "2MiB", "connections": 0}
+    }"#;
+    let mut found = problems_of(json);
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "limits.append_timeout",
+            "limits.connections",
+            "limits.frame_bytes",
+            "receivers.otlp.protocols.grpc.max_recv_msg_size_mib",
+            "receivers.otlp.protocols.http.cors.allowed_origins",
+            "receivers.otlp.protocols.http.endpoint",
+            "receivers.otlp.protocols.http.traces_url_path",
+            "receivers.otlp/none.protocols",
+            "receivers.zipkin.endpoint",
+        ]
+    );
+}
+
+#[test]
+fn a_listener_open_to_the_network_is_warned_of() {
+    let json = r#"{"receivers": {"zipkin": {"endpoint": "0.0.0.0:9411"}}}"#;
+    let config: GatewayConfig = serde_json::from_str(json).unwrap();
+    let mut problems = Problems::new();
+    config.check("", &mut problems);
+    assert_eq!(problems.warnings()[0].path, "receivers.zipkin.endpoint");
+}

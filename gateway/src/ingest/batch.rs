@@ -1,0 +1,248 @@
+//! Joins split requests to frames: one or a few per partition, equal heads written once in each.
+
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::{BuildHasher, BuildHasherDefault, Hasher},
+    ops::Range,
+};
+
+use bytes::Bytes;
+use wholetrace_proto::wire::{delimited_len, put_delimited_head};
+use wholetrace_spanlog::Partition;
+
+use crate::split::{Place, Split, group_bytes};
+
+/// Number of `TracesData.resource_spans`.
+const RESOURCE_SPANS: u32 = 1;
+/// Number of `ResourceSpans.scope_spans`.
+const SCOPE_SPANS: u32 = 2;
+
+/// A frame ready for the log.
+#[derive(Debug)]
+pub struct Frame {
+    /// Where all its spans belong.
+    pub partition: Partition,
+    /// A `TracesData` message.
+    pub payload: Bytes,
+    /// Which requests have spans in it, as indexes of the batch.
+    pub requests: Vec<u32>,
+}
+
+/// A run of one request, with its heads named for the whole batch.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    partition: Partition,
+    resource: u32,
+    scope: u32,
+    request: u32,
+    place: Place,
+    /// What the heads add to a frame that has not got them yet.
+    group_bytes: u32,
+}
+
+/// Joins `splits` to frames of about `frame_bytes`: more only where one run and its heads alone
+/// have more.
+#[must_use]
+pub fn frames(splits: &[&Split], frame_bytes: usize) -> Vec<Frame> {
+    let (pieces, heads) = pieces(splits);
+    let plans = plan(&pieces, frame_bytes);
+    let batch = Batch { splits, pieces: &pieces, heads: &heads };
+    let mut out = Vec::with_capacity(plans.iter().map(|range| batch.len(range.clone())).sum());
+    let mut ends = Vec::with_capacity(plans.len());
+    for range in &plans {
+        batch.write(range.clone(), &mut out);
+        ends.push(out.len());
+    }
+    // The frames of a batch become durable together, so they share one allocation.
+    let mut rest = Bytes::from(out);
+    let mut start = 0;
+    let mut members = Members { last_frame: vec![0; splits.len()] };
+    plans
+        .into_iter()
+        .zip(ends)
+        .enumerate()
+        .map(|(index, (range, end))| {
+            let payload = rest.split_to(end - std::mem::replace(&mut start, end));
+            let pieces = pieces.get(range).unwrap_or_default();
+            let partition = pieces.first().map_or(Partition(0), |piece| piece.partition);
+            Frame { partition, payload, requests: members.of(index + 1, pieces) }
+        })
+        .collect()
+}
+
+/// All runs by partition, then by head, and the heads by number.
+fn pieces<'a>(splits: &[&'a Split]) -> (Vec<Piece>, Vec<&'a [u8]>) {
+    let mut names = Names::default();
+    let mut pieces = Vec::with_capacity(splits.iter().map(|split| split.runs().len()).sum());
+    let mut heads = Vec::new();
+    for (request, split) in splits.iter().enumerate() {
+        heads.clear();
+        heads.extend(split.heads().iter().map(|head| names.number(split.bytes(*head))));
+        let name = |head: u32| heads.get(head as usize).copied().unwrap_or_default();
+        for run in split.runs() {
+            let Some(group) = split.groups().get(run.group as usize) else { continue };
+            pieces.push(Piece {
+                partition: run.partition,
+                resource: name(group.resource),
+                scope: name(group.scope),
+                request: u32::try_from(request).unwrap_or(u32::MAX),
+                place: run.place,
+                group_bytes: u32::try_from(group_bytes(split, run.group)).unwrap_or(u32::MAX),
+            });
+        }
+    }
+    // Stable, so that spans keep the order in which they came; each request is in order already.
+    pieces.sort_by_key(|piece| (piece.partition, piece.resource, piece.scope));
+    (pieces, names.heads)
+}
+
+/// Cuts `pieces` where the partition changes or a frame is full.
+fn plan(pieces: &[Piece], frame_bytes: usize) -> Vec<Range<usize>> {
+    let mut plans = Vec::new();
+    let (mut start, mut len) = (0, 0_usize);
+    let mut last: Option<&Piece> = None;
+    for (index, piece) in pieces.iter().enumerate() {
+        let run = piece.place.len();
+        let heads = piece.group_bytes as usize;
+        let added =
+            if last.is_some_and(|last| same_scope(last, piece)) { run } else { heads + run };
+        let cut = last.is_some_and(|last| {
+            last.partition != piece.partition || len.saturating_add(added) > frame_bytes
+        });
+        if cut {
+            plans.push(start..index);
+            (start, len) = (index, heads + run);
+        } else {
+            len = len.saturating_add(added);
+        }
+        last = Some(piece);
+    }
+    if start < pieces.len() {
+        plans.push(start..pieces.len());
+    }
+    plans
+}
+
+fn same_scope(one: &Piece, other: &Piece) -> bool {
+    (one.resource, one.scope) == (other.resource, other.scope)
+}
+
+struct Batch<'a> {
+    splits: &'a [&'a Split],
+    pieces: &'a [Piece],
+    heads: &'a [&'a [u8]],
+}
+
+impl Batch<'_> {
+    fn head(&self, number: u32) -> &[u8] {
+        self.heads.get(number as usize).copied().unwrap_or_default()
+    }
+
+    fn pieces(&self, range: Range<usize>) -> &[Piece] {
+        self.pieces.get(range).unwrap_or_default()
+    }
+
+    /// Length of the frame with the pieces of `range`.
+    fn len(&self, range: Range<usize>) -> usize {
+        self.pieces(range)
+            .chunk_by(|one, other| one.resource == other.resource)
+            .map(|pieces| delimited_len(RESOURCE_SPANS, self.resource_len(pieces)))
+            .sum()
+    }
+
+    fn resource_len(&self, pieces: &[Piece]) -> usize {
+        let scopes: usize = pieces
+            .chunk_by(same_scope)
+            .map(|pieces| delimited_len(SCOPE_SPANS, self.scope_len(pieces)))
+            .sum();
+        pieces.first().map_or(0, |piece| self.head(piece.resource).len()) + scopes
+    }
+
+    fn scope_len(&self, pieces: &[Piece]) -> usize {
+        let spans: usize = pieces.iter().map(|piece| piece.place.len()).sum();
+        pieces.first().map_or(0, |piece| self.head(piece.scope).len()) + spans
+    }
+
+    /// Appends the frame with the pieces of `range` to `out`.
+    fn write(&self, range: Range<usize>, out: &mut Vec<u8>) {
+        for pieces in self.pieces(range).chunk_by(|one, other| one.resource == other.resource) {
+            put_delimited_head(out, RESOURCE_SPANS, self.resource_len(pieces));
+            out.extend_from_slice(pieces.first().map_or(&[], |piece| self.head(piece.resource)));
+            for pieces in pieces.chunk_by(same_scope) {
+                put_delimited_head(out, SCOPE_SPANS, self.scope_len(pieces));
+                out.extend_from_slice(pieces.first().map_or(&[], |piece| self.head(piece.scope)));
+                for piece in pieces {
+                    if let Some(split) = self.splits.get(piece.request as usize) {
+                        out.extend_from_slice(split.bytes(piece.place));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Gives equal heads the same number. Hashes a head once a request, not once a span.
+#[derive(Default)]
+struct Names<'a> {
+    heads: Vec<&'a [u8]>,
+    hasher: RandomState,
+    /// The first head with a hash. Senders do not know the key of the hash; if two heads still
+    /// share one, the second is not merged with its equals, which costs bytes and nothing else.
+    by_hash: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+}
+
+impl<'a> Names<'a> {
+    fn number(&mut self, head: &'a [u8]) -> u32 {
+        let next = u32::try_from(self.heads.len()).unwrap_or(u32::MAX);
+        let number = *self.by_hash.entry(self.hasher.hash_one(head)).or_insert(next);
+        if number != next && self.heads.get(number as usize) == Some(&head) {
+            return number;
+        }
+        self.heads.push(head);
+        next
+    }
+}
+
+/// Passes on a number that is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// Lists the requests of a frame, each once.
+struct Members {
+    /// By request, the last frame that it was listed for.
+    last_frame: Vec<usize>,
+}
+
+impl Members {
+    /// The requests of the frame `frame`, counted from 1, with `pieces`.
+    fn of(&mut self, frame: usize, pieces: &[Piece]) -> Vec<u32> {
+        let mut requests = Vec::new();
+        for piece in pieces {
+            if let Some(last) = self.last_frame.get_mut(piece.request as usize)
+                && std::mem::replace(last, frame) != frame
+            {
+                requests.push(piece.request);
+            }
+        }
+        requests
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+//! From split requests to the log and back: requests of many senders share frames, and each is
+//! answered once the log has all of its spans.
+
+pub(crate) mod batch;
+pub(crate) mod flight;
+pub(crate) mod framer;

@@ -1,0 +1,274 @@
+//! What the gateway counts. Counters move once a request, not once a span.
+
+use std::sync::Arc;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use tokio::time::Instant;
+use wholetrace_runtime::metrics::{Label, Metric, SECONDS, SIZES, Unit};
+
+use crate::{
+    answer::Accepted,
+    reject::{RejectReason, Rejection},
+};
+
+const CONNECTIONS: &str = "wholetrace_gateway_connections";
+const CONNECTIONS_TOTAL: &str = "wholetrace_gateway_connections_total";
+const CONNECTIONS_REFUSED: &str = "wholetrace_gateway_connections_refused_total";
+const ACCEPT_FAILURES: &str = "wholetrace_gateway_accept_failures_total";
+const REQUESTS: &str = "wholetrace_gateway_requests_total";
+const REQUESTS_REFUSED: &str = "wholetrace_gateway_requests_refused_total";
+const REQUEST_SECONDS: &str = "wholetrace_gateway_request_duration_seconds";
+const RECEIVED_BYTES: &str = "wholetrace_gateway_received_bytes_total";
+const SPANS: &str = "wholetrace_gateway_spans_total";
+const SPANS_REFUSED: &str = "wholetrace_gateway_spans_refused_total";
+const BATCHES: &str = "wholetrace_gateway_batches_total";
+const BATCH_REQUESTS: &str = "wholetrace_gateway_batch_requests";
+const FRAMES: &str = "wholetrace_gateway_frames_total";
+const FRAME_BYTES: &str = "wholetrace_gateway_frame_bytes";
+
+const RECEIVER: Label =
+    Label::capped("receiver", "its name in the configuration, and its protocol");
+const REASON: Label = Label::closed("reason", &REASONS);
+const REASONS: [&str; RejectReason::ALL.len()] = {
+    let mut labels = [""; RejectReason::ALL.len()];
+    let mut index = 0;
+    while index < labels.len() {
+        labels[index] = RejectReason::ALL[index].label();
+        index += 1;
+    }
+    labels
+};
+
+/// Sizes of batches.
+const COUNTS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0, 4096.0];
+
+/// The metrics of the gateway.
+pub const TABLE: &[Metric] = &[
+    Metric::gauge(CONNECTIONS, Unit::None, "Open connections of senders.").labels(&[RECEIVER]),
+    Metric::counter(CONNECTIONS_TOTAL, Unit::None, "Connections accepted.").labels(&[RECEIVER]),
+    Metric::counter(
+        CONNECTIONS_REFUSED,
+        Unit::None,
+        "Connections closed before or without a request. `connections`: raise \
+         `limits.connections` or the limit of open files.",
+    )
+    .labels(&[RECEIVER, REASON]),
+    Metric::counter(
+        ACCEPT_FAILURES,
+        Unit::None,
+        "Connections that the system did not hand over. When it rises, the process has too few \
+         open files.",
+    )
+    .labels(&[RECEIVER]),
+    Metric::counter(REQUESTS, Unit::None, "Requests served: what they carried is durable.")
+        .labels(&[RECEIVER]),
+    Metric::counter(
+        REQUESTS_REFUSED,
+        Unit::None,
+        "Requests refused as a whole, by reason. The sender was told; whether it sends again is \
+         up to it.",
+    )
+    .labels(&[RECEIVER, REASON]),
+    Metric::histogram(
+        REQUEST_SECONDS,
+        Unit::Seconds,
+        "Time from the head of a request to its answer.",
+        SECONDS,
+    )
+    .labels(&[RECEIVER]),
+    Metric::counter(RECEIVED_BYTES, Unit::Bytes, "Bytes of bodies, as they came.")
+        .labels(&[RECEIVER]),
+    Metric::counter(SPANS, Unit::None, "Spans acknowledged: they are durable.").labels(&[RECEIVER]),
+    Metric::counter(
+        SPANS_REFUSED,
+        Unit::None,
+        "Spans refused alone, by reason; the rest of their requests was served. The sender was \
+         told where its protocol has words for it.",
+    )
+    .labels(&[RECEIVER, REASON]),
+    Metric::counter(BATCHES, Unit::None, "Batches of requests handed to the log together."),
+    Metric::histogram(BATCH_REQUESTS, Unit::None, "Requests in a batch.", COUNTS),
+    Metric::counter(FRAMES, Unit::None, "Frames handed to the log."),
+    Metric::histogram(FRAME_BYTES, Unit::Bytes, "Mean size of the frames of a batch.", SIZES),
+];
+
+/// One counter for each reason of a listener or receiver.
+#[derive(Clone)]
+struct Refusals(Arc<[Counter]>);
+
+impl Refusals {
+    fn new(name: &'static str, receiver: &str) -> Self {
+        let counter = |reason: RejectReason| counter!(name, "receiver" => receiver.to_owned(), "reason" => reason.label());
+        Self(RejectReason::ALL.into_iter().map(counter).collect())
+    }
+
+    fn add(&self, reason: RejectReason, count: u64) {
+        if let Some(counter) = self.0.get(reason as usize) {
+            counter.increment(count);
+        }
+    }
+}
+
+/// What a listener counts.
+#[derive(Clone)]
+pub(crate) struct ListenerMetrics {
+    open: Gauge,
+    accepted: Counter,
+    refused: Refusals,
+    failures: Counter,
+}
+
+impl ListenerMetrics {
+    /// Handles for the listener of `receiver`.
+    pub(crate) fn new(receiver: &str) -> Self {
+        Self {
+            open: gauge!(CONNECTIONS, "receiver" => receiver.to_owned()),
+            accepted: counter!(CONNECTIONS_TOTAL, "receiver" => receiver.to_owned()),
+            refused: Refusals::new(CONNECTIONS_REFUSED, receiver),
+            failures: counter!(ACCEPT_FAILURES, "receiver" => receiver.to_owned()),
+        }
+    }
+
+    /// A connection was accepted, and is open until the guard is dropped.
+    pub(crate) fn connection(&self) -> OpenConnection {
+        self.accepted.increment(1);
+        self.open.increment(1.0);
+        OpenConnection(self.open.clone())
+    }
+
+    /// A connection was closed for `reason`.
+    pub(crate) fn refused(&self, reason: RejectReason) {
+        self.refused.add(reason, 1);
+    }
+
+    /// The system did not hand over a connection.
+    pub(crate) fn accept_failed(&self) {
+        self.failures.increment(1);
+    }
+}
+
+/// An open connection.
+pub(crate) struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// What a receiver counts.
+#[derive(Clone)]
+pub(crate) struct ReceiverMetrics(Arc<ReceiverHandles>);
+
+struct ReceiverHandles {
+    receiver: String,
+    requests: Counter,
+    refused: Refusals,
+    seconds: Histogram,
+    bytes: Counter,
+    spans: Counter,
+    spans_refused: Refusals,
+}
+
+impl ReceiverMetrics {
+    /// Handles for `receiver`.
+    pub(crate) fn new(receiver: &str) -> Self {
+        Self(Arc::new(ReceiverHandles {
+            receiver: receiver.to_owned(),
+            requests: counter!(REQUESTS, "receiver" => receiver.to_owned()),
+            refused: Refusals::new(REQUESTS_REFUSED, receiver),
+            seconds: histogram!(REQUEST_SECONDS, "receiver" => receiver.to_owned()),
+            bytes: counter!(RECEIVED_BYTES, "receiver" => receiver.to_owned()),
+            spans: counter!(SPANS, "receiver" => receiver.to_owned()),
+            spans_refused: Refusals::new(SPANS_REFUSED, receiver),
+        }))
+    }
+
+    /// Starts the time of a request.
+    pub(crate) fn request(&self) -> RequestMetrics {
+        RequestMetrics { handles: Arc::clone(&self.0), began: Instant::now() }
+    }
+
+    /// A body of `bytes` came.
+    pub(crate) fn received(&self, bytes: usize) {
+        self.0.bytes.increment(bytes as u64);
+    }
+}
+
+/// What a request counts when it is answered.
+pub(crate) struct RequestMetrics {
+    handles: Arc<ReceiverHandles>,
+    began: Instant,
+}
+
+impl RequestMetrics {
+    /// It was served.
+    pub(crate) fn accepted(self, accepted: &Accepted) {
+        let handles = &self.handles;
+        handles.requests.increment(1);
+        handles.spans.increment(u64::from(accepted.spans));
+        for (reason, spans) in accepted.rejects.iter() {
+            handles.spans_refused.add(reason, u64::from(spans));
+        }
+        handles.seconds.record(self.began.elapsed().as_secs_f64());
+        if accepted.rejects.total() > 0 {
+            let (receiver, rejects) = (&handles.receiver, &accepted.rejects);
+            tracing::debug!(receiver, %rejects, "refused spans of a request");
+        }
+    }
+
+    /// It was refused.
+    pub(crate) fn refused(self, rejection: &Rejection) {
+        let handles = &self.handles;
+        handles.refused.add(rejection.reason, 1);
+        handles.seconds.record(self.began.elapsed().as_secs_f64());
+        let (receiver, reason) = (&handles.receiver, rejection.reason.label());
+        tracing::debug!(receiver, reason, message = %rejection.message, "refused a request");
+    }
+}
+
+/// What the framer counts.
+#[derive(Clone)]
+pub(crate) struct IngestMetrics {
+    batches: Counter,
+    batch_requests: Histogram,
+    frames: Counter,
+    frame_bytes: Histogram,
+}
+
+impl IngestMetrics {
+    /// Handles.
+    pub(crate) fn new() -> Self {
+        Self {
+            batches: counter!(BATCHES),
+            batch_requests: histogram!(BATCH_REQUESTS),
+            frames: counter!(FRAMES),
+            frame_bytes: histogram!(FRAME_BYTES),
+        }
+    }
+
+    /// A batch of `requests` became `frames` with `bytes` in all.
+    pub(crate) fn batch(&self, requests: usize, frames: usize, bytes: usize) {
+        self.batches.increment(1);
+        self.batch_requests.record(requests as f64);
+        self.frames.increment(frames as u64);
+        if let Some(mean) = bytes.checked_div(frames) {
+            self.frame_bytes.record(mean as f64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_keeps_the_house_rules() {
+        for metric in TABLE {
+            let name = metric.name;
+            assert!(name.starts_with("wholetrace_gateway_"), "{name}");
+            assert!(metric.help.ends_with('.'), "{name}");
+            assert_eq!(name.ends_with("_total"), metric.kind.name() == "counter", "{name}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Zipkin v2 JSON over HTTP.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use wholetrace_proto::{
+    json::JsonError,
+    translated::Limits,
+    zipkin::{ZipkinError, v2},
+};
+
+use crate::{
+    answer::{Accepted, AnswerBody, advise_retry, text},
+    protocol::{Content, Form, Protocol, Translated, encoding},
+    reject::{RejectReason, Rejection},
+};
+
+/// Where reporters post. Some are given the bare address and post to `/`.
+const PATHS: [&str; 2] = ["/api/v2/spans", "/"];
+
+/// The Zipkin receiver.
+#[derive(Debug)]
+pub(crate) struct Zipkin;
+
+impl Protocol for Zipkin {
+    fn form(&self, head: &Parts) -> Result<Form, Rejection> {
+        if !PATHS.contains(&head.uri.path()) {
+            let message = "Zipkin v2 spans are taken at `/api/v2/spans`";
+            return Err(Rejection::new(RejectReason::Path, message));
+        }
+        if head.method != Method::POST {
+            return Err(Rejection::new(RejectReason::Method, "spans are sent by POST"));
+        }
+        // Reporters name JSON in many ways, or not at all: only what is known to be something
+        // else is refused.
+        let kind = crate::protocol::content_type(&head.headers);
+        if ["application/x-protobuf", "application/x-thrift"]
+            .iter()
+            .any(|other| kind.eq_ignore_ascii_case(other))
+        {
+            let message = "only JSON is taken here: set the reporter's encoding to JSON";
+            return Err(Rejection::new(RejectReason::ContentType, message));
+        }
+        let encoding = encoding(&head.headers, header::CONTENT_ENCODING.as_str())?;
+        Ok(Form { content: Content::Json, encoding })
+    }
+
+    fn translate(&self, _: Form, message: Bytes, most: usize) -> Result<Translated, Rejection> {
+        let limits = Limits { output_bytes: most, ..Limits::default() };
+        v2::to_protobuf(&message, v2::Options::default(), &limits)
+            .map(Translated::from)
+            .map_err(|error| not_zipkin(&error))
+    }
+
+    /// Spans that were left out are counted, not told: a reporter has no use for it, and some
+    /// take any other answer than 202 for a reason to send all of it again.
+    fn accepted(&self, _: Form, _: &Accepted) -> Response<AnswerBody> {
+        let mut response = Response::new(AnswerBody::default());
+        *response.status_mut() = StatusCode::ACCEPTED;
+        response
+    }
+
+    fn refused(&self, _: Option<Form>, rejection: &Rejection) -> Response<AnswerBody> {
+        let mut response = text(rejection.reason.http(), rejection.message.to_string());
+        if rejection.reason == RejectReason::Method {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
+        advise_retry(&mut response, rejection);
+        response
+    }
+}
+
+fn not_zipkin(error: &ZipkinError) -> Rejection {
+    let reason = match error {
+        ZipkinError::Json(JsonError::OutputSize { .. }) => RejectReason::InflatedTooLarge,
+        _ => RejectReason::Malformed,
+    };
+    Rejection::new(reason, error.to_string())
+}

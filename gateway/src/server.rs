@@ -1,0 +1,222 @@
+//! Accepts connections and serves HTTP on them: the same for every receiver.
+
+use std::{io, sync::Arc, time::Duration};
+
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::Service;
+use wholetrace_runtime::shutdown::Shutdown;
+
+use crate::{
+    admission::activity::{Activity, Verdict, Watched},
+    metrics::ListenerMetrics,
+    reject::RejectReason,
+    stack::Stack,
+};
+
+/// Flow-control window of a stream: large enough that a usual request comes in one go.
+const STREAM_WINDOW: u32 = 1 << 20;
+
+/// Flow-control window of a connection: what all its streams may have sent unread.
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// HTTP/2 frames up to this size: fewer of them where the sender makes use of it.
+const FRAME_BYTES: u32 = 64 << 10;
+
+/// What a connection that is closed in good order has to finish.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
+
+/// How long accepting pauses when the process has no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bounds of connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionLimits {
+    pub(crate) header_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) header_bytes: usize,
+    pub(crate) streams: u32,
+    /// Silence after which HTTP/2 is pinged, and the time to answer.
+    pub(crate) keepalive: (Duration, Duration),
+}
+
+/// A bound listener with the stack that it serves.
+pub(crate) struct Server {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) stack: Stack,
+    pub(crate) limits: ConnectionLimits,
+    /// Shared by all listeners.
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) metrics: ListenerMetrics,
+}
+
+/// What the connections of one listener have in common.
+struct Serving {
+    http: auto::Builder<TokioExecutor>,
+    tls: Option<TlsAcceptor>,
+    stack: Stack,
+    limits: ConnectionLimits,
+    metrics: ListenerMetrics,
+    stop: Stop,
+}
+
+/// When connections end.
+#[derive(Clone)]
+pub(crate) struct Stop {
+    /// Nothing more is accepted, what was begun is finished.
+    pub(crate) drain: Shutdown,
+    /// What is not finished now is cut off.
+    pub(crate) cut: CancellationToken,
+}
+
+impl Server {
+    /// Accepts until shutdown is requested. The connections are tasks of `connections`; they
+    /// finish the requests they have.
+    pub(crate) async fn run(self, stop: Stop, tasks: TaskTracker) {
+        let Self { listener, tls, stack, limits, connections, metrics } = self;
+        let http = http(&limits);
+        let drain = stop.drain.clone();
+        let serving = Arc::new(Serving { http, tls, stack, limits, metrics, stop });
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = drain.requested() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    accept_failed(&error, &serving.metrics).await;
+                    continue;
+                }
+            };
+            let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+                // Closed at once: a sender that gets no connection tries elsewhere, one that
+                // waits in the backlog does not.
+                serving.metrics.refused(RejectReason::Connections);
+                continue;
+            };
+            tasks.spawn(Arc::clone(&serving).connection(stream, permit));
+        }
+    }
+}
+
+async fn accept_failed(error: &io::Error, metrics: &ListenerMetrics) {
+    metrics.accept_failed();
+    // A connection that ended before it was accepted concerns nobody; a lack of descriptors or
+    // memory passes, and asking again at once would not help it to.
+    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        tracing::warn!(%error, "cannot accept a connection; trying again");
+        sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+fn http(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        // It would also end connections that are idle between requests: `Activity` does both.
+        .header_read_timeout(None)
+        .max_buf_size(limits.header_bytes.max(8 << 10))
+        .half_close(true);
+    http.http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME_BYTES)
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(limits.keepalive.0)
+        .keep_alive_timeout(limits.keepalive.1);
+    http
+}
+
+impl Serving {
+    async fn connection(self: Arc<Self>, stream: TcpStream, permit: OwnedSemaphorePermit) {
+        let _open = self.metrics.connection();
+        // Answers are small and senders wait for them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        match &self.tls {
+            None => Box::pin(self.serve(stream)).await,
+            Some(tls) => match timeout(self.limits.header_timeout, tls.accept(stream)).await {
+                Ok(Ok(stream)) => Box::pin(self.serve(stream)).await,
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "cannot establish TLS");
+                    self.metrics.refused(RejectReason::Handshake);
+                }
+                Err(_) => self.metrics.refused(RejectReason::HeaderTimeout),
+            },
+        }
+        drop(permit);
+    }
+
+    async fn serve<I>(&self, stream: I)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let activity = Arc::new(Activity::new());
+        let service = {
+            let (stack, activity) = (self.stack.clone(), Arc::clone(&activity));
+            tower::service_fn(move |request: http::Request<Incoming>| {
+                let in_flight = activity.request();
+                let answer = stack.clone().call(request);
+                async move {
+                    let answer = answer.await;
+                    drop(in_flight);
+                    answer
+                }
+            })
+        };
+        let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+        let connection = self.http.serve_connection(io, TowerToHyperService::new(service));
+        let mut connection = std::pin::pin!(connection);
+        let mut look = Instant::now() + self.limits.header_timeout;
+        let mut closing = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection ended");
+                    }
+                    return;
+                }
+                () = self.stop.cut.cancelled() => return,
+                () = self.stop.drain.requested(), if !closing => {
+                    closing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = sleep_until(look) => {
+                    match activity.verdict(self.limits.header_timeout, self.limits.idle_timeout) {
+                        Verdict::Keep(time) => look = Instant::now() + time,
+                        Verdict::Silent => {
+                            self.metrics.refused(RejectReason::HeaderTimeout);
+                            return;
+                        }
+                        // It had its time to close.
+                        Verdict::Idle if closing => return,
+                        Verdict::Idle => {
+                            closing = true;
+                            connection.as_mut().graceful_shutdown();
+                            look = Instant::now() + CLOSE_TIME;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

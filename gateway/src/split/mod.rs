@@ -1,0 +1,368 @@
+//! Splits a request by partition: which byte ranges of it go where. No span is decoded or copied.
+//!
+//! Spans of one partition that lie side by side, as those of a trace usually do, are one range,
+//! tags included: what follows costs by ranges rather than by spans. Every span is looked at once,
+//! whether it is one; a bad one is left out and counted.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use wholetrace_proto::{
+    check::{HeadKind, SpanError, check_head, check_span},
+    repair::{repair_head, repair_span},
+    spans::{Head, SpanRef, Visitor, visit},
+    wire::{put_bytes, varint_len},
+};
+use wholetrace_spanlog::{Partition, routing::Routing};
+
+use crate::reject::{RejectReason, Rejection, SpanRejects};
+
+/// Ranges end at this size at the latest, so that frames can be closed near their target.
+const RUN_BYTES_MAX: usize = 64 << 10;
+
+/// Tags and lengths of one `ResourceSpans` with one `ScopeSpans`, at most.
+const ENVELOPE_BYTES: usize = 12;
+
+/// Tag of `ScopeSpans.spans`.
+const SPANS_TAG: u8 = 0x12;
+/// Number of `ScopeSpans.spans`.
+const SPANS: u32 = 2;
+
+/// The largest request body that can be split: positions have 31 bits.
+pub const BODY_BYTES_MAX: usize = 1 << 30;
+
+/// A request, split by partition.
+#[derive(Debug)]
+pub struct Split {
+    body: Bytes,
+    /// Heads and spans that are not in the body as they are needed: repaired or joined.
+    made: Bytes,
+    /// Heads of resources and scopes, as far as they have spans.
+    heads: Vec<Place>,
+    /// Pairs of resource and scope, as indexes of `heads`.
+    groups: Vec<Group>,
+    /// By partition, then by group, then as they came.
+    runs: Vec<Run>,
+    /// Spans in all runs.
+    spans: u32,
+    /// What was left out.
+    rejects: SpanRejects,
+    /// Bytes of all frames together if no other request shares them, at most.
+    frame_bytes: usize,
+}
+
+/// A resource and a scope, as indexes of the heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Group {
+    pub(crate) resource: u32,
+    pub(crate) scope: u32,
+}
+
+/// Neighbouring spans of one partition and one group, as `spans` fields of a `ScopeSpans`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) partition: Partition,
+    pub(crate) group: u32,
+    pub(crate) place: Place,
+}
+
+/// A range of a request: of its body or of what was made for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    start: u32,
+    end: u32,
+}
+
+/// Set in both ends of a place in `made`. Ordinary positions are below it: see `BODY_BYTES_MAX`.
+const MADE: u32 = 1 << 31;
+
+impl Place {
+    fn new(start: usize, end: usize, made: bool) -> Self {
+        let flag = if made { MADE } else { 0 };
+        let position = |at| u32::try_from(at).unwrap_or(MADE - 1) | flag;
+        Self { start: position(start), end: position(end) }
+    }
+
+    /// Bytes in it.
+    pub(crate) const fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+}
+
+impl Split {
+    /// Spans that go on.
+    #[must_use]
+    pub const fn spans(&self) -> u32 {
+        self.spans
+    }
+
+    /// Spans that do not.
+    #[must_use]
+    pub const fn rejects(&self) -> &SpanRejects {
+        &self.rejects
+    }
+
+    /// Bytes that the frames of this request alone have, at most: more than the body's where its
+    /// heads are repeated for many partitions.
+    #[must_use]
+    pub const fn frame_bytes(&self) -> usize {
+        self.frame_bytes
+    }
+
+    /// Bytes that the split itself takes beside the body.
+    #[must_use]
+    pub fn own_bytes(&self) -> usize {
+        self.made.len()
+            + self.heads.capacity() * size_of::<Place>()
+            + self.groups.capacity() * size_of::<Group>()
+            + self.runs.capacity() * size_of::<Run>()
+    }
+
+    /// The bytes at `place`.
+    pub(crate) fn bytes(&self, place: Place) -> &[u8] {
+        let source = if place.start & MADE == 0 { &self.body } else { &self.made };
+        let range = (place.start & !MADE) as usize..(place.end & !MADE) as usize;
+        source.get(range).unwrap_or_default()
+    }
+
+    pub(crate) fn heads(&self) -> &[Place] {
+        &self.heads
+    }
+
+    pub(crate) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    pub(crate) fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+}
+
+/// Splits `body`, an OTLP export request, by `routing`. A span that with its heads is larger than
+/// `span_bytes_max` is left out, as is one that no receiver down the line could read.
+///
+/// # Errors
+/// When the request, not just a span of it, is malformed; or has more than [`BODY_BYTES_MAX`].
+pub fn split(body: Bytes, routing: &Routing, span_bytes_max: usize) -> Result<Split, Rejection> {
+    if body.len() > BODY_BYTES_MAX {
+        let message = format!("the body has more than `{BODY_BYTES_MAX}` bytes: send less at once");
+        return Err(Rejection::new(RejectReason::BodyTooLarge, message));
+    }
+    let mut splitter = Splitter {
+        body: &body,
+        routing,
+        span_bytes_max,
+        resource: Pending::none(),
+        scope: Pending::none(),
+        last: None,
+        made: Vec::new(),
+        heads: Vec::new(),
+        groups: Vec::new(),
+        runs: Vec::new(),
+        spans: 0,
+        rejects: SpanRejects::default(),
+    };
+    visit(&body, &mut splitter).map_err(|error| {
+        Rejection::new(RejectReason::Malformed, format!("the request is malformed: {error}"))
+    })?;
+    let Splitter { made, heads, groups, mut runs, spans, rejects, .. } = splitter;
+    // Stable, and the runs of a request are mostly in order within each partition.
+    runs.sort_by_key(|run| (run.partition, run.group));
+    let mut split =
+        Split { body, made: made.into(), heads, groups, runs, spans, rejects, frame_bytes: 0 };
+    split.frame_bytes = frame_bytes(&split);
+    Ok(split)
+}
+
+/// Upper bound of the frames of `split` alone.
+fn frame_bytes(split: &Split) -> usize {
+    let mut last = None;
+    split.runs.iter().fold(0_usize, |sum, run| {
+        let heads = if last.replace((run.partition, run.group)) == Some((run.partition, run.group))
+        {
+            0
+        } else {
+            group_bytes(split, run.group)
+        };
+        sum.saturating_add(run.place.len()).saturating_add(heads)
+    })
+}
+
+/// What a group adds to a frame beside its spans, at most.
+pub(crate) fn group_bytes(split: &Split, group: u32) -> usize {
+    let head = |index: u32| split.heads.get(index as usize).map_or(0, |place| place.len());
+    split
+        .groups
+        .get(group as usize)
+        .map_or(0, |group| ENVELOPE_BYTES + head(group.resource) + head(group.scope))
+}
+
+/// A head of which no span has come yet, or has.
+struct Pending<'a> {
+    head: Option<Head<'a>>,
+    /// Its index in `heads`, once a span needed it.
+    index: u32,
+    len: usize,
+    /// Why all its spans are refused.
+    refused: Option<RejectReason>,
+}
+
+impl Pending<'_> {
+    const fn none() -> Self {
+        Self { head: None, index: 0, len: 0, refused: None }
+    }
+}
+
+/// The last span taken, so that a neighbour of the same trace costs next to nothing.
+#[derive(Clone, Copy)]
+struct Last {
+    key: u64,
+    partition: Partition,
+}
+
+struct Splitter<'a> {
+    body: &'a [u8],
+    routing: &'a Routing,
+    span_bytes_max: usize,
+    resource: Pending<'a>,
+    scope: Pending<'a>,
+    last: Option<Last>,
+    made: Vec<u8>,
+    heads: Vec<Place>,
+    groups: Vec<Group>,
+    runs: Vec<Run>,
+    spans: u32,
+    rejects: SpanRejects,
+}
+
+impl<'a> Visitor<'a> for Splitter<'a> {
+    fn resource(&mut self, head: Head<'a>) {
+        self.resource = Pending { head: Some(head), ..Pending::none() };
+        self.scope = Pending { head: Some(Head::of(&[])), ..Pending::none() };
+    }
+
+    fn scope(&mut self, head: Head<'a>) {
+        self.scope = Pending { head: Some(head), ..Pending::none() };
+    }
+
+    fn span(&mut self, span: SpanRef<'a>) {
+        if let Err(reason) = self.take(&span) {
+            self.rejects.add(reason, 1);
+        }
+    }
+}
+
+impl<'a> Splitter<'a> {
+    fn take(&mut self, span: &SpanRef<'a>) -> Result<(), RejectReason> {
+        let checked = check_span(span.body).map_err(|error| reason_of(&error))?;
+        self.open_group()?;
+        if let Some(reason) = self.resource.refused.or(self.scope.refused) {
+            return Err(reason);
+        }
+        let heads = self.resource.len + self.scope.len + ENVELOPE_BYTES;
+        let room = self.span_bytes_max.saturating_sub(heads);
+        let key = checked.trace_id.key().0;
+        let partition = match self.last {
+            Some(last) if last.key == key => last.partition,
+            _ => self.routing.partition(key),
+        };
+        let place = if checked.text_valid {
+            let end = span.range().end;
+            Place::new(self.start_of(span).ok_or(RejectReason::SpanMalformed)?, end, false)
+        } else {
+            let start = self.made.len();
+            put_bytes(&mut self.made, SPANS, &repair_span(span.body));
+            Place::new(start, self.made.len(), true)
+        };
+        if place.len() > room {
+            return Err(RejectReason::SpanTooLarge);
+        }
+        self.last = Some(Last { key, partition });
+        self.spans = self.spans.saturating_add(1);
+        self.push(partition, place, room.min(RUN_BYTES_MAX));
+        Ok(())
+    }
+
+    /// Adds a span: to the last run if it goes on there and stays within `most` bytes.
+    fn push(&mut self, partition: Partition, place: Place, most: usize) {
+        let group = u32::try_from(self.groups.len()).unwrap_or(u32::MAX).saturating_sub(1);
+        if let Some(run) = self.runs.last_mut()
+            && run.partition == partition
+            && run.group == group
+            && run.place.end == place.start
+            && run.place.len() + place.len() <= most
+        {
+            run.place.end = place.end;
+            return;
+        }
+        self.runs.push(Run { partition, group, place });
+    }
+
+    /// Sees to it that the last of `groups` is that of the resource and scope at hand.
+    fn open_group(&mut self) -> Result<(), RejectReason> {
+        if self.resource.head.is_none() && self.scope.head.is_none() {
+            return Ok(());
+        }
+        if let Some(head) = self.resource.head.take() {
+            (self.resource.index, self.resource.refused) = self.keep(HeadKind::Resource, head);
+            self.resource.len = head.len();
+        }
+        if let Some(head) = self.scope.head.take() {
+            (self.scope.index, self.scope.refused) = self.keep(HeadKind::Scope, head);
+            self.scope.len = head.len();
+        }
+        self.groups.push(Group { resource: self.resource.index, scope: self.scope.index });
+        Ok(())
+    }
+
+    /// Keeps a head: where it lies, or, if it has several parts or bad text, made anew.
+    fn keep(&mut self, kind: HeadKind, head: Head<'a>) -> (u32, Option<RejectReason>) {
+        let bytes = head.bytes();
+        let (refused, repaired) = match check_head(kind, &bytes) {
+            Ok(true) => (None, Cow::Borrowed(&*bytes)),
+            Ok(false) => (None, repair_head(kind, &bytes)),
+            Err(error) => (Some(reason_of(&error)), Cow::Borrowed(&*bytes)),
+        };
+        let place = match (head.range(), &repaired) {
+            (Some(range), Cow::Borrowed(_)) => Place::new(range.start, range.end, false),
+            _ => {
+                let start = self.made.len();
+                self.made.extend_from_slice(&repaired);
+                Place::new(start, self.made.len(), true)
+            }
+        };
+        let index = u32::try_from(self.heads.len()).unwrap_or(u32::MAX);
+        self.heads.push(place);
+        (index, refused)
+    }
+
+    /// Where the field of `span` starts, its tag included. `None` when tag or length are written
+    /// in more bytes than anybody writes them.
+    fn start_of(&self, span: &SpanRef<'_>) -> Option<usize> {
+        let body = span.range().start;
+        let usual = body.checked_sub(1 + varint_len(span.body.len() as u64))?;
+        if self.body.get(usual) == Some(&SPANS_TAG) {
+            return Some(usual);
+        }
+        // A padded length: its bytes but the last have the top bit set, the tag has not.
+        let mut at = body.checked_sub(2)?;
+        while self.body.get(at)? & 0x80 != 0 {
+            at = at.checked_sub(1)?;
+        }
+        (self.body.get(at) == Some(&SPANS_TAG)).then_some(at)
+    }
+}
+
+fn reason_of(error: &SpanError) -> RejectReason {
+    match error {
+        SpanError::IdLength { message: "Span", .. }
+        | SpanError::ZeroId { .. }
+        | SpanError::RepeatedId { .. } => RejectReason::SpanId,
+        SpanError::Nesting { .. } => RejectReason::SpanNesting,
+        // A link's ids are content, not what the span is known by.
+        SpanError::IdLength { .. } | SpanError::Malformed(_) => RejectReason::SpanMalformed,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,358 @@
+//! The stack in front of every receiver, outermost first. This file is the whole of it.
+//!
+//! Connections and heads have their limits before a request gets here: see `server`.
+//!
+//! | layer | takes → gives | why there |
+//! |---|---|---|
+//! | `cors` | a request | a browser's preflight is answered before anything else looks at it, and every answer carries the headers without which a page may not read it |
+//! | `Speak` | head → form; outcome → answer | outside of all that can refuse or panic, so that each refusal is counted once and told in the words of the protocol |
+//! | `memory` | head | costs nothing, and refuses before anything of the body is read |
+//! | `lease` | head → held bytes | a body is read only by who holds bytes for it |
+//! | `receive` | held bytes → body | in time and within the cap of the receiver |
+//! | `unpack` | body → message | inflated behind the cap on the wire, with a cap of its own |
+//! | `serve` | message → outcome | translate, split, append, wait for the log |
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
+use http::{Request, Response, Version, header::CONTENT_LENGTH, request::Parts};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use tower::{
+    Layer, Service, ServiceBuilder, ServiceExt,
+    layer::layer_fn,
+    service_fn,
+    util::{BoxCloneSyncService, option_layer},
+};
+use tower_http::cors::CorsLayer;
+use wholetrace_runtime::budget::ByteBudget;
+use wholetrace_spanlog::routing::Routing;
+
+use crate::{
+    admission::{
+        body::{Bounds, discard, first_lease, read, too_large},
+        inflate::inflate,
+        lease::Held,
+        memory::MemoryGate,
+    },
+    answer::{Accepted, AnswerBody},
+    ingest::framer::Ingest,
+    metrics::ReceiverMetrics,
+    protocol::{Content, Form, Protocol},
+    reject::{RejectReason, Rejection, SpanRejects},
+    split::{Split, split},
+};
+
+/// What all stacks of a gateway share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) routing: Routing,
+    pub(crate) ingest: Ingest,
+    pub(crate) in_flight: ByteBudget,
+    pub(crate) memory: MemoryGate,
+    pub(crate) span_bytes_max: usize,
+    pub(crate) request_timeout: Duration,
+}
+
+/// What a stack is made for.
+pub(crate) struct Receiver<P> {
+    pub(crate) protocol: P,
+    pub(crate) cors: Option<CorsLayer>,
+    /// Largest message, inflated; also the most bytes of one on the wire, its framing aside.
+    pub(crate) message_bytes_max: usize,
+    pub(crate) metrics: ReceiverMetrics,
+}
+
+/// A whole stack.
+pub(crate) type Stack = BoxCloneSyncService<Request<Incoming>, Response<AnswerBody>, Infallible>;
+
+/// What becomes of a request inside of the stack.
+type Outcome = Result<Accepted, Rejection>;
+
+/// Bytes that a protocol may put around a message.
+const FRAMING_BYTES: usize = crate::receiver::otlp_grpc::PREFIX_BYTES;
+
+/// JSON may become this many times larger as OTLP: spans without much text get attributes.
+const JSON_GROWTH_MAX: usize = 3;
+/// And, short as it may be, this large.
+const JSON_BYTES_MIN: usize = 16 << 10;
+
+/// Builds the stack of one receiver.
+pub(crate) fn stack<P: Protocol>(shared: &Shared, receiver: Receiver<P>) -> Stack {
+    let Receiver { protocol, cors, message_bytes_max, metrics } = receiver;
+    let protocol = Arc::new(protocol);
+    let wire_bytes_max = message_bytes_max.saturating_add(FRAMING_BYTES);
+
+    let gate = shared.memory.clone();
+    let budget = shared.in_flight.clone();
+    let request_timeout = shared.request_timeout;
+    let (reader, unpacker) = (Arc::clone(&protocol), Arc::clone(&protocol));
+    let (server_protocol, server) = (Arc::clone(&protocol), shared.clone());
+
+    let service = ServiceBuilder::new()
+        .layer(option_layer(cors))
+        .layer(layer_fn(|inner| Speak {
+            protocol: Arc::clone(&protocol),
+            metrics: metrics.clone(),
+            inner,
+        }))
+        .layer(step(move |request| memory(gate.clone(), request)))
+        .layer(step(move |request| lease(budget.clone(), wire_bytes_max, request)))
+        .layer(step({
+            let metrics = metrics.clone();
+            move |request| {
+                let bounds = (wire_bytes_max, request_timeout);
+                receive(Arc::clone(&reader), metrics.clone(), bounds, request)
+            }
+        }))
+        .layer(step(move |request| unpack(Arc::clone(&unpacker), message_bytes_max, request)))
+        .service(service_fn(move |request| {
+            serve(Arc::clone(&server_protocol), server.clone(), request)
+        }));
+    BoxCloneSyncService::new(service)
+}
+
+/// A request whose head was understood.
+struct Unread {
+    head: Parts,
+    form: Form,
+    body: Incoming,
+}
+
+/// A request that holds bytes for its body.
+struct Leased {
+    form: Form,
+    body: Incoming,
+    declared: Option<usize>,
+    held: Held,
+}
+
+/// A request whose body is here: all of it, or the message that was in it.
+struct Received {
+    form: Form,
+    bytes: Bytes,
+    held: Held,
+}
+
+/// Speaks the protocol: understands the head, and puts the outcome into an answer.
+struct Speak<P, S> {
+    protocol: Arc<P>,
+    metrics: ReceiverMetrics,
+    inner: S,
+}
+
+impl<P, S: Clone> Clone for Speak<P, S> {
+    fn clone(&self) -> Self {
+        let Self { protocol, metrics, inner } = self;
+        Self { protocol: Arc::clone(protocol), metrics: metrics.clone(), inner: inner.clone() }
+    }
+}
+
+impl<P, S> Service<Request<Incoming>> for Speak<P, S>
+where
+    P: Protocol,
+    S: Service<Unread, Response = Accepted, Error = Rejection> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<AnswerBody>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<AnswerBody>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let Self { protocol, metrics, inner } = self.clone();
+        Box::pin(async move {
+            let request_metrics = metrics.request();
+            let (head, body) = request.into_parts();
+            let form = match protocol.form(&head) {
+                Ok(form) => form,
+                Err(rejection) => {
+                    let rejection = refuse_unread(&head, body, rejection).await;
+                    request_metrics.refused(&rejection);
+                    return Ok(protocol.refused(None, &rejection));
+                }
+            };
+            let served = inner.oneshot(Unread { head, form, body });
+            let outcome = AssertUnwindSafe(served).catch_unwind().await.unwrap_or_else(|_| {
+                Err(Rejection::new(RejectReason::Internal, "the gateway failed on this request"))
+            });
+            Ok(match outcome {
+                Ok(accepted) => {
+                    request_metrics.accepted(&accepted);
+                    protocol.accepted(form, &accepted)
+                }
+                Err(rejection) => {
+                    request_metrics.refused(&rejection);
+                    protocol.refused(Some(form), &rejection)
+                }
+            })
+        })
+    }
+}
+
+/// Refuses while the process uses more memory than it may.
+async fn memory(gate: MemoryGate, request: Unread) -> Result<Unread, Rejection> {
+    match gate.check() {
+        Ok(()) => Ok(request),
+        Err(rejection) => Err(refuse_unread(&request.head, request.body, rejection).await),
+    }
+}
+
+/// Holds bytes for the body, as far as the head says how many.
+async fn lease(budget: ByteBudget, most: usize, request: Unread) -> Result<Leased, Rejection> {
+    let Unread { head, form, body } = request;
+    let declared = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let declared = declared.and_then(|length| length.parse::<usize>().ok());
+    let held = if declared.is_some_and(|declared| declared > most) {
+        Err(too_large(most))
+    } else {
+        Held::take(&budget, first_lease(declared))
+    };
+    match held {
+        Ok(held) => Ok(Leased { form, body, declared, held }),
+        Err(rejection) => Err(refuse_unread(&head, body, rejection).await),
+    }
+}
+
+/// Reads the body.
+async fn receive<P: Protocol>(
+    protocol: Arc<P>,
+    metrics: ReceiverMetrics,
+    (cap, time): (usize, Duration),
+    request: Leased,
+) -> Result<Received, Rejection> {
+    let Leased { form, body, declared, mut held } = request;
+    let bounds = Bounds { cap, declared, deadline: Instant::now() + time };
+    let bytes = read(body, bounds, &mut held, |first| protocol.expect(first)).await?;
+    metrics.received(bytes.len());
+    Ok(Received { form, bytes, held })
+}
+
+/// Takes the message out of the body and inflates it.
+async fn unpack<P: Protocol>(
+    protocol: Arc<P>,
+    most: usize,
+    request: Received,
+) -> Result<Received, Rejection> {
+    let Received { form, bytes, held } = request;
+    let (encoding, message) = protocol.message(form, bytes)?;
+    let (bytes, held) = inflate(encoding, message, held, most).await?;
+    Ok(Received { form, bytes, held })
+}
+
+/// Translates and splits the message, and waits until the log has its spans.
+async fn serve<P: Protocol>(protocol: Arc<P>, shared: Shared, request: Received) -> Outcome {
+    let Shared { ingest, .. } = shared.clone();
+    let (split, rejects, held) = if request.is_long_work() {
+        tokio::task::spawn_blocking(move || prepare(&*protocol, &shared, request))
+            .await
+            .map_err(|error| Rejection::new(RejectReason::Internal, error.to_string()))??
+    } else {
+        prepare(&*protocol, &shared, request)?
+    };
+    let accepted = Accepted { spans: split.spans(), rejects };
+    // Nothing to wait for; an empty request is a good one.
+    if accepted.spans > 0 {
+        ingest.append(split, held).await?;
+    }
+    Ok(accepted)
+}
+
+impl Received {
+    /// Whether preparing it takes milliseconds, which a thread that serves sockets has not.
+    fn is_long_work(&self) -> bool {
+        let most = match self.form.content {
+            Content::Protobuf => 4 << 20,
+            Content::Json => 256 << 10,
+        };
+        self.bytes.len() > most
+    }
+}
+
+/// The message of `request`, split by partition, and what was refused of it.
+fn prepare<P: Protocol>(
+    protocol: &P,
+    shared: &Shared,
+    request: Received,
+) -> Result<(Split, SpanRejects, Held), Rejection> {
+    let Received { form, bytes, mut held } = request;
+    let most = match form.content {
+        // Forwarded as it is.
+        Content::Protobuf => 0,
+        // Usually smaller than the text.
+        Content::Json => bytes.len().saturating_mul(JSON_GROWTH_MAX).max(JSON_BYTES_MIN),
+    };
+    held.grow_to(bytes.len().saturating_add(most))?;
+    let translated = protocol.translate(form, bytes, most)?;
+    let body_bytes = translated.otlp.len();
+    let split = split(translated.otlp, &shared.routing, shared.span_bytes_max)?;
+    let mut rejects = *split.rejects();
+    rejects.merge(&translated.rejects);
+    // Until the frames are made they stand beside the body.
+    held.settle_at(body_bytes + split.own_bytes() + split.frame_bytes())?;
+    Ok((split, rejects, held))
+}
+
+/// Refuses a request whose body was not read, and may still be coming. HTTP/2 tells the sender to
+/// stop; over HTTP/1 the sender would be cut off before it reads the answer.
+async fn refuse_unread(head: &Parts, body: Incoming, rejection: Rejection) -> Rejection {
+    if head.version < Version::HTTP_2 {
+        discard(body).await;
+    }
+    rejection
+}
+
+/// A layer that is an async function: from what comes in to what the inner service takes.
+#[derive(Clone)]
+struct StepLayer<F>(F);
+
+const fn step<F>(run: F) -> StepLayer<F> {
+    StepLayer(run)
+}
+
+impl<F: Clone, S> Layer<S> for StepLayer<F> {
+    type Service = Step<F, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Step { run: self.0.clone(), inner }
+    }
+}
+
+#[derive(Clone)]
+struct Step<F, S> {
+    run: F,
+    inner: S,
+}
+
+impl<F, S, In, Out, Ran> Service<In> for Step<F, S>
+where
+    F: Fn(In) -> Ran,
+    Ran: Future<Output = Result<Out, Rejection>> + Send + 'static,
+    Out: Send + 'static,
+    S: Service<Out, Response = Accepted, Error = Rejection> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Accepted;
+    type Error = Rejection;
+    type Future = BoxFuture<'static, Outcome>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, input: In) -> Self::Future {
+        let (ran, inner) = ((self.run)(input), self.inner.clone());
+        Box::pin(async move { inner.oneshot(ran.await?).await })
+    }
+}
