@@ -189,3 +189,6 @@ impl JsonSchema for ExportersConfig {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,3 +96,6 @@ impl Exporter for DebugExporter {
         Box::pin(std::future::ready(described.map(|()| Accepted::default())))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,3 +109,6 @@ pub(crate) fn backups(path: &Path) -> io::Result<Vec<(DateTime, PathBuf)>> {
     }
     Ok(backups)
 }
+
+#[cfg(test)]
+mod tests;

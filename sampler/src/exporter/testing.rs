@@ -3,7 +3,10 @@
 use std::{
     convert::Infallible,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -43,7 +46,8 @@ pub(crate) struct Received {
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Received>>>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
+    connections: Arc<AtomicUsize>,
+    task: tokio::task::JoinHandle<()>,
 }
 
 impl Backend {
@@ -63,12 +67,19 @@ impl Backend {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let tls = tls.map(|tls| TlsAcceptor::from(Arc::new(tls)));
         let handler: Arc<Handler> = Arc::new(handler);
-        let task = tokio::spawn(accept(listener, tls, handler, Arc::clone(&seen)));
-        Self { address, seen, tasks: vec![task] }
+        let connections = Arc::new(AtomicUsize::new(0));
+        let noting = (Arc::clone(&seen), Arc::clone(&connections));
+        let task = tokio::spawn(accept(listener, tls, handler, noting));
+        Self { address, seen, connections, task }
     }
 
     pub(crate) fn seen(&self) -> Vec<Received> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// How many connections were made to it.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     pub(crate) fn uri(&self, scheme: &str) -> Uri {
@@ -78,7 +89,7 @@ impl Backend {
 
 impl Drop for Backend {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        self.task.abort();
     }
 }
 
@@ -90,12 +101,13 @@ async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     handler: Arc<Handler>,
-    seen: Arc<Mutex<Vec<Received>>>,
+    (seen, count): (Arc<Mutex<Vec<Received>>>, Arc<AtomicUsize>),
 ) {
     // Connections end with the backend.
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
+        count.fetch_add(1, Ordering::SeqCst);
         let service = service_fn({
             let (handler, seen) = (Arc::clone(&handler), Arc::clone(&seen));
             move |request: Request<Incoming>| {

@@ -198,3 +198,6 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
     short.trim().to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,195 @@
+use bytes::Bytes;
+use proptest::prelude::*;
+use prost::Message;
+use wholetrace_proto::otlp::{ResourceSpans, ScopeSpans, Span, TracesData};
 
+use super::*;
+
+fn settings(path: &Path) -> FileSettings {
+    FileSettings {
+        name: "file".to_owned(),
+        path: path.to_owned(),
+        append: true,
+        create_directory: false,
+        rotation: RotationSettings {
+            max_bytes: 1 << 20,
+            max_days: 0,
+            max_backups: 100,
+            localtime: false,
+        },
+    }
+}
+
+fn fragment(name: &str) -> Bytes {
+    let span = Span {
+        trace_id: vec![1; 16],
+        span_id: vec![2; 8],
+        name: name.to_owned(),
+        ..Span::default()
+    };
+    let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    TracesData { resource_spans }.encode_to_vec().into()
+}
+
+fn batch(names: &[&str]) -> Batch {
+    Batch::new(names.iter().map(|name| fragment(name)).collect(), names.len() as u64)
+}
+
+/// The names of the spans in a file of lines, in order.
+fn names(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.is_empty() || text.ends_with('\n'));
+    let line = |line: &str| {
+        let traces: serde_json::Value = serde_json::from_str(line).unwrap();
+        let span = &traces["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
+        span["name"].as_str().unwrap().to_owned()
+    };
+    text.lines().map(line).collect()
+}
+
+#[tokio::test]
+async fn each_piece_is_a_line_and_a_restart_goes_on_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("traces.json");
+    for _ in 0..2 {
+        let exporter = FileExporter::open(settings(&path)).unwrap();
+        assert_eq!(exporter.export(batch(&["a", "b"])).await, Ok(Accepted::default()));
+    }
+    assert_eq!(names(&path), ["a", "b", "a", "b"]);
+}
+
+#[tokio::test]
+async fn without_append_a_restart_empties_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("traces.json");
+    let settings = FileSettings { append: false, ..settings(&path) };
+    for name in ["a", "b"] {
+        let exporter = FileExporter::open(settings.clone()).unwrap();
+        exporter.export(batch(&[name])).await.unwrap();
+    }
+    assert_eq!(names(&path), ["b"]);
+}
+
+#[tokio::test]
+async fn a_torn_line_is_cut_off_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("traces.json");
+    let whole = "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"name\":\"a\"}]}]}]}\n";
+    for (before, kept) in [
+        (format!("{whole}{{\"resourceSpans"), vec!["a", "b"]),
+        (format!("{whole}{}", "x".repeat(200_000)), vec!["a", "b"]),
+        ("x".repeat(200_000), vec!["b"]),
+        (whole.to_owned(), vec!["a", "b"]),
+        (String::new(), vec!["b"]),
+    ] {
+        fs::write(&path, before).unwrap();
+        let exporter = FileExporter::open(settings(&path)).unwrap();
+        exporter.export(batch(&["b"])).await.unwrap();
+        assert_eq!(names(&path), kept);
+    }
+}
+
+#[tokio::test]
+async fn a_full_file_is_put_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("traces.json");
+    let mut settings = settings(&path);
+    settings.rotation.max_bytes = 300;
+    settings.rotation.max_backups = 2;
+    let exporter = FileExporter::open(settings).unwrap();
+    for name in ["a", "b", "c", "d", "e"] {
+        // One of them is two thirds of a file.
+        let piece = format!("{name}{}", " ".repeat(100));
+        exporter.export(batch(&[&piece])).await.unwrap();
+    }
+    assert_eq!(names(&path)[0].trim(), "e");
+    let mut backups = rotation::backups(&path).unwrap();
+    backups.sort();
+    let kept: Vec<_> = backups.iter().map(|(_, path)| names(path)[0].trim().to_owned()).collect();
+    assert_eq!(kept, ["c", "d"]);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_tried_again() {
+    let exporter = FileExporter::open(settings(Path::new("/dev/full"))).unwrap();
+    let answer = exporter.export(batch(&["a"])).await;
+    assert!(
+        matches!(&answer, Err(ExportError::Retryable { message, .. })
+            if message.starts_with("`/dev/full` cannot be written: No space left")),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn spans_that_do_not_decode_are_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("traces.json");
+    let exporter = FileExporter::open(settings(&path)).unwrap();
+    let bad = Batch::new(vec![fragment("a"), Bytes::from_static(b"\x0a\xff")], 2);
+    assert!(matches!(exporter.export(bad).await, Err(ExportError::Unfit { .. })));
+    assert_eq!(fs::read(&path).unwrap(), b"");
+}
+
+#[test]
+fn folders_are_made_if_so_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b/traces.json");
+    let error = FileExporter::open(settings(&path)).err().unwrap();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    FileExporter::open(FileSettings { create_directory: true, ..settings(&path) }).unwrap();
+    assert!(path.is_file());
+}
+
+/// A disk with so much room.
+struct Disk {
+    bytes: Vec<u8>,
+    room: usize,
+}
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let fits = bytes.len().min(self.room - self.bytes.len());
+        if fits == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.bytes.extend_from_slice(&bytes[..fits]);
+        Ok(fits)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Storage for Disk {
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.bytes.truncate(usize::try_from(len).unwrap());
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+proptest! {
+    /// However much room there is at each moment, the disk holds what was acknowledged, and
+    /// nothing else.
+    #[test]
+    fn prop_a_full_disk_tears_no_line(
+        writes in proptest::collection::vec((1usize..40, 0usize..60), 1..30),
+    ) {
+        let mut disk = Disk { bytes: Vec::new(), room: 0 };
+        let mut acknowledged = Vec::new();
+        for (len, more_room) in writes {
+            disk.room = disk.bytes.len() + more_room;
+            let text = vec![b'x'; len];
+            let before = acknowledged.len() as u64;
+            if append_whole(&mut disk, before, &text).is_ok() {
+                acknowledged.extend_from_slice(&text);
+            }
+            prop_assert_eq!(&disk.bytes, &acknowledged);
+        }
+    }
+}
