@@ -11,7 +11,7 @@ use wholetrace_spanlog::LogTime;
 use crate::{
     decision::table::DecisionTable,
     epochs::Epochs,
-    open_traces::{NewTrace, OpenTraces, Slot},
+    open_traces::{NewTrace, OpenTrace, OpenTraces, Slot},
     policy::Bits,
 };
 
@@ -83,7 +83,11 @@ impl<'s, 'f> Fold<'s, 'f> {
     }
 
     fn place(&mut self, key: TraceKey) -> Place {
-        if let Some(slot) = self.open.find(key) {
+        let (now, retention) = (self.time, self.decided.retention());
+        let obeyed = |trace: &OpenTrace| {
+            !trace.is_decided() || now <= trace.deadline().plus(retention)
+        };
+        if let Some(slot) = self.open.find(key, obeyed) {
             let trace = self.open.get(slot);
             return if trace.is_decided() {
                 Place::Decided { late: true }

@@ -23,7 +23,7 @@ impl KeyHash {
     #[expect(clippy::cast_possible_truncation, reason = "both halves of the product are folded")]
     pub(crate) const fn of(self, key: TraceKey) -> u64 {
         let product =
-            (key.0 ^ self.mask) as u128 * (self.factor as u128 ^ (0xa076_1d64_78bd_642f << 1));
+            (key.0 ^ self.mask) as u128 * (self.factor ^ (0x2076_1d64_78bd_642f << 1)) as u128;
         let folded = (product as u64) ^ ((product >> 64) as u64);
         folded ^ (folded >> 29)
     }

@@ -126,14 +126,19 @@ impl OpenTraces {
             + self.index.allocation_size()
     }
 
-    /// The undecided trace named `key`.
+    /// The trace named `key` of which `which` is true. As a rule there is one of a name; a second
+    /// one only while the decision about the first is on its way.
     #[inline]
-    pub(crate) fn find(&self, key: TraceKey) -> Option<Slot> {
-        let chunks = &self.chunks;
-        self.index
-            .find(self.hash.of(key), |slot| at(chunks, Slot(*slot)).key == key)
-            .copied()
-            .map(Slot)
+    pub(crate) fn find(
+        &self,
+        key: TraceKey,
+        which: impl Fn(&OpenTrace) -> bool,
+    ) -> Option<Slot> {
+        let found = self.index.find(self.hash.of(key), |slot| {
+            let trace = at(&self.chunks, Slot(*slot));
+            trace.key == key && which(trace)
+        });
+        found.copied().map(Slot)
     }
 
     #[inline]

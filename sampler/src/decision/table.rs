@@ -128,6 +128,12 @@ impl DecisionTable {
         }
     }
 
+    /// How long a decision is obeyed, in milliseconds.
+    #[inline]
+    pub(crate) const fn retention(&self) -> u64 {
+        self.retention
+    }
+
     /// How many decisions are held, forgotten ones that are still asked for included.
     pub(crate) const fn len(&self) -> usize {
         (self.next - self.oldest) as usize

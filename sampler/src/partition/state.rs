@@ -18,7 +18,7 @@ use crate::{
     exporter::contract::{Outcome, Settled},
     fold::Fold,
     keyed::KeyHash,
-    open_traces::OpenTraces,
+    open_traces::{OpenTrace, OpenTraces},
     partition::{
         effect::{Effect, Letter},
         input::{Input, ReadFrame},
@@ -300,11 +300,10 @@ impl PartitionState {
             if self.decided.insert(&decision, record.position) == Inserted::Duplicate {
                 self.stats.decisions_ignored += 1;
             }
-            let Some(slot) = self.open.find(decision.key) else { continue };
+            let decided = &self.decided;
+            let ruled = |trace: &OpenTrace| decided.find(trace.key, trace.first_seen).is_some();
+            let Some(slot) = self.open.find(decision.key, ruled) else { continue };
             let trace = self.open.get(slot);
-            if self.decided.find(trace.key, trace.first_seen).is_none() {
-                continue;
-            }
             let (first_frame, epoch) = (trace.first_frame, trace.epoch);
             self.open.close(slot);
             self.epochs.closed(epoch);

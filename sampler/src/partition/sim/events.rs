@@ -1,0 +1,42 @@
+//! What happened in a world, for the oracle.
+
+use wholetrace_spanlog::Position;
+
+/// Something that cannot be undone.
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    /// A backend took a piece, or it became durable in the dead letters.
+    Finished { owner: usize, exporter: usize, position: Position, spans: Vec<u64>, refused: bool },
+    /// The dead letter of an undecodable frame became durable.
+    Buried { position: Position },
+    /// An owner came into being, going on at these positions, the last one by exporter.
+    Started { owner: usize, position: Position, exporters: Vec<Position> },
+    /// An owner committed that all is finished below these positions.
+    Committed { owner: usize, position: Position, exporters: Vec<Position> },
+}
+
+/// How often the things happened that the simulation is for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Met {
+    pub(super) crashes: u64,
+    pub(super) zombies: u64,
+    pub(super) refetches: u64,
+    pub(super) ticks: u64,
+    pub(super) refused: u64,
+    pub(super) late: u64,
+    pub(super) forgotten: u64,
+    pub(super) reloads: u64,
+}
+
+impl Met {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.crashes += other.crashes;
+        self.zombies += other.zombies;
+        self.refetches += other.refetches;
+        self.ticks += other.ticks;
+        self.refused += other.refused;
+        self.late += other.late;
+        self.forgotten += other.forgotten;
+        self.reloads += other.reloads;
+    }
+}

@@ -1,0 +1,78 @@
+//! Frames with spans that can be told apart.
+
+use bytes::Bytes;
+use wholetrace_proto::{
+    spans::{SpanRef, Visitor, visit},
+    wire::{Cursor, put_bytes, put_uint},
+};
+
+/// A span of the simulation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) key: u64,
+    pub(super) id: u64,
+    pub(super) root: bool,
+    pub(super) error: bool,
+}
+
+/// A frame of `spans`, a resource for every three of them.
+pub(super) fn frame(spans: &[Span]) -> Bytes {
+    let mut out = Vec::new();
+    for (number, few) in spans.chunks(3).enumerate() {
+        let mut scope = Vec::new();
+        put_bytes(&mut scope, 1, b"");
+        for span in few {
+            put_bytes(&mut scope, 2, &body(span));
+        }
+        let mut resource = Vec::new();
+        put_bytes(&mut resource, 1, &attribute(1, "service.name", &format!("service-{number}")));
+        put_bytes(&mut resource, 2, &scope);
+        put_bytes(&mut out, 1, &resource);
+    }
+    out.into()
+}
+
+/// The body of a span message.
+pub(super) fn body(span: &Span) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_bytes(&mut out, 1, &u128::from(span.key).to_be_bytes());
+    put_bytes(&mut out, 2, &span.id.to_be_bytes());
+    if !span.root {
+        put_bytes(&mut out, 4, &[1; 8]);
+    }
+    put_bytes(&mut out, 5, b"work");
+    if span.error {
+        let mut status = Vec::new();
+        put_uint(&mut status, 3, 2);
+        put_bytes(&mut out, 15, &status);
+    }
+    out
+}
+
+fn attribute(field: u32, name: &str, value: &str) -> Vec<u8> {
+    let (mut any, mut pair, mut out) = (Vec::new(), Vec::new(), Vec::new());
+    put_bytes(&mut any, 1, value.as_bytes());
+    put_bytes(&mut pair, 1, name.as_bytes());
+    put_bytes(&mut pair, 2, &any);
+    put_bytes(&mut out, field, &pair);
+    out
+}
+
+/// The span ids in a piece of kept spans.
+pub(super) fn ids(piece: &[u8]) -> Vec<u64> {
+    struct Ids(Vec<u64>);
+    impl Visitor<'_> for Ids {
+        fn span(&mut self, span: SpanRef<'_>) {
+            let mut fields = Cursor::new(span.body);
+            while let Some(field) = fields.next_field().unwrap() {
+                if field.number == 2 {
+                    let id = field.bytes("Span").unwrap();
+                    self.0.push(u64::from_be_bytes(id.try_into().unwrap()));
+                }
+            }
+        }
+    }
+    let mut ids = Ids(Vec::new());
+    visit(piece, &mut ids).expect("pieces are valid messages");
+    ids.0
+}
