@@ -9,7 +9,7 @@ use crate::exporter::{
     config::{
         ExporterConfig, ExportersConfig,
         local::{DebugConfig, FileConfig},
-        otlp::{OtlpConfig, OtlpHttpConfig, header_map},
+        otlp::{OtlpConfig, OtlpHttpConfig, default_compression, header_map},
     },
     contract::{Exporter, ExporterIndex},
     debug::{DebugExporter, DebugSettings},
@@ -118,10 +118,10 @@ fn otlp(name: &str, config: &OtlpConfig) -> Result<OtlpGrpc, BuildError> {
     let transport = Transport::new(settings).map_err(|error| tls_error(name, error.into()))?;
     let settings = OtlpGrpcSettings {
         name: name.to_owned(),
+        compression: config.compression.unwrap_or_else(|| default_compression(&endpoint)),
         endpoint,
         authority: config.authority.clone(),
         headers: header_map(&config.headers),
-        compression: config.compression,
         timeout: config.timeout.get(),
     };
     OtlpGrpc::new(settings, transport).map_err(|error| wrong(error.to_string()))
@@ -139,10 +139,10 @@ fn otlp_http(name: &str, config: &OtlpHttpConfig) -> Result<OtlpHttp, BuildError
     let transport = Transport::new(settings).map_err(|error| tls_error(name, error.into()))?;
     let settings = OtlpHttpSettings {
         name: name.to_owned(),
+        compression: config.compression.unwrap_or_else(|| default_compression(&uri)),
         uri,
         headers: header_map(&config.headers),
         encoding: config.encoding,
-        compression: config.compression,
         timeout: config.timeout.get(),
     };
     Ok(OtlpHttp::new(settings, transport))

@@ -4,14 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the bytes of a request are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Not at all: the least work here.
     #[serde(alias = "")]
     None,
     /// gzip: every receiver reads it.
-    #[default]
     Gzip,
     /// zstd: smaller and cheaper than gzip; the receiver must be able to read it (Collectors and
     /// Jaeger are).

@@ -18,8 +18,8 @@ use crate::exporter::{contract::Batch, options::Compression};
 /// delay anybody.
 const OFFLOAD_BYTES: usize = 32 << 10;
 
-/// Compressing is paid for by every kept span, and the network is rarely the narrow place: the
-/// fastest level of gzip, which makes spans only about a fifth larger than the usual one.
+/// Compressing is the dearest step of an export: the fastest level of gzip takes half the time of
+/// the usual one, and makes spans about a sixth larger.
 const GZIP_LEVEL: flate2::Compression = flate2::Compression::fast();
 
 /// The fastest level of zstd that still does all of its work.

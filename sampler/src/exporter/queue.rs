@@ -168,7 +168,6 @@ impl ExporterHandle {
     /// # Errors
     /// Gives `kept` back when there is no room or the exporter is stopped: see
     /// [`room`](Self::room).
-    #[expect(clippy::result_large_err, reason = "the piece itself, which the caller needs back")]
     pub fn try_send(&self, kept: Kept, to: &OutcomeSink) -> Result<(), Kept> {
         let cost = self.0.cost(kept.bytes.len());
         match Arc::clone(&self.0.room).try_acquire_many_owned(cost) {

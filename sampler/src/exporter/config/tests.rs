@@ -1,4 +1,5 @@
 use super::*;
+use crate::exporter::options;
 
 fn parse(text: &str) -> ExportersConfig {
     serde_json::from_str(text).unwrap()
@@ -158,5 +159,18 @@ fn grpc_endpoints_are_read() {
     {
         let error = uri(wrong, true).unwrap_err();
         assert!(!error.contains("u:p"), "{error}");
+    }
+}
+
+#[test]
+fn only_backends_elsewhere_are_compressed_for_by_default() {
+    for (uri, compression) in [
+        ("http://localhost:4317", options::Compression::None),
+        ("http://127.0.0.9:4317", options::Compression::None),
+        ("https://[::1]:4317", options::Compression::None),
+        ("http://10.0.0.1:4317", options::Compression::Gzip),
+        ("http://localhost.example:4317", options::Compression::Gzip),
+    ] {
+        assert_eq!(otlp::default_compression(&uri.parse().unwrap()), compression, "{uri}");
     }
 }

@@ -1,3 +1,6 @@
+mod delivery;
+mod stopping;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::atomic::{AtomicUsize, Ordering},
@@ -50,7 +53,9 @@ impl Backend {
     /// One that gives `answers` in turn, and takes everything after them.
     fn scripted(answers: Vec<Result<Accepted, ExportError>>) -> Arc<Self> {
         let answers = Mutex::new(VecDeque::from(answers));
-        Self::new(move |_| answers.lock().unwrap().pop_front().unwrap_or(Ok(Accepted::default())))
+        Self::new(move |_| {
+            answers.lock().unwrap().pop_front().unwrap_or_else(|| Ok(Accepted::default()))
+        })
     }
 
     fn sizes(&self) -> Vec<usize> {
@@ -207,102 +212,6 @@ async fn a_piece_larger_than_the_queue_waits_until_it_is_empty() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_are_repeated_with_growing_waits_and_the_backends_advice() {
-    let advice = |seconds| ExportError::Retryable {
-        after: Some(Duration::from_secs(seconds)),
-        message: "busy".into(),
-    };
-    let backend = Backend::scripted(vec![
-        Err(ExportError::retryable("down")),
-        Err(ExportError::retryable("down")),
-        Err(advice(10)),
-        Err(advice(1)),
-    ]);
-    let mut running = run(&backend, settings());
-    running.send(piece(0, 1000));
-    assert_eq!(running.settled(1).await.len(), 1);
-    assert_eq!(backend.times(running.began), [0, 1000, 2500, 12_500, 15_875]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_closed_backend_is_asked_again_at_the_longest_interval() {
-    let barred = || Err(ExportError::Barred { message: "401".into() });
-    let backend = Backend::scripted(vec![barred(), barred()]);
-    let mut running = run(&backend, settings());
-    running.send(piece(0, 1000));
-    let settled = running.settled(1).await;
-    assert!(matches!(settled[..], [Settled { outcome: Outcome::Delivered, .. }]));
-    assert_eq!(backend.times(running.began), [0, 30_000, 60_000]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_batch_that_is_too_large_is_halved_until_it_fits() {
-    let backend =
-        Backend::new(
-            |batch| {
-                if batch.len() > 250 { Err(unfit()) } else { Ok(Accepted::default()) }
-            },
-        );
-    let mut running = run(&backend, settings());
-    for position in 0..9 {
-        running.send(piece(position, 100));
-    }
-    running.send(piece(9, 100));
-    let settled = running.settled(10).await;
-    assert!(settled.iter().all(|settled| settled.outcome == Outcome::Delivered));
-    assert_eq!(backend.sizes(), [1000, 500, 200, 300, 100, 200, 500, 200, 300, 100, 200]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn only_the_piece_that_the_backend_does_not_take_is_refused() {
-    let backend = Backend::new(|batch| {
-        let poisoned = batch.fragments().iter().any(|fragment| fragment.starts_with(b"bad"));
-        if poisoned { Err(unfit()) } else { Ok(Accepted::default()) }
-    });
-    let mut running = run(&backend, settings());
-    for position in 0..5 {
-        let mut kept = piece(position, 200);
-        if position == 3 {
-            kept.bytes = Bytes::from_static(b"bad span");
-        }
-        running.send(kept);
-    }
-    let settled = running.settled(5).await;
-    let refused: Vec<_> =
-        settled.iter().filter(|settled| settled.outcome != Outcome::Delivered).collect();
-    let outcome = Outcome::Refused {
-        reason: "too large".into(),
-        bytes: Bytes::from_static(b"bad span"),
-        spans: 1,
-    };
-    assert_eq!(refused.len(), 1);
-    assert_eq!(refused[0].ticket.position, 3);
-    assert_eq!(refused[0].outcome, outcome);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_permanent_refusal_refuses_the_whole_batch_once() {
-    let error = ExportError::Permanent { message: "INTERNAL: broken".into() };
-    let backend = Backend::scripted(vec![Err(error)]);
-    let mut running = run(&backend, settings());
-    running.send(piece(0, 500));
-    running.send(piece(1, 500));
-    let settled = running.settled(2).await;
-    assert!(settled.iter().all(|settled| matches!(settled.outcome, Outcome::Refused { .. })));
-    assert_eq!(backend.sizes(), [1000]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_partial_success_is_delivered_and_not_repeated() {
-    let accepted = Accepted { rejected: 1, message: "no".into() };
-    let backend = Backend::scripted(vec![Ok(accepted)]);
-    let mut running = run(&backend, settings());
-    running.send(piece(0, 1000));
-    assert_eq!(running.settled(1).await[0].outcome, Outcome::Delivered);
-    assert_eq!(backend.sizes(), [1000]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_nobody_waits_for_any_more_is_not_sent() {
     let backend = Backend::new(|_| Ok(Accepted::default()));
     let mut running = run(&backend, settings());
@@ -326,114 +235,4 @@ async fn what_nobody_waits_for_any_more_is_taken_out_of_a_repeated_batch() {
     drop(gone);
     running.settled(1).await;
     assert_eq!(backend.sizes(), [1000, 100]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn stopping_sends_what_waits_once() {
-    let backend = Backend::new(|_| Ok(Accepted::default()));
-    let mut running = run(&backend, settings());
-    running.send(piece(0, 10));
-    tokio::time::sleep(Duration::from_millis(1)).await;
-    let mut settled = Vec::new();
-    let (handle, mut outcomes) = (running.handle.clone(), outcomes().1);
-    std::mem::swap(&mut outcomes, &mut running.outcomes);
-    assert_eq!(running.stop().await, Undelivered::default());
-    assert!(outcomes.take(&mut settled));
-    assert_eq!(settled[0].outcome, Outcome::Delivered);
-    assert_eq!(backend.closed.load(Ordering::SeqCst), 1);
-    assert!(matches!(handle.room(1).await, Err(Stopped)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn stopping_does_not_wait_for_a_backend_that_is_down() {
-    let backend = Backend::new(|_| Err(ExportError::retryable("down")));
-    let running = run(&backend, QueueSettings { in_flight: 1, ..settings() });
-    running.send(piece(0, 1000));
-    running.send(piece(1, 1000));
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    let before = Instant::now();
-    assert_eq!(running.stop().await, Undelivered { pieces: 2, spans: 2 });
-    assert_eq!(before.elapsed(), Duration::ZERO);
-}
-
-#[tokio::test(start_paused = true)]
-async fn stopping_gives_a_hanging_backend_up_within_the_bound() {
-    let backend = Backend::slow(Duration::from_secs(3600), |_| Ok(Accepted::default()));
-    let running = run(&backend, settings());
-    running.send(piece(0, 1000));
-    running.send(piece(1, 10));
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    let before = Instant::now();
-    assert_eq!(running.stop().await, Undelivered { pieces: 2, spans: 2 });
-    assert_eq!(before.elapsed(), Duration::from_secs(5));
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Mood {
-    Takes,
-    Fails,
-    Bars,
-    FindsUnfit,
-    RefusesForGood,
-}
-
-fn moods() -> impl Strategy<Value = Mood> {
-    prop_oneof![
-        4 => Just(Mood::Takes),
-        2 => Just(Mood::Fails),
-        1 => Just(Mood::Bars),
-        2 => Just(Mood::FindsUnfit),
-        1 => Just(Mood::RefusesForGood),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// Whatever the backend does, each ticket gets exactly one outcome, and what is delivered is
-    /// what the backend took.
-    #[test]
-    fn prop_each_ticket_gets_exactly_one_outcome(
-        lens in proptest::collection::vec(0usize..1500, 1..60),
-        moods in proptest::collection::vec(moods(), 0..60),
-        in_flight in 1usize..5,
-        capacity in 300usize..10_000,
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async move {
-            let script = Mutex::new(VecDeque::from(moods));
-            let backend = Backend::new(move |_| {
-                let mood = script.lock().unwrap().pop_front().unwrap_or(Mood::Takes);
-                let message = String::new();
-                match mood {
-                    Mood::Takes => Ok(Accepted::default()),
-                    Mood::Fails => Err(ExportError::Retryable { after: None, message }),
-                    Mood::Bars => Err(ExportError::Barred { message }),
-                    Mood::FindsUnfit => Err(ExportError::Unfit { message }),
-                    Mood::RefusesForGood => Err(ExportError::Permanent { message }),
-                }
-            });
-            let mut running = run(&backend, QueueSettings { in_flight, capacity, ..settings() });
-            let mut outcomes = BTreeMap::<u64, usize>::new();
-            let mut settled = Vec::new();
-            for (position, len) in lens.iter().enumerate() {
-                let room = running.handle.room(*len).await.unwrap();
-                room.send(piece(position as u64, *len), &running.sink);
-                running.outcomes.take(&mut settled);
-            }
-            while settled.len() < lens.len() {
-                running.outcomes.next(&mut settled).await;
-            }
-            assert_eq!(running.stop().await, Undelivered::default());
-            for one in &settled {
-                *outcomes.entry(one.ticket.position).or_default() += 1;
-            }
-            assert_eq!(outcomes.len(), lens.len());
-            assert!(outcomes.values().all(|count| *count == 1));
-        });
-    }
 }

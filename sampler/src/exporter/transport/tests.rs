@@ -202,7 +202,8 @@ async fn after_a_timeout_there_is_a_new_connection() {
     };
     let long = std::time::Duration::from_secs(20);
     assert_eq!(transport.within(long, call()).await, Ok(200));
-    assert_eq!(transport.within(std::time::Duration::from_millis(50), call()).await.is_err(), true);
+    let short = std::time::Duration::from_millis(50);
+    assert!(transport.within(short, call()).await.is_err());
     assert_eq!(backend.connections(), 1);
     assert_eq!(transport.within(long, call()).await, Ok(200));
     assert_eq!(backend.connections(), 2);
