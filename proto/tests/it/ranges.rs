@@ -94,7 +94,7 @@ impl<'a> Visitor<'a> for Sieve<'a> {
 }
 
 /// Changes a byte of text in the encoded span to one that no character has.
-fn damage_text(span: &mut Vec<u8>) -> bool {
+fn damage_text(span: &mut [u8]) -> bool {
     let marker = b"damage!";
     let place = span.windows(marker.len()).position(|window| window == marker);
     if let Some(place) = place {

@@ -1,0 +1,8 @@
+//! Rewriting the tracestate of a span of any bytes.
+#![no_main]
+
+#[path = "../checks.rs"]
+#[expect(dead_code, reason = "each target calls one of them")]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::tracestate(data));
