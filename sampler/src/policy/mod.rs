@@ -30,3 +30,6 @@ pub use scan::Observed;
 pub use set::PolicySet;
 pub use summary::Summary;
 pub use verdict::{PolicyIndex, Verdict};
+
+#[cfg(test)]
+mod tests;

@@ -88,6 +88,8 @@ impl Scan {
         Observed { root: found.parent.iter().all(|byte| *byte == 0), malformed }
     }
 
+    /// Walks the fields of a span. Nearly all of them have a tag and a length of one byte each, or
+    /// are times; those are taken apart here, all others are left to the cursor.
     #[inline]
     fn fields<'a>(
         &self,
@@ -95,39 +97,91 @@ impl Scan {
         found: &mut Found<'a>,
         summary: &mut Summary,
     ) -> Result<(), WireError> {
-        let mut fields = Cursor::new(body);
-        while let Some(field) = fields.next_field()? {
+        let mut rest = body;
+        loop {
+            match rest {
+                [] => return Ok(()),
+                // A length-delimited field of number 1 to 15, shorter than 128 bytes.
+                [tag @ 0x08..0x80, length @ 0..0x80, value @ ..]
+                    if *tag & 7 == 2 && usize::from(*length) <= value.len() =>
+                {
+                    let (value, after) = value.split_at(usize::from(*length));
+                    self.delimited(u32::from(*tag >> 3), value, found, summary)?;
+                    rest = after;
+                }
+                [START_TIME_TAG, time @ ..] if let Some((ns, after)) = time.split_first_chunk() => {
+                    summary.start(u64::from_le_bytes(*ns));
+                    rest = after;
+                }
+                [END_TIME_TAG, time @ ..] if let Some((ns, after)) = time.split_first_chunk() => {
+                    summary.end(u64::from_le_bytes(*ns));
+                    rest = after;
+                }
+                _ => rest = self.unusual(rest, found, summary)?,
+            }
+        }
+    }
+
+    /// Takes one field off; gives back what is behind it.
+    fn unusual<'a>(
+        &self,
+        rest: &'a [u8],
+        found: &mut Found<'a>,
+        summary: &mut Summary,
+    ) -> Result<&'a [u8], WireError> {
+        let mut fields = Cursor::new(rest);
+        if let Some(field) = fields.next_field()? {
             match (field.number, field.value) {
-                (field::ATTRIBUTES, Value::Bytes(attribute)) => {
-                    let (met, known) = (&mut found.met, &mut summary.seen);
-                    self.attributes.look_at(attribute, Place::Span, met, known);
-                }
-                (field::TRACE_ID, Value::Bytes(id)) => {
-                    if let Some(high) = id.first_chunk()
-                        && id.len() == 16
-                    {
-                        summary.id_high(u64::from_be_bytes(*high));
-                    }
-                }
-                (field::TRACE_STATE, Value::Bytes(state)) => {
-                    if let Some(rv) = tracestate::read(state).randomness {
-                        summary.explicit_randomness(rv);
-                    }
-                }
-                (field::PARENT_SPAN_ID, Value::Bytes(id)) => found.parent = id,
                 (field::START_TIME, Value::Fixed64(ns)) => summary.start(ns),
                 (field::END_TIME, Value::Fixed64(ns)) => summary.end(ns),
-                (field::STATUS, Value::Bytes(status)) => {
-                    if let Some(code) = status_code(status)? {
-                        found.status = code;
-                    }
-                }
+                (number, Value::Bytes(value)) => self.delimited(number, value, found, summary)?,
                 _ => {}
             }
+        }
+        Ok(rest.get(fields.position()..).unwrap_or_default())
+    }
+
+    #[inline]
+    fn delimited<'a>(
+        &self,
+        number: u32,
+        value: &'a [u8],
+        found: &mut Found<'a>,
+        summary: &mut Summary,
+    ) -> Result<(), WireError> {
+        match number {
+            field::ATTRIBUTES => {
+                let (met, known) = (&mut found.met, &mut summary.seen);
+                self.attributes.look_at(value, Place::Span, met, known);
+            }
+            field::TRACE_ID => {
+                if let Some((high, low)) = value.split_first_chunk()
+                    && low.len() == 8
+                {
+                    summary.id_high(u64::from_be_bytes(*high));
+                }
+            }
+            field::TRACE_STATE => {
+                if let Some(rv) = tracestate::read(value).randomness {
+                    summary.explicit_randomness(rv);
+                }
+            }
+            field::PARENT_SPAN_ID => found.parent = value,
+            field::STATUS => {
+                if let Some(code) = status_code(value)? {
+                    found.status = code;
+                }
+            }
+            _ => {}
         }
         Ok(())
     }
 }
+
+/// The tag of `start_time_unix_nano`, a fixed64.
+const START_TIME_TAG: u8 = (field::START_TIME as u8) << 3 | 1;
+/// The tag of `end_time_unix_nano`, a fixed64.
+const END_TIME_TAG: u8 = (field::END_TIME as u8) << 3 | 1;
 
 /// What is known of a span only once all its fields have been seen.
 struct Found<'a> {
@@ -138,6 +192,12 @@ struct Found<'a> {
 }
 
 fn status_code(status: &[u8]) -> Result<Option<u64>, WireError> {
+    // Most statuses say nothing, or the code alone.
+    match status {
+        [] => return Ok(None),
+        [0x18, code @ 0..0x80] => return Ok(Some(u64::from(*code))),
+        _ => {}
+    }
     let mut code = None;
     let mut fields = Cursor::new(status);
     while let Some(field) = fields.next_field()? {

@@ -1,0 +1,117 @@
+//! The price of policies: folding a span into a summary, and deciding about a trace.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use wholetrace_proto::{
+    id::TraceKey,
+    wire::{put_bytes, put_fixed64, put_uint},
+};
+use wholetrace_runtime::problems::Problems;
+use wholetrace_sampler::policy::{Bits, PolicySet, Summary, TailSamplingConfig};
+
+const SPANS: u64 = 1024;
+
+fn main_policies() -> PolicySet {
+    compile(serde_json::json!({ "policies": [
+        { "name": "errors", "type": "status_code", "status_code": { "status_codes": ["ERROR"] } },
+        { "name": "slow", "type": "latency", "latency": { "threshold_ms": 500 } },
+        { "name": "share", "type": "probabilistic", "probabilistic": { "sampling_percentage": 10 } },
+    ] }))
+}
+
+fn policies_with_attributes() -> PolicySet {
+    let text = |name: &str, key: &str, values: &[&str]| {
+        serde_json::json!({ "name": name, "type": "string_attribute",
+            "string_attribute": { "key": key, "values": values } })
+    };
+    compile(serde_json::json!({ "policies": [
+        { "name": "errors", "type": "status_code", "status_code": { "status_codes": ["ERROR"] } },
+        { "name": "slow", "type": "latency", "latency": { "threshold_ms": 500 } },
+        { "name": "share", "type": "probabilistic", "probabilistic": { "sampling_percentage": 10 } },
+        text("customers", "customer.tier", &["gold", "platinum"]),
+        { "name": "checks", "type": "drop", "drop": { "drop_sub_policy": [
+            text("paths", "http.route", &["/healthz", "/readyz"]) ] } },
+    ] }))
+}
+
+fn compile(config: serde_json::Value) -> PolicySet {
+    let config: TailSamplingConfig = serde_json::from_value(config).unwrap();
+    PolicySet::compile(&config, "tail_sampling", &mut Problems::new()).unwrap()
+}
+
+/// Spans of about 430 bytes.
+fn spans() -> Vec<Vec<u8>> {
+    (0..SPANS).map(span).collect()
+}
+
+fn span(number: u64) -> Vec<u8> {
+    let mut span = Vec::new();
+    let id = u128::from(number / 8 + 1) << 64 | u128::from(number / 8).wrapping_mul(0x9e37_79b9);
+    put_bytes(&mut span, 1, &id.to_be_bytes());
+    put_bytes(&mut span, 2, &(number + 1).to_be_bytes());
+    if !number.is_multiple_of(8) {
+        put_bytes(&mut span, 4, &(number & !7).to_be_bytes());
+    }
+    put_bytes(&mut span, 5, b"GET /api/v1/orders/{id}");
+    put_uint(&mut span, 6, 2);
+    put_fixed64(&mut span, 7, 1_800_000_000_000_000_000 + number * 1_000_000);
+    put_fixed64(&mut span, 8, 1_800_000_000_000_000_000 + number * 1_100_000);
+    for (key, value) in [
+        ("http.request.method", "GET"),
+        ("http.route", "/api/v1/orders/{id}"),
+        ("url.scheme", "https"),
+        ("server.address", "orders.shop.svc.cluster.local"),
+        ("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64)"),
+        ("network.peer.address", "10.3.17.204"),
+        ("customer.tier", "silver"),
+        ("thread.name", "http-nio-8080-exec-7"),
+        ("code.function.name", "OrderController.find"),
+    ] {
+        let (mut any, mut attribute) = (Vec::new(), Vec::new());
+        put_bytes(&mut any, 1, value.as_bytes());
+        put_bytes(&mut attribute, 1, key.as_bytes());
+        put_bytes(&mut attribute, 2, &any);
+        put_bytes(&mut span, 9, &attribute);
+    }
+    put_bytes(&mut span, 15, if number.is_multiple_of(50) { &[0x18, 2] } else { &[] });
+    span.extend_from_slice(&[0x85, 0x01, 0x01, 0x01, 0x00, 0x00]);
+    span
+}
+
+fn observe(criterion: &mut Criterion) {
+    let spans = spans();
+    let mut group = criterion.benchmark_group("observe");
+    group.throughput(Throughput::Elements(SPANS));
+    for (name, policies) in
+        [("3 policies", main_policies()), ("5 policies, 2 keys", policies_with_attributes())]
+    {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let mut summary = Summary::new();
+                for span in &spans {
+                    black_box(policies.observe(black_box(span), Bits::NONE, &mut summary));
+                }
+                summary
+            });
+        });
+    }
+    group.finish();
+}
+
+fn decide(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("decide");
+    group.throughput(Throughput::Elements(1));
+    let policies = policies_with_attributes();
+    let mut summary = Summary::new();
+    for span in spans().iter().take(8) {
+        policies.observe(span, Bits::NONE, &mut summary);
+    }
+    group.bench_function("5 policies", |bencher| {
+        bencher.iter(|| policies.decide(black_box(TraceKey(7)), black_box(&summary)));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, observe, decide);
+criterion_main!(benches);

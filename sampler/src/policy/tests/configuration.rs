@@ -1,0 +1,256 @@
+//! What is accepted, what is warned of, and what is refused with which words.
+
+use std::time::Duration;
+
+use wholetrace_runtime::problems::Problems;
+
+use crate::policy::{config::TailSamplingConfig, set::PolicySet, tests::support::*};
+
+const STARTER: &str = "
+decision_wait: 10s
+num_traces: 100
+expected_new_traces_per_sec: 10
+policies:
+  - name: errors
+    type: status_code
+    status_code: { status_codes: [ERROR] }
+  - name: share
+    type: probabilistic
+    probabilistic: { sampling_percentage: 10 }
+";
+
+#[test]
+fn a_collectors_block_loads_and_useless_keys_are_warned_of_once() {
+    let (errors, warnings) = problems(STARTER);
+    assert_eq!(errors, [""; 0]);
+    assert_eq!(
+        warnings,
+        [
+            "tail_sampling.num_traces: not needed; the bytes in memory are bounded, not the number \
+             of traces",
+            "tail_sampling.expected_new_traces_per_sec: not needed; nothing is allocated by \
+             expectation",
+        ]
+    );
+    let set = PolicySet::compile(&config(STARTER), "", &mut Problems::new()).unwrap();
+    assert_eq!(set.decision_wait(), Duration::from_secs(10));
+    assert_eq!(set.decision_wait_after_root(), None);
+    assert_eq!(set.policy_names(), ["errors", "share", "keep_signals"]);
+}
+
+#[test]
+fn without_a_configuration_errors_and_a_tenth_are_kept() {
+    let set = PolicySet::compile(&TailSamplingConfig::starter(), "", &mut Problems::new()).unwrap();
+    assert!(dull().span(status(ERROR)).is_kept(&set));
+    assert!(!dull().is_kept(&set));
+    assert!(Trace::new(0xe6_6600_0000_0000).span(status(OK)).is_kept(&set));
+    assert_eq!(set.decision_wait(), Duration::from_secs(10));
+}
+
+#[test]
+fn every_key_of_the_collector_is_known() {
+    let (errors, warnings) = problems(
+        "
+decision_wait: 1m30s
+decision_wait_after_root_received: 500ms
+num_traces: 50000
+block_on_overflow: true
+expected_new_traces_per_sec: 0
+decision_cache: { sampled_cache_size: 3000000, non_sampled_cache_size: 500000 }
+sample_on_first_match: true
+sampling_strategy: trace-complete
+drop_pending_traces_on_shutdown: false
+maximum_trace_size_bytes: 1000000
+tail_storage: pebble_tail_storage
+num_shards: 4
+policies: { name: all, type: always_sample }
+",
+    );
+    assert_eq!(errors, [""; 0]);
+    assert_eq!(warnings.len(), 8, "{warnings:#?}");
+}
+
+#[test]
+fn defaults_are_the_collectors() {
+    let config = config("policies: [ { name: all, type: always_sample } ]");
+    assert_eq!(config.decision_wait.get(), Duration::from_secs(30));
+    assert!(config.decision_wait_after_root_received.get().is_zero());
+    let entries = |yaml: &str| -> u64 {
+        let cache: crate::policy::config::DecisionCacheConfig =
+            serde_saphyr::from_str(yaml).unwrap();
+        cache.entries()
+    };
+    assert_eq!(config.decision_cache.entries(), 1_000_000);
+    assert_eq!(entries("{ sampled_cache_size: 100 }"), 1_000_000);
+    assert_eq!(entries("{ sampled_cache_size: 3000000, non_sampled_cache_size: 1 }"), 3_000_001);
+    assert_eq!(entries("{ sampled_cache_size: 3000000, max_entries: 5 }"), 5);
+}
+
+/// The settings of one policy, and what is said of them.
+#[test]
+fn wrong_policies_are_refused_with_a_word_of_help() {
+    let cases = [
+        (
+            "{ name: a, type: latency, latency: { treshold_ms: 5 } }",
+            "policies[0].latency.treshold_ms: unknown key; did you mean `threshold_ms`?",
+        ),
+        (
+            "{ name: a, type: always_sample, latancy: { threshold_ms: 5 } }",
+            "policies[0].latancy: unknown key; did you mean `latency`?",
+        ),
+        (
+            "{ name: a, type: latency }",
+            "policies[0]: a policy of type `latency` without its settings; give them under \
+             `latency`",
+        ),
+        (
+            "{ name: a, type: status_code, status_code: { status_codes: [OK, Error] } }",
+            "policies[0].status_code.status_codes[1] = `Error`: is no status; take `OK`, `ERROR` \
+             or `UNSET`",
+        ),
+        (
+            "{ name: a, type: status_code, status_code: { status_codes: [] } }",
+            "policies[0].status_code.status_codes: no status is given; take `OK`, `ERROR` or \
+             `UNSET`",
+        ),
+        (
+            "{ name: a, type: probabilistic, probabilistic: { sampling_percentage: .nan } }",
+            "policies[0].probabilistic.sampling_percentage = `NaN`: is no number; take 0 to 100",
+        ),
+        (
+            "{ name: a, type: string_attribute, string_attribute: { values: [x] } }",
+            "policies[0].string_attribute.key: no attribute is named; give the name of one",
+        ),
+        (
+            "{ name: a, type: string_attribute, string_attribute: { key: k, values: ['(a'], \
+             enabled_regex_matching: true } }",
+            "policies[0].string_attribute.values[0] = `(a`: is no regular expression: unclosed \
+             group; take the syntax of Go's regexp, as the Collector does",
+        ),
+        (
+            "{ name: a, type: and, and: { and_sub_policy: [] } }",
+            "policies[0].and.and_sub_policy: there are no policies in it; a Collector would keep \
+             every trace by it",
+        ),
+        (
+            "{ name: a, type: drop, drop: { drop_sub_policy: [] } }",
+            "policies[0].drop.drop_sub_policy: there are no policies in it; a Collector would \
+             discard every trace by it",
+        ),
+        (
+            "{ name: a, type: drop, drop: { drop_sub_policy: [ { name: b, type: latency, \
+             latency: { x: 1 } } ] } }",
+            "policies[0].drop.drop_sub_policy[0].latency.x: unknown key; known here are \
+             `threshold_ms`, `upper_threshold_ms`",
+        ),
+        (
+            "{ name: a, type: and, and: { and_sub_policy: [ { name: b, type: and } ] } }",
+            "policies[0].and.and_sub_policy[0].type = `and`: policy `b` is of a type that cannot \
+             stand inside another; supported here are `always_sample`, `latency`, \
+             `probabilistic`, `status_code`, `string_attribute`",
+        ),
+        (
+            "{ name: a, type: latenci }",
+            "policies[0].type = `latenci`: policy `a` is of an unknown type; did you mean \
+             `latency`?",
+        ),
+        (
+            "{ name: '', type: always_sample }",
+            "policies[0].name: the policy has no name; give it one",
+        ),
+    ];
+    for (policy, expected) in cases {
+        let (errors, _) = problems(&format!("policies: [ {policy} ]"));
+        assert_eq!(errors, [format!("tail_sampling.{expected}")], "{policy}");
+    }
+}
+
+#[test]
+fn policies_to_come_are_refused_by_name() {
+    for kind in [
+        "boolean_attribute",
+        "bytes_limiting",
+        "composite",
+        "not",
+        "numeric_attribute",
+        "ottl_condition",
+        "rate_limiting",
+        "span_count",
+        "trace_flags",
+        "trace_state",
+    ] {
+        let (errors, _) = problems(&format!(
+            "policies: [ {{ name: mine, type: {kind}, {kind}: {{ anything: 5 }} }} ]"
+        ));
+        assert_eq!(
+            errors,
+            [format!(
+                "tail_sampling.policies[0].type = `{kind}`: policy `mine` is of a type that is \
+                 not supported yet; supported here are `always_sample`, `and`, `drop`, \
+                 `latency`, `probabilistic`, `status_code`, `string_attribute`"
+            )]
+        );
+    }
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let (errors, warnings) = problems(
+        "
+decision_wait: 25h
+sampling_strategy: span-ingest
+decision_cache: { max_age: 8d, max_entries: 1000000001 }
+policies:
+  - { name: a, type: latency, latency: { threshold: 5 }, status_code: { status_codes: [OK] } }
+  - { name: a, type: status_code, status_code: { status_codes: [NO, OK, NOR] } }
+  - { name: b, type: composite, latency: {} }
+",
+    );
+    assert_eq!(errors.len(), 9, "{errors:#?}");
+    assert_eq!(
+        warnings,
+        ["tail_sampling.policies[0].status_code: not looked at; the type of the policy is \
+          `latency`"]
+    );
+    let (errors, _) = problems("policies: []");
+    assert_eq!(
+        errors,
+        ["tail_sampling.policies: there are none, so no trace would be kept; give at least one \
+          policy"]
+    );
+}
+
+#[test]
+fn unknown_keys_of_the_block_are_refused_when_it_is_read() {
+    for yaml in ["decision_weight: 5s", "decision_cache: { size: 5 }", "keep_signals: [bugs]"] {
+        assert!(serde_saphyr::from_str::<TailSamplingConfig>(yaml).is_err(), "{yaml}");
+    }
+}
+
+#[test]
+fn conditions_are_shared_and_bounded() {
+    let policy = |number: usize, value: usize| {
+        format!(
+            "  - {{ name: p{number}, type: string_attribute, string_attribute: \
+             {{ key: k, values: [v{value}] }} }}\n"
+        )
+    };
+    let set = |count: usize, different: usize| -> String {
+        (0..count).map(|number| policy(number, number % different)).collect()
+    };
+    let (errors, _) = problems(&format!("policies:\n{}", set(300, 124)));
+    assert_eq!(errors, [""; 0]);
+    let (errors, _) = problems(&format!("policies:\n{}", set(125, 125)));
+    assert_eq!(
+        errors,
+        ["tail_sampling.policies[124].string_attribute: more than `124` different conditions on \
+          attributes; join values of one key in one policy where you can"]
+    );
+    let all = policies(&set(124, 124));
+    for value in [0, 60, 61, 123] {
+        let value = format!("v{value}");
+        let verdict = dull().span(with(vec![text("k", &value)])).verdict(&all);
+        assert_eq!(all.policy_name(verdict.policy.unwrap()).unwrap()[1..], value[1..]);
+    }
+    assert!(!dull().span(with(vec![text("k", "v124")])).is_kept(&all));
+}

@@ -1,0 +1,108 @@
+//! Policies once more, in the plainest way: over decoded spans, a policy at a time.
+
+use regex::Regex;
+use wholetrace_proto::{
+    otlp::{KeyValue, any_value::Value},
+    tracestate::Threshold,
+};
+
+use crate::policy::{
+    config::TailSamplingConfig,
+    fnv,
+    leaf::{
+        latency::LatencyConfig, probabilistic::ProbabilisticConfig,
+        string_attribute::StringAttributeConfig,
+    },
+    policies::Parts,
+    tests::support::Trace,
+};
+
+/// Whether a trace is kept.
+pub(super) fn is_kept(config: &TailSamplingConfig, trace: &Trace) -> bool {
+    let yes = |kind: &str| {
+        let of_kind = config.policies.iter().map(|policy| policy.parts());
+        of_kind
+            .filter(|policy| (policy.kind == "drop") == (kind == "drop"))
+            .any(|policy| says_yes(&policy, trace))
+    };
+    !yes("drop") && yes("keep")
+}
+
+fn says_yes(policy: &Parts<'_>, trace: &Trace) -> bool {
+    let all = |policies: &[crate::policy::policies::SubPolicyConfig]| {
+        policies.iter().all(|policy| says_yes(&policy.parts(), trace))
+    };
+    match policy.kind {
+        "always_sample" => true,
+        "status_code" => {
+            let wanted = &policy.status_code.unwrap().status_codes;
+            let name = |code| ["UNSET", "OK", "ERROR"].get(code as usize).copied();
+            let codes =
+                trace.spans.iter().map(|(_, span)| span.status.as_ref().map_or(0, |s| s.code));
+            codes.filter_map(name).any(|code| wanted.iter().any(|wanted| wanted == code))
+        }
+        "latency" => latency(policy.latency.unwrap(), trace),
+        "string_attribute" => string_attribute(policy.string_attribute.unwrap(), trace),
+        "probabilistic" => probabilistic(policy.probabilistic.unwrap(), trace),
+        "and" => all(&policy.and.unwrap().and_sub_policy),
+        "drop" => all(&policy.drop.unwrap().drop_sub_policy),
+        kind => panic!("{kind}"),
+    }
+}
+
+fn latency(config: &LatencyConfig, trace: &Trace) -> bool {
+    let known = |time: &u64| *time != 0;
+    let spans = || trace.spans.iter().map(|(_, span)| span);
+    let start = spans().map(|span| span.start_time_unix_nano).filter(known).min();
+    let end = spans().map(|span| span.end_time_unix_nano).filter(known).max();
+    let (Some(start), Some(end)) = (start, end) else {
+        return 0 > config.threshold_ms && (config.upper_threshold_ms >= 0);
+    };
+    let ms = (end.saturating_sub(start) / 1_000_000) as i64;
+    ms > config.threshold_ms && (config.upper_threshold_ms == 0 || ms <= config.upper_threshold_ms)
+}
+
+fn string_attribute(config: &StringAttributeConfig, trace: &Trace) -> bool {
+    let matches = |text: &str| {
+        config.values.iter().any(|value| {
+            if config.enabled_regex_matching {
+                Regex::new(value).unwrap().is_match(text)
+            } else {
+                !value.is_empty() && value == text
+            }
+        })
+    };
+    let found = trace.spans.iter().any(|(resource, span)| {
+        text(&config.key, resource).is_some_and(matches)
+            || text(&config.key, &span.attributes)
+                .is_some_and(|text| !text.is_empty() && matches(text))
+    });
+    found != config.invert_match
+}
+
+fn text<'a>(key: &str, attributes: &'a [KeyValue]) -> Option<&'a str> {
+    let attribute = attributes.iter().find(|attribute| attribute.key == key)?;
+    match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
+        Some(Value::StringValue(text)) => Some(text),
+        _ => Some(""),
+    }
+}
+
+fn probabilistic(config: &ProbabilisticConfig, trace: &Trace) -> bool {
+    let ratio = config.sampling_percentage / 100.0;
+    match &config.hash_salt {
+        Some(salt) => {
+            let salt = if salt.is_empty() { "default-hash-seed" } else { salt };
+            let mut bytes = salt.as_bytes().to_vec();
+            bytes.extend(trace.id.to_be_bytes());
+            fnv::hash(&bytes) <= fnv::greatest_kept(ratio)
+        }
+        None => {
+            let stated = trace.spans.iter().filter_map(|(_, span)| {
+                u64::from_str_radix(span.trace_state.strip_prefix("ot=rv:")?, 16).ok()
+            });
+            let randomness = stated.min().unwrap_or((trace.id & ((1 << 56) - 1)) as u64);
+            randomness >= Threshold::of_probability(ratio).get()
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What holds for all traces.
+
+use proptest::{collection::vec, prelude::*, sample::select};
+use prost::Message;
+use wholetrace_proto::{
+    id::{TraceId, TraceKey},
+    otlp::{KeyValue, Span, any_value::Value},
+    wire::{Cursor, Value as WireValue, WireError},
+};
+
+use crate::policy::{
+    bits::Bits,
+    set::PolicySet,
+    summary::Summary,
+    tests::{naive, support::*},
+};
+
+const SETS: [&str; 5] = [
+    "
+  - { name: errors, type: status_code, status_code: { status_codes: [ERROR] } }
+  - { name: slow, type: latency, latency: { threshold_ms: 3 } }
+  - { name: share, type: probabilistic, probabilistic: { sampling_percentage: 10 } }
+",
+    "
+  - { name: a, type: string_attribute, string_attribute: { key: k, values: [a, b] } }
+  - { name: b, type: string_attribute, string_attribute: {
+      key: kk, values: ['^a+b?$', ''], enabled_regex_matching: true } }
+  - { name: c, type: string_attribute, string_attribute: {
+      key: other, values: ['^$'], enabled_regex_matching: true } }
+",
+    "
+  - { name: a, type: string_attribute, string_attribute: {
+      key: k, values: [a], invert_match: true } }
+  - { name: b, type: drop, drop: { drop_sub_policy: [
+      { name: b, type: string_attribute, string_attribute: { key: kk, values: [b, aab] } },
+      { name: c, type: status_code, status_code: { status_codes: [UNSET, OK] } } ] } }
+",
+    "
+  - { name: a, type: and, and: { and_sub_policy: [
+      { name: b, type: latency, latency: { threshold_ms: 1, upper_threshold_ms: 4 } },
+      { name: c, type: probabilistic, probabilistic: { sampling_percentage: 50 } } ] } }
+  - { name: d, type: probabilistic, probabilistic: { sampling_percentage: 25, hash_salt: '' } }
+",
+    "
+  - { name: a, type: always_sample }
+  - { name: b, type: drop, drop: { drop_sub_policy: [
+      { name: b, type: probabilistic, probabilistic: { sampling_percentage: 60 } } ] } }
+",
+];
+
+fn compiled(yaml: &str) -> PolicySet {
+    policies(yaml)
+}
+
+fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
+    let key = select(vec!["k", "kk", "other", "long.name.of.an.attribute"]);
+    let value = prop_oneof![
+        4 => select(vec!["", "a", "b", "ab", "aab", "c"])
+            .prop_map(|text| Value::StringValue(text.to_owned())),
+        1 => select(vec!["a", "b"]).prop_map(|text| Value::StringValue(text.repeat(200))),
+        1 => any::<i64>().prop_map(Value::IntValue),
+        1 => any::<bool>().prop_map(Value::BoolValue),
+    ];
+    vec((key, value).prop_map(|(key, value)| attribute(key, value)), 0..4)
+}
+
+fn span(id: u128) -> impl Strategy<Value = (Vec<KeyValue>, Span)> {
+    let time = || prop_oneof![1 => Just(0), 6 => 1_000_000..9_000_000_u64];
+    let randomness = prop_oneof![
+        4 => Just(String::new()),
+        1 => (0..1_u64 << 56).prop_map(|rv| format!("ot=rv:{rv:014x}")),
+    ];
+    let status = prop_oneof![2 => Just(None), 3 => (-1..4).prop_map(Some)];
+    (attributes(), attributes(), time(), time(), randomness, status).prop_map(
+        move |(resource, attributes, start, end, trace_state, code)| {
+            let span = Span {
+                trace_id: id.to_be_bytes().into(),
+                trace_state,
+                attributes,
+                status: code.and_then(|code| status_of(code)),
+                ..times(start, end)
+            };
+            (resource, span)
+        },
+    )
+}
+
+fn status_of(code: i32) -> Option<wholetrace_proto::otlp::Status> {
+    status(code).status
+}
+
+fn trace() -> impl Strategy<Value = Trace> {
+    any::<u128>().prop_flat_map(|id| vec(span(id), 1..6).prop_map(move |spans| Trace { id, spans }))
+}
+
+/// The bytes of a span with something changed in them, cut off, or of anything.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let span = span(5).prop_map(|(_, span)| span.encode_to_vec());
+    let changed = (span, any::<prop::sample::Index>(), any::<u8>(), any::<bool>()).prop_map(
+        |(mut span, place, byte, cut)| {
+            let place = place.index(span.len());
+            if cut {
+                span.truncate(place);
+            } else {
+                span[place] = byte;
+            }
+            span
+        },
+    );
+    prop_oneof![3 => changed, 1 => vec(any::<u8>(), 0..64)]
+}
+
+/// Whether bytes are a span, as far as policies look: its fields, and those of its status.
+fn check(bytes: &[u8]) -> Result<(), WireError> {
+    let mut fields = Cursor::new(bytes);
+    while let Some(field) = fields.next_field()? {
+        if let (15, WireValue::Bytes(status)) = (field.number, field.value) {
+            let mut fields = Cursor::new(status);
+            while fields.next_field()?.is_some() {}
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn prop_the_compiled_scan_decides_as_the_plain_way(trace in trace()) {
+        for yaml in SETS {
+            let config = config(&format!("policies:\n{yaml}"));
+            let kept = trace.is_kept(&compiled(yaml));
+            prop_assert_eq!(kept, naive::is_kept(&config, &trace), "{}", yaml);
+        }
+    }
+
+    #[test]
+    fn prop_neither_order_nor_grouping_matters(
+        (trace, shuffled) in trace().prop_flat_map(|trace| {
+            let shuffled = Just(trace.spans.clone()).prop_shuffle();
+            (Just(trace), shuffled)
+        }),
+        cut: prop::sample::Index,
+    ) {
+        for yaml in SETS {
+            let policies = compiled(yaml);
+            let whole = trace.summary(&policies);
+            let part = |spans: &[(Vec<KeyValue>, Span)]| {
+                Trace { id: trace.id, spans: spans.to_vec() }.summary(&policies)
+            };
+            prop_assert_eq!(part(&shuffled), whole);
+            let (first, second) = shuffled.split_at(cut.index(shuffled.len() + 1));
+            let mut merged = part(second);
+            merged.merge(&part(first));
+            prop_assert_eq!(merged, whole);
+        }
+    }
+
+    /// Where the probability is known, the threshold says which of all traces with the same
+    /// contents are kept; where it is not, it claims nothing.
+    #[test]
+    fn prop_a_known_threshold_tells_who_is_kept(trace in trace(), others: [u64; 8]) {
+        for yaml in SETS {
+            let policies = compiled(yaml);
+            let summary = trace.summary(&policies);
+            let own = TraceId(trace.id.to_be_bytes()).key();
+            for key in others.into_iter().map(TraceKey).chain([own]) {
+                let verdict = policies.decide(key, &summary);
+                let randomness = summary.randomness().unwrap_or(key.randomness());
+                prop_assert!(!verdict.kept || randomness >= verdict.threshold);
+                prop_assert!(verdict.threshold <= 1 << 56);
+                prop_assert_eq!(verdict, policies.decide(key, &summary));
+                if verdict.probability_known && verdict.threshold < 1 << 56 {
+                    prop_assert_eq!(verdict.kept, randomness >= verdict.threshold);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn prop_bytes_that_are_no_span_are_noticed(bytes in bytes()) {
+        for yaml in SETS {
+            let policies = compiled(yaml);
+            let observed = policies.observe(&bytes, Bits::NONE, &mut Summary::new());
+            prop_assert_eq!(observed.malformed, check(&bytes).is_err());
+            let _ = policies.resource_bits(&bytes);
+        }
+    }
+}
+
+#[test]
+fn a_tenth_is_a_tenth() {
+    for settings in
+        ["{ sampling_percentage: 10 }", "{ sampling_percentage: 10, hash_salt: pepper }"]
+    {
+        let policies = policy("probabilistic", settings);
+        let mut kept = 0;
+        let mut state = 42_u64;
+        let mut random = || {
+            // SplitMix64.
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^ mixed >> 31
+        };
+        for _ in 0..100_000 {
+            let id = u128::from(random()) << 64 | u128::from(random());
+            kept += u32::from(Trace::new(id).span(Span::default()).is_kept(&policies));
+        }
+        assert!((9_800..=10_200).contains(&kept), "{settings}: {kept}");
+    }
+}

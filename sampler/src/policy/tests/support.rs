@@ -1,0 +1,129 @@
+//! Spans and policies in a few words.
+
+use prost::Message;
+use wholetrace_proto::{
+    id::TraceId,
+    otlp::{AnyValue, KeyValue, Resource, Span, Status, any_value},
+    wire::put_bytes,
+};
+use wholetrace_runtime::problems::Problems;
+
+use crate::policy::{
+    config::TailSamplingConfig, set::PolicySet, summary::Summary, verdict::Verdict,
+};
+
+pub(super) const UNSET: i32 = 0;
+pub(super) const OK: i32 = 1;
+pub(super) const ERROR: i32 = 2;
+
+/// The policies of a YAML list.
+pub(super) fn policies(yaml: &str) -> PolicySet {
+    let config = config(&format!("policies:\n{yaml}"));
+    let mut problems = Problems::new();
+    let set = PolicySet::compile(&config, "tail_sampling", &mut problems);
+    set.unwrap_or_else(|| panic!("{problems}"))
+}
+
+/// The one policy of a type with the settings of a YAML flow mapping.
+pub(super) fn policy(kind: &str, settings: &str) -> PolicySet {
+    policies(&format!("  - {{ name: it, type: {kind}, {kind}: {settings} }}"))
+}
+
+pub(super) fn config(yaml: &str) -> TailSamplingConfig {
+    serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"))
+}
+
+/// All errors and all warnings that a configuration meets, each as a line.
+pub(super) fn problems(yaml: &str) -> (Vec<String>, Vec<String>) {
+    let mut problems = Problems::new();
+    let set = PolicySet::compile(&config(yaml), "tail_sampling", &mut problems);
+    assert_eq!(set.is_none(), problems.has_errors());
+    let lines = |found: &[wholetrace_runtime::problems::Problem]| {
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    (lines(problems.errors()), lines(problems.warnings()))
+}
+
+/// A trace: its id, and its spans with the attributes of their resources.
+#[derive(Clone, Debug)]
+pub(super) struct Trace {
+    pub(super) id: u128,
+    pub(super) spans: Vec<(Vec<KeyValue>, Span)>,
+}
+
+impl Trace {
+    pub(super) fn new(id: u128) -> Self {
+        Self { id, spans: Vec::new() }
+    }
+
+    /// With one more span.
+    pub(super) fn span(mut self, span: Span) -> Self {
+        self.spans.push((Vec::new(), Span { trace_id: self.id.to_be_bytes().into(), ..span }));
+        self
+    }
+
+    /// With the last span's resource having this attribute.
+    pub(super) fn of(mut self, attribute: KeyValue) -> Self {
+        if let Some((resource, _)) = self.spans.last_mut() {
+            resource.push(attribute);
+        }
+        self
+    }
+
+    pub(super) fn summary(&self, policies: &PolicySet) -> Summary {
+        let mut summary = Summary::new();
+        for (resource, span) in &self.spans {
+            let bits = policies.resource_bits(&head(resource));
+            let observed = policies.observe(&span.encode_to_vec(), bits, &mut summary);
+            assert!(!observed.malformed);
+        }
+        summary
+    }
+
+    pub(super) fn verdict(&self, policies: &PolicySet) -> Verdict {
+        let key = TraceId(self.id.to_be_bytes()).key();
+        policies.decide(key, &self.summary(policies))
+    }
+
+    pub(super) fn is_kept(&self, policies: &PolicySet) -> bool {
+        self.verdict(policies).kept
+    }
+}
+
+/// A trace of one span with nothing in it, whose randomness is 0: consistent sampling never
+/// keeps it.
+pub(super) fn dull() -> Trace {
+    Trace::new(7 << 100).span(Span::default())
+}
+
+/// The head of a resource.
+pub(super) fn head(attributes: &[KeyValue]) -> Vec<u8> {
+    let resource = Resource { attributes: attributes.to_vec(), ..Resource::default() };
+    let mut head = Vec::new();
+    put_bytes(&mut head, 1, &resource.encode_to_vec());
+    put_bytes(&mut head, 3, b"https://schema");
+    head
+}
+
+pub(super) fn status(code: i32) -> Span {
+    let status = Status { code, ..Status::default() };
+    Span { status: Some(status), ..Span::default() }
+}
+
+/// A span from one time to another, in nanoseconds.
+pub(super) fn times(start: u64, end: u64) -> Span {
+    Span { start_time_unix_nano: start, end_time_unix_nano: end, ..Span::default() }
+}
+
+pub(super) fn with(attributes: Vec<KeyValue>) -> Span {
+    Span { attributes, ..Span::default() }
+}
+
+pub(super) fn text(key: &str, value: &str) -> KeyValue {
+    attribute(key, any_value::Value::StringValue(value.to_owned()))
+}
+
+pub(super) fn attribute(key: &str, value: any_value::Value) -> KeyValue {
+    let value = Some(AnyValue { value: Some(value) });
+    KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
+}

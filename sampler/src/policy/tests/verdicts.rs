@@ -1,0 +1,385 @@
+//! What each policy makes of given traces.
+
+use prost::Message;
+use wholetrace_proto::{
+    id::TraceKey,
+    otlp::{Span, any_value::Value},
+    tracestate::Threshold,
+};
+
+use crate::policy::{bits::Bits, summary::Summary, tests::support::*};
+
+const MS: u64 = 1_000_000;
+/// A randomness that consistent sampling keeps at any share above 0.
+const LUCKY: u128 = (1 << 56) - 1;
+
+#[test]
+fn always_sample_keeps_all() {
+    assert!(dull().is_kept(&policies("  - { name: all, type: always_sample }")));
+}
+
+#[test]
+fn status_code_wants_one_span_of_a_status() {
+    let cases: &[(&str, &[i32], bool)] = &[
+        ("[ERROR]", &[UNSET, ERROR], true),
+        ("[ERROR]", &[UNSET, OK], false),
+        ("[OK, ERROR]", &[OK], true),
+        ("[UNSET]", &[OK, ERROR], false),
+        ("[UNSET]", &[OK, UNSET], true),
+        ("ERROR", &[ERROR], true),
+        // A status that does not exist is none of those that do.
+        ("[OK, ERROR, UNSET]", &[3], false),
+        ("[OK, ERROR, UNSET]", &[-1], false),
+    ];
+    for (codes, spans, kept) in cases {
+        let policies = policy("status_code", &format!("{{ status_codes: {codes} }}"));
+        let trace = spans.iter().fold(Trace::new(1), |trace, code| trace.span(status(*code)));
+        assert_eq!(trace.is_kept(&policies), *kept, "{codes} {spans:?}");
+    }
+    let policies = policy("status_code", "{ status_codes: [UNSET] }");
+    assert!(Trace::new(1).span(Span::default()).is_kept(&policies), "no status at all is unset");
+}
+
+/// What is judged is the whole trace, from the earliest start to the latest end.
+#[test]
+fn latency_is_above_the_threshold_and_up_to_the_upper_one() {
+    let cases: &[(i64, i64, &[(u64, u64)], bool)] = &[
+        (5000, 0, &[(1, 5001 * MS + 1)], true),
+        // Just as long is not longer; and fractions of a millisecond are cut.
+        (5000, 0, &[(MS, 5001 * MS)], false),
+        (5000, 0, &[(MS, 5002 * MS - 1)], false),
+        (5000, 0, &[(MS, 5002 * MS)], true),
+        // No span is that slow, the trace is.
+        (5000, 0, &[(MS, 3000 * MS), (2500 * MS, 5400 * MS)], true),
+        (5000, 0, &[(2500 * MS, 5400 * MS), (MS, 3000 * MS)], true),
+        // Between two bounds, in any order of the spans.
+        (1000, 2000, &[(MS, 1501 * MS)], true),
+        (1000, 2000, &[(MS, 1001 * MS)], false),
+        (1000, 2000, &[(MS, 2001 * MS)], true),
+        (1000, 2000, &[(MS, 2002 * MS)], false),
+        (1000, 2000, &[(MS, 1501 * MS), (MS, 9000 * MS)], false),
+        (1000, 2000, &[(MS, 9000 * MS), (MS, 1501 * MS)], false),
+        // Times that the sender did not know move nothing.
+        (1000, 0, &[(0, 9000 * MS)], false),
+        (1000, 0, &[(9000 * MS, 0)], false),
+        (1000, 0, &[(0, 0), (8000 * MS, 9000 * MS + 1)], false),
+        (1000, 0, &[(0, 9500 * MS), (8000 * MS, 0)], true),
+        // Clocks that disagree.
+        (1000, 0, &[(9000 * MS, 1000 * MS)], false),
+        (0, 0, &[(MS, 2 * MS - 1)], false),
+        (0, 0, &[(MS, 2 * MS)], true),
+        (-1, 0, &[(MS, MS)], true),
+        (1000, 500, &[(MS, 800 * MS)], false),
+        (0, -1, &[(MS, 800 * MS)], false),
+    ];
+    for (threshold, upper, spans, kept) in cases {
+        let settings = format!("{{ threshold_ms: {threshold}, upper_threshold_ms: {upper} }}");
+        let policies = policy("latency", &settings);
+        let trace = spans.iter().fold(Trace::new(1), |trace, (s, e)| trace.span(times(*s, *e)));
+        assert_eq!(trace.is_kept(&policies), *kept, "{settings} {spans:?}");
+    }
+}
+
+#[test]
+fn string_attribute_matches_exactly_or_by_pattern() {
+    let exact = "{ key: k, values: [value, other] }";
+    let pattern =
+        "{ key: k, values: ['v[0-9]+.HEALTHZ$', '^\\d+$'], enabled_regex_matching: true }";
+    let inverted = "{ key: k, values: [value], invert_match: true }";
+    let cases: &[(&str, &str, bool)] = &[
+        (exact, "value", true),
+        (exact, "other", true),
+        (exact, "values", false),
+        (exact, "Value", false),
+        (exact, "", false),
+        (pattern, "/api/v1/HEALTHZ", true),
+        (pattern, "/api/v1/HEALTHZ/", false),
+        (pattern, "42", true),
+        (pattern, "٤٢", false),
+        (inverted, "value", false),
+        (inverted, "other", true),
+        (inverted, "", true),
+    ];
+    for (settings, value, kept) in cases {
+        let policies = policy("string_attribute", settings);
+        let on_span = dull().span(with(vec![text("a", "b"), text("k", value)]));
+        let on_resource = dull().of(text("k", value)).of(text("a", "b"));
+        assert_eq!(on_span.is_kept(&policies), *kept, "span: {settings} {value}");
+        assert_eq!(on_resource.is_kept(&policies), *kept, "resource: {settings} {value}");
+    }
+    assert!(!dull().is_kept(&policy("string_attribute", exact)));
+    assert!(dull().is_kept(&policy("string_attribute", inverted)), "a missing key does not match");
+}
+
+/// An empty text, and a value that is no text, count on a resource as an empty text and on a span
+/// not at all. Empty values to match are passed over, empty patterns match everything.
+#[test]
+fn string_attribute_without_text() {
+    let pattern = "{ key: k, values: ['^$'], enabled_regex_matching: true }";
+    let exact = "{ key: k, values: ['', x] }";
+    let empty_pattern = "{ key: k, values: [''], enabled_regex_matching: true }";
+    let empty = || text("k", "");
+    let number = || attribute("k", Value::IntValue(5));
+    let cases = [
+        (pattern, empty(), true, false),
+        (pattern, number(), true, false),
+        (pattern, attribute("k", Value::BytesValue(b"x".to_vec())), true, false),
+        (exact, empty(), false, false),
+        (exact, number(), false, false),
+        (empty_pattern, text("k", "anything"), true, true),
+        (empty_pattern, number(), true, false),
+    ];
+    for (settings, attribute, on_resource, on_span) in cases {
+        let policies = policy("string_attribute", settings);
+        let resource = dull().of(attribute.clone());
+        let span = dull().span(with(vec![attribute.clone()]));
+        assert_eq!(resource.is_kept(&policies), on_resource, "{settings} {attribute:?}");
+        assert_eq!(span.is_kept(&policies), on_span, "{settings} {attribute:?}");
+    }
+}
+
+#[test]
+fn of_attributes_with_the_same_name_the_first_counts() {
+    let policies = policy("string_attribute", "{ key: k, values: [yes] }");
+    let twice = |first, second| dull().span(with(vec![text("k", first), text("k", second)]));
+    assert!(twice("yes", "no").is_kept(&policies));
+    assert!(!twice("no", "yes").is_kept(&policies));
+}
+
+#[test]
+fn probabilistic_keeps_by_the_low_bits_of_the_id() {
+    let cases: &[(&str, u128, bool)] = &[
+        ("50", 0x80_0000_0000_0000, true),
+        ("49", 0x80_0000_0000_0000, false),
+        ("10", 0xe6_6600_0000_0000, true),
+        ("10", 0xe6_65ff_ffff_ffff, false),
+        // Neither the high half nor the eighth byte from the end has a say.
+        ("50", u128::MAX << 56, false),
+        ("100", 0, true),
+        ("120", 0, true),
+        ("0", LUCKY, false),
+        ("-5", LUCKY, false),
+    ];
+    for (percentage, id, kept) in cases {
+        let settings = format!("{{ sampling_percentage: {percentage} }}");
+        let trace = Trace::new(*id).span(Span::default());
+        let verdict = trace.verdict(&policy("probabilistic", &settings));
+        assert_eq!(verdict.kept, *kept, "{percentage} % {id:x}");
+        assert!(verdict.probability_known);
+    }
+}
+
+#[test]
+fn an_explicit_randomness_goes_before_the_id() {
+    let policies = policy("probabilistic", "{ sampling_percentage: 50 }");
+    let stated = |id, state: &str| {
+        let stated = Span { trace_state: state.to_owned(), ..Span::default() };
+        Trace::new(id).span(Span::default()).span(stated)
+    };
+    assert!(stated(1, "a=b,ot=th:8;rv:80000000000000").is_kept(&policies));
+    assert!(!stated(LUCKY, "ot=rv:7fffffffffffff").is_kept(&policies));
+    assert!(stated(LUCKY, "ot=rv:7ffff").is_kept(&policies), "a malformed one does not count");
+}
+
+#[test]
+fn with_a_salt_the_collectors_hash_draws() {
+    let id = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
+    let trace = Trace::new(id).span(Span::default());
+    for salt in ["default-hash-seed", "''"] {
+        let at = |percentage: &str| {
+            let settings = format!("{{ sampling_percentage: {percentage}, hash_salt: {salt} }}");
+            trace.verdict(&policy("probabilistic", &settings))
+        };
+        assert!(!at("64.55").kept);
+        assert!(at("64.56").kept);
+        assert!(!at("64.56").probability_known, "no threshold can tell of it");
+        assert!(at("100").probability_known);
+    }
+    let kept = |salt: &str| -> Vec<bool> {
+        let settings = format!("{{ sampling_percentage: 50, hash_salt: {salt} }}");
+        let policies = policy("probabilistic", &settings);
+        (1..64_u128)
+            .map(|n| {
+                Trace::new(n << 96 | n * 0x9e37_79b9_7f4a_7c15)
+                    .span(Span::default())
+                    .is_kept(&policies)
+            })
+            .collect()
+    };
+    assert_ne!(kept("one"), kept("another"), "each salt draws for itself");
+}
+
+const AND: &str = "
+  - name: both
+    type: and
+    and:
+      and_sub_policy:
+        - { name: a, type: status_code, status_code: { status_codes: [ERROR] } }
+        - { name: b, type: string_attribute, string_attribute: { key: k, values: [v] } }
+        - { name: c, type: probabilistic, probabilistic: { sampling_percentage: 50 } }
+";
+
+#[test]
+fn and_keeps_what_all_would_keep() {
+    let policies = policies(AND);
+    let whole = |id| Trace::new(id).span(status(ERROR)).span(with(vec![text("k", "v")]));
+    let verdict = whole(LUCKY).verdict(&policies);
+    assert!(verdict.kept && verdict.probability_known);
+    assert_eq!(verdict.threshold, 0x80_0000_0000_0000);
+    assert!(!whole(0).is_kept(&policies));
+    assert!(!Trace::new(LUCKY).span(status(ERROR)).is_kept(&policies));
+    let wrong = Trace::new(LUCKY).span(with(vec![text("k", "v")]));
+    assert_eq!(wrong.verdict(&policies).threshold, Threshold::NEVER.get());
+}
+
+const DROP: &str = "
+  - { name: all, type: always_sample }
+  - name: checks
+    type: drop
+    drop:
+      drop_sub_policy:
+        - { name: a, type: string_attribute, string_attribute: { key: path, values: [/health] } }
+        - { name: b, type: status_code, status_code: { status_codes: [UNSET] } }
+";
+
+#[test]
+fn drop_wins_over_all() {
+    let policies = policies(DROP);
+    let check = Trace::new(LUCKY).span(with(vec![text("path", "/health")]));
+    let verdict = check.verdict(&policies);
+    assert!(!verdict.kept);
+    assert_eq!(policies.policy_name(verdict.policy.unwrap()), Some("checks"));
+    let marked = check.span(with(vec![text("wholetrace.keep", "zipkin.debug")]));
+    assert!(!marked.is_kept(&policies), "also over what asks to be kept");
+    let verdict = dull().verdict(&policies);
+    assert!(verdict.kept && verdict.probability_known);
+    assert_eq!(policies.policy_name(verdict.policy.unwrap()), Some("all"));
+}
+
+#[test]
+fn the_first_policy_that_kept_it_is_named() {
+    let policies = policies(
+        "
+  - { name: slow, type: latency, latency: { threshold_ms: 100 } }
+  - { name: errors, type: status_code, status_code: { status_codes: [ERROR] } }
+  - { name: all, type: probabilistic, probabilistic: { sampling_percentage: 50 } }
+",
+    );
+    let name = |trace: &Trace| {
+        trace.verdict(&policies).policy.and_then(|index| policies.policy_name(index))
+    };
+    let slow_error = dull().span(status(ERROR)).span(times(MS, 500 * MS));
+    assert_eq!(name(&slow_error), Some("slow"));
+    assert_eq!(name(&dull().span(status(ERROR))), Some("errors"));
+    assert_eq!(name(&Trace::new(LUCKY).span(Span::default())), Some("all"));
+    assert_eq!(name(&dull()), None);
+}
+
+/// A table of what is known of the probability of a trace that was kept.
+#[test]
+fn the_probability_is_known_unless_an_own_draw_could_have_changed_it() {
+    let errors = "{ name: e, type: status_code, status_code: { status_codes: [ERROR] } }";
+    let half = "{ name: h, type: probabilistic, probabilistic: { sampling_percentage: 50 } }";
+    let drawn = "{ name: d, type: probabilistic, probabilistic: { sampling_percentage: 99, \
+                 hash_salt: s } }";
+    let and = |a: &str, b: &str| {
+        format!("{{ name: a, type: and, and: {{ and_sub_policy: [{a}, {b}] }} }}")
+    };
+    let drop = |a: &str| format!("{{ name: x, type: drop, drop: {{ drop_sub_policy: [{a}] }} }}");
+    let (drawn_errors, half_errors) = (and(errors, drawn), and(errors, half));
+    let half_threshold = Threshold::of_probability(0.5).get();
+    let rare =
+        drop("{ name: r, type: probabilistic, probabilistic: { sampling_percentage: 0.001 } }");
+    let rare_drawn = drop(
+        "{ name: r, type: probabilistic, probabilistic: { sampling_percentage: 1e-9, \
+         hash_salt: s } }",
+    );
+    let cases: &[(&[&str], i32, Option<u64>)] = &[
+        (&[errors, half], ERROR, Some(0)),
+        (&[errors, half], OK, Some(half_threshold)),
+        (&[errors, drawn], ERROR, Some(0)),
+        (&[half, drawn], OK, None),
+        (&[drawn], OK, None),
+        // The draw concerns errors only.
+        (&[half, &drawn_errors], OK, Some(half_threshold)),
+        (&[half, &drawn_errors], ERROR, None),
+        (&[&half_errors], ERROR, Some(half_threshold)),
+        // A drop that happens by chance: no threshold tells how often.
+        (&[errors, &rare], ERROR, None),
+        (&[errors, &rare_drawn], ERROR, None),
+        (&[half, &drop(errors)], OK, Some(half_threshold)),
+    ];
+    for (set, code, threshold) in cases {
+        let policies =
+            policies(&set.iter().map(|policy| format!("  - {policy}\n")).collect::<String>());
+        let id = 0xc0_0000_0000_0000;
+        let verdict = Trace::new(id).span(status(*code)).verdict(&policies);
+        assert!(verdict.kept, "{set:?}");
+        assert_eq!(verdict.probability_known.then_some(verdict.threshold), *threshold, "{set:?}");
+        assert!(u128::from(verdict.threshold) <= id);
+    }
+}
+
+#[test]
+fn what_asks_to_be_kept_is_kept_when_that_is_honoured() {
+    let cases = [
+        ("[debug]", text("wholetrace.keep", "zipkin.debug"), true),
+        ("[debug]", text("wholetrace.keep", ""), false),
+        ("[]", text("wholetrace.keep", "zipkin.debug"), false),
+        ("[debug]", text("jaeger-debug-id", "abc"), false),
+        ("[jaeger_debug_id]", text("jaeger-debug-id", "abc"), true),
+        ("[debug]", attribute("sampling.priority", Value::IntValue(1)), false),
+        ("[sampling_priority]", attribute("sampling.priority", Value::IntValue(1)), true),
+        ("[sampling_priority]", attribute("sampling.priority", Value::IntValue(0)), false),
+        ("[sampling_priority]", attribute("sampling.priority", Value::IntValue(-1)), false),
+        ("[sampling_priority]", attribute("sampling.priority", Value::DoubleValue(0.5)), true),
+        (
+            "[sampling_priority]",
+            attribute("sampling.priority", Value::DoubleValue(f64::NAN)),
+            false,
+        ),
+        ("[sampling_priority]", text("sampling.priority", "2"), true),
+        ("[sampling_priority]", text("sampling.priority", "high"), false),
+    ];
+    for (signals, attribute, kept) in cases {
+        let yaml = format!(
+            "keep_signals: {signals}\npolicies:\n  - {{ name: none, type: latency, \
+             latency: {{ threshold_ms: 1000 }} }}"
+        );
+        let mut problems = wholetrace_runtime::problems::Problems::new();
+        let policies =
+            crate::policy::set::PolicySet::compile(&config(&yaml), "", &mut problems).unwrap();
+        let verdict = dull().span(with(vec![attribute.clone()])).verdict(&policies);
+        assert_eq!(verdict.kept, kept, "{signals} {attribute:?}");
+        let name = verdict.policy.and_then(|index| policies.policy_name(index));
+        assert_eq!(name, kept.then_some("keep_signals"));
+    }
+}
+
+#[test]
+fn roots_and_defects_are_told() {
+    let policies = policies(AND);
+    let observe = |bytes: &[u8]| policies.observe(bytes, Bits::NONE, &mut Summary::new());
+    let child = Span { parent_span_id: vec![0, 0, 0, 0, 0, 0, 0, 1], ..Span::default() };
+    let zeros = Span { parent_span_id: vec![0; 8], ..Span::default() };
+    assert!(observe(&[]).root);
+    assert!(observe(&zeros.encode_to_vec()).root);
+    assert!(!observe(&child.encode_to_vec()).root);
+    assert!(!observe(&child.encode_to_vec()).malformed);
+    let mut cut = status(ERROR).encode_to_vec();
+    cut.pop();
+    assert!(observe(&cut).malformed);
+}
+
+/// Tracers that cut ids to 64 bits and others that do not meet in one trace.
+#[test]
+fn the_widest_id_names_the_trace() {
+    let policies = policies(AND);
+    let mut summary = Summary::new();
+    for id in [5_u128, 3 << 64 | 5, 5] {
+        let span = Span { trace_id: id.to_be_bytes().into(), ..Span::default() };
+        policies.observe(&span.encode_to_vec(), Bits::NONE, &mut summary);
+    }
+    assert_eq!(summary.trace_id(TraceKey(5).0), (3_u128 << 64 | 5).to_be_bytes());
+    assert_eq!(summary.spans(), 3);
+}
