@@ -124,7 +124,11 @@ impl<'a> Reader<'a> {
         let plain = self.plain_run();
         if self.current() == Some(b'"') {
             self.at += 1;
-            return Ok(String::from_utf8_lossy(plain));
+            // The check alone is much faster than the repair, which is hardly ever needed.
+            return Ok(match std::str::from_utf8(plain) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => String::from_utf8_lossy(plain),
+            });
         }
         self.string_with_escapes(start)
     }

@@ -24,7 +24,9 @@ type Result<T> = std::result::Result<Option<T>, Fault>;
 /// The error for `value` of `field`.
 #[cold]
 pub(crate) fn fault(fault: SpanFault, at: usize, field: &str, value: &str, wanted: &str) -> Fault {
-    let shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
+    // Control characters would garble a log.
+    let plain = value.chars().map(|one| if one.is_control() { ' ' } else { one });
+    let shown: String = plain.take(SHOWN_CHARACTERS).collect();
     let dots = if shown.len() < value.len() { "…" } else { "" };
     Fault::Span(fault, format!("`{field}` at byte `{at}` is `{shown}{dots}`, must be {wanted}"))
 }

@@ -6,11 +6,10 @@ use super::{Reader, Result};
 
 impl<'a> Reader<'a> {
     /// Consumes bytes of a string up to its end, an escape or a control character.
+    #[inline]
     pub(super) fn plain_run(&mut self) -> &'a [u8] {
         let start = self.at;
-        let rest = self.text.get(start..).unwrap_or_default();
-        let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-        self.at += rest.iter().position(special).unwrap_or(rest.len());
+        self.at += plain_length(self.text.get(start..).unwrap_or_default());
         self.since(start)
     }
 
@@ -86,5 +85,56 @@ impl<'a> Reader<'a> {
             self.at += 1;
         }
         Ok(code)
+    }
+}
+
+/// How many bytes at the start of `text` stand for themselves in a string.
+///
+/// Eight bytes are looked at together: half of the time of reading a request goes by here.
+#[inline]
+fn plain_length(text: &[u8]) -> usize {
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special != 0 {
+            return index * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+/// Has the highest bit of each byte of `word` set that is a control character, `"` or `\`. Bytes
+/// above the lowest such one may be set wrongly.
+const fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST: u64 = ONES << 7;
+    let quote = word ^ (ONES * b'"' as u64);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    // A byte below n borrows from its highest bit when n is taken away, if that is not set.
+    ((quote.wrapping_sub(ONES) & !quote)
+        | (backslash.wrapping_sub(ONES) & !backslash)
+        | (word.wrapping_sub(ONES * 0x20) & !word))
+        & HIGHEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn special_bytes_are_found_at_every_place() {
+        for byte in 0..=255_u8 {
+            for before in 0..20 {
+                for fill in [b'a', 0x80, 0xff, 0x23, 0x5d, 0x20] {
+                    let mut text = vec![fill; before];
+                    text.extend([byte, b'"', 0, b'a', b'\\', fill, fill, fill, fill, fill]);
+                    let special = byte < 0x20 || byte == b'"' || byte == b'\\';
+                    let wanted = if special { before } else { before + 1 };
+                    assert_eq!(plain_length(&text), wanted, "{text:?}");
+                }
+            }
+            assert_eq!(plain_length(&[b'a'; 21]), 21);
+        }
     }
 }
