@@ -1,6 +1,6 @@
 //! What the answers of OTLP receivers mean: taken, later, in parts, or never.
 
-use std::time::Duration;
+use std::{io::Read, time::Duration};
 
 use base64::{
     Engine, alphabet,
@@ -15,7 +15,7 @@ use wholetrace_proto::otlp::{ExportTracePartialSuccess, ExportTraceServiceRespon
 
 use crate::exporter::{
     contract::{Accepted, ExportError},
-    transport::{Answer, excerpt},
+    transport::{ANSWER_LIMIT, Answer, excerpt},
 };
 
 /// What receivers of the field say when a message is larger than they take: grpc-go and grpc-core,
@@ -51,7 +51,7 @@ pub(crate) fn of_grpc(answer: &Answer) -> Result<Accepted, ExportError> {
     let code = std::str::from_utf8(code.as_bytes()).ok().and_then(|code| code.parse::<u32>().ok());
     let headers = trailers.unwrap_or(&answer.head.headers);
     match code {
-        Some(0) => Ok(accepted(grpc_message(&answer.body))),
+        Some(0) => Ok(accepted(grpc_message(answer))),
         code => Err(of_grpc_code(code.unwrap_or(2), headers)),
     }
 }
@@ -188,14 +188,27 @@ fn unreadable(how: &str) -> Accepted {
     Accepted { rejected: 0, message: format!("the backend's answer {how}") }
 }
 
-/// The message of a gRPC answer; an empty body is none and an empty message is all well.
-fn grpc_message(body: &[u8]) -> Option<ExportTraceServiceResponse> {
-    let mut body = body;
-    if body.remaining() < 5 || body.get_u8() != 0 {
+/// The message of a gRPC answer. Servers compress it as the request was, whatever the client says
+/// that it can read.
+fn grpc_message(answer: &Answer) -> Option<ExportTraceServiceResponse> {
+    let mut body = &*answer.body;
+    if body.remaining() < 5 {
         return None;
     }
-    let len = body.get_u32() as usize;
-    ExportTraceServiceResponse::decode(body.get(..len)?).ok()
+    let (compressed, len) = (body.get_u8() != 0, body.get_u32() as usize);
+    let message = body.get(..len)?;
+    if !compressed {
+        return ExportTraceServiceResponse::decode(message).ok();
+    }
+    let mut inflated = Vec::new();
+    let limit = ANSWER_LIMIT as u64;
+    match text_header(&answer.head.headers, "grpc-encoding") {
+        "gzip" => flate2::read::GzDecoder::new(message).take(limit).read_to_end(&mut inflated),
+        "zstd" => zstd::Decoder::new(message).ok()?.take(limit).read_to_end(&mut inflated),
+        _ => return None,
+    }
+    .ok()?;
+    ExportTraceServiceResponse::decode(&*inflated).ok()
 }
 
 fn complains_of_size(text: &str) -> bool {

@@ -78,6 +78,8 @@ pub(crate) struct Courier {
     pub(crate) tally: Arc<Tally>,
     /// Whether the last thing heard of the backend was a failure.
     pub(crate) failing: AtomicBool,
+    /// Whether a batch was ever taken in halves only.
+    pub(crate) splitting: AtomicBool,
     pub(crate) metrics: ExporterMetrics,
 }
 
@@ -96,10 +98,7 @@ impl Courier {
                 Sent::Refused(ExportError::Unfit { message }) if part.len() > 1 => {
                     self.metrics.failed(Failure::Split);
                     let second = part.split_off(part.len() / 2);
-                    tracing::debug!(
-                        exporter = self.exporter.name(), %message,
-                        "send the halves of a batch that the backend does not take",
-                    );
+                    self.note_split(&message);
                     parts.push(second);
                     parts.push(part);
                 }
@@ -193,6 +192,21 @@ impl Courier {
                     outcome: outcome(&piece.kept),
                 }
             }));
+        }
+    }
+
+    /// Says the first time that batches do not fit, not once for every batch.
+    fn note_split(&self, message: &str) {
+        let exporter = self.exporter.name();
+        if self.splitting.swap(true, Ordering::Relaxed) {
+            tracing::debug!(exporter, message, "send the halves of a batch");
+        } else {
+            tracing::warn!(
+                exporter,
+                message,
+                "send the halves of a batch that the backend does not take: if it finds it too \
+                 large, lower `sending_queue.batch.max_size`",
+            );
         }
     }
 

@@ -82,6 +82,7 @@ pub fn queue(
         stopping,
         tally,
         failing: AtomicBool::new(false),
+        splitting: AtomicBool::new(false),
         metrics,
     };
     let queue = Queue {

@@ -169,7 +169,16 @@ pub(crate) fn reply(
 
 /// A gRPC answer: `message` and then `trailers`.
 pub(crate) fn grpc_reply(message: &[u8], trailers: &[(&'static str, &str)]) -> Reply {
-    let mut data = vec![0];
+    grpc_reply_flagged(0, message, trailers)
+}
+
+/// The same with the flag in front that tells whether the message is compressed.
+pub(crate) fn grpc_reply_flagged(
+    flag: u8,
+    message: &[u8],
+    trailers: &[(&'static str, &str)],
+) -> Reply {
+    let mut data = vec![flag];
     data.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
     data.extend_from_slice(message);
     let mut map = HeaderMap::new();

@@ -176,6 +176,33 @@ async fn a_partial_success_is_taken_with_its_count() {
     assert_eq!(answer, Ok(Accepted { rejected: 3, message: "too old".to_owned() }));
 }
 
+/// As grpc-go does it: in the encoding of the request, without being asked.
+#[tokio::test]
+async fn a_compressed_answer_is_read_up_to_its_bound() {
+    let partial = |message: String| {
+        let partial = ExportTracePartialSuccess { rejected_spans: 3, error_message: message };
+        ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+    };
+    let compressed = |encoding: Compression, bytes: Vec<u8>| async move {
+        let batch = Batch::new(vec![bytes.into()], 0);
+        let encoded = encoding.encode(&batch).await.unwrap().concat();
+        answer_of(move || {
+            let mut reply = testing::grpc_reply_flagged(1, &encoded, &[("grpc-status", "0")]);
+            let name = HeaderValue::from_static(encoding.encoding().unwrap());
+            reply.headers_mut().insert("grpc-encoding", name);
+            reply
+        })
+        .await
+        .unwrap()
+    };
+    for encoding in [Compression::Gzip, Compression::Zstd] {
+        let answer = compressed(encoding, partial("too old".to_owned())).await;
+        assert_eq!(answer, Accepted { rejected: 3, message: "too old".to_owned() });
+        let bomb = compressed(encoding, partial("x".repeat(1 << 20))).await;
+        assert_eq!(bomb.message, "the backend's answer does not decode");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_in_headers_alone_is_read() {
     let headers =
