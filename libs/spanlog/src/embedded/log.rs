@@ -34,7 +34,7 @@ const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The durable log of a single machine. Dropping it closes it without waiting for anybody.
 pub struct EmbeddedLog {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     descriptor: Descriptor,
     created: bool,
     thread: Mutex<Option<JoinHandle<()>>>,
