@@ -1,0 +1,126 @@
+//! The command line.
+
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    config::{Cost, Inputs, Loaded, load, markdown, memory_limit},
+    generate,
+};
+
+/// Exit code of a configuration that cannot be used, or of a process that failed.
+const FAILURE: u8 = 1;
+
+const EXAMPLES: &str = "\
+Examples:
+  wholetrace standalone
+      Listens on 127.0.0.1 for OTLP (gRPC 4317, HTTP 4318) and Zipkin (9411), keeps traces with
+      errors and a tenth of the others, writes them to wholetrace-data/kept-traces.jsonl.
+  wholetrace generate --duration 30s
+      Sends it sample traffic, in another terminal.
+  wholetrace standalone --config wholetrace.yaml
+      The same with your own settings; examples/ has files to begin with.
+  wholetrace standalone --set exporters.otlp/jaeger.endpoint=127.0.0.1:14317 \\
+                        --set exporters.otlp/jaeger.tls.insecure=true
+      Sends kept traces to a Jaeger whose OTLP port is 14317.
+  wholetrace check --config wholetrace.yaml
+      Says everything that is wrong with a configuration, or what it comes to.
+
+Exit codes: 0 fine, 1 configuration problems or failure, 2 wrong usage.";
+
+/// A trace-sampling gateway: takes spans from agents and SDKs, keeps the traces worth keeping,
+/// whole, and sends them on. Nothing acknowledged is lost.
+#[derive(Debug, Parser)]
+#[command(name = "wholetrace", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything in one process: receivers, durable log, sampling, exporters.
+    #[command(after_help = "SIGTERM and SIGINT drain and stop; a second one stops at once. \
+        SIGHUP, or a change of a configuration file, reloads the policies.")]
+    Standalone(Sources),
+    /// Check a configuration: print all problems, or the effective configuration and its cost.
+    Check(Sources),
+    /// Send realistic sample traffic over OTLP.
+    Generate(Box<generate::Options>),
+    /// Print a page of the documentation.
+    #[command(hide = true)]
+    Document {
+        /// Which one.
+        page: Page,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+struct Sources {
+    /// Configuration file (YAML); several are laid over each other, later ones win.
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// One setting, as `key.path=value`; wins over files. May be repeated.
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum Page {
+    Configuration,
+}
+
+/// Does what the command line says.
+pub(crate) fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Standalone(sources) => standalone(sources),
+        Command::Check(sources) => check(sources),
+        Command::Generate(options) => generate(*options),
+        Command::Document { page: Page::Configuration } => print(&markdown()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing can be done for somebody whose standard error is gone.
+            let _ = writeln!(std::io::stderr().lock(), "wholetrace: {error:#}");
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+fn standalone(sources: Sources) -> anyhow::Result<()> {
+    let _loaded = loaded(sources)?;
+    anyhow::bail!("not wired yet")
+}
+
+fn check(sources: Sources) -> anyhow::Result<()> {
+    let loaded = loaded(sources)?;
+    let cost = Cost::of(&loaded.config);
+    let mut text = format!("# The effective configuration\n\n{}", loaded.effective()?);
+    text.push_str("\n# What it may take of the memory\n#\n");
+    for line in cost.table(memory_limit(&loaded.config)).lines() {
+        text.push_str(format!("# {line}\n").as_str());
+    }
+    print(&text)?;
+    let mut stderr = std::io::stderr().lock();
+    for warning in &loaded.warnings {
+        writeln!(stderr, "warning: {warning}")?;
+    }
+    writeln!(stderr, "the configuration is fine")?;
+    Ok(())
+}
+
+fn generate(options: generate::Options) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(generate::run(options))
+}
+
+fn loaded(sources: Sources) -> anyhow::Result<Loaded> {
+    Ok(load(&Inputs::of_process(sources.config, sources.set))?)
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(())
+}

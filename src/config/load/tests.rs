@@ -1,0 +1,73 @@
+use std::fs;
+
+use super::*;
+
+fn load_text(text: &str) -> Result<Loaded, Refused> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wholetrace.yaml");
+    fs::write(&file, text).unwrap();
+    let variables = [("TOKEN".to_owned(), "hunter2".to_owned())].into();
+    load(&Inputs { files: vec![file], settings: Vec::new(), variables })
+}
+
+fn refused(text: &str) -> String {
+    load_text(text).unwrap_err().to_string()
+}
+
+#[test]
+fn nothing_configured_is_a_configuration() {
+    let loaded = load(&Inputs::default()).unwrap();
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let text = loaded.effective().unwrap();
+    for expected in ["127.0.0.1:4317", "kept-traces.jsonl", "decision_wait: 10s", "ERROR"] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
+fn the_effective_configuration_is_a_configuration() {
+    let first = load(&Inputs::default()).unwrap().effective().unwrap();
+    let second = load_text(&first).unwrap().effective().unwrap();
+    assert_eq!(first, second);
+}
+
+#[test]
+fn all_problems_are_told_with_their_lines() {
+    let said = refused(
+        "receivers:\n  otlp:\n    protocols:\n      grpc: { endpiont: x }\n  jaegr: {}\n\
+         tail_sampling:\n  decision_wait: 5 parsecs\n  policies:\n    - name: a\n      type: latency\n\
+         exporters:\n  otpl: {}\n  file: { path: x }\nadmim: {}\n",
+    );
+    for expected in [
+        "receivers.otlp.protocols.grpc.endpiont (",
+        "wholetrace.yaml:4)",
+        "did you mean `endpoint`?",
+        "receivers.jaegr (",
+        "decision_wait",
+        "wholetrace.yaml:7)",
+        "5 parsecs",
+        "did you mean `otlp`?",
+        "did you mean `admin`?",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+}
+
+#[test]
+fn secrets_are_not_told() {
+    let text = "exporters:\n  otlphttp:\n    endpoint: http://127.0.0.1:1\n    \
+                headers: { authorization: '${env:TOKEN}' }\n";
+    let effective = load_text(text).unwrap().effective().unwrap();
+    assert!(!effective.contains("hunter2"), "{effective}");
+    let plain = text.replace("${env:TOKEN}", "hunter2");
+    let effective = load_text(&plain).unwrap().effective().unwrap();
+    assert!(!effective.contains("hunter2"), "{effective}");
+    let said = refused(&format!("{text}admin: {{ endpoint: '${{env:TOKEN}}' }}\n"));
+    assert!(said.contains("admin.endpoint") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_configuration_that_cannot_fit_is_refused_with_its_sum() {
+    let said = refused("memory: { limit: 1GiB, window_cache: 2GiB }\n");
+    assert!(said.contains("memory.limit") && said.contains("window_cache"), "{said}");
+}

@@ -1,0 +1,24 @@
+//! The configuration: from files, variables and options to checked sections.
+//!
+//! `yaml` reads a file and remembers lines, `sources` lays files, variables and options over each
+//! other, `expand` fills `${…}` in, `typed` makes `sections` of the tree and finds every problem
+//! on the way, `load` does all of it, and `report` says what was found and where it stands.
+//! `cost` adds up what the sections may take of the memory; `document` describes them.
+
+mod cost;
+mod document;
+mod expand;
+mod load;
+mod path;
+mod report;
+mod sections;
+mod sources;
+mod typed;
+mod yaml;
+
+pub(crate) use cost::Cost;
+pub(crate) use document::markdown;
+pub(crate) use load::{Loaded, load};
+pub(crate) use report::Refused;
+pub(crate) use sections::{Config, memory_limit};
+pub(crate) use sources::Inputs;

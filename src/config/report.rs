@@ -1,0 +1,63 @@
+//! What is wrong with a configuration, and where it stands.
+
+use std::fmt;
+
+use wholetrace_runtime::problems::{Problem, Problems};
+
+use super::{expand::Expansions, path::KeyPath, sources::Sources};
+
+/// A configuration that cannot be used: everything that is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    problems: Vec<Located>,
+}
+
+#[derive(Debug)]
+struct Located {
+    problem: Problem,
+    origin: Option<String>,
+}
+
+impl Refused {
+    /// The errors of `problems`. Values that came from variables and files are hidden.
+    pub(super) fn new(problems: &Problems, sources: &Sources, expansions: &Expansions) -> Self {
+        let located = |problem: &Problem| {
+            let path = KeyPath::parse(&problem.path);
+            Located {
+                origin: path.and_then(|path| sources.origin(&path).map(str::to_owned)),
+                problem: Problem {
+                    path: problem.path.clone(),
+                    value: expansions.hide(&problem.value),
+                    message: expansions.hide(&problem.message),
+                    hint: expansions.hide(&problem.hint),
+                },
+            }
+        };
+        Self { problems: problems.errors().iter().map(located).collect() }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.problems.len();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        writeln!(f, "the configuration has {count} {noun}:")?;
+        for Located { problem, origin } in &self.problems {
+            write!(f, "\n  {}", problem.path)?;
+            if let Some(origin) = origin {
+                write!(f, " ({origin})")?;
+            }
+            write!(f, "\n      ")?;
+            if !problem.value.is_empty() {
+                write!(f, "`{}`: ", problem.value)?;
+            }
+            writeln!(f, "{}", problem.message)?;
+            if !problem.hint.is_empty() {
+                writeln!(f, "      {}", problem.hint)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refused {}

@@ -1,0 +1,135 @@
+//! All sections of the configuration, and what stands in them when nothing is configured.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wholetrace_gateway::{GatewayConfig, LimitsConfig, ReceiversConfig};
+use wholetrace_runtime::{
+    admin::AdminConfig,
+    logging::LoggingConfig,
+    memory,
+    problems::{Problem, Problems},
+    units::ByteSize,
+};
+use wholetrace_sampler::{
+    exporter::config::{
+        ExporterConfig, ExportersConfig,
+        local::{DebugConfig, FileConfig},
+    },
+    policy::{PolicySet, TailSamplingConfig},
+};
+use wholetrace_spanlog::embedded::EmbeddedConfig;
+
+/// Name of the file that kept traces go to when no exporter is configured; in the folder of the
+/// log.
+const KEPT_TRACES: &str = "kept-traces.jsonl";
+
+/// The largest setting of memory: 16 TiB, beyond what machines have.
+const MEMORY_MAX: ByteSize = ByteSize::gib(16 << 10);
+
+/// The configuration file.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where spans come in.
+    pub(crate) receivers: ReceiversConfig,
+    /// Bounds of what the receivers hold and wait for.
+    pub(crate) limits: LimitsConfig,
+    /// Where spans are made durable, and wait for the decision about their trace.
+    pub(crate) log: LogConfig,
+    /// Which traces are kept, and when that is decided.
+    pub(crate) tail_sampling: TailSamplingConfig,
+    /// Where kept traces go.
+    pub(crate) exporters: ExportersConfig,
+    /// What the process may take up.
+    pub(crate) memory: MemoryConfig,
+    /// The listener for operators.
+    pub(crate) admin: AdminConfig,
+    /// The process's own log.
+    pub(crate) logging: LoggingConfig,
+}
+
+/// Where spans are made durable.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LogConfig {
+    /// The log of a single machine, in a folder.
+    pub(crate) embedded: EmbeddedConfig,
+}
+
+/// What the process may take up.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct MemoryConfig {
+    /// Memory that the process may take up; 0 for nine tenths of what the machine or its container
+    /// has. A configuration whose bounds add up to more is refused. 0 to 16TiB.
+    pub(crate) limit: ByteSize,
+    /// Bytes of frames that stay in memory between their decision and their release. Frames beyond
+    /// it are read from the log again, which costs CPU and disk, never a trace. 0 to 16TiB.
+    pub(crate) window_cache: ByteSize,
+}
+
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        Self { limit: ByteSize::bytes(0), window_cache: ByteSize::mib(512) }
+    }
+}
+
+impl Config {
+    /// What stands in sections that are not configured at all.
+    pub(crate) fn starter() -> Self {
+        Self { tail_sampling: TailSamplingConfig::starter(), ..Self::default() }
+    }
+
+    /// Adds a file below the log's folder and the process's own log as exporters.
+    pub(crate) fn export_to_file(&mut self) {
+        let directory: &Path = &self.log.embedded.directory;
+        let file = FileConfig {
+            path: directory.join(KEPT_TRACES),
+            create_directory: true,
+            ..FileConfig::default()
+        };
+        self.exporters = ExportersConfig(vec![
+            ("file".to_owned(), ExporterConfig::File(file)),
+            ("debug".to_owned(), ExporterConfig::Debug(DebugConfig::default())),
+        ]);
+    }
+
+    /// The sections of the gateway.
+    pub(crate) fn gateway(&self) -> GatewayConfig {
+        let mut limits = self.limits.clone();
+        if limits.process_memory.get() == 0 {
+            limits.process_memory = ByteSize::bytes(memory_limit(self).unwrap_or(0));
+        }
+        GatewayConfig { receivers: self.receivers.clone(), limits }
+    }
+
+    /// Adds everything that is wrong to `problems`.
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        let gateway =
+            GatewayConfig { receivers: self.receivers.clone(), limits: self.limits.clone() };
+        gateway.check("", problems);
+        self.log.embedded.check("log.embedded", problems);
+        // Compiled again where it is used.
+        let _policies = PolicySet::compile(&self.tail_sampling, "tail_sampling", problems);
+        self.exporters.check("exporters", problems);
+        self.logging.check("logging", problems);
+        let none = ByteSize::bytes(0);
+        problems.check_range("memory.limit", self.memory.limit, none, MEMORY_MAX);
+        problems.check_range("memory.window_cache", self.memory.window_cache, none, MEMORY_MAX);
+        if self.admin.endpoint.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err())
+        {
+            let problem = Problem::new("admin.endpoint", "has no port from 0 to 65535");
+            problems.push_error(
+                problem.value(&self.admin.endpoint).hint("write `host:port`: `127.0.0.1:8888`"),
+            );
+        }
+    }
+}
+
+/// Memory that the process may take up, in bytes; `None` where nothing is configured and the
+/// system does not tell.
+pub(crate) fn memory_limit(config: &Config) -> Option<u64> {
+    memory::limit(config.memory.limit.get())
+}
