@@ -84,9 +84,8 @@ impl<'s, 'f> Fold<'s, 'f> {
 
     fn place(&mut self, key: TraceKey) -> Place {
         let (now, retention) = (self.time, self.decided.retention());
-        let obeyed = |trace: &OpenTrace| {
-            !trace.is_decided() || now <= trace.deadline().plus(retention)
-        };
+        let obeyed =
+            |trace: &OpenTrace| !trace.is_decided() || now <= trace.deadline().plus(retention);
         if let Some(slot) = self.open.find(key, obeyed) {
             let trace = self.open.get(slot);
             return if trace.is_decided() {

@@ -1,15 +1,21 @@
 //! Span log in, decisions and kept traces out.
 
 pub mod checkpoint;
+pub mod config;
 mod cut;
 mod decision;
 mod epochs;
 pub mod exporter;
 mod fold;
 mod keyed;
+pub mod metrics;
 mod open_traces;
 pub mod partition;
 pub mod policy;
 mod release;
+mod sampler;
 mod watermark;
 mod window;
+mod worker;
+
+pub use sampler::{Parts, PolicyHandle, Sampler};

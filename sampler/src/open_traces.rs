@@ -129,11 +129,7 @@ impl OpenTraces {
     /// The trace named `key` of which `which` is true. As a rule there is one of a name; a second
     /// one only while the decision about the first is on its way.
     #[inline]
-    pub(crate) fn find(
-        &self,
-        key: TraceKey,
-        which: impl Fn(&OpenTrace) -> bool,
-    ) -> Option<Slot> {
+    pub(crate) fn find(&self, key: TraceKey, which: impl Fn(&OpenTrace) -> bool) -> Option<Slot> {
         let found = self.index.find(self.hash.of(key), |slot| {
             let trace = at(&self.chunks, Slot(*slot));
             trace.key == key && which(trace)

@@ -11,7 +11,7 @@ use wholetrace_spanlog::{LogTime, Position};
 pub(crate) struct Cached {
     pub(crate) bytes: Bytes,
     /// Gives the bytes back to the budget when dropped.
-    pub(crate) lease: Lease,
+    pub(crate) _lease: Lease,
 }
 
 /// What is known of a frame that was read ahead and is not released everywhere.
@@ -52,11 +52,6 @@ impl WindowFrame {
 }
 
 impl Window {
-    /// Number of the oldest frame.
-    pub(crate) const fn first(&self) -> u64 {
-        self.first
-    }
-
     /// Number that the next frame will have.
     pub(crate) fn end(&self) -> u64 {
         self.first + self.frames.len() as u64

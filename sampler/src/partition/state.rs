@@ -180,6 +180,11 @@ impl PartitionState {
         Some(progress)
     }
 
+    /// Changes how many decisions are held in memory.
+    pub fn set_max_decisions(&mut self, most: usize) {
+        self.settings.max_decisions = most;
+    }
+
     /// What was counted since the last call.
     pub fn take_stats(&mut self) -> Stats {
         std::mem::take(&mut self.stats)
@@ -230,7 +235,7 @@ impl PartitionState {
             entry.awaited += 1;
             entry.void = true;
         } else {
-            entry.cached = lease.map(|lease| Cached { bytes: frame.payload, lease });
+            entry.cached = lease.map(|lease| Cached { bytes: frame.payload, _lease: lease });
         }
         self.window.push(entry);
     }
@@ -377,7 +382,7 @@ impl PartitionState {
             let letter = Letter { exporter: None, position: found.position };
             self.dead_letter(letter, "", &found.reason, &found.payload, effects);
         }
-        let unfinished = self.releases.oldest_unfinished(&self.window);
-        self.decided.evict(unfinished.map_or(self.watermark.now(), |(_, time)| time));
+        let unfinished = self.releases.oldest_unfinished(&self.window).map(|(_, time)| time);
+        self.decided.evict(unfinished.unwrap_or(self.watermark.now()));
     }
 }

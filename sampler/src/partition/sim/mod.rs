@@ -68,7 +68,8 @@ fn the_worlds_are_rough() {
         world.run();
         seen.add(&world.met);
     }
-    let events::Met { crashes, zombies, refetches, ticks, refused, late, forgotten, reloads } = seen;
+    let events::Met { crashes, zombies, refetches, ticks, refused, late, forgotten, reloads } =
+        seen;
     for (what, count) in [
         ("crashes", crashes),
         ("zombies", zombies),

@@ -11,12 +11,7 @@ use wholetrace_spanlog::{Position, RecordKind};
 
 use crate::policy::{Bits, Summary};
 
-use super::{
-    events::Event,
-    frames::body,
-    scene::policies,
-    world::World,
-};
+use super::{events::Event, frames::body, scene::policies, world::World};
 
 /// A trace, as the log alone tells it.
 #[derive(Debug)]
@@ -69,7 +64,8 @@ fn read(world: &World) -> (Vec<Placed>, HashMap<u64, Vec<Trace>>) {
 
 /// The decisions in the order of the log.
 fn recorded(world: &World) -> Vec<Decision> {
-    let batches = world.decisions.iter().map(|record| DecisionBatch::read(&record.payload).unwrap());
+    let batches =
+        world.decisions.iter().map(|record| DecisionBatch::read(&record.payload).unwrap());
     batches.flat_map(|batch| batch.decisions().collect::<Vec<_>>()).collect()
 }
 

@@ -1,0 +1,95 @@
+//! The sampler's part of the configuration.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wholetrace_runtime::{problems::Problems, units::ByteSize};
+use wholetrace_spanlog::Partition;
+
+use crate::{exporter::config::ExportersConfig, partition::Settings, policy::TailSamplingConfig};
+
+/// Decisions remembered when nothing is configured.
+const MAX_DECISIONS: u64 = 1_000_000;
+/// The largest piece of kept spans, unless one span alone is larger.
+const MAX_PIECE: usize = 1 << 20;
+/// Bytes read again at a time: a few frames.
+const REFETCH: usize = 1 << 20;
+/// Bytes of kept spans that a partition may have with an exporter, at least.
+const MIN_UNFINISHED: usize = 256 << 10;
+
+/// The sampler's part of the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct SamplerConfig {
+    /// Which traces are kept, and when that is decided.
+    pub tail_sampling: TailSamplingConfig,
+    /// Where kept traces go.
+    pub exporters: ExportersConfig,
+    /// Bounds of memory.
+    pub memory: SamplerMemory,
+}
+
+/// The sampler's part of the section `memory`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SamplerMemory {
+    /// Bytes of frames that wait in memory from their first reading to their release. What does
+    /// not fit is read again from the log, which costs time and nothing else; 0 reads everything
+    /// twice. Enough for the traffic of one `decision_wait` is best: 512MiB are about 120,000
+    /// spans a second for 10 seconds.
+    pub window_cache: ByteSize,
+}
+
+impl Default for SamplerMemory {
+    fn default() -> Self {
+        Self { window_cache: ByteSize::mib(512) }
+    }
+}
+
+impl SamplerConfig {
+    /// Adds what is wrong with the exporters at `exporters`. The policies are checked when they
+    /// are [compiled](crate::policy::PolicySet::compile).
+    pub fn check(&self, exporters: &str, problems: &mut Problems) {
+        self.exporters.check(exporters, problems);
+    }
+
+    /// Decisions that the process may remember.
+    #[must_use]
+    pub fn max_decisions(&self) -> usize {
+        let cache = &self.tail_sampling.decision_cache;
+        let sizes = cache.sampled_cache_size.saturating_add(cache.non_sampled_cache_size);
+        let most = cache.max_entries.unwrap_or_else(|| sizes.max(MAX_DECISIONS));
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
+    /// What each partition of `partitions` works by, its number aside.
+    pub(crate) fn settings(
+        &self,
+        partitions: u32,
+        exporters: Vec<String>,
+        hash_seed: u64,
+    ) -> Settings {
+        let tail_sampling = &self.tail_sampling;
+        let millis = |millis: u128| u32::try_from(millis).unwrap_or(u32::MAX);
+        let decision_wait = millis(tail_sampling.decision_wait.get().as_millis());
+        let queues = self.exporters.0.iter().map(|(_, exporter)| exporter.queue());
+        let smallest = queues.clone().map(|queue| queue.queue_size.as_usize()).min();
+        let batch = queues.map(|queue| queue.batch.max_size.as_usize()).min();
+        let share = smallest.unwrap_or_default() / partitions.max(1) as usize;
+        Settings {
+            partition: Partition(0),
+            exporters,
+            decision_wait,
+            decision_wait_after_root: millis(
+                tail_sampling.decision_wait_after_root_received.get().as_millis(),
+            ),
+            decision_retention: u64::from(millis(
+                tail_sampling.decision_cache.max_age.get().as_millis(),
+            )),
+            max_decisions: self.max_decisions() / partitions.max(1) as usize,
+            read_ahead: u64::from(decision_wait) * 2,
+            max_unfinished_bytes: share.max(MIN_UNFINISHED),
+            max_piece_bytes: batch.unwrap_or(MAX_PIECE).min(MAX_PIECE),
+            refetch_bytes: REFETCH,
+            hash_seed,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What the sampler counts, beside its exporters.
+
+use metrics::{Counter, Gauge, counter, gauge};
+use wholetrace_runtime::metrics::{Label, Metric, Unit};
+
+use crate::partition::{Levels, Stats};
+
+/// Handles made once; all partitions share them.
+#[derive(Clone)]
+pub(crate) struct SamplerMetrics {
+    counters: Vec<Counter>,
+    levels: [Gauge; 6],
+    pub(crate) partitions: Gauge,
+    pub(crate) commits: Counter,
+    append_retries: [Counter; 3],
+    pub(crate) read_retries: Counter,
+}
+
+/// A topic that appends are tried again for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Appending {
+    Ticks,
+    Decisions,
+    DeadLetters,
+}
+
+impl SamplerMetrics {
+    pub(crate) fn new() -> Self {
+        let handle =
+            |(name, label): &(&'static str, Option<(&'static str, &'static str)>)| match *label {
+                Some((label, value)) => counter!(*name, label => value),
+                None => counter!(*name),
+            };
+        let levels = [OPEN, REMEMBERED, WINDOW_FRAMES, WINDOW, UNFINISHED, TABLES];
+        Self {
+            counters: COUNTED.iter().map(|(counted, _)| handle(counted)).collect(),
+            levels: levels.map(|name| gauge!(name)),
+            partitions: gauge!(PARTITIONS),
+            commits: counter!(COMMITS),
+            append_retries: TOPICS.map(|topic| counter!(APPEND_RETRIES, "topic" => topic)),
+            read_retries: counter!(READ_RETRIES),
+        }
+    }
+
+    /// Adds what a partition has counted.
+    pub(crate) fn count(&self, stats: &Stats) {
+        for (counter, (_, of)) in self.counters.iter().zip(COUNTED) {
+            let count = of(stats);
+            if count > 0 {
+                counter.increment(count);
+            }
+        }
+    }
+
+    /// Replaces the part of a partition in the levels.
+    pub(crate) fn level(&self, before: &Levels, now: &Levels) {
+        for (gauge, (before, now)) in self.levels.iter().zip(parts(before).iter().zip(parts(now))) {
+            if *before < now {
+                gauge.increment((now - before) as f64);
+            } else if *before > now {
+                gauge.decrement((before - now) as f64);
+            }
+        }
+    }
+
+    pub(crate) fn append_retried(&self, appending: Appending) {
+        let [ticks, decisions, letters] = &self.append_retries;
+        match appending {
+            Appending::Ticks => ticks.increment(1),
+            Appending::Decisions => decisions.increment(1),
+            Appending::DeadLetters => letters.increment(1),
+        }
+    }
+}
+
+const fn parts(levels: &Levels) -> [usize; 6] {
+    [
+        levels.open_traces,
+        levels.decisions,
+        levels.window_frames,
+        levels.window_bytes,
+        levels.unfinished_bytes,
+        levels.table_bytes,
+    ]
+}
+
+type Counted = ((&'static str, Option<(&'static str, &'static str)>), fn(&Stats) -> u64);
+
+/// Where each count of a partition goes.
+const COUNTED: &[Counted] = &[
+    ((READ_RECORDS, None), |stats| stats.records),
+    ((READ_BYTES, None), |stats| stats.bytes),
+    ((READ_SPANS, None), |stats| stats.spans),
+    ((TICKS, None), |stats| stats.ticks),
+    ((TRACES, None), |stats| stats.traces),
+    ((LATE_SPANS, None), |stats| stats.late_spans),
+    ((INVALID_SPANS, Some(("reason", "trace_id"))), |stats| stats.unnamed_spans),
+    ((INVALID_SPANS, Some(("reason", "malformed"))), |stats| stats.malformed_spans),
+    ((DECISIONS, Some(("verdict", "kept"))), |stats| stats.traces_kept),
+    ((DECISIONS, Some(("verdict", "not_sampled"))), |stats| stats.traces_not_sampled),
+    ((IGNORED_DECISIONS, None), |stats| stats.decisions_ignored),
+    ((FORGOTTEN_DECISIONS, None), |stats| stats.decisions_forgotten),
+    ((BAD_DECISION_RECORDS, None), |stats| stats.decision_records_bad),
+    ((RELEASED_SPANS, Some(("verdict", "kept"))), |stats| stats.spans_kept),
+    ((RELEASED_SPANS, Some(("verdict", "not_sampled"))), |stats| stats.spans_not_sampled),
+    ((RELEASED_SPANS, Some(("verdict", "undecided"))), |stats| stats.spans_undecided),
+    ((REFETCHED_BYTES, None), |stats| stats.refetched_bytes),
+    ((DROPPED_FRAMES, None), |stats| stats.frames_lost),
+    ((DEAD_LETTERS, Some(("reason", "undecodable"))), |stats| stats.frames_undecodable),
+    ((DEAD_LETTERS, Some(("reason", "refused"))), |stats| stats.pieces_refused),
+];
+
+const TOPICS: [&str; 3] = ["spans", "decisions", "dead_letters"];
+
+const READ_RECORDS: &str = "wholetrace_sampler_read_records_total";
+const READ_BYTES: &str = "wholetrace_sampler_read_bytes_total";
+const READ_SPANS: &str = "wholetrace_sampler_read_spans_total";
+const TICKS: &str = "wholetrace_sampler_ticks_total";
+const TRACES: &str = "wholetrace_sampler_traces_total";
+const LATE_SPANS: &str = "wholetrace_sampler_late_spans_total";
+const INVALID_SPANS: &str = "wholetrace_sampler_invalid_spans_total";
+const DECISIONS: &str = "wholetrace_sampler_decisions_total";
+const IGNORED_DECISIONS: &str = "wholetrace_sampler_ignored_decisions_total";
+const FORGOTTEN_DECISIONS: &str = "wholetrace_sampler_forgotten_decisions_total";
+const BAD_DECISION_RECORDS: &str = "wholetrace_sampler_bad_decision_records_total";
+const RELEASED_SPANS: &str = "wholetrace_sampler_released_spans_total";
+const REFETCHED_BYTES: &str = "wholetrace_sampler_refetched_bytes_total";
+const DROPPED_FRAMES: &str = "wholetrace_sampler_dropped_frames_total";
+const DEAD_LETTERS: &str = "wholetrace_sampler_dead_letters_total";
+const OPEN: &str = "wholetrace_sampler_open_traces";
+const REMEMBERED: &str = "wholetrace_sampler_remembered_decisions";
+const WINDOW_FRAMES: &str = "wholetrace_sampler_window_frames";
+const WINDOW: &str = "wholetrace_sampler_window_bytes";
+const UNFINISHED: &str = "wholetrace_sampler_unfinished_bytes";
+const TABLES: &str = "wholetrace_sampler_table_bytes";
+const PARTITIONS: &str = "wholetrace_sampler_partitions";
+const COMMITS: &str = "wholetrace_sampler_commits_total";
+const APPEND_RETRIES: &str = "wholetrace_sampler_append_retries_total";
+const READ_RETRIES: &str = "wholetrace_sampler_read_retries_total";
+
+/// The metrics of the sampler, those of its exporters aside.
+pub const TABLE: &[Metric] = &[
+    Metric::counter(READ_RECORDS, Unit::None, "Records read ahead from the span log."),
+    Metric::counter(READ_BYTES, Unit::Bytes, "Bytes of records read ahead."),
+    Metric::counter(READ_SPANS, Unit::None, "Spans read ahead; after a restart, some again."),
+    Metric::counter(TICKS, Unit::None, "Ticks read: records that say nothing but the time."),
+    Metric::counter(TRACES, Unit::None, "Traces seen for the first time."),
+    Metric::counter(
+        LATE_SPANS,
+        Unit::None,
+        "Spans that came after the decision about their trace, and follow it.",
+    ),
+    Metric::counter(
+        INVALID_SPANS,
+        Unit::None,
+        "Spans in the log that are no valid spans, which no gateway lets in: without a `trace_id` \
+         they are left out, `malformed` ones are judged by what can be read of them.",
+    )
+    .labels(&[Label::closed("reason", &["trace_id", "malformed"])]),
+    Metric::counter(DECISIONS, Unit::None, "Traces decided; after a restart, some again.")
+        .labels(&[Label::closed("verdict", &["kept", "not_sampled"])]),
+    Metric::counter(
+        IGNORED_DECISIONS,
+        Unit::None,
+        "Decisions read for traces that had one: the first counts. Some are normal when a \
+         partition changes hands.",
+    ),
+    Metric::counter(
+        FORGOTTEN_DECISIONS,
+        Unit::None,
+        "Decisions forgotten before `decision_cache.max_age` because `max_entries` was reached: \
+         spans that come for them start new traces.",
+    ),
+    Metric::counter(
+        BAD_DECISION_RECORDS,
+        Unit::None,
+        "Records of the decision log that could not be read.",
+    ),
+    Metric::counter(
+        RELEASED_SPANS,
+        Unit::None,
+        "Spans released by verdict: `kept` ones go to the exporters. `undecided` ones are kept \
+         too, and should never be.",
+    )
+    .labels(&[Label::closed("verdict", &["kept", "not_sampled", "undecided"])]),
+    Metric::counter(
+        REFETCHED_BYTES,
+        Unit::Bytes,
+        "Bytes read again from the log because the window cache had no room for them.",
+    ),
+    Metric::counter(
+        DROPPED_FRAMES,
+        Unit::None,
+        "Frames that were deleted from the log before they were released: their spans are lost.",
+    ),
+    Metric::counter(DEAD_LETTERS, Unit::None, "Records written to the dead letters.")
+        .labels(&[Label::closed("reason", &["undecodable", "refused"])]),
+    Metric::gauge(OPEN, Unit::None, "Traces that are not decided."),
+    Metric::gauge(REMEMBERED, Unit::None, "Decisions held for late spans."),
+    Metric::gauge(WINDOW_FRAMES, Unit::None, "Frames between the read-ahead and the release."),
+    Metric::gauge(WINDOW, Unit::Bytes, "Bytes of those frames that are held in memory."),
+    Metric::gauge(UNFINISHED, Unit::Bytes, "Bytes of kept spans that are not delivered."),
+    Metric::gauge(TABLES, Unit::Bytes, "Bytes taken by open traces, decisions and windows."),
+    Metric::gauge(PARTITIONS, Unit::None, "Partitions that this process owns."),
+    Metric::counter(COMMITS, Unit::None, "Commits made."),
+    Metric::counter(
+        APPEND_RETRIES,
+        Unit::None,
+        "Appends of the sampler that failed and were tried again.",
+    )
+    .labels(&[Label::closed("topic", &TOPICS)]),
+    Metric::counter(READ_RETRIES, Unit::None, "Reads that failed and were tried again."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_declared() {
+        for ((name, label), _) in COUNTED {
+            let declared = TABLE.iter().find(|metric| metric.name == *name);
+            let labels = declared.unwrap_or_else(|| panic!("{name} is not in the table")).labels;
+            assert_eq!(label.is_some(), !labels.is_empty(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The sampler as a whole: partitions come and go, each with a worker of its own.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{oneshot, watch};
+use wholetrace_runtime::{
+    budget::ByteBudget,
+    shutdown::{Shutdown, Tasks},
+};
+use wholetrace_spanlog::{Checkpoint, Group, GroupEvent, Log, Partition, ReadError};
+
+use crate::{
+    config::SamplerConfig,
+    exporter::queue::{ExporterHandle, Queue},
+    metrics::SamplerMetrics,
+    partition::Settings,
+    policy::PolicySet,
+    worker::{Duty, Worker},
+};
+
+/// How long the workers may take to stop: a little more than they give themselves.
+const WORKERS_STOP_WITHIN: Duration = Duration::from_secs(12);
+/// The same for the exporters.
+const EXPORTERS_STOP_WITHIN: Duration = Duration::from_secs(8);
+
+/// What a sampler works with.
+pub struct Parts {
+    /// The log.
+    pub log: Log,
+    /// Tells which partitions are ours.
+    pub group: Box<dyn Group>,
+    /// The exporters, in the order of the configuration, with their queues, which the sampler
+    /// runs.
+    pub exporters: Vec<(ExporterHandle, Queue)>,
+    /// The policies to begin with.
+    pub policies: Arc<PolicySet>,
+    /// Bytes of frames that may wait in memory for their release.
+    pub window_cache: ByteBudget,
+}
+
+/// Reads the span log, decides about traces and hands the kept ones to the exporters.
+pub struct Sampler {
+    log: Log,
+    group: Box<dyn Group>,
+    exporters: Vec<ExporterHandle>,
+    queues: Vec<Queue>,
+    policies: watch::Sender<Arc<PolicySet>>,
+    window_cache: ByteBudget,
+    settings: Settings,
+    max_decisions: usize,
+}
+
+/// Replaces the policies of a running sampler. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct PolicyHandle(watch::Sender<Arc<PolicySet>>);
+
+impl PolicyHandle {
+    /// Judges traces that are first seen from now on by `policies`; open ones end as they began.
+    /// If the policies wait for another time, the partitions start again from their commits.
+    pub fn replace(&self, policies: Arc<PolicySet>) {
+        self.0.send_replace(policies);
+    }
+}
+
+/// A worker that was started.
+struct Running {
+    stop: Shutdown,
+    /// Resolves when nothing works on the partition any more.
+    ended: oneshot::Receiver<()>,
+}
+
+impl Sampler {
+    /// A sampler that does nothing until it is [run](Self::run).
+    #[must_use]
+    pub fn new(config: &SamplerConfig, parts: Parts) -> Self {
+        let Parts { log, group, exporters, policies, window_cache } = parts;
+        let (exporters, queues): (Vec<_>, Vec<_>) = exporters.into_iter().unzip();
+        let partitions = log.spans.reader.partitions();
+        let names = exporters.iter().map(|exporter| exporter.name().to_owned()).collect();
+        let seed = RandomState::new().build_hasher().finish();
+        let settings = config.settings(partitions, names, seed);
+        Self {
+            log,
+            group,
+            exporters,
+            queues,
+            policies: watch::Sender::new(policies),
+            window_cache,
+            max_decisions: config.max_decisions(),
+            settings,
+        }
+    }
+
+    /// The handle that replaces the policies.
+    #[must_use]
+    pub fn policies(&self) -> PolicyHandle {
+        PolicyHandle(self.policies.clone())
+    }
+
+    /// Works until `shutdown` or until the group ends; then stops in order: what is with the
+    /// backends gets some seconds, what is finished is committed, and the rest is read again from
+    /// the log the next time.
+    ///
+    /// A partition that cannot go on calls [`Shutdown::fail`].
+    ///
+    /// # Errors
+    /// When the group fails.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), ReadError> {
+        let exporting = Shutdown::new();
+        let exporters = Tasks::new(shutdown.clone());
+        for queue in self.queues {
+            let stop = exporting.requested_owned();
+            exporters.spawn("exporter", async move {
+                // It has logged what is left, and that comes again from the log.
+                let _ = queue.run(stop).await;
+            });
+        }
+        let duty = Duty {
+            log: self.log,
+            committer: self.group.committer(),
+            exporters: self.exporters,
+            window_cache: self.window_cache,
+            policies: self.policies.subscribe(),
+            metrics: SamplerMetrics::new(),
+            max_decisions: self.max_decisions,
+            owned: Arc::new(AtomicUsize::new(0)),
+        };
+        let workers = Workers {
+            duty,
+            settings: self.settings,
+            tasks: Tasks::new(shutdown.clone()),
+            stop: shutdown.child(),
+            running: HashMap::new(),
+        };
+        let end = workers.follow(self.group, &shutdown).await;
+        exporting.request();
+        exporters.join(EXPORTERS_STOP_WITHIN).await;
+        end
+    }
+}
+
+/// The workers of the partitions that are ours.
+struct Workers {
+    duty: Duty,
+    settings: Settings,
+    tasks: Tasks,
+    stop: Shutdown,
+    running: HashMap<Partition, Running>,
+}
+
+impl Workers {
+    /// Starts and stops workers as `group` says.
+    async fn follow(
+        mut self,
+        mut group: Box<dyn Group>,
+        shutdown: &Shutdown,
+    ) -> Result<(), ReadError> {
+        let end = loop {
+            let event = tokio::select! {
+                biased;
+                () = shutdown.requested() => break Ok(()),
+                event = group.next() => event,
+            };
+            match event {
+                Ok(Some(GroupEvent::Assigned { partition, committed })) => {
+                    self.start(partition, committed);
+                }
+                Ok(Some(GroupEvent::Revoked { partition, released, .. })) => {
+                    self.revoke(partition, released);
+                }
+                Ok(None) | Err(ReadError::Closed) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.stop.request();
+        self.tasks.join(WORKERS_STOP_WITHIN).await;
+        end
+    }
+
+    fn start(&mut self, partition: Partition, committed: Option<Checkpoint>) {
+        tracing::debug!(%partition, position = ?committed.as_ref().map(|at| at.position), "take a partition");
+        let stop = self.stop.child();
+        let (done, ended) = oneshot::channel();
+        let settings = Settings { partition, ..self.settings.clone() };
+        let worker = Worker::new(self.duty.clone(), settings);
+        let place = Place::take(&self.duty);
+        let told = stop.clone();
+        self.tasks.spawn_fallible("partition", async move {
+            let end = Box::pin(worker.run(committed, told)).await;
+            drop(place);
+            // Whoever waits may have given up, or hears it from the drop.
+            let _ = done.send(());
+            end
+        });
+        self.running.insert(partition, Running { stop, ended });
+    }
+
+    fn revoke(&mut self, partition: Partition, released: oneshot::Sender<()>) {
+        tracing::debug!(%partition, "give a partition up");
+        let running = self.running.remove(&partition);
+        self.tasks.spawn("release", async move {
+            if let Some(Running { stop, ended }) = running {
+                stop.request();
+                // An error says that the worker is gone, which is what is waited for.
+                let _ = ended.await;
+            }
+            let _ = released.send(());
+        });
+    }
+}
+
+/// The place of a partition among those that are ours.
+struct Place(Duty);
+
+impl Place {
+    fn take(duty: &Duty) -> Self {
+        duty.owned.fetch_add(1, Ordering::Relaxed);
+        duty.metrics.partitions.increment(1.0);
+        Self(duty.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.owned.fetch_sub(1, Ordering::Relaxed);
+        self.0.metrics.partitions.decrement(1.0);
+    }
+}

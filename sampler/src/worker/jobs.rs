@@ -1,0 +1,128 @@
+//! Appends, reads and commits that a worker has under way.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+use wholetrace_spanlog::{
+    AppendError, Checkpoint, Committer, Frame, Partition, Position, ReadError, Reader, Record,
+    Writer,
+};
+
+use crate::{
+    exporter::queue::{Room, Stopped},
+    metrics::{Appending, SamplerMetrics},
+    partition::Letter,
+};
+
+/// The first wait before something is tried again; it doubles up to the last.
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+/// Why a worker cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkerError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The log refuses what the sampler must write.
+    #[error("the sampler cannot write to the log: {0}")]
+    Append(#[from] AppendError),
+}
+
+impl WorkerError {
+    /// Whether the log was closed or taken over by another process: an end, not a failure.
+    pub(crate) const fn is_end(&self) -> bool {
+        matches!(
+            self,
+            Self::Read(ReadError::Closed | ReadError::NotOwner(_))
+                | Self::Append(AppendError::Closed)
+        )
+    }
+}
+
+/// What was under way is done.
+pub(super) enum Done {
+    Decisions,
+    Tick,
+    Buried(Letter),
+    Fetched { from: Position, frames: Result<Vec<Frame>, ReadError> },
+    Room { exporter: usize, room: Result<Room, Stopped> },
+    Committed(Checkpoint, Result<(), ReadError>),
+    Failed(WorkerError),
+}
+
+/// The waits before something is tried again, apart from each other so that not all partitions
+/// try at once.
+#[derive(Debug)]
+pub(super) struct Backoff(Duration);
+
+impl Backoff {
+    pub(super) const fn new() -> Self {
+        Self(FIRST_WAIT)
+    }
+
+    pub(super) async fn wait(&mut self) {
+        let jitter = 0.5 + fastrand::f64();
+        sleep(self.0.mul_f64(jitter)).await;
+        self.0 = (self.0 * 2).min(LAST_WAIT);
+    }
+}
+
+/// Appends `record`, trying until it is durable.
+///
+/// # Errors
+/// When the log will never take it.
+pub(super) async fn append(
+    writer: Arc<dyn Writer>,
+    partition: Partition,
+    record: Record,
+    appending: Appending,
+    metrics: SamplerMetrics,
+) -> Result<(), WorkerError> {
+    let mut backoff = Backoff::new();
+    loop {
+        let error = match writer.append(partition, record.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        if !error.is_retryable() || error == AppendError::Closed {
+            return Err(error.into());
+        }
+        metrics.append_retried(appending);
+        tracing::debug!(%partition, ?appending, "append again: {error}");
+        backoff.wait().await;
+    }
+}
+
+/// Reads again from `from` on, trying until it succeeds or cannot.
+pub(super) async fn fetch(
+    reader: Arc<dyn Reader>,
+    partition: Partition,
+    from: Position,
+    max_bytes: usize,
+    metrics: SamplerMetrics,
+) -> Result<Vec<Frame>, ReadError> {
+    let mut backoff = Backoff::new();
+    loop {
+        match reader.fetch(partition, from, max_bytes).await {
+            Err(ReadError::Failed(error)) => {
+                tracing::warn!(%partition, "read the log again: {error}");
+            }
+            // What was read ahead is durable, so it comes to light again.
+            Ok(frames) if frames.is_empty() => {}
+            other => return other,
+        }
+        metrics.read_retries.increment(1);
+        backoff.wait().await;
+    }
+}
+
+/// Commits once; who asks decides whether to try again.
+pub(super) async fn commit(
+    committer: Arc<dyn Committer>,
+    partition: Partition,
+    checkpoint: Checkpoint,
+) -> Done {
+    let result = committer.commit(partition, checkpoint.clone()).await;
+    Done::Committed(checkpoint, result)
+}

@@ -1,0 +1,13 @@
+//! What feeds a partition and does what it wants done: the only part of the sampler that knows
+//! of time, tasks and I/O.
+
+mod jobs;
+mod load;
+mod outbox;
+mod run;
+mod shell;
+
+pub(crate) use run::{Duty, Worker};
+
+#[cfg(test)]
+mod tests;

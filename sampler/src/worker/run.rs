@@ -1,0 +1,285 @@
+//! The loop of a worker.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    time::{Interval, MissedTickBehavior, interval, timeout},
+};
+use wholetrace_runtime::{budget::ByteBudget, shutdown::Shutdown};
+use wholetrace_spanlog::{Checkpoint, Committer, Frame, Log, ReadError, Start};
+
+use crate::{
+    exporter::{
+        outcomes::{Outcomes, outcomes},
+        queue::ExporterHandle,
+    },
+    metrics::SamplerMetrics,
+    partition::{Input, ReadFrame, Settings},
+    policy::PolicySet,
+    worker::{
+        jobs::{Backoff, WorkerError},
+        load::{Cursors, load},
+        shell::{Means, Shell},
+    },
+};
+
+/// Bytes of payload read at a time: a step over them takes about a millisecond.
+const READ_BYTES: usize = 1 << 20;
+/// How often what is finished is committed. What a crash repeats was exported within it.
+const COMMIT_EVERY: Duration = Duration::from_millis(500);
+/// How long what is under way may take when the ownership ends.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// What all workers of a sampler share.
+#[derive(Clone)]
+pub(crate) struct Duty {
+    pub(crate) log: Log,
+    pub(crate) committer: Arc<dyn Committer>,
+    pub(crate) exporters: Vec<ExporterHandle>,
+    pub(crate) window_cache: ByteBudget,
+    pub(crate) policies: watch::Receiver<Arc<PolicySet>>,
+    pub(crate) metrics: SamplerMetrics,
+    /// Decisions that the process may remember, and the partitions that share them.
+    pub(crate) max_decisions: usize,
+    pub(crate) owned: Arc<AtomicUsize>,
+}
+
+/// Works on one partition for as long as this process owns it.
+pub(crate) struct Worker {
+    duty: Duty,
+    settings: Settings,
+}
+
+/// Why a worker's round ended.
+enum End {
+    /// It is told to stop.
+    Stopped,
+    /// The new policies wait for another time: the partition starts again under them.
+    Restart,
+}
+
+/// The timers of a round.
+struct Timers {
+    commit: Interval,
+    idle: Interval,
+}
+
+impl Worker {
+    pub(crate) const fn new(duty: Duty, settings: Settings) -> Self {
+        Self { duty, settings }
+    }
+
+    /// Works until `stop`; then finishes what is under way within some seconds and commits.
+    ///
+    /// # Errors
+    /// When the log cannot be read or written for good.
+    pub(crate) async fn run(
+        mut self,
+        mut committed: Option<Checkpoint>,
+        stop: Shutdown,
+    ) -> Result<(), WorkerError> {
+        loop {
+            match self.round(&mut committed, &stop).await {
+                Ok(End::Stopped) => return Ok(()),
+                Ok(End::Restart) => {}
+                Err(error) if error.is_end() => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One pass from the commit on.
+    async fn round(
+        &mut self,
+        committed: &mut Option<Checkpoint>,
+        stop: &Shutdown,
+    ) -> Result<End, WorkerError> {
+        let policies = Arc::clone(&self.duty.policies.borrow_and_update());
+        (self.settings.decision_wait, self.settings.decision_wait_after_root) = waits(&policies);
+        // The release follows one wait behind; as much again lets it catch up evenly.
+        self.settings.read_ahead = u64::from(self.settings.decision_wait) * 2 + 1000;
+        let (sink, mut outcomes) = outcomes();
+        let means = Means {
+            log: self.duty.log.clone(),
+            committer: Arc::clone(&self.duty.committer),
+            exporters: self.duty.exporters.clone(),
+            metrics: self.duty.metrics.clone(),
+        };
+        let mut shell = Shell::new(self.settings.clone(), policies, committed.clone(), means, sink);
+        let loaded = load(
+            &mut shell,
+            &self.duty.log,
+            self.settings.partition,
+            committed.as_ref(),
+            &self.duty.metrics,
+        );
+        let cursors = tokio::select! {
+            cursors = loaded => cursors?,
+            () = stop.requested() => return Ok(End::Stopped),
+        };
+        let end = self.work(&mut shell, cursors, &mut outcomes, stop).await?;
+        finish(&mut shell, &mut outcomes).await?;
+        *committed = shell.into_committed();
+        Ok(end)
+    }
+
+    async fn work(
+        &mut self,
+        shell: &mut Shell,
+        mut cursors: Cursors,
+        outcomes: &mut Outcomes,
+        stop: &Shutdown,
+    ) -> Result<End, WorkerError> {
+        let mut timers = self.timers();
+        let mut settled = Vec::new();
+        let mut backoff = Backoff::new();
+        let mut silent = false;
+        loop {
+            let wants_frames = shell.wants_frames();
+            tokio::select! {
+                biased;
+                () = stop.requested() => return Ok(End::Stopped),
+                done = shell.next_done() => shell.on_done(done)?,
+                () = outcomes.next(&mut settled) => shell.settle(std::mem::take(&mut settled)),
+                records = cursors.decisions.next(READ_BYTES) => match records {
+                    Ok(records) => shell.step(Input::Decisions(records)),
+                    Err(error) => self.read_failed(error, &mut backoff).await?,
+                },
+                changed = self.duty.policies.changed() => {
+                    if changed.is_ok() && self.reload(shell) {
+                        return Ok(End::Restart);
+                    }
+                }
+                _ = timers.commit.tick() => self.housekeep(shell),
+                _ = timers.idle.tick() => {
+                    if silent && wants_frames {
+                        shell.step(Input::Idle);
+                    }
+                    silent = true;
+                }
+                () = std::future::ready(()), if shell.wants_turn() => shell.step(Input::Continue),
+                frames = cursors.spans.next(READ_BYTES), if wants_frames => match frames {
+                    Ok(frames) => {
+                        silent = false;
+                        backoff = Backoff::new();
+                        shell.step(Input::Frames(self.leased(frames)));
+                    }
+                    Err(error) => self.span_read_failed(error, &mut cursors, &mut backoff).await?,
+                },
+            }
+            // A step may take a millisecond, and there are many partitions on few threads.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn timers(&self) -> Timers {
+        let wait = Duration::from_millis(u64::from(self.settings.decision_wait));
+        let idle = (wait / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
+        let mut timers = Timers { commit: interval(COMMIT_EVERY), idle: interval(idle) };
+        timers.commit.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        timers.idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        timers
+    }
+
+    /// Pays for the payloads out of the window cache, as far as it has room.
+    fn leased(&self, frames: Vec<Frame>) -> Vec<ReadFrame> {
+        let leased = |frame: Frame| {
+            let lease = self.duty.window_cache.try_lease(frame.payload.len());
+            ReadFrame { frame, lease }
+        };
+        frames.into_iter().map(leased).collect()
+    }
+
+    fn housekeep(&self, shell: &mut Shell) {
+        let owned = self.duty.owned.load(Ordering::Relaxed).max(1);
+        shell.set_max_decisions(self.duty.max_decisions / owned);
+        shell.commit();
+        shell.report();
+    }
+
+    /// Takes new policies over. True when the partition must start again: open traces could not
+    /// be decided in the order of their deadlines under two different waits.
+    fn reload(&mut self, shell: &mut Shell) -> bool {
+        let policies = Arc::clone(&self.duty.policies.borrow_and_update());
+        if waits(&policies) != (self.settings.decision_wait, self.settings.decision_wait_after_root)
+        {
+            return true;
+        }
+        shell.step(Input::Policies(policies));
+        false
+    }
+
+    async fn read_failed(
+        &self,
+        error: ReadError,
+        backoff: &mut Backoff,
+    ) -> Result<(), WorkerError> {
+        let ReadError::Failed(detail) = error else { return Err(error.into()) };
+        tracing::warn!(partition = %self.settings.partition, "read the log again: {detail}");
+        self.duty.metrics.read_retries.increment(1);
+        backoff.wait().await;
+        Ok(())
+    }
+
+    async fn span_read_failed(
+        &self,
+        error: ReadError,
+        cursors: &mut Cursors,
+        backoff: &mut Backoff,
+    ) -> Result<(), WorkerError> {
+        let ReadError::Gone { oldest, .. } = error else {
+            return self.read_failed(error, backoff).await;
+        };
+        let partition = self.settings.partition;
+        tracing::error!(%partition, %oldest, "go on where the log does: older frames are gone and their spans lost");
+        let reader = &self.duty.log.spans.reader;
+        cursors.spans = reader.open(partition, Start::Position(oldest)).await?;
+        Ok(())
+    }
+}
+
+/// The waits that a policy set asks for, in milliseconds; 0 for no wait after a root span.
+fn waits(policies: &PolicySet) -> (u32, u32) {
+    let millis = |wait: Duration| u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+    let after_root = policies.decision_wait_after_root().map_or(0, |wait| millis(wait).max(1));
+    (millis(policies.decision_wait()), after_root)
+}
+
+/// Waits for what is under way, so that the next owner does not repeat it, and commits.
+async fn finish(shell: &mut Shell, outcomes: &mut Outcomes) -> Result<(), WorkerError> {
+    shell.end();
+    let rest = async {
+        let mut settled = Vec::new();
+        while !shell.is_at_rest() {
+            tokio::select! {
+                done = shell.next_done() => shell.on_done(done)?,
+                () = outcomes.next(&mut settled) => shell.settle(std::mem::take(&mut settled)),
+            }
+        }
+        Ok::<(), WorkerError>(())
+    };
+    if let Ok(end) = timeout(END_WITHIN, rest).await {
+        end?;
+    }
+    let last = async {
+        let mut backoff = Backoff::new();
+        shell.commit();
+        while shell.is_committing() {
+            let done = shell.next_done().await;
+            shell.on_done(done)?;
+            if shell.wants_commit() {
+                backoff.wait().await;
+                shell.commit();
+            }
+        }
+        Ok::<(), WorkerError>(())
+    };
+    timeout(END_WITHIN, last).await.unwrap_or(Ok(()))
+}

@@ -1,0 +1,308 @@
+//! The state of a partition, and what it has under way.
+
+use std::sync::Arc;
+
+use futures_util::{
+    FutureExt,
+    future::BoxFuture,
+    stream::{FuturesUnordered, StreamExt},
+};
+use wholetrace_spanlog::{Checkpoint, Committer, Log, Partition, ReadError, Record};
+
+use crate::{
+    checkpoint::Progress,
+    exporter::{
+        contract::{ExporterIndex, Kept, Outcome, Settled},
+        outcomes::OutcomeSink,
+        queue::ExporterHandle,
+    },
+    metrics::{Appending, SamplerMetrics},
+    partition::{Effect, Input, Letter, Levels, PartitionState, Settings},
+    policy::PolicySet,
+    worker::{
+        jobs::{Done, WorkerError, append, commit, fetch},
+        outbox::Outbox,
+    },
+};
+
+/// Batches of decisions under way to the decision log beyond which no more of the span log is
+/// read.
+const APPENDS: usize = 16;
+
+/// What a shell works with.
+pub(super) struct Means {
+    pub(super) log: Log,
+    pub(super) committer: Arc<dyn Committer>,
+    pub(super) exporters: Vec<ExporterHandle>,
+    pub(super) metrics: SamplerMetrics,
+}
+
+/// The state of a partition, and what it has under way.
+pub(super) struct Shell {
+    partition: Partition,
+    state: PartitionState,
+    means: Means,
+    sink: OutcomeSink,
+    outboxes: Vec<Outbox>,
+    jobs: FuturesUnordered<BoxFuture<'static, Done>>,
+    effects: Vec<Effect>,
+    /// Batches of decisions under way.
+    appends: usize,
+    /// Pieces with the exporters.
+    exporting: usize,
+    /// Dead letters under way.
+    letters: usize,
+    /// The checkpoint that was reached and is not committed.
+    reached: Option<Checkpoint>,
+    committing: bool,
+    committed: Option<Checkpoint>,
+    /// Whether the ownership ends: nothing new is begun.
+    ending: bool,
+    levels: Levels,
+}
+
+impl Shell {
+    pub(super) fn new(
+        settings: Settings,
+        policies: Arc<PolicySet>,
+        committed: Option<Checkpoint>,
+        means: Means,
+        sink: OutcomeSink,
+    ) -> Self {
+        let start = committed.as_ref().map(Progress::of);
+        Self {
+            partition: settings.partition,
+            outboxes: means.exporters.iter().cloned().map(Outbox::new).collect(),
+            state: PartitionState::new(settings, policies, start.as_ref()),
+            means,
+            sink,
+            jobs: FuturesUnordered::new(),
+            effects: Vec::new(),
+            appends: 0,
+            exporting: 0,
+            letters: 0,
+            reached: None,
+            committing: false,
+            committed,
+            ending: false,
+            levels: Levels::default(),
+        }
+    }
+
+    pub(super) fn wants_frames(&self) -> bool {
+        self.appends < APPENDS && self.state.wants_frames()
+    }
+
+    pub(super) const fn wants_turn(&self) -> bool {
+        self.state.wants_turn()
+    }
+
+    /// Whether nothing is under way that a next owner would repeat.
+    pub(super) const fn is_at_rest(&self) -> bool {
+        self.exporting == 0 && self.letters == 0
+    }
+
+    /// The last checkpoint that is stored.
+    pub(super) fn into_committed(self) -> Option<Checkpoint> {
+        self.committed.clone()
+    }
+
+    /// Begins nothing new from here on.
+    pub(super) fn end(&mut self) {
+        self.ending = true;
+        self.outboxes.iter_mut().for_each(Outbox::clear);
+    }
+
+    /// Gives the partition a part of the process's decisions.
+    pub(super) fn set_max_decisions(&mut self, most: usize) {
+        self.state.set_max_decisions(most);
+    }
+
+    pub(super) fn step(&mut self, input: Input) {
+        let mut effects = std::mem::take(&mut self.effects);
+        self.state.step(input, &mut effects);
+        for effect in effects.drain(..) {
+            self.perform(effect);
+        }
+        self.effects = effects;
+        self.send();
+        self.means.metrics.count(&self.state.take_stats());
+    }
+
+    pub(super) fn settle(&mut self, settled: Vec<Settled>) {
+        self.exporting = self.exporting.saturating_sub(settled.len());
+        for outcome in &settled {
+            if let Outcome::Refused { reason, spans, .. } = &outcome.outcome {
+                let exporter = self.means.exporters.get(usize::from(outcome.exporter.0));
+                tracing::error!(
+                    exporter = exporter.map(ExporterHandle::name),
+                    partition = %self.partition,
+                    spans,
+                    "put kept spans to the dead letters, the backend refuses them: {reason}"
+                );
+            }
+        }
+        self.step(Input::Settled(settled));
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        let (spans, decisions) = (&self.means.log.spans, &self.means.log.decisions);
+        let (partition, metrics) = (self.partition, self.means.metrics.clone());
+        match effect {
+            Effect::AppendDecisions(payload) => {
+                self.appends += 1;
+                let (writer, record) = (Arc::clone(&decisions.writer), Record::decisions(payload));
+                let job = append(writer, partition, record, Appending::Decisions, metrics);
+                self.jobs.push(job.map(|end| done(end, Done::Decisions)).boxed());
+            }
+            Effect::AppendTick => {
+                let writer = Arc::clone(&spans.writer);
+                let job = append(writer, partition, Record::tick(), Appending::Ticks, metrics);
+                self.jobs.push(job.map(|end| done(end, Done::Tick)).boxed());
+            }
+            Effect::Fetch { from, max_bytes } if !self.ending => {
+                let job = fetch(Arc::clone(&spans.reader), partition, from, max_bytes, metrics);
+                self.jobs.push(job.map(move |frames| Done::Fetched { from, frames }).boxed());
+            }
+            Effect::DeadLetter { letter, record } => self.bury(letter, Record::dead_letter(record)),
+            Effect::Export { exporter, kept } if !self.ending => self.export(exporter, kept),
+            // What is not begun any more is for the next owner.
+            Effect::Fetch { .. } | Effect::Export { .. } => {}
+        }
+    }
+
+    fn bury(&mut self, letter: Letter, record: Record) {
+        self.letters += 1;
+        if letter.exporter.is_none() {
+            let (partition, position) = (self.partition, letter.position);
+            tracing::error!(%partition, %position, "put a frame to the dead letters that cannot be decoded");
+        }
+        let writer = Arc::clone(&self.means.log.dead_letters.writer);
+        let metrics = self.means.metrics.clone();
+        let job = append(writer, self.partition, record, Appending::DeadLetters, metrics);
+        self.jobs.push(job.map(move |end| done(end, Done::Buried(letter))).boxed());
+    }
+
+    fn export(&mut self, exporter: ExporterIndex, kept: Kept) {
+        if let Some(outbox) = self.outboxes.get_mut(usize::from(exporter.0)) {
+            outbox.push(kept);
+        }
+    }
+
+    fn send(&mut self) {
+        for (exporter, outbox) in self.outboxes.iter_mut().enumerate() {
+            let (sent, ask) = outbox.send(&self.sink);
+            self.exporting += sent;
+            if let Some((handle, bytes)) = ask {
+                let job = async move {
+                    let room = handle.room(bytes).await;
+                    Done::Room { exporter, room }
+                };
+                self.jobs.push(job.boxed());
+            }
+        }
+    }
+
+    /// Waits for the next of the jobs to be done; forever when there is none.
+    pub(super) async fn next_done(&mut self) -> Done {
+        match self.jobs.next().await {
+            Some(done) => done,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes in what is done.
+    pub(super) fn on_done(&mut self, done: Done) -> Result<(), WorkerError> {
+        match done {
+            Done::Decisions => self.appends -= 1,
+            Done::Tick => {}
+            Done::Buried(letter) => {
+                self.letters -= 1;
+                self.step(Input::DeadLettered(letter));
+            }
+            Done::Fetched { from, frames: Ok(frames) } => {
+                self.step(Input::Refetched { from, frames });
+            }
+            Done::Fetched { frames: Err(ReadError::Gone { oldest, .. }), .. } => {
+                let partition = self.partition;
+                tracing::error!(%partition, %oldest, "go on where the log does: older frames are gone and their spans lost");
+                self.step(Input::Lost(oldest));
+            }
+            Done::Fetched { frames: Err(error), .. } => return Err(error.into()),
+            Done::Room { exporter, room } => {
+                if let (Some(outbox), Ok(room)) = (self.outboxes.get_mut(exporter), room) {
+                    self.exporting += outbox.use_room(room, &self.sink);
+                    self.send();
+                }
+            }
+            Done::Committed(checkpoint, result) => self.on_committed(checkpoint, result)?,
+            Done::Failed(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Commits what is finished, if that is more than before and no commit is under way.
+    pub(super) fn commit(&mut self) {
+        if let Some(progress) = self.state.progress() {
+            self.reached = Some(progress.to_checkpoint());
+        }
+        if self.committing {
+            return;
+        }
+        if let Some(checkpoint) = self.reached.take() {
+            self.committing = true;
+            let committer = Arc::clone(&self.means.committer);
+            self.jobs.push(commit(committer, self.partition, checkpoint).boxed());
+        }
+    }
+
+    fn on_committed(
+        &mut self,
+        checkpoint: Checkpoint,
+        result: Result<(), ReadError>,
+    ) -> Result<(), WorkerError> {
+        self.committing = false;
+        match result {
+            Ok(()) => {
+                self.means.metrics.commits.increment(1);
+                self.committed = Some(checkpoint);
+            }
+            Err(ReadError::Failed(error)) => {
+                tracing::warn!(partition = %self.partition, "commit later: {error}");
+                self.reached.get_or_insert(checkpoint);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Whether a commit is under way or due.
+    pub(super) const fn is_committing(&self) -> bool {
+        self.committing || self.reached.is_some()
+    }
+
+    /// Whether a commit failed and is to be tried again.
+    pub(super) const fn wants_commit(&self) -> bool {
+        !self.committing && self.reached.is_some()
+    }
+
+    /// Brings the gauges up to date.
+    pub(super) fn report(&mut self) {
+        let now = self.state.levels();
+        self.means.metrics.level(&self.levels, &now);
+        self.levels = now;
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        self.means.metrics.level(&self.levels, &Levels::default());
+    }
+}
+
+fn done(end: Result<(), WorkerError>, done: Done) -> Done {
+    match end {
+        Ok(()) => done,
+        Err(error) => Done::Failed(error),
+    }
+}
