@@ -185,7 +185,8 @@ impl Serving {
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
         let connection = self.http.serve_connection(io, TowerToHyperService::new(service));
         let mut connection = std::pin::pin!(connection);
-        let mut look = Instant::now() + self.limits.header_timeout;
+        let ConnectionLimits { header_timeout, idle_timeout, .. } = self.limits;
+        let mut look = Instant::now() + header_timeout.min(idle_timeout);
         let mut closing = false;
         loop {
             tokio::select! {
@@ -201,7 +202,7 @@ impl Serving {
                     connection.as_mut().graceful_shutdown();
                 }
                 () = sleep_until(look) => {
-                    match activity.verdict(self.limits.header_timeout, self.limits.idle_timeout) {
+                    match activity.verdict(header_timeout, idle_timeout) {
                         Verdict::Keep(time) => look = Instant::now() + time,
                         Verdict::Silent => {
                             self.metrics.refused(RejectReason::HeaderTimeout);

@@ -74,22 +74,23 @@ impl Activity {
 
     /// The same, `now` milliseconds after the connection was opened.
     fn verdict_at(&self, now: u64, header: Duration, idle: Duration) -> Verdict {
+        // Things change between two looks, so look at least as often as the shorter time.
+        let often = header.min(idle);
         if self.in_flight.load(Relaxed) > 0 {
-            return Verdict::Keep(header);
+            return Verdict::Keep(often);
         }
         let head_since = self.head_since.load(Relaxed);
         if head_since > 0 && self.preface.load(Relaxed) != PREFACE.len() as u32 {
             let waited = Duration::from_millis(now.saturating_sub(head_since - 1));
             return match header.checked_sub(waited) {
                 None | Some(Duration::ZERO) => Verdict::Silent,
-                Some(left) => Verdict::Keep(left),
+                Some(left) => Verdict::Keep(left.min(often)),
             };
         }
         let waited = Duration::from_millis(now.saturating_sub(self.answered.load(Relaxed)));
         match idle.checked_sub(waited) {
             None | Some(Duration::ZERO) => Verdict::Idle,
-            // A head may begin at any moment, so look at least as often as a head may take.
-            Some(left) => Verdict::Keep(left.min(header)),
+            Some(left) => Verdict::Keep(left.min(often)),
         }
     }
 

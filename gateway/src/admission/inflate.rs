@@ -127,7 +127,7 @@ fn read_all(
 ) -> Result<(), Rejection> {
     let compressed = held.bytes();
     // One byte more than is taken tells a body of exactly `cap` bytes from a longer one.
-    let mut step = guess.saturating_add(1).clamp(STEP_BYTES, cap.saturating_add(1));
+    let mut step = guess.saturating_add(1).max(STEP_BYTES).min(cap.saturating_add(1));
     loop {
         held.grow_to(compressed.saturating_add(inflated.len()).saturating_add(step))?;
         inflated.reserve_exact(step);
@@ -142,11 +142,81 @@ fn read_all(
         if read < step {
             return Ok(());
         }
-        step = inflated.len().clamp(STEP_BYTES, (cap - inflated.len()).saturating_add(1));
+        step = inflated.len().max(STEP_BYTES).min((cap - inflated.len()).saturating_add(1));
     }
 }
 
 fn damaged(error: &std::io::Error) -> Rejection {
     let message = format!("the compressed body is damaged or cut off: {error}");
     Rejection::new(RejectReason::Malformed, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use proptest::prelude::*;
+    use wholetrace_runtime::budget::ByteBudget;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn undo(encoding: Encoding, body: &[u8], cap: usize) -> Result<Bytes, RejectReason> {
+        let budget = ByteBudget::new("test", 1 << 20);
+        let mut held = Held::take(&budget, body.len()).unwrap();
+        let inflated = inflate_now(encoding, body, &mut held, cap);
+        if let Ok(inflated) = &inflated {
+            assert!(held.bytes() >= inflated.len());
+        }
+        inflated.map_err(|rejection| rejection.reason)
+    }
+
+    proptest! {
+        /// At any cap: all of it, or a refusal; never a panic, never more than the cap.
+        #[test]
+        fn prop_what_was_packed_comes_out_or_is_refused(
+            length in 0_usize..200_000,
+            cap in 0_usize..200_000,
+            byte in any::<u8>(),
+        ) {
+            let bytes = vec![byte; length];
+            let wanted =
+                if length <= cap { Ok(bytes.clone().into()) } else { Err(RejectReason::InflatedTooLarge) };
+            let zstd = zstd::encode_all(&bytes[..], 1).unwrap();
+            prop_assert_eq!(undo(Encoding::Gzip, &gzip(&bytes), cap), wanted.clone());
+            prop_assert_eq!(undo(Encoding::Zstd, &zstd, cap), wanted);
+        }
+
+        #[test]
+        fn prop_arbitrary_bytes_are_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            for encoding in [Encoding::Gzip, Encoding::Zstd, Encoding::Zlib] {
+                drop(undo(encoding, &bytes, 1 << 16));
+            }
+        }
+    }
+
+    #[test]
+    fn several_members_are_one_body() {
+        let body = [gzip(b"one "), gzip(b"two")].concat();
+        assert_eq!(undo(Encoding::Gzip, &body, 100), Ok(Bytes::from_static(b"one two")));
+    }
+
+    /// A body that claims to be large holds no more than the budget has.
+    #[test]
+    fn room_is_asked_for_before_it_is_taken() {
+        let body = gzip(&vec![0; 4 << 20]);
+        assert_eq!(undo(Encoding::Gzip, &body, 8 << 20), Err(RejectReason::Amplified));
+    }
+
+    /// 128 MiB of window, claimed by six bytes.
+    #[test]
+    fn a_zstd_window_beyond_eight_mebibytes_is_refused() {
+        let body = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88];
+        assert_eq!(undo(Encoding::Zstd, &body, 1 << 20), Err(RejectReason::Malformed));
+    }
 }

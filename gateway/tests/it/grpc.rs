@@ -1,0 +1,120 @@
+//! OTLP over gRPC, with tonic's client.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use prost::Message;
+use tonic::{Code, Request, Response, Status, codec::CompressionEncoding, transport::Channel};
+use tonic_types::StatusExt;
+use wholetrace_proto::otlp::{EXPORT_PATH, ExportTraceServiceResponse};
+use wholetrace_runtime::grpc::BytesCodec;
+use wholetrace_spanlog::{AppendError, TopicName};
+
+use crate::harness::{Running, request, span};
+
+pub(crate) async fn channel(address: SocketAddr) -> Channel {
+    Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
+}
+
+pub(crate) async fn export(
+    channel: &Channel,
+    message: Vec<u8>,
+    encoding: Option<CompressionEncoding>,
+) -> Result<Response<Bytes>, Status> {
+    call(channel, EXPORT_PATH, message, encoding).await
+}
+
+async fn call(
+    channel: &Channel,
+    path: &'static str,
+    message: Vec<u8>,
+    encoding: Option<CompressionEncoding>,
+) -> Result<Response<Bytes>, Status> {
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    if let Some(encoding) = encoding {
+        client = client.send_compressed(encoding);
+    }
+    client.ready().await.unwrap();
+    let path = PathAndQuery::from_static(path);
+    client.unary(Request::new(Bytes::from(message)), path, BytesCodec).await
+}
+
+#[tokio::test]
+async fn every_encoding_over_grpc_is_undone() {
+    let gateway = Running::start("grpcgood", "{}").await;
+    let channel = channel(gateway.grpc()).await;
+    for (name, encoding) in [
+        ("identity", None),
+        ("gzip", Some(CompressionEncoding::Gzip)),
+        ("zstd", Some(CompressionEncoding::Zstd)),
+    ] {
+        let answer = export(&channel, request(vec![span(1, name)]), encoding).await.unwrap();
+        assert_eq!(answer.into_inner().len(), 0, "{name}");
+    }
+    assert_eq!(gateway.names(), ["gzip", "identity", "zstd"]);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn partial_success_over_grpc() {
+    let gateway = Running::start("grpcpartial", "{}").await;
+    let channel = channel(gateway.grpc()).await;
+    let mut bad = span(2, "bad");
+    bad.span_id = vec![0; 8];
+    let answer = export(&channel, request(vec![bad, span(1, "good")]), None).await.unwrap();
+    let response = ExportTraceServiceResponse::decode(answer.into_inner()).unwrap();
+    assert_eq!(response.partial_success.unwrap().rejected_spans, 1);
+    assert_eq!(gateway.names(), ["good"]);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn refusals_over_grpc_have_the_statuses_that_senders_act_on() {
+    let grpc = r#"{"max_recv_msg_size_mib": 1}"#;
+    let gateway = Running::start_with("grpcbad", "{}", grpc, "{}").await;
+    let channel = channel(gateway.grpc()).await;
+    let gzip = Some(CompressionEncoding::Gzip);
+    let mut cut_off = request(vec![span(1, "a")]);
+    cut_off.pop();
+    for (name, path, message, encoding, code, reason) in [
+        ("cut off", EXPORT_PATH, cut_off, None, Code::InvalidArgument, "malformed"),
+        ("other", "/a.Service/Call", vec![], None, Code::Unimplemented, "path"),
+        ("large", EXPORT_PATH, vec![0; 2 << 20], None, Code::ResourceExhausted, "body_too_large"),
+        (
+            "bomb",
+            EXPORT_PATH,
+            vec![0; 64 << 20],
+            gzip,
+            Code::ResourceExhausted,
+            "inflated_too_large",
+        ),
+    ] {
+        let status = call(&channel, path, message, encoding).await.unwrap_err();
+        assert_eq!(status.code(), code, "{name}: {status}");
+        assert!(status.get_details_retry_info().is_none(), "{name}");
+        let counted = format!("reason=\"{reason}\"");
+        let refused = "wholetrace_gateway_requests_refused_total";
+        assert_eq!(gateway.count(refused, &counted), 1, "{name}");
+        // The connection, and the gateway, are as good as before.
+        export(&channel, request(vec![span(1, name)]), None).await.unwrap();
+    }
+    assert_eq!(gateway.names(), ["bomb", "cut off", "large", "other"]);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_log_is_told_with_advice_in_both_places() {
+    let gateway = Running::start("grpcfull", "{}").await;
+    let channel = channel(gateway.grpc()).await;
+    let full = AppendError::Full { waiting: 9, limit: 8 };
+    gateway.log.refuse(TopicName::Spans, Some(full));
+    let status = export(&channel, request(vec![span(1, "a")]), None).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.get_details_retry_info().is_some_and(|info| info.retry_delay.is_some()));
+    assert!(status.metadata().get_bin("google.rpc.retryinfo-bin").is_some());
+    gateway.log.refuse(TopicName::Spans, None);
+    export(&channel, request(vec![span(1, "a")]), None).await.unwrap();
+    assert_eq!(gateway.names(), ["a"]);
+    gateway.stop().await;
+}

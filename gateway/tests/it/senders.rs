@@ -1,0 +1,211 @@
+//! Senders that are slow, silent, cut off, or many.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::harness::{PROTOBUF, Running, answer, post, request, span};
+
+const CONNECTIONS_REFUSED: &str = "wholetrace_gateway_connections_refused_total";
+const REFUSED: &str = "wholetrace_gateway_requests_refused_total";
+const HEAD: &str = "POST /v1/traces HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+                    content-type: application/x-protobuf\r\n";
+
+/// Connections that say nothing, or not enough, are closed after the header timeout.
+#[tokio::test]
+async fn a_half_open_connection_is_closed_and_counted() {
+    let gateway = Running::start("halfopen", r#"{"header_timeout": "150ms"}"#).await;
+    let mut closed = 0;
+    for (address, begun) in [
+        (gateway.http(), ""),
+        (gateway.http(), "P"),
+        (gateway.http(), HEAD),
+        (gateway.grpc(), "PRI * HTTP/2.0"),
+        (gateway.zipkin(), "POST /api/v2/spans HTTP/1.1\r\n"),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        let mut rest = Vec::new();
+        drop(stream.read_to_end(&mut rest).await);
+        assert_eq!(rest, b"", "{begun}");
+        closed += 1;
+        assert_eq!(gateway.count(CONNECTIONS_REFUSED, "header_timeout"), closed, "{begun}");
+    }
+    gateway.post_good("good").await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_body_is_refused_when_its_time_is_over() {
+    let gateway = Running::start("slow", r#"{"request_timeout": "150ms"}"#).await;
+    let body = request(vec![span(1, "slow")]);
+    let mut stream = TcpStream::connect(gateway.http()).await.unwrap();
+    let head = format!("{HEAD}content-length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body[..5]).await.unwrap();
+    assert_eq!(answer(&mut stream).await.status, 408);
+    assert_eq!(gateway.count(REFUSED, "slow_sender"), 1);
+    gateway.post_good("good").await;
+    assert_eq!(gateway.names(), ["good"]);
+    gateway.stop().await;
+}
+
+/// A body that ends early is nobody's to answer, but it is counted; one that goes on after its
+/// declared length is served as declared, and the rest is no request.
+#[tokio::test]
+async fn bodies_of_another_length_than_declared() {
+    let gateway = Running::start("declared", "{}").await;
+    let body = request(vec![span(1, "declared")]);
+
+    let mut stream = TcpStream::connect(gateway.http()).await.unwrap();
+    let head = format!("{HEAD}content-length: {}\r\n\r\n", body.len() + 10);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    drop(stream.read_to_end(&mut rest).await);
+    drop(stream);
+    assert_eq!(gateway.count(REFUSED, "incomplete"), 1);
+    assert_eq!(gateway.spans(), []);
+
+    let mut stream = TcpStream::connect(gateway.http()).await.unwrap();
+    let head = HEAD.replace("connection: close\r\n", "");
+    let head = format!("{head}content-length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&[&body[..], b"\x00\x01 and more\r\n\r\n"].concat()).await.unwrap();
+    let answer = answer(&mut stream).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(gateway.names(), ["declared"]);
+    gateway.post_good("good").await;
+    gateway.stop().await;
+}
+
+/// Chunked bodies state no length; they are bounded while they come.
+#[tokio::test]
+async fn an_undeclared_body_is_bounded_too() {
+    let http = r#"{"max_request_body_size": 65536}"#;
+    let gateway = Running::start_with("chunked", "{}", "{}", http).await;
+    let chunked = |body: Vec<u8>| {
+        let mut bytes = format!("{HEAD}transfer-encoding: chunked\r\n\r\n").into_bytes();
+        for chunk in body.chunks(1_000) {
+            bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            bytes.extend_from_slice(chunk);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"0\r\n\r\n");
+        bytes
+    };
+    for (size, status) in [(10, 200), (40_000, 200), (70_000, 413)] {
+        let body = request(vec![span(1, &"x".repeat(size))]);
+        let mut stream = TcpStream::connect(gateway.http()).await.unwrap();
+        drop(stream.write_all(&chunked(body)).await);
+        assert_eq!(answer(&mut stream).await.status, status, "{size}");
+    }
+    assert_eq!(gateway.spans().len(), 2);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn requests_beyond_the_bytes_in_flight_are_asked_to_come_back() {
+    let http = r#"{"max_request_body_size": 1048576}"#;
+    let grpc = r#"{"max_recv_msg_size_mib": 1}"#;
+    let limits = r#"{"in_flight": "1MiB", "append_timeout": "60s"}"#;
+    let gateway = Running::start_with("inflight", limits, grpc, http).await;
+    gateway.log.hold(wholetrace_spanlog::TopicName::Spans);
+    let address = gateway.http();
+    let large = request(vec![span(1, &"x".repeat(300_000))]);
+    let first =
+        tokio::spawn(async move { post(address, "/v1/traces", PROTOBUF, &large).await.status });
+    while gateway.count("wholetrace_gateway_received_bytes_total", "http") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let second = request(vec![span(1, &"y".repeat(800_000))]);
+    let refused = post(address, "/v1/traces", PROTOBUF, &second).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+    gateway.log.resume(wholetrace_spanlog::TopicName::Spans);
+    assert_eq!(first.await.unwrap(), 200);
+    gateway.post_good("good").await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn connections_beyond_the_cap_are_closed_and_counted() {
+    let gateway = Running::start("cap", r#"{"connections": 2}"#).await;
+    let first = TcpStream::connect(gateway.http()).await.unwrap();
+    let _second = TcpStream::connect(gateway.grpc()).await.unwrap();
+    while gateway.count("wholetrace_gateway_connections_total", "") < 2 {
+        tokio::task::yield_now().await;
+    }
+    let mut third = TcpStream::connect(gateway.http()).await.unwrap();
+    let mut rest = Vec::new();
+    drop(third.read_to_end(&mut rest).await);
+    assert_eq!(gateway.count(CONNECTIONS_REFUSED, "reason=\"connections\""), 1);
+    drop(first);
+    // Its place is free once the gateway has seen it go.
+    while gateway.count("wholetrace_gateway_connections{", "http") > 0 {
+        tokio::task::yield_now().await;
+    }
+    gateway.post_good("good").await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn an_unused_connection_is_closed_in_good_order() {
+    let gateway = Running::start("idle", r#"{"idle_timeout": "150ms"}"#).await;
+    let body = request(vec![span(1, "a")]);
+    let mut stream = TcpStream::connect(gateway.http()).await.unwrap();
+    let head = HEAD.replace("connection: close\r\n", "");
+    let head = format!("{head}content-length: {}\r\n\r\n", body.len());
+    stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+    // The answer, and then the end without anything being wrong.
+    assert_eq!(answer(&mut stream).await.status, 200);
+    assert_eq!(gateway.count(CONNECTIONS_REFUSED, ""), 0);
+    gateway.stop().await;
+}
+
+/// Both ends are in this process: two descriptors a connection.
+fn idle_connections() -> usize {
+    let wanted = 21_000;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < wanted) {
+        let maximum = limit.maximum.map(|maximum| maximum.max(wanted));
+        let raised = Rlimit { current: Some(wanted), maximum };
+        if setrlimit(Resource::Nofile, raised).is_err() {
+            let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
+            setrlimit(Resource::Nofile, most).unwrap();
+        }
+    }
+    let allowed = getrlimit(Resource::Nofile).current.unwrap_or(wanted) as usize;
+    (allowed.saturating_sub(800) / 2).min(10_000)
+}
+
+/// Ten thousand connections that do nothing cost little, and nobody else notices.
+#[tokio::test]
+async fn ten_thousand_idle_connections_disturb_nobody() {
+    let connections = idle_connections();
+    let limits = r#"{"header_timeout": "10m", "idle_timeout": "10m"}"#;
+    let gateway = Running::start("manyidle", limits).await;
+    let before = wholetrace_runtime::memory::resident();
+    let mut open = Vec::with_capacity(connections);
+    for index in 0..connections {
+        let address = if index % 2 == 0 { gateway.http() } else { gateway.grpc() };
+        open.push(TcpStream::connect(address).await.unwrap());
+    }
+    while gateway.count("wholetrace_gateway_connections_total", "") < connections as u64 {
+        tokio::task::yield_now().await;
+    }
+    if let (Some(before), Some(after)) = (before, wholetrace_runtime::memory::resident()) {
+        let each = after.saturating_sub(before) / connections as u64;
+        // Both ends, and what other tests of this process take meanwhile.
+        assert!(each < 32 << 10, "{each} bytes for each of {connections} connections");
+    }
+    for index in 0..100 {
+        gateway.post_good(&format!("{index:02}")).await;
+    }
+    assert_eq!(gateway.spans().len(), 100);
+    assert_eq!(gateway.count(CONNECTIONS_REFUSED, ""), 0);
+    drop(open);
+    gateway.stop().await;
+}
