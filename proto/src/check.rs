@@ -154,7 +154,9 @@ impl<'a, T: TextVisitor> Walk<'a, T> {
                 (3 | 5, LEN) => self.text.text(fields.take_range()?),
                 (4, LEN) => id_length(&SPAN, tag, fields.take_range()?.len(), 8)?,
                 (6, VARINT) | (7 | 8, FIXED64) | (16, FIXED32) => fields.skip(tag)?,
-                (15, LEN) if matches!(fields.rest(), [2, 0x18, 0..0x80, ..]) => fields.advance(3),
+                (15, LEN) if matches!(fields.rest(), Some([2, 0x18, 0..0x80, ..])) => {
+                    fields.advance(3)
+                }
                 _ => fields = self.field(&SPAN, tag, fields, 0)?,
             }
         }
@@ -213,7 +215,7 @@ impl<'a, T: TextVisitor> Walk<'a, T> {
     /// field that is something else.
     #[inline]
     fn plain_attributes(&mut self, fields: &mut Cursor<'a>) {
-        while let Some(Plain { len, key, text }) = Plain::at(fields.rest()) {
+        while let Some(Plain { len, key, text }) = fields.rest().and_then(Plain::at) {
             let start = fields.position();
             let end = start + len;
             if !self.text.knows(&(start..end)) {

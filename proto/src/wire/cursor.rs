@@ -109,10 +109,10 @@ impl<'a> Cursor<'a> {
         Ok(self.position - len..self.position)
     }
 
-    /// The bytes from the next field on.
+    /// The bytes from the next field on; never `None` for a cursor within its buffer.
     #[inline]
-    pub(crate) fn rest(&self) -> &'a [u8] {
-        self.buffer.get(self.position..).unwrap_or_default()
+    pub(crate) fn rest(&self) -> Option<&'a [u8]> {
+        self.buffer.get(self.position..)
     }
 
     /// Moves on by `len` bytes, which the caller has seen to be whole fields.
