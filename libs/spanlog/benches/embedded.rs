@@ -5,7 +5,6 @@
 //! background threads included), bytes written per span, and the time to open the log again. Put
 //! the folder elsewhere with `TMPDIR`.
 
-#![expect(missing_docs, reason = "made by criterion's macros")]
 #![expect(clippy::unwrap_used, reason = "a bench")]
 
 use std::{

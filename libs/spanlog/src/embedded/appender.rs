@@ -284,12 +284,14 @@ impl Appender {
 
     /// A batch did not become durable: answers it and sees what is to be done about the store.
     fn fail(&mut self, error: &StoreError, pending: Vec<Pending>) {
+        let full = self.store_failed(error);
         let answer = match error {
-            StoreError::Full => AppendError::DiskFull,
-            StoreError::Poisoned => AppendError::Failed("an earlier write failed".to_owned()),
+            _ if full => AppendError::DiskFull,
+            StoreError::Full | StoreError::Poisoned => {
+                AppendError::Failed("an earlier write failed".to_owned())
+            }
             StoreError::Failed(reason) => AppendError::Failed(reason.clone()),
         };
-        self.store_failed(error);
         self.refuse(pending.into_iter(), &answer);
     }
 

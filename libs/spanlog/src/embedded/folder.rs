@@ -5,6 +5,7 @@
 //! | `lock` | the id of the process that uses the folder; locked while it does |
 //! | `format` | version of the format, partitions, seed and epoch of the routing |
 //! | `marks` | how far each partition was acknowledged, about a second ago |
+//! | `reserve` | nothing: room that is given up when the disk is full, so that finished data can go |
 //! | `store/` | the store |
 
 use std::{
@@ -19,6 +20,9 @@ use crate::routing::Descriptor;
 
 /// The version of the folder's layout and of the stored records.
 const FORMAT_VERSION: u32 = 1;
+
+/// Bytes set aside for the moment when the disk is full.
+pub(super) const RESERVE: u64 = 16 << 20;
 
 /// A locked data folder.
 pub(super) struct Folder {
@@ -77,6 +81,24 @@ impl Folder {
     /// The folder itself.
     pub(super) fn path(&self) -> &Path {
         &self.directory
+    }
+
+    /// Sets room aside, unless it is already.
+    pub(super) fn reserve(&self) -> io::Result<()> {
+        let path = self.directory.join("reserve");
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == RESERVE) {
+            return Ok(());
+        }
+        let file = File::create(&path)?;
+        // Not only a length: the blocks have to be taken.
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE)?;
+        Ok(())
+    }
+
+    /// Gives up the room that was set aside.
+    pub(super) fn release_reserve(&self) {
+        // When it is not there, there is nothing to give up.
+        let _missing = fs::remove_file(self.directory.join("reserve"));
     }
 
     /// The marks, or `None` when there are none that can be read: they are a second proof, not

@@ -7,6 +7,7 @@ use fjall::Keyspace;
 
 use super::{
     appender::Appender,
+    folder::RESERVE,
     recovery::{self, Base, base_key, encode_base},
     shared::Refusal,
     slices::{Slice, Slices},
@@ -22,6 +23,9 @@ const MARKS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Pause between attempts to open a failed store again.
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Free bytes that opening a store and removing slices from it needs. The reserve gives as much.
+const ROOM_TO_OPEN: u64 = RESERVE / 2;
 
 /// Failures in a row, none of them for lack of room, after which the log gives up writing.
 const MAX_FAILURES: u32 = 5;
@@ -71,8 +75,15 @@ impl Appender {
     pub(super) fn look_around(&mut self) {
         if let Some(due) = self.upkeep.reopen {
             self.watch_disk();
-            if Instant::now() >= due && self.has_room() {
+            if Instant::now() >= due && self.free() >= ROOM_TO_OPEN {
                 self.reopen();
+                // At once, before tables that the store goes on writing fill the disk again: what
+                // is finished makes room.
+                if self.upkeep.reopen.is_none()
+                    && let Err(error) = self.store_checkpoints().and_then(|()| self.tidy())
+                {
+                    self.store_failed(&error);
+                }
             }
             return;
         }
@@ -134,9 +145,10 @@ impl Appender {
             self.shared.publish_extents(&slices, &self.next);
             self.shared.meters.slices.set(slices.all().count() as f64);
         }
-        self.keep_positions(store, &doomed)?;
+        let kept = self.keep_positions(store, &doomed);
         self.shared.meters.slices_removed.increment(doomed.len() as u64);
         self.upkeep.undeleted.extend(doomed.into_iter().map(|(_, slice)| slice.keyspace));
+        kept?;
         while let Some(keyspace) = self.upkeep.undeleted.pop() {
             if let Err(error) = store.delete(keyspace.clone()) {
                 self.upkeep.undeleted.push(keyspace);
@@ -196,8 +208,8 @@ impl Appender {
         .into()
     }
 
-    /// When the newest slice of a topic goes, its positions are stored apart, so that they do not
-    /// begin again from below.
+    /// Stores the positions of the topics that lose slices: when the newest goes, or those that
+    /// stay are empty, nothing else would keep positions from beginning again below.
     fn keep_positions(
         &self,
         store: &Store,
@@ -206,9 +218,7 @@ impl Appender {
         let mut batch = store.batch(TopicName::ALL.len());
         for topic in TopicName::ALL {
             let newest = doomed.iter().rfind(|(doomed, _)| *doomed == topic);
-            if let Some((_, newest)) = newest
-                && self.shared.slices().of(topic).is_empty()
-            {
+            if let Some((_, newest)) = newest {
                 let next = self.next[topic.index()].clone();
                 let base = Base { time: newest.last_time, next };
                 batch.insert(&store.meta, base_key(topic), encode_base(&base));
@@ -250,10 +260,7 @@ impl Appender {
     /// Looks how full the log and the disk are, and refuses or takes data accordingly.
     pub(super) fn watch_disk(&mut self) {
         let settings = &self.shared.settings;
-        let hooks = &self.shared.hooks;
-        let used = self.used();
-        // A disk that cannot be asked does not stop the log: a real lack of room is survived.
-        let free = hooks.free(self.folder.path()).unwrap_or(u64::MAX);
+        let (used, free) = (self.used(), self.free());
         self.shared.disk_bytes.store(used, std::sync::atomic::Ordering::Relaxed);
         self.shared.meters.disk_bytes.set(used as f64);
         self.shared.meters.free_bytes.set(free as f64);
@@ -273,6 +280,12 @@ impl Appender {
         } else {
             Refusal::None
         };
+        if refusal == Refusal::None
+            && free > settings.min_free.saturating_add(4 * RESERVE)
+            && let Err(error) = self.folder.reserve()
+        {
+            tracing::debug!(%error, "setting room aside failed");
+        }
         if before != refusal && before != Refusal::Broken {
             self.shared.set_refusal(refusal);
             tell(refusal, used, settings.quota, free);
@@ -286,20 +299,24 @@ impl Appender {
         journal.unwrap_or_default() + tables
     }
 
-    fn has_room(&self) -> bool {
-        let free = self.shared.hooks.free(self.folder.path());
-        free.map_or(true, |free| free >= self.shared.settings.min_free)
+    /// Free bytes of the disk. One that cannot be asked does not stop the log: a real lack of
+    /// room is survived.
+    fn free(&self) -> u64 {
+        self.shared.hooks.free(self.folder.path()).unwrap_or(u64::MAX)
     }
 
-    /// A write failed: sees to it that the store is opened again, or gives up.
-    pub(super) fn store_failed(&mut self, error: &StoreError) {
-        let full = *error == StoreError::Full || !self.has_room();
+    /// A write failed: sees to it that the store is opened again, or gives up. Says whether it was
+    /// for lack of room.
+    pub(super) fn store_failed(&mut self, error: &StoreError) -> bool {
+        // A background worker does not say what it failed of.
+        let full = *error == StoreError::Full
+            || self.free() < self.shared.settings.min_free.max(4 * RESERVE);
         if let (StoreError::Failed(reason), false) = (error, full) {
             // Whether the disk holds what was written is unknown, and asking it again may be
             // answered from memory: only a restart brings certainty.
             tracing::error!(reason, "writing the log failed: check the disk, then restart");
             self.shared.set_broken(format!("{reason}; check the disk, then restart"));
-            return;
+            return false;
         }
         if !full {
             self.upkeep.failures += 1;
@@ -308,13 +325,16 @@ impl Appender {
             let reason = "the store failed again and again: check the disk, then restart";
             tracing::error!("{reason}");
             self.shared.set_broken(reason.to_owned());
-            return;
+            return false;
         }
-        let pause = if full { Duration::ZERO } else { REOPEN_PAUSE };
-        self.upkeep.reopen = Some(Instant::now() + pause);
+        if full {
+            self.folder.release_reserve();
+        }
+        self.upkeep.reopen = Some(Instant::now() + REOPEN_PAUSE);
         if self.shared.set_refusal(Refusal::DiskFull) != Refusal::DiskFull {
             tracing::warn!(?error, "the log cannot write: nothing is taken until it can again");
         }
+        full
     }
 
     /// Opens the store again. Readers wait meanwhile.
@@ -362,7 +382,7 @@ impl Appender {
         self.store = Some(store);
         self.upkeep.reopen = None;
         shared.meters.reopened.increment(1);
-        tracing::info!("the log writes again");
+        tracing::info!("the store is open again");
         self.watch_disk();
     }
 

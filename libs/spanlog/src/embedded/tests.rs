@@ -393,7 +393,7 @@ async fn a_real_disk_that_fills_up_is_survived() {
         assert_eq!(refused, AppendError::DiskFull);
         let count = read_all(&spans, P0).await.unwrap().len();
         assert!(count > 50, "{count} records are there");
-        // The first rounds free the disk from outside, as a person would.
+        // All of it is finished: the log makes room by itself.
         commit(&log, P0, last.unwrap().next()).await;
         until(&log, "the recovery", async || {
             spans.writer.append(P0, noise(10, round)).await.is_ok()
