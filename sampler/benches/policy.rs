@@ -1,5 +1,7 @@
 //! The price of policies: folding a span into a summary, and deciding about a trace.
 
+#![expect(clippy::unwrap_used, reason = "the policies are written below, and are right")]
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

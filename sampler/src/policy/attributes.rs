@@ -52,8 +52,8 @@ struct AskedKey {
 /// The keys that are asked for. Their number is bounded by the number of observations.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AskedAttributes {
-    /// Bit `n % 64` is set when a key of `n` bytes is asked for.
-    lengths: u64,
+    /// Tells nearly all other keys apart from those asked for at a glance.
+    filter: Filter,
     keys: Vec<AskedKey>,
 }
 
@@ -98,7 +98,7 @@ impl AskedAttributes {
     }
 
     fn asked(&mut self, key: &str, observation: Bits) -> &mut AskedKey {
-        self.lengths |= length_bit(key.len());
+        self.filter.add(key.as_bytes());
         let place = self.keys.iter().position(|asked| *asked.key == *key.as_bytes());
         let place = place.unwrap_or(self.keys.len());
         if place == self.keys.len() {
@@ -121,11 +121,10 @@ impl AskedAttributes {
     pub(super) fn look_at(&self, body: &[u8], place: Place, met: &mut Bits, known: &mut Bits) {
         // Every encoder writes the key first, and few keys are as long as 128 bytes.
         match body {
-            [0x0a, length, rest @ ..] if *length < 0x80 => {
-                if self.lengths & length_bit(usize::from(*length)) == 0 {
-                    return;
-                }
-                if let Some((key, value)) = rest.split_at_checked(usize::from(*length)) {
+            [0x0a, length @ 0..0x80, rest @ ..] => {
+                if let Some((key, value)) = rest.split_at_checked(usize::from(*length))
+                    && self.filter.may_have(key)
+                {
                     self.look_up(key, value, place, met, known);
                 }
             }
@@ -200,6 +199,13 @@ impl Attribute<'_> {
 
 /// The value in (the rest of) the body of a `KeyValue`.
 fn attribute(body: &[u8]) -> Attribute<'_> {
+    // A text of less than 126 bytes and nothing else, as most are.
+    if let [0x12, outer @ 0..0x80, 0x0a, inner @ 0..0x80, text @ ..] = body
+        && *outer == *inner + 2
+        && text.len() == usize::from(*inner)
+    {
+        return Attribute::Text(text);
+    }
     let mut found = Attribute::Text(&[]);
     let mut fields = Cursor::new(body);
     while let Ok(Some(field)) = fields.next_field() {
@@ -220,6 +226,28 @@ fn attribute(body: &[u8]) -> Attribute<'_> {
     found
 }
 
-const fn length_bit(length: usize) -> u64 {
-    1 << (length % 64)
+/// A set of keys by their length and last byte, in which names of attributes differ most.
+#[derive(Clone, Copy, Debug, Default)]
+struct Filter([u64; 4]);
+
+impl Filter {
+    fn add(&mut self, key: &[u8]) {
+        let (word, bit) = Self::place(key);
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    #[inline]
+    fn may_have(&self, key: &[u8]) -> bool {
+        let (word, bit) = Self::place(key);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    #[inline]
+    fn place(key: &[u8]) -> (usize, u64) {
+        let last = key.last().copied().unwrap_or_default();
+        let place = last.wrapping_add((key.len() as u8).wrapping_mul(37));
+        (usize::from(place >> 6), 1 << (place & 63))
+    }
 }

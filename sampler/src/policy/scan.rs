@@ -123,6 +123,7 @@ impl Scan {
     }
 
     /// Takes one field off; gives back what is behind it.
+    #[inline(never)]
     fn unusual<'a>(
         &self,
         rest: &'a [u8],
@@ -141,7 +142,7 @@ impl Scan {
         Ok(rest.get(fields.position()..).unwrap_or_default())
     }
 
-    #[inline]
+    #[inline(always)]
     fn delimited<'a>(
         &self,
         number: u32,

@@ -77,7 +77,7 @@ fn span(id: u128) -> impl Strategy<Value = (Vec<KeyValue>, Span)> {
                 trace_id: id.to_be_bytes().into(),
                 trace_state,
                 attributes,
-                status: code.and_then(|code| status_of(code)),
+                status: code.and_then(status_of),
                 ..times(start, end)
             };
             (resource, span)
@@ -164,7 +164,7 @@ proptest! {
             let own = TraceId(trace.id.to_be_bytes()).key();
             for key in others.into_iter().map(TraceKey).chain([own]) {
                 let verdict = policies.decide(key, &summary);
-                let randomness = summary.randomness().unwrap_or(key.randomness());
+                let randomness = summary.randomness().unwrap_or_else(|| key.randomness());
                 prop_assert!(!verdict.kept || randomness >= verdict.threshold);
                 prop_assert!(verdict.threshold <= 1 << 56);
                 prop_assert_eq!(verdict, policies.decide(key, &summary));

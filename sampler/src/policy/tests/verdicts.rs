@@ -43,7 +43,8 @@ fn status_code_wants_one_span_of_a_status() {
 /// What is judged is the whole trace, from the earliest start to the latest end.
 #[test]
 fn latency_is_above_the_threshold_and_up_to_the_upper_one() {
-    let cases: &[(i64, i64, &[(u64, u64)], bool)] = &[
+    type Case = (i64, i64, &'static [(u64, u64)], bool);
+    let cases: &[Case] = &[
         (5000, 0, &[(1, 5001 * MS + 1)], true),
         // Just as long is not longer; and fractions of a millisecond are cut.
         (5000, 0, &[(MS, 5001 * MS)], false),
@@ -200,7 +201,7 @@ fn with_a_salt_the_collectors_hash_draws() {
         let policies = policy("probabilistic", &settings);
         (1..64_u128)
             .map(|n| {
-                Trace::new(n << 96 | n * 0x9e37_79b9_7f4a_7c15)
+                Trace::new((n << 96) | (n * 0x9e37_79b9_7f4a_7c15))
                     .span(Span::default())
                     .is_kept(&policies)
             })
