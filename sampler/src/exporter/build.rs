@@ -120,7 +120,6 @@ fn otlp(name: &str, config: &OtlpConfig) -> Result<OtlpGrpc, BuildError> {
         name: name.to_owned(),
         compression: config.compression.unwrap_or_else(|| default_compression(&endpoint)),
         endpoint,
-        authority: config.authority.clone(),
         headers: header_map(&config.headers),
         timeout: config.timeout.get(),
     };

@@ -51,7 +51,7 @@ impl FileExporter {
         if !settings.append {
             file.set_len(0)?;
         }
-        let len = cut_torn_line(&mut file)?;
+        let len = end_last_line(&mut file)?;
         let lines = Lines { file, len, path: settings.path, rotation: settings.rotation };
         Ok(Self { name: settings.name, lines: Arc::new(Mutex::new(lines)) })
     }
@@ -151,13 +151,37 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Cuts `file` behind its last complete line, and gives its length then.
-fn cut_torn_line(file: &mut File) -> io::Result<u64> {
-    const STEP: u64 = 64 << 10;
+/// Makes the end of `file` a line's end, and gives its length then. An unfinished line of ours is
+/// cut off; what somebody else has left there is not ours to cut, and gets an end.
+fn end_last_line(file: &mut File) -> io::Result<u64> {
     if !file.metadata()?.is_file() {
         return Ok(0);
     }
     let len = file.metadata()?.len();
+    let start = start_of_last_line(file, len)?;
+    if start == len {
+        return Ok(len);
+    }
+    let mut beginning = Vec::new();
+    file.seek(SeekFrom::Start(start))?;
+    Read::by_ref(file).take(LINE_START.len() as u64).read_to_end(&mut beginning)?;
+    if LINE_START.starts_with(&beginning) {
+        tracing::warn!(bytes = len - start, "cut an unfinished line off the exporter's file");
+        file.set_len(start)?;
+        file.sync_data()?;
+        return Ok(start);
+    }
+    file.write_all(b"\n")?;
+    Ok(len + 1)
+}
+
+/// How each of our lines begins.
+const LINE_START: &[u8] = br#"{"resourceSpans":"#;
+
+/// Where the text behind the last line's end in `file` begins: at its length `len`, if it ends
+/// with a line.
+fn start_of_last_line(file: &mut File, len: u64) -> io::Result<u64> {
+    const STEP: u64 = 64 << 10;
     let mut end = len;
     while end > 0 {
         let start = end.saturating_sub(STEP);
@@ -165,17 +189,11 @@ fn cut_torn_line(file: &mut File) -> io::Result<u64> {
         file.seek(SeekFrom::Start(start))?;
         Read::by_ref(file).take(end - start).read_to_end(&mut step)?;
         if let Some(newline) = memchr::memrchr(b'\n', &step) {
-            end = start + newline as u64 + 1;
-            break;
+            return Ok(start + newline as u64 + 1);
         }
         end = start;
     }
-    if end < len {
-        tracing::warn!(bytes = len - end, "cut an unfinished line off the exporter's file");
-        file.set_len(end)?;
-        file.sync_data()?;
-    }
-    Ok(end)
+    Ok(0)
 }
 
 #[cfg(test)]

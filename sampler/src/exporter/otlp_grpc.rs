@@ -24,8 +24,6 @@ pub(crate) struct OtlpGrpcSettings {
     pub(crate) name: String,
     /// Scheme and authority.
     pub(crate) endpoint: Uri,
-    /// The authority that requests carry, if not the endpoint's.
-    pub(crate) authority: String,
     /// Sent with each request; wins over what the exporter sets by itself.
     pub(crate) headers: HeaderMap,
     pub(crate) compression: Compression,
@@ -60,9 +58,6 @@ impl OtlpGrpc {
             headers.insert("grpc-encoding", HeaderValue::from_static(encoding));
         }
         headers.insert("grpc-timeout", grpc_timeout(settings.timeout));
-        if !settings.authority.is_empty() {
-            headers.insert(header::HOST, HeaderValue::from_str(&settings.authority)?);
-        }
         headers.extend(settings.headers);
         Ok(Self {
             name: settings.name,

@@ -35,8 +35,6 @@ pub struct OtlpConfig {
     /// Pings that find dead connections; none unless this is set. Receivers may end connections
     /// that ping more often than they like.
     pub keepalive: Option<KeepaliveConfig>,
-    /// The host name that requests carry, if not the one of the endpoint.
-    pub authority: String,
     /// The waits before a request that failed is sent again.
     pub retry_on_failure: RetryConfig,
     /// The queue in front of the backend, and the size of requests.
@@ -60,7 +58,6 @@ impl Default for OtlpConfig {
             compression: None,
             timeout: HumanDuration::from_secs(5),
             keepalive: None,
-            authority: String::new(),
             retry_on_failure: RetryConfig::default(),
             sending_queue: QueueConfig::default(),
             wait_for_ready: None,
@@ -106,10 +103,6 @@ impl OtlpConfig {
         }
         check_headers(&self.headers, path, problems);
         check_timeout(self.timeout, path, problems);
-        if !self.authority.is_empty() && HeaderValue::from_str(&self.authority).is_err() {
-            let message = format!("`{}` is no host name", self.authority);
-            problems.error(format!("{path}.authority"), message, "write a name such as `jaeger`");
-        }
         if let Some(keepalive) = &self.keepalive {
             let (lowest, highest) = (HumanDuration::from_secs(1), HumanDuration::from_secs(86_400));
             for (key, value) in [("time", keepalive.time), ("timeout", keepalive.timeout)] {

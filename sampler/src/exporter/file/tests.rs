@@ -78,8 +78,9 @@ async fn a_torn_line_is_cut_off_at_the_start() {
     let whole = "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"name\":\"a\"}]}]}]}\n";
     for (before, kept) in [
         (format!("{whole}{{\"resourceSpans"), vec!["a", "b"]),
-        (format!("{whole}{}", "x".repeat(200_000)), vec!["a", "b"]),
-        ("x".repeat(200_000), vec!["b"]),
+        (format!("{whole}{{\"resourceSpans\":{}", "x".repeat(200_000)), vec!["a", "b"]),
+        (format!("{{\"resourceSpans\":{}", "x".repeat(200_000)), vec!["b"]),
+        (format!("{whole}{{"), vec!["a", "b"]),
         (whole.to_owned(), vec!["a", "b"]),
         (String::new(), vec!["b"]),
     ] {
@@ -88,6 +89,18 @@ async fn a_torn_line_is_cut_off_at_the_start() {
         exporter.export(batch(&["b"])).await.unwrap();
         assert_eq!(names(&path), kept);
     }
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_not_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    fs::write(&path, "first\nsecond").unwrap();
+    let exporter = FileExporter::open(settings(&path)).unwrap();
+    exporter.export(batch(&["a"])).await.unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("first\nsecond\n{\"resourceSpans\":"), "{text}");
+    assert!(text.ends_with('\n'));
 }
 
 #[tokio::test]

@@ -14,7 +14,6 @@ fn exporter(backend: &Backend, compression: Compression) -> OtlpGrpc {
     let settings = OtlpGrpcSettings {
         name: "otlp/test".to_owned(),
         endpoint: backend.uri("http"),
-        authority: String::new(),
         headers: HeaderMap::from_iter([(
             http::HeaderName::from_static("x-scope-orgid"),
             HeaderValue::from_static("tenant"),
@@ -267,7 +266,6 @@ async fn a_backend_that_comes_up_later_or_again_is_connected_to() {
     let settings = OtlpGrpcSettings {
         name: "otlp".to_owned(),
         endpoint: format!("http://{address}").parse().unwrap(),
-        authority: String::new(),
         headers: HeaderMap::new(),
         compression: Compression::None,
         timeout: Duration::from_secs(20),
