@@ -5,8 +5,8 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{Cost, Inputs, Loaded, load, markdown, memory_limit},
-    generate,
+    config::{Cost, Inputs, load, markdown, memory_limit},
+    generate, standalone, tables,
 };
 
 /// Exit code of a configuration that cannot be used, or of a process that failed.
@@ -69,15 +69,17 @@ struct Sources {
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
 enum Page {
     Configuration,
+    Metrics,
 }
 
 /// Does what the command line says.
 pub(crate) fn run() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Standalone(sources) => standalone(sources),
+        Command::Standalone(sources) => run_standalone(sources),
         Command::Check(sources) => check(sources),
         Command::Generate(options) => generate(*options),
         Command::Document { page: Page::Configuration } => print(&markdown()),
+        Command::Document { page: Page::Metrics } => print(&tables::markdown()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,13 +91,14 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-fn standalone(sources: Sources) -> anyhow::Result<()> {
-    let _loaded = loaded(sources)?;
-    anyhow::bail!("not wired yet")
+fn run_standalone(sources: Sources) -> anyhow::Result<()> {
+    let inputs = Inputs::of_process(sources.config, sources.set);
+    let loaded = load(&inputs)?;
+    standalone::run(&loaded, inputs)
 }
 
 fn check(sources: Sources) -> anyhow::Result<()> {
-    let loaded = loaded(sources)?;
+    let loaded = load(&Inputs::of_process(sources.config, sources.set))?;
     let cost = Cost::of(&loaded.config);
     let mut text = format!("# The effective configuration\n\n{}", loaded.effective()?);
     text.push_str("\n# What it may take of the memory\n#\n");
@@ -114,10 +117,6 @@ fn check(sources: Sources) -> anyhow::Result<()> {
 fn generate(options: generate::Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(generate::run(options))
-}
-
-fn loaded(sources: Sources) -> anyhow::Result<Loaded> {
-    Ok(load(&Inputs::of_process(sources.config, sources.set))?)
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

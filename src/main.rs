@@ -1,8 +1,14 @@
 //! The `wholetrace` process.
 
+mod announce;
 mod cli;
 mod config;
 mod generate;
+mod reload;
+mod standalone;
+mod tables;
+mod upkeep;
+mod wiring;
 
 use std::process::ExitCode;
 
