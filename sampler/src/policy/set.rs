@@ -66,7 +66,8 @@ impl PolicySet {
         self.scan.span(span, resource, summary)
     }
 
-    /// Decides about the trace `key`, of whose spans `summary` was made.
+    /// Decides about the trace `key`, of whose spans this set made `summary`. A summary that another
+    /// set made says other things.
     #[must_use]
     pub fn decide(&self, key: TraceKey, summary: &Summary) -> Verdict {
         let trace = Trace { summary, key };
