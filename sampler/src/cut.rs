@@ -12,6 +12,9 @@ use wholetrace_spanlog::LogTime;
 
 use crate::decision::table::{DecisionTable, Ruling};
 
+/// What a span may take in a piece beside its body and its heads: tags, lengths, a threshold.
+const OVERHEAD: usize = 64;
+
 /// What a frame has left after sampling.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cut {
@@ -45,6 +48,7 @@ pub(crate) fn cut(
         max_piece,
         resource: None,
         scope: None,
+        new_heads: 0,
         last: None,
         piece: Assembler::new(),
         spans: 0,
@@ -62,6 +66,8 @@ struct Cutter<'s, 'f> {
     /// The heads of the spans to come, when the piece under way has not got them yet.
     resource: Option<Head<'f>>,
     scope: Option<Head<'f>>,
+    /// Bytes of heads that the next kept span brings along.
+    new_heads: usize,
     last: Option<(TraceKey, Option<Ruling>)>,
     piece: Assembler<'f>,
     spans: u32,
@@ -81,7 +87,8 @@ impl<'f> Cutter<'_, 'f> {
     }
 
     fn keep(&mut self, body: &'f [u8], ruling: Option<Ruling>) {
-        if self.spans > 0 && self.piece.encoded_len() + body.len() > self.max_piece {
+        let more = body.len() + std::mem::take(&mut self.new_heads) + OVERHEAD;
+        if self.spans > 0 && self.piece.encoded_len() + more > self.max_piece {
             self.finish_piece();
             if let Some(head) = self.resource {
                 self.piece.resource(head);
@@ -114,11 +121,13 @@ impl<'f> Visitor<'f> for Cutter<'_, 'f> {
     fn resource(&mut self, head: Head<'f>) {
         self.resource = Some(head);
         self.scope = None;
+        self.new_heads = head.len();
         self.piece.resource(head);
     }
 
     fn scope(&mut self, head: Head<'f>) {
         self.scope = Some(head);
+        self.new_heads += head.len();
         self.piece.scope(head);
     }
 

@@ -14,19 +14,28 @@ pub(crate) struct KeyHash {
 impl KeyHash {
     /// The hash under `seed`, which should differ from process to process.
     pub(crate) const fn new(seed: u64) -> Self {
-        // Any odd factor will do; this one spreads a small seed over all bits.
-        let factor = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        Self { mask: seed.rotate_left(32) ^ 0xd6e8_feb8_6659_fd93, factor }
+        let mask = spread(seed);
+        Self { mask, factor: spread(mask) | 1 }
     }
 
     /// 64 well mixed bits for `key`: both ends are used, the top ones for tags.
+    #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "both halves of the product are folded")]
     pub(crate) const fn of(self, key: TraceKey) -> u64 {
-        let product =
-            (key.0 ^ self.mask) as u128 * (self.factor ^ (0x2076_1d64_78bd_642f << 1)) as u128;
+        let product = (key.0 ^ self.mask) as u128 * self.factor as u128;
         let folded = (product as u64) ^ ((product >> 64) as u64);
-        folded ^ (folded >> 29)
+        folded.wrapping_mul(SPREAD) ^ (folded >> 32)
     }
+}
+
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Spreads a seed over all bits (the finalizer of splitmix64).
+const fn spread(seed: u64) -> u64 {
+    let z = seed.wrapping_add(SPREAD);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub mod partition;
 pub mod policy;
 mod release;
 mod sampler;
+#[cfg(test)]
+mod testing;
 mod watermark;
 mod window;
 mod worker;

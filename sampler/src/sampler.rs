@@ -234,3 +234,6 @@ impl Drop for Place {
         self.0.metrics.partitions.decrement(1.0);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,164 @@
-//! Tests.
+//! Tests of the open traces.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const HASH: KeyHash = KeyHash::new(7);
+
+fn new(key: u64, first_seen: u64) -> NewTrace {
+    NewTrace { key: TraceKey(key), first_seen: LogTime(first_seen), first_frame: 0, epoch: 0 }
+}
+
+fn due(open: &mut OpenTraces, now: u64) -> Vec<u64> {
+    let mut keys = Vec::new();
+    while let Some(slot) = open.next_due(LogTime(now)) {
+        keys.push(open.get(slot).key.0);
+    }
+    keys
+}
+
+fn any(open: &OpenTraces, key: u64) -> Option<Slot> {
+    open.find(TraceKey(key), |_| true)
+}
+
+#[test]
+fn traces_are_due_in_the_order_of_their_deadlines() {
+    let mut open = OpenTraces::new(100, 10, HASH);
+    let slots: Vec<Slot> = (0..4).map(|key| open.open(&new(key, key))).collect();
+    open.root_seen(slots[2], LogTime(5));
+    open.root_seen(slots[0], LogTime(95));
+    assert_eq!(due(&mut open, 14), Vec::<u64>::new());
+    assert_eq!(due(&mut open, 15), [2]);
+    assert_eq!(due(&mut open, 200), [0, 1, 3]);
+    assert_eq!((open.len(), open.undecided()), (4, 0));
+}
+
+#[test]
+fn a_root_span_only_brings_the_deadline_forward() {
+    let mut open = OpenTraces::new(100, 10, HASH);
+    let slot = open.open(&new(1, 0));
+    open.root_seen(slot, LogTime(95));
+    assert_eq!(open.get(slot).deadline(), LogTime(100));
+    open.root_seen(slot, LogTime(20));
+    open.root_seen(slot, LogTime(25));
+    assert_eq!(open.get(slot).deadline(), LogTime(30));
+}
+
+#[test]
+fn what_is_closed_is_gone_and_its_place_used_again() {
+    let mut open = OpenTraces::new(100, 0, HASH);
+    for key in 0..1000 {
+        open.open(&new(key, 0));
+    }
+    let full = open.memory();
+    for round in 1..5_u64 {
+        for key in 0..1000 {
+            let old = any(&open, (round - 1) * 1000 + key).unwrap();
+            open.close(old);
+            open.open(&new(round * 1000 + key, round));
+        }
+    }
+    assert_eq!(open.len(), 1000);
+    assert_eq!(any(&open, 3999), None);
+    assert!(open.memory() <= full * 2, "{} of {full} bytes", open.memory());
+    for key in 4000..5000 {
+        open.close(any(&open, key).unwrap());
+    }
+    assert_eq!(open.len(), 0);
+    assert!(open.memory() < 64 << 10, "{} bytes for nothing", open.memory());
+}
+
+/// What an undecided trace costs, all tables counted by their capacities. The bound for a trace
+/// beside the window cache is 256 bytes.
+#[test]
+fn a_million_open_traces_take_less_than_their_bytes() {
+    const MOST_BYTES: usize = 128;
+    let mut open = OpenTraces::new(10_000, 0, HASH);
+    let mut worst = 0.0_f64;
+    for key in 0..1_000_000_u64 {
+        open.open(&new(key.wrapping_mul(0x9e37_79b9_7f4a_7c15), key / 1000));
+        if key > 10_000 && key % 10_007 == 0 {
+            worst = worst.max(open.memory() as f64 / open.len() as f64);
+        }
+    }
+    let each = open.memory() as f64 / open.len() as f64;
+    println!("{each:.1} bytes each at a million, {worst:.1} at worst on the way");
+    assert!(each <= MOST_BYTES as f64 && worst <= MOST_BYTES as f64, "{each} {worst}");
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Open(u64),
+    Root(u64),
+    Pass(u64),
+    Close(u64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        (0..40_u64).prop_map(Act::Open),
+        (0..40_u64).prop_map(Act::Root),
+        (1..60_u64).prop_map(Act::Pass),
+        (0..40_u64).prop_map(Act::Close),
+    ]
+}
+
+proptest! {
+    /// Against a plain list: the same traces are due, in the order of deadlines.
+    #[test]
+    fn prop_behaves_as_a_plain_list(acts in prop::collection::vec(act(), 0..300)) {
+        let mut open = OpenTraces::new(100, 30, HASH);
+        let mut plain: Vec<(u64, u64, bool)> = Vec::new();
+        let mut now = 0;
+        for act in acts {
+            match act {
+                Act::Open(key) if !plain.iter().any(|(known, ..)| *known == key) => {
+                    open.open(&new(key, now));
+                    plain.push((key, now + 100, false));
+                }
+                Act::Root(key) => {
+                    let found = any(&open, key);
+                    let known = plain.iter_mut().find(|(known, ..)| *known == key);
+                    prop_assert_eq!(found.is_some(), known.is_some());
+                    if let (Some(slot), Some((_, deadline, decided))) = (found, known) {
+                        open.root_seen(slot, LogTime(now));
+                        if !*decided {
+                            *deadline = (*deadline).min(now + 30);
+                        }
+                    }
+                }
+                Act::Pass(time) => {
+                    now += time;
+                    let mut want: Vec<(u64, u64)> = plain
+                        .iter()
+                        .filter(|(_, deadline, decided)| !decided && *deadline <= now)
+                        .map(|(key, deadline, _)| (*deadline, *key))
+                        .collect();
+                    want.sort_unstable();
+                    let keys = due(&mut open, now);
+                    let mut got: Vec<(u64, u64)> = keys
+                        .iter()
+                        .map(|key| (open.get(any(&open, *key).unwrap()).deadline().0, *key))
+                        .collect();
+                    prop_assert!(got.is_sorted_by_key(|(deadline, _)| *deadline));
+                    got.sort_unstable();
+                    prop_assert_eq!(got, want);
+                    for (_, deadline, decided) in &mut plain {
+                        *decided |= *deadline <= now;
+                    }
+                }
+                Act::Close(key) => {
+                    if let Some(slot) = any(&open, key) {
+                        open.close(slot);
+                    }
+                    plain.retain(|(known, ..)| *known != key);
+                }
+                Act::Open(_) => {}
+            }
+            prop_assert_eq!(open.len(), plain.len());
+            let undecided = plain.iter().filter(|(.., decided)| !decided).count();
+            prop_assert_eq!(open.undecided(), undecided);
+        }
+    }
+}

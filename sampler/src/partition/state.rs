@@ -383,6 +383,6 @@ impl PartitionState {
             self.dead_letter(letter, "", &found.reason, &found.payload, effects);
         }
         let unfinished = self.releases.oldest_unfinished(&self.window).map(|(_, time)| time);
-        self.decided.evict(unfinished.unwrap_or(self.watermark.now()));
+        self.decided.evict(unfinished.unwrap_or_else(|| self.watermark.now()));
     }
 }

@@ -8,6 +8,3 @@ mod run;
 mod shell;
 
 pub(crate) use run::{Duty, Worker};
-
-#[cfg(test)]
-mod tests;

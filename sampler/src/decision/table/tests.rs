@@ -1,1 +1,125 @@
-//! Tests.
+//! Tests of the decision table.
+
+use super::*;
+
+fn table(retention: u64) -> DecisionTable {
+    DecisionTable::new(retention, KeyHash::new(3))
+}
+
+fn decided(key: u64, first_seen: u64, decided_at: u64, kept: bool) -> Decided {
+    Decided {
+        key: TraceKey(key),
+        first_seen: LogTime(first_seen),
+        decided_at: LogTime(decided_at),
+        ruling: Ruling::new(kept, None),
+    }
+}
+
+fn kept(table: &DecisionTable, key: u64, time: u64) -> Option<bool> {
+    table.find(TraceKey(key), LogTime(time)).map(|(ruling, _)| ruling.kept())
+}
+
+#[test]
+fn a_ruling_holds_what_it_is_told() {
+    for threshold in
+        [None, Some(Threshold::ALWAYS), Threshold::new(0xe666 << 40), Some(Threshold::NEVER)]
+    {
+        for kept in [false, true] {
+            let ruling = Ruling::new(kept, threshold);
+            assert_eq!((ruling.kept(), ruling.threshold()), (kept, threshold));
+        }
+    }
+}
+
+#[test]
+fn the_first_decision_for_a_trace_wins() {
+    let mut table = table(1000);
+    assert_eq!(table.insert(&decided(1, 10, 20, true), Position(0)), Inserted::First);
+    assert_eq!(table.insert(&decided(1, 10, 20, false), Position(1)), Inserted::Duplicate);
+    assert_eq!(table.insert(&decided(1, 15, 25, false), Position(2)), Inserted::Duplicate);
+    assert_eq!(kept(&table, 1, 10), Some(true));
+    assert_eq!(table.len(), 1);
+}
+
+#[test]
+fn a_decision_rules_from_the_first_frame_to_the_end_of_retention() {
+    let mut table = table(1000);
+    table.insert(&decided(1, 10, 20, true), Position(0));
+    let rules = |time| kept(&table, 1, time).is_some();
+    assert_eq!([9, 10, 1020, 1021].map(rules), [false, true, true, false]);
+    assert_eq!(table.find(TraceKey(1), LogTime(10)).map(|(_, at)| at), Some(LogTime(20)));
+}
+
+/// A trace that starts anew after its decision was forgotten has a decision of its own; the
+/// frames of both find theirs.
+#[test]
+fn reaches_of_one_key_never_overlap() {
+    for newer_first in [false, true] {
+        let mut table = table(1000);
+        let mut both = [decided(1, 10, 20, true), decided(1, 500, 600, false)];
+        if newer_first {
+            both.reverse();
+        }
+        for (position, one) in (0..).zip(&both) {
+            assert_eq!(table.insert(one, Position(position)), Inserted::First);
+        }
+        assert_eq!(kept(&table, 1, 499), Some(true));
+        assert_eq!(kept(&table, 1, 500), Some(false));
+        assert_eq!(kept(&table, 1, 1600), Some(false));
+    }
+}
+
+#[test]
+fn what_is_forgotten_still_rules_over_older_frames() {
+    let mut table = table(1000);
+    for key in 0..10 {
+        table.insert(&decided(key, 10, 20, true), Position(key));
+    }
+    assert_eq!(table.forget_excess(4, LogTime(30)), 6);
+    assert_eq!(table.forget_excess(4, LogTime(40)), 0);
+    assert_eq!((kept(&table, 0, 30), kept(&table, 0, 31)), (Some(true), None));
+    assert_eq!(kept(&table, 9, 31), Some(true));
+    table.evict(LogTime(30));
+    assert_eq!(table.len(), 10);
+    table.evict(LogTime(31));
+    assert_eq!((table.len(), table.origin()), (4, Some(Position(6))));
+}
+
+#[test]
+fn the_origin_is_where_the_oldest_decision_was_read() {
+    let mut table = table(0);
+    assert_eq!(table.origin(), None);
+    for key in 0..6_u64 {
+        table.insert(&decided(key, key, key + 10, true), Position(100 + key / 2));
+    }
+    assert_eq!(table.origin(), Some(Position(100)));
+    table.evict(LogTime(12));
+    assert_eq!((table.len(), table.origin()), (4, Some(Position(101))));
+    table.evict(LogTime(14));
+    assert_eq!((table.len(), table.origin()), (2, Some(Position(102))));
+    table.evict(LogTime(100));
+    assert_eq!((table.len(), table.origin()), (0, None));
+    table.insert(&decided(9, 200, 210, true), Position(110));
+    assert_eq!((kept(&table, 9, 205), table.origin()), (Some(true), Some(Position(110))));
+}
+
+#[test]
+fn a_million_decisions_take_less_than_their_bytes() {
+    const MOST_BYTES: usize = 48;
+    let mut table = table(1000);
+    let mut evicted = 0;
+    for key in 0..1_500_000_u64 {
+        let time = key / 1000;
+        table.insert(
+            &decided(key.wrapping_mul(0x9e37_79b9_7f4a_7c15), time, time, true),
+            Position(key / 500),
+        );
+        if key % 1000 == 0 && time > 1000 {
+            table.evict(LogTime(time));
+            evicted += 1;
+        }
+    }
+    let each = table.memory() / table.len();
+    println!("{each} bytes each, {} held after {evicted} evictions", table.len());
+    assert!(table.len() <= 1_002_000 && each <= MOST_BYTES, "{each} {}", table.len());
+}

@@ -9,7 +9,6 @@
 //! repeats it.
 
 mod events;
-mod frames;
 mod oracle;
 mod owner;
 mod scene;

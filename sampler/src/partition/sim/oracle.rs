@@ -9,9 +9,12 @@ use wholetrace_proto::{
 };
 use wholetrace_spanlog::{Position, RecordKind};
 
-use crate::policy::{Bits, Summary};
+use crate::{
+    policy::{Bits, Summary},
+    testing::body,
+};
 
-use super::{events::Event, frames::body, scene::policies, world::World};
+use super::{events::Event, scene::policies, world::World};
 
 /// A trace, as the log alone tells it.
 #[derive(Debug)]

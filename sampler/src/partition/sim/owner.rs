@@ -10,7 +10,7 @@ use crate::{
     checkpoint::Progress,
     exporter::contract::{ExporterIndex, Kept, Outcome, Settled},
     partition::{
-        effect::{Effect, Letter},
+        effect::Effect,
         input::{Input, ReadFrame},
         settings::Settings,
         state::PartitionState,
@@ -36,8 +36,6 @@ pub(super) struct Owner {
     /// Appends and fetches that are not done.
     pub(super) pending: Vec<Effect>,
     pub(super) flights: Vec<Flight>,
-    /// What is in the dead letters when its append is done.
-    pub(super) letters: Vec<(Letter, Vec<u64>)>,
 }
 
 impl Owner {
@@ -59,7 +57,6 @@ impl Owner {
             decisions_read: decisions.partition_point(|frame| frame.position.0 < decided),
             pending: Vec::new(),
             flights: Vec::new(),
-            letters: Vec::new(),
         };
         let recorded = decisions[owner.decisions_read..].to_vec();
         owner.decisions_read = decisions.len();

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use fastrand::Rng;
-use wholetrace_runtime::problems::Problems;
 use wholetrace_spanlog::Partition;
 
 use crate::{
     partition::settings::Settings,
-    policy::{PolicySet, TailSamplingConfig},
+    policy::PolicySet,
+    testing::{self, Span},
 };
-
-use super::frames::Span;
 
 pub(super) const WAIT: u32 = 1000;
 
@@ -100,16 +98,5 @@ fn traffic(rng: &mut Rng) -> Vec<Vec<Span>> {
 
 /// Policies that keep all errors and some per cent of the rest.
 pub(super) fn policies(percent: u32) -> Arc<PolicySet> {
-    let config: TailSamplingConfig = serde_json::from_value(serde_json::json!({
-        "decision_wait": "1s",
-        "policies": [
-            { "name": "errors", "type": "status_code",
-              "status_code": { "status_codes": ["ERROR"] } },
-            { "name": "some", "type": "probabilistic",
-              "probabilistic": { "sampling_percentage": percent } },
-        ],
-    }))
-    .expect("a configuration");
-    let mut problems = Problems::default();
-    Arc::new(PolicySet::compile(&config, "tail_sampling", &mut problems).expect("policies"))
+    testing::policies("1s", percent)
 }

@@ -12,11 +12,11 @@ use crate::{
     exporter::contract::Outcome,
     partition::{effect::Effect, input::Input},
     policy::PolicySet,
+    testing::{Span, frame, ids},
 };
 
 use super::{
     events::{Event, Met},
-    frames::{Span, frame, ids},
     owner::{Flight, Owner},
     scene::{Scene, WAIT, pick, policies},
 };
@@ -195,8 +195,7 @@ impl World {
                 if let Some(exporter) = letter.exporter {
                     let (owner, exporter) = (self.owners[who].number, usize::from(exporter.0));
                     let spans = ids(payload);
-                    let refused = true;
-                    self.events.push(Event::Finished { owner, exporter, position, spans, refused });
+                    self.events.push(Event::Finished { owner, exporter, position, spans });
                 } else {
                     self.events.push(Event::Buried { position });
                 }
@@ -244,7 +243,7 @@ impl World {
         assert_eq!(spans.len(), flight.kept.spans as usize);
         let exporter = usize::from(flight.exporter.0);
         let position = Position(flight.kept.ticket.position);
-        self.events.push(Event::Finished { owner, exporter, position, spans, refused: false });
+        self.events.push(Event::Finished { owner, exporter, position, spans });
     }
 
     /// What was under way arrives, or does not.

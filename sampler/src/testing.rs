@@ -1,22 +1,27 @@
-//! Frames with spans that can be told apart.
+//! Frames with spans that can be told apart, for tests.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use wholetrace_proto::{
     spans::{SpanRef, Visitor, visit},
     wire::{Cursor, put_bytes, put_uint},
 };
+use wholetrace_runtime::problems::Problems;
+
+use crate::policy::{PolicySet, TailSamplingConfig};
 
 /// A span of the simulation.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) key: u64,
-    pub(super) id: u64,
-    pub(super) root: bool,
-    pub(super) error: bool,
+pub(crate) struct Span {
+    pub(crate) key: u64,
+    pub(crate) id: u64,
+    pub(crate) root: bool,
+    pub(crate) error: bool,
 }
 
 /// A frame of `spans`, a resource for every three of them.
-pub(super) fn frame(spans: &[Span]) -> Bytes {
+pub(crate) fn frame(spans: &[Span]) -> Bytes {
     let mut out = Vec::new();
     for (number, few) in spans.chunks(3).enumerate() {
         let mut scope = Vec::new();
@@ -33,7 +38,7 @@ pub(super) fn frame(spans: &[Span]) -> Bytes {
 }
 
 /// The body of a span message.
-pub(super) fn body(span: &Span) -> Vec<u8> {
+pub(crate) fn body(span: &Span) -> Vec<u8> {
     let mut out = Vec::new();
     put_bytes(&mut out, 1, &u128::from(span.key).to_be_bytes());
     put_bytes(&mut out, 2, &span.id.to_be_bytes());
@@ -59,7 +64,7 @@ fn attribute(field: u32, name: &str, value: &str) -> Vec<u8> {
 }
 
 /// The span ids in a piece of kept spans.
-pub(super) fn ids(piece: &[u8]) -> Vec<u64> {
+pub(crate) fn ids(piece: &[u8]) -> Vec<u64> {
     struct Ids(Vec<u64>);
     impl Visitor<'_> for Ids {
         fn span(&mut self, span: SpanRef<'_>) {
@@ -75,4 +80,20 @@ pub(super) fn ids(piece: &[u8]) -> Vec<u64> {
     let mut ids = Ids(Vec::new());
     visit(piece, &mut ids).expect("pieces are valid messages");
     ids.0
+}
+
+/// Policies that keep all errors and some per cent of the rest, after `wait`.
+pub(crate) fn policies(wait: &str, percent: u32) -> Arc<PolicySet> {
+    let config: TailSamplingConfig = serde_json::from_value(serde_json::json!({
+        "decision_wait": wait,
+        "policies": [
+            { "name": "errors", "type": "status_code",
+              "status_code": { "status_codes": ["ERROR"] } },
+            { "name": "some", "type": "probabilistic",
+              "probabilistic": { "sampling_percentage": percent } },
+        ],
+    }))
+    .expect("a configuration");
+    let mut problems = Problems::default();
+    Arc::new(PolicySet::compile(&config, "tail_sampling", &mut problems).expect("policies"))
 }
