@@ -11,16 +11,14 @@ use fjall::OwnedWriteBatch;
 use super::{
     checkpoints::{checkpoint_key, encode_checkpoint},
     codec,
-    folder::Folder,
-    housekeeping::Upkeep,
     queue::{Pending, Taken},
     recovery::{Base, base_key, encode_base},
     shared::{Refusal, Shared},
     slices::{Slice, Slices, Span, slice_name},
+    state::{Appender, Upkeep},
     store::{Store, StoreError},
 };
 use crate::{
-    clock::LogClock,
     position::{LogTime, Partition, Position},
     reader::Checkpoint,
     record::Frame,
@@ -30,20 +28,6 @@ use crate::{
 
 /// How long the writer thread waits for appends before it looks around.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-/// The state of the writer thread.
-pub(super) struct Appender {
-    pub(super) shared: Arc<Shared>,
-    pub(super) folder: Folder,
-    /// `None` only while it is opened again.
-    pub(super) store: Option<Store>,
-    /// The next position of each partition, by topic.
-    pub(super) next: [Vec<u64>; 3],
-    pub(super) clock: LogClock,
-    /// Stored bytes appended since the log was opened.
-    pub(super) appended: u64,
-    pub(super) upkeep: Upkeep,
-}
 
 /// A batch that is about to be made durable.
 struct Draft {

@@ -7,17 +7,16 @@ use std::{
 };
 
 use super::{
-    appender::Appender,
     checkpoints::Checkpoints,
     config::EmbeddedConfig,
     error::OpenError,
     folder::Folder,
     group::EmbeddedGroup,
     hooks::Hooks,
-    housekeeping::Upkeep,
     recovery::{self, Recovered},
     settings::Settings,
     shared::{Refusal, Shared},
+    state::{Appender, Upkeep},
     store::Store,
     topic::EmbeddedTopic,
 };

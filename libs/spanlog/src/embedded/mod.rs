@@ -5,7 +5,8 @@
 //! [slices](self::slices) that are removed whole once they are finished. Readers at the head are
 //! served from memory ([tail](self::tail)), others from the store ([reading](self::reading)).
 //!
-//! What a full disk or a failed write does is in [housekeeping](self::housekeeping).
+//! What goes when is in [retention](self::retention), what a full disk or a failed write does in
+//! [housekeeping](self::housekeeping).
 
 mod appender;
 mod checkpoints;
@@ -20,9 +21,11 @@ mod log;
 mod queue;
 mod reading;
 mod recovery;
+mod retention;
 mod settings;
 mod shared;
 mod slices;
+mod state;
 mod store;
 mod tail;
 mod topic;

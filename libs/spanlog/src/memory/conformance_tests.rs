@@ -4,7 +4,11 @@ use futures_util::future::BoxFuture;
 
 use super::{MemoryConfig, MemoryLog};
 use crate::{
-    conformance::Subject, conformance_tests, contract::Log, position::LogTime, reader::Group,
+    conformance::Subject,
+    conformance_tests,
+    contract::Log,
+    position::{LogTime, Partition},
+    reader::Group,
     topic::TopicName,
 };
 
@@ -27,7 +31,7 @@ impl Subject for Memory {
         let log = self.0.clone();
         let partitions = log.log().spans.reader.partitions();
         let released: Vec<_> = (0..partitions)
-            .filter_map(|partition| log.revoke(crate::Partition(partition), false))
+            .filter_map(|partition| log.revoke(Partition(partition), false))
             .collect();
         log.end_groups();
         Box::pin(async move {
