@@ -188,8 +188,8 @@ mod tests {
             let wanted =
                 if length <= cap { Ok(bytes.clone().into()) } else { Err(RejectReason::InflatedTooLarge) };
             let zstd = zstd::encode_all(&bytes[..], 1).unwrap();
-            prop_assert_eq!(undo(Encoding::Gzip, &gzip(&bytes), cap), wanted.clone());
-            prop_assert_eq!(undo(Encoding::Zstd, &zstd, cap), wanted);
+            prop_assert_eq!(&undo(Encoding::Gzip, &gzip(&bytes), cap), &wanted);
+            prop_assert_eq!(&undo(Encoding::Zstd, &zstd, cap), &wanted);
         }
 
         #[test]

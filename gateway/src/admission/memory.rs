@@ -51,7 +51,7 @@ mod tests {
         let gate = MemoryGate::new(10);
         assert!(gate.check().is_ok());
         gate.observe(11);
-        assert_eq!(gate.clone().check().unwrap_err().reason, RejectReason::Memory);
+        assert_eq!(gate.check().unwrap_err().reason, RejectReason::Memory);
         gate.observe(10);
         assert!(gate.check().is_ok());
     }
