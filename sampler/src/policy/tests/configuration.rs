@@ -86,80 +86,78 @@ fn defaults_are_the_collectors() {
     assert_eq!(entries("{ sampled_cache_size: 3000000, max_entries: 5 }"), 5);
 }
 
-/// The settings of one policy, and what is said of them.
-#[test]
-fn wrong_policies_are_refused_with_a_word_of_help() {
-    let cases = [
-        (
-            "{ name: a, type: latency, latency: { treshold_ms: 5 } }",
-            "policies[0].latency.treshold_ms: unknown key; did you mean `threshold_ms`?",
-        ),
-        (
-            "{ name: a, type: always_sample, latancy: { threshold_ms: 5 } }",
-            "policies[0].latancy: unknown key; did you mean `latency`?",
-        ),
-        (
-            "{ name: a, type: latency }",
-            "policies[0]: a policy of type `latency` without its settings; give them under \
+/// A policy, and what is said of it.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "{ name: a, type: latency, latency: { treshold_ms: 5 } }",
+        "policies[0].latency.treshold_ms: unknown key; did you mean `threshold_ms`?",
+    ),
+    (
+        "{ name: a, type: always_sample, latancy: { threshold_ms: 5 } }",
+        "policies[0].latancy: unknown key; did you mean `latency`?",
+    ),
+    (
+        "{ name: a, type: latency }",
+        "policies[0]: a policy of type `latency` without its settings; give them under \
              `latency`",
-        ),
-        (
-            "{ name: a, type: status_code, status_code: { status_codes: [OK, Error] } }",
-            "policies[0].status_code.status_codes[1] = `Error`: is no status; take `OK`, `ERROR` \
+    ),
+    (
+        "{ name: a, type: status_code, status_code: { status_codes: [OK, Error] } }",
+        "policies[0].status_code.status_codes[1] = `Error`: is no status; take `OK`, `ERROR` \
              or `UNSET`",
-        ),
-        (
-            "{ name: a, type: status_code, status_code: { status_codes: [] } }",
-            "policies[0].status_code.status_codes: no status is given; take `OK`, `ERROR` or \
+    ),
+    (
+        "{ name: a, type: status_code, status_code: { status_codes: [] } }",
+        "policies[0].status_code.status_codes: no status is given; take `OK`, `ERROR` or \
              `UNSET`",
-        ),
-        (
-            "{ name: a, type: probabilistic, probabilistic: { sampling_percentage: .nan } }",
-            "policies[0].probabilistic.sampling_percentage = `NaN`: is no number; take 0 to 100",
-        ),
-        (
-            "{ name: a, type: string_attribute, string_attribute: { values: [x] } }",
-            "policies[0].string_attribute.key: no attribute is named; give the name of one",
-        ),
-        (
-            "{ name: a, type: string_attribute, string_attribute: { key: k, values: ['(a'], \
+    ),
+    (
+        "{ name: a, type: probabilistic, probabilistic: { sampling_percentage: .nan } }",
+        "policies[0].probabilistic.sampling_percentage = `NaN`: is no number; take 0 to 100",
+    ),
+    (
+        "{ name: a, type: string_attribute, string_attribute: { values: [x] } }",
+        "policies[0].string_attribute.key: no attribute is named; give the name of one",
+    ),
+    (
+        "{ name: a, type: string_attribute, string_attribute: { key: k, values: ['(a'], \
              enabled_regex_matching: true } }",
-            "policies[0].string_attribute.values[0] = `(a`: is no regular expression: unclosed \
+        "policies[0].string_attribute.values[0] = `(a`: is no regular expression: unclosed \
              group; take the syntax of Go's regexp, as the Collector does",
-        ),
-        (
-            "{ name: a, type: and, and: { and_sub_policy: [] } }",
-            "policies[0].and.and_sub_policy: there are no policies in it; a Collector would keep \
+    ),
+    (
+        "{ name: a, type: and, and: { and_sub_policy: [] } }",
+        "policies[0].and.and_sub_policy: there are no policies in it; a Collector would keep \
              every trace by it",
-        ),
-        (
-            "{ name: a, type: drop, drop: { drop_sub_policy: [] } }",
-            "policies[0].drop.drop_sub_policy: there are no policies in it; a Collector would \
+    ),
+    (
+        "{ name: a, type: drop, drop: { drop_sub_policy: [] } }",
+        "policies[0].drop.drop_sub_policy: there are no policies in it; a Collector would \
              discard every trace by it",
-        ),
-        (
-            "{ name: a, type: drop, drop: { drop_sub_policy: [ { name: b, type: latency, \
+    ),
+    (
+        "{ name: a, type: drop, drop: { drop_sub_policy: [ { name: b, type: latency, \
              latency: { x: 1 } } ] } }",
-            "policies[0].drop.drop_sub_policy[0].latency.x: unknown key; known here are \
+        "policies[0].drop.drop_sub_policy[0].latency.x: unknown key; known here are \
              `threshold_ms`, `upper_threshold_ms`",
-        ),
-        (
-            "{ name: a, type: and, and: { and_sub_policy: [ { name: b, type: and } ] } }",
-            "policies[0].and.and_sub_policy[0].type = `and`: policy `b` is of a type that cannot \
+    ),
+    (
+        "{ name: a, type: and, and: { and_sub_policy: [ { name: b, type: and } ] } }",
+        "policies[0].and.and_sub_policy[0].type = `and`: policy `b` is of a type that cannot \
              stand inside another; supported here are `always_sample`, `latency`, \
              `probabilistic`, `status_code`, `string_attribute`",
-        ),
-        (
-            "{ name: a, type: latenci }",
-            "policies[0].type = `latenci`: policy `a` is of an unknown type; did you mean \
+    ),
+    (
+        "{ name: a, type: latenci }",
+        "policies[0].type = `latenci`: policy `a` is of an unknown type; did you mean \
              `latency`?",
-        ),
-        (
-            "{ name: '', type: always_sample }",
-            "policies[0].name: the policy has no name; give it one",
-        ),
-    ];
-    for (policy, expected) in cases {
+    ),
+    ("{ name: '', type: always_sample }", "policies[0].name: the policy has no name; give it one"),
+];
+
+#[test]
+fn wrong_policies_are_refused_with_a_word_of_help() {
+    for (policy, expected) in REFUSED {
         let (errors, _) = problems(&format!("policies: [ {policy} ]"));
         assert_eq!(errors, [format!("tail_sampling.{expected}")], "{policy}");
     }
