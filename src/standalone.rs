@@ -6,7 +6,9 @@ use anyhow::bail;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wholetrace_runtime::{
     admin::Health,
-    clock, metrics,
+    clock,
+    logging::LogFormat,
+    metrics,
     shutdown::{Shutdown, Tasks},
 };
 use wholetrace_sampler::Sampler;
@@ -63,14 +65,15 @@ async fn live(loaded: &Loaded, inputs: Inputs) -> anyhow::Result<()> {
     let health = Health::new();
     let (ready, taking) = (health.register("process"), health.register("log"));
 
-    rest.spawn("signals", signals.watch(stop.clone()));
+    // Waits for a second signal to the very end.
+    Tasks::new(stop.clone()).spawn("signals", signals.watch(stop.clone()));
     rest.spawn("admin", admin.run(health, recorder.clone(), end.clone()));
     rest.spawn("metrics", recorder.upkeep(end.clone()));
     let reload = Reload::new(config.clone(), inputs, policies)?;
     rest.spawn("reload", reload.run(end.clone()));
     sampling.spawn("sampler", sample(sampler, working.clone(), stop.clone()));
     receiving.spawn("gateway", gateway.run(stop.clone()));
-    say(&message);
+    say(&message, config.logging.format);
     ready.ready();
 
     let watch = upkeep::watch(&log, &window_cache, &taking, config);
@@ -142,7 +145,12 @@ impl Signals {
     }
 }
 
-fn say(message: &str) {
-    // Nobody reads it where standard output is gone.
-    let _ = std::io::stdout().lock().write_all(message.as_bytes());
+fn say(message: &str, format: LogFormat) {
+    match format {
+        // Nobody reads it where standard output is gone.
+        LogFormat::Console => drop(std::io::stdout().lock().write_all(message.as_bytes())),
+        LogFormat::Json => {
+            tracing::info!("{}", message.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
+    }
 }

@@ -124,6 +124,16 @@ impl Config {
         self.log.embedded.check("log.embedded", problems);
         // Compiled again where it is used.
         let _policies = PolicySet::compile(&self.tail_sampling, "tail_sampling", problems);
+        let (kept, remembered) =
+            (self.log.embedded.decision_retention, self.tail_sampling.decision_cache.max_age);
+        if kept < remembered {
+            problems.warn(
+                "log.embedded.decision_retention",
+                format!("decisions are kept for {kept}, but are to be remembered for {remembered}"),
+                "after a restart, spans later than that start a new trace; raise it to \
+                 `tail_sampling.decision_cache.max_age`",
+            );
+        }
         self.exporters.check("exporters", problems);
         self.logging.check("logging", problems);
         let none = ByteSize::bytes(0);

@@ -43,8 +43,13 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Where the value at `path` stands, or the nearest one around it.
+    /// Where the value at `path` stands, or the first one in it, or the nearest one around it.
     pub(crate) fn origin(&self, path: &KeyPath) -> Option<&str> {
+        if let Some((below, origin)) = self.origins.range(path..).next()
+            && below.starts_with(path)
+        {
+            return Some(origin);
+        }
         let mut path = path.clone();
         loop {
             if let Some(origin) = self.origins.get(&path) {
@@ -196,6 +201,7 @@ mod tests {
         assert_eq!(origin("admin.endpoint"), "--set");
         assert_eq!(origin("list[0]"), format!("{}:3", second.display()));
         assert_eq!(origin("v"), "WHOLETRACE__V");
+        assert_eq!(origin("x"), "--set");
     }
 
     #[test]

@@ -90,7 +90,11 @@ fn problem(tree: &Value, path: &KeyPath, message: &str, unknown: bool) -> Proble
     let problem = Problem::new(path.to_string(), said(message));
     match path.of(tree) {
         Some(Value::String(text)) if !message.contains(text.as_str()) => problem.value(text),
-        Some(value @ (Value::Number(_) | Value::Bool(_))) => problem.value(value),
+        Some(value @ (Value::Number(_) | Value::Bool(_)))
+            if !message.contains(&format!("`{value}`")) =>
+        {
+            problem.value(value)
+        }
         _ => problem,
     }
 }
@@ -160,10 +164,10 @@ mod tests {
         }));
         let said: Vec<String> = problems.errors().iter().map(ToString::to_string).collect();
         let expected = [
-            ("number = `-1`", "expected u32"),
+            ("number", "`-1`"),
             ("nubmer", "did you mean `number`?"),
             ("inner[0].endpiont", "unknown key; did you mean `endpoint`?"),
-            ("inner[1].size = `300`", "expected u8"),
+            ("inner[1].size", "`300`"),
             ("inner[1].endpoint", "expected a string"),
             ("boxed.zzz", "there are: endpoint, size"),
         ];

@@ -1,0 +1,26 @@
+//! Every example is a configuration, and the one of the defaults says the defaults.
+
+use std::{fs, path::Path};
+
+use super::process::run;
+
+#[test]
+fn every_example_is_fine() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut checked = 0;
+    for entry in fs::read_dir(examples).expect("the examples").flatten() {
+        let path = entry.path().display().to_string();
+        let ran = run(Path::new("."), &["check", "--config", &path], &[]);
+        assert_eq!(ran.code, Some(0), "{path}: {}", ran.stderr);
+        checked += 1;
+    }
+    assert!(checked >= 5, "{checked} examples");
+}
+
+#[test]
+fn the_standalone_example_is_what_is_done_without_it() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/standalone.yaml");
+    let with = run(Path::new("."), &["check", "--config", &example.display().to_string()], &[]);
+    let without = run(Path::new("."), &["check"], &[]);
+    assert_eq!(with.stdout, without.stdout);
+}

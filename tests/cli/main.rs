@@ -1,0 +1,7 @@
+//! The command line, driven from outside: what it says, and the codes it ends with.
+
+mod configuration;
+mod examples;
+mod process;
+mod standalone;
+mod usage;

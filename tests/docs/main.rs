@@ -1,0 +1,34 @@
+//! The generated pages of the documentation are what the sources say. `UPDATE_DOCS=1` writes them.
+
+use std::{env, fs, path::Path, process::Command};
+
+/// Compares `docs/<page>.md` with what the executable prints.
+fn current(page: &str) {
+    let printed = Command::new(env!("CARGO_BIN_EXE_wholetrace"))
+        .args(["document", page])
+        .output()
+        .expect("the executable starts");
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    let printed = String::from_utf8(printed.stdout).expect("text");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(format!("{page}.md"));
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &printed).expect("the page is written");
+    }
+    let stored = fs::read_to_string(&path).unwrap_or_default();
+    let line = printed.lines().zip(stored.lines()).find(|(printed, stored)| printed != stored);
+    assert!(
+        printed == stored,
+        "docs/{page}.md is not current; `UPDATE_DOCS=1 cargo test --test docs` writes it; \
+         first difference: {line:?}"
+    );
+}
+
+#[test]
+fn the_page_of_the_configuration_is_current() {
+    current("configuration");
+}
+
+#[test]
+fn the_page_of_the_metrics_is_current() {
+    current("metrics");
+}
