@@ -1,7 +1,7 @@
 //! Cost of a span on its way through the gateway, sockets aside: split by partition, and joined to
 //! frames. `cargo bench -p wholetrace-gateway` prints spans per second.
 
-#![expect(clippy::unwrap_used, missing_docs, reason = "a bench")]
+#![expect(clippy::unwrap_used, reason = "a bench")]
 
 use std::hint::black_box;
 

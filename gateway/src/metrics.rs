@@ -98,7 +98,10 @@ struct Refusals(Arc<[Counter]>);
 
 impl Refusals {
     fn new(name: &'static str, receiver: &str) -> Self {
-        let counter = |reason: RejectReason| counter!(name, "receiver" => receiver.to_owned(), "reason" => reason.label());
+        let counter = |reason: RejectReason| {
+            let receiver = receiver.to_owned();
+            counter!(name, "receiver" => receiver, "reason" => reason.label())
+        };
         Self(RejectReason::ALL.into_iter().map(counter).collect())
     }
 

@@ -79,6 +79,10 @@ pub(crate) trait Protocol: Send + Sync + 'static {
         Ok((form.encoding, body))
     }
 
+    /// How many bytes a message of `length` may have as OTLP, where it has to be written anew. So
+    /// many are held before it is begun.
+    fn translated_bytes_max(&self, form: Form, length: usize) -> usize;
+
     /// The message as OTLP, of at most `most` bytes where it has to be written anew.
     ///
     /// # Errors

@@ -80,11 +80,6 @@ type Outcome = Result<Accepted, Rejection>;
 /// Bytes that a protocol may put around a message.
 const FRAMING_BYTES: usize = crate::receiver::otlp_grpc::PREFIX_BYTES;
 
-/// JSON may become this many times larger as OTLP: spans without much text get attributes.
-const JSON_GROWTH_MAX: usize = 3;
-/// And, short as it may be, this large.
-const JSON_BYTES_MIN: usize = 16 << 10;
-
 /// Builds the stack of one receiver.
 pub(crate) fn stack<P: Protocol>(shared: &Shared, receiver: Receiver<P>) -> Stack {
     let Receiver { protocol, cors, message_bytes_max, metrics } = receiver;
@@ -287,12 +282,7 @@ fn prepare<P: Protocol>(
     request: Received,
 ) -> Result<(Split, SpanRejects, Held), Rejection> {
     let Received { form, bytes, mut held } = request;
-    let most = match form.content {
-        // Forwarded as it is.
-        Content::Protobuf => 0,
-        // Usually smaller than the text.
-        Content::Json => bytes.len().saturating_mul(JSON_GROWTH_MAX).max(JSON_BYTES_MIN),
-    };
+    let most = protocol.translated_bytes_max(form, bytes.len());
     held.grow_to(bytes.len().saturating_add(most))?;
     let translated = protocol.translate(form, bytes, most)?;
     let body_bytes = translated.otlp.len();

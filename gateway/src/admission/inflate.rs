@@ -185,8 +185,11 @@ mod tests {
             byte in any::<u8>(),
         ) {
             let bytes = vec![byte; length];
-            let wanted =
-                if length <= cap { Ok(bytes.clone().into()) } else { Err(RejectReason::InflatedTooLarge) };
+            let wanted = if length <= cap {
+                Ok(bytes.clone().into())
+            } else {
+                Err(RejectReason::InflatedTooLarge)
+            };
             let zstd = zstd::encode_all(&bytes[..], 1).unwrap();
             prop_assert_eq!(&undo(Encoding::Gzip, &gzip(&bytes), cap), &wanted);
             prop_assert_eq!(&undo(Encoding::Zstd, &zstd, cap), &wanted);

@@ -65,6 +65,10 @@ impl Protocol for OtlpGrpc {
         }
     }
 
+    fn translated_bytes_max(&self, _: Form, _: usize) -> usize {
+        0
+    }
+
     fn translate(&self, _: Form, otlp: Bytes, _: usize) -> Result<Translated, Rejection> {
         Ok(Translated { otlp, rejects: SpanRejects::default() })
     }

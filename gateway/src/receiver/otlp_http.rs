@@ -45,6 +45,14 @@ impl Protocol for OtlpHttp {
         Ok(Form { content, encoding })
     }
 
+    /// Protobuf is forwarded as it is, and JSON is longer than what it says.
+    fn translated_bytes_max(&self, form: Form, length: usize) -> usize {
+        match form.content {
+            Content::Protobuf => 0,
+            Content::Json => length.max(4 << 10),
+        }
+    }
+
     fn translate(&self, form: Form, message: Bytes, most: usize) -> Result<Translated, Rejection> {
         match form.content {
             Content::Protobuf => Ok(Translated { otlp: message, rejects: SpanRejects::default() }),

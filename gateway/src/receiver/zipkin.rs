@@ -44,6 +44,11 @@ impl Protocol for Zipkin {
         Ok(Form { content: Content::Json, encoding })
     }
 
+    /// Spans without much text get attributes, and a resource each if need be.
+    fn translated_bytes_max(&self, _: Form, length: usize) -> usize {
+        length.saturating_mul(3).max(16 << 10)
+    }
+
     fn translate(&self, _: Form, message: Bytes, most: usize) -> Result<Translated, Rejection> {
         let limits = Limits { output_bytes: most, ..Limits::default() };
         v2::to_protobuf(&message, v2::Options::default(), &limits)

@@ -1,11 +1,6 @@
 //! The gateway over real sockets, in front of the log in memory.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::needless_pass_by_value,
-    reason = "tests: this is how they fail"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests: this is how they fail")]
 
 mod bad_input;
 mod grpc;
