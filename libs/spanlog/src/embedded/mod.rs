@@ -1,12 +1,12 @@
 //! The durable log of a single machine, on the embedded store fjall.
 //!
 //! One thread writes: it groups the appends of all partitions and topics into one batch, makes it
-//! durable with one sync, then answers them all ([appender](self::appender)). Records lie in
-//! [slices](self::slices) that are removed whole once they are finished. Readers at the head are
-//! served from memory ([tail](self::tail)), others from the store ([reading](self::reading)).
+//! durable with one sync, then answers them all (`appender`). Records lie in
+//! `slices` that are removed whole once they are finished. Readers at the head are
+//! served from memory (`tail`), others from the store (`reading`).
 //!
-//! What goes when is in [retention](self::retention), what a full disk or a failed write does in
-//! [housekeeping](self::housekeeping).
+//! What goes when is in `retention`, what a full disk or a failed write does in
+//! `housekeeping`.
 
 mod appender;
 mod checkpoints;

@@ -1,6 +1,6 @@
 //! Which partition a trace belongs to.
 //!
-//! A consistent [ring](ring) defines the mapping, a [table](slots) of 16,384 slots is its compiled
+//! A consistent ring (`ring`) defines the mapping, a table (`slots`) of 16,384 slots is its compiled
 //! form: the top 14 bits of a keyed hash of the trace key choose the slot, the slot's entry is the
 //! partition. The mapping is a **wire contract**: every gateway of a deployment computes the same
 //! one from the same [`Descriptor`], on every architecture, and each frame carries the epoch it
