@@ -11,8 +11,7 @@ use std::{
 };
 
 /// The policies that the verdicts follow.
-pub(crate) const POLICIES: &str = "\
-  policies:
+pub(crate) const POLICIES: &str = r"  policies:
     - { name: errors, type: status_code, status_code: { status_codes: [ERROR] } }
     - { name: slow, type: latency, latency: { threshold_ms: 1500 } }
     - { name: tenth, type: probabilistic, probabilistic: { sampling_percentage: 10 } }

@@ -76,5 +76,7 @@ fn every_frame_can_be_read_again() {
     let verdict = settle(&sent, || oracle::arrived(&folder, "kept"));
     assert!(verdict.wrong.is_empty(), "{:#?}", &verdict.wrong[..verdict.wrong.len().min(20)]);
     assert_eq!(verdict.replayed, 0, "without faults nothing comes twice");
+    let read = gateway.metric("wholetrace_sampler_refetched_bytes_total");
+    assert!(read > 0.0, "nothing was read again");
     assert!(gateway.stop().success());
 }

@@ -18,24 +18,41 @@ struct Sent {
 
 const TRACES: usize = 20;
 
+/// How kept traces travel to Jaeger.
+#[derive(Clone, Copy)]
+enum Export {
+    Grpc,
+    Http,
+}
+
 /// Keeps the traces with an error only, and decides soon.
-fn gateway(jaeger: &Jaeger) -> Gateway {
+fn gateway(jaeger: &Jaeger, export: Export) -> Gateway {
+    let exporter = match export {
+        Export::Grpc => {
+            format!(
+                "otlp/jaeger: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }} }}",
+                jaeger.otlp_grpc
+            )
+        }
+        Export::Http => {
+            format!("otlphttp/jaeger: {{ endpoint: \"http://127.0.0.1:{}\" }}", jaeger.otlp_http)
+        }
+    };
     Gateway::new(&format!(
         "tail_sampling:\n  decision_wait: 1s\n  policies:\n    - {{ name: errors, type: status_code, status_code: {{ status_codes: [ERROR] }} }}\n\
-         exporters:\n  otlp/jaeger: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }} }}\n",
-        jaeger.otlp_grpc
+         exporters:\n  {exporter}\n"
     ))
 }
 
 /// Runs the sender and asks Jaeger for what it said it sent: the traces with an error whole, the
 /// others not at all.
-fn whole_traces_arrive(part: &str, command: impl FnOnce(&Gateway) -> Command) {
+fn whole_traces_arrive(part: &str, export: Export, command: impl FnOnce(&Gateway) -> Command) {
     if !stands("jaeger") || !stands(part) {
         return;
     }
     let mut jaeger = Jaeger::new();
     jaeger.start();
-    let mut gateway = gateway(&jaeger);
+    let mut gateway = gateway(&jaeger, export);
     gateway.start();
     let output = command(&gateway)
         .args(["--traces", &TRACES.to_string()])
@@ -56,8 +73,7 @@ fn whole_traces_arrive(part: &str, command: impl FnOnce(&Gateway) -> Command) {
     assert!(gateway.stop().success());
 }
 
-fn python(gateway: &Gateway, protocol: &str, port: u16) -> Command {
-    let _ = gateway;
+fn python(protocol: &str, port: u16) -> Command {
     let mut command = Command::new(built("python/bin/python"));
     command.arg(folder().join("python/send.py"));
     command.args(["--protocol", protocol, "--endpoint", &format!("127.0.0.1:{port}")]);
@@ -88,52 +104,52 @@ fn java(protocol: &str, port: u16) -> Command {
 
 #[test]
 fn python_over_grpc() {
-    whole_traces_arrive("python", |gateway| python(gateway, "grpc", gateway.grpc));
+    whole_traces_arrive("python", Export::Grpc, |gateway| python("grpc", gateway.grpc));
 }
 
 #[test]
 fn python_over_http() {
-    whole_traces_arrive("python", |gateway| python(gateway, "http", gateway.http));
+    whole_traces_arrive("python", Export::Http, |gateway| python("http", gateway.http));
 }
 
 #[test]
 fn py_zipkin() {
-    whole_traces_arrive("python", |gateway| python(gateway, "zipkin", gateway.zipkin));
+    whole_traces_arrive("python", Export::Grpc, |gateway| python("zipkin", gateway.zipkin));
 }
 
 #[test]
 fn node_over_grpc() {
-    whole_traces_arrive("node", |gateway| node("grpc", gateway.grpc));
+    whole_traces_arrive("node", Export::Grpc, |gateway| node("grpc", gateway.grpc));
 }
 
 #[test]
 fn node_over_http_as_json() {
-    whole_traces_arrive("node", |gateway| node("json", gateway.http));
+    whole_traces_arrive("node", Export::Grpc, |gateway| node("json", gateway.http));
 }
 
 #[test]
 fn node_over_http_as_protobuf() {
-    whole_traces_arrive("node", |gateway| node("http", gateway.http));
+    whole_traces_arrive("node", Export::Grpc, |gateway| node("http", gateway.http));
 }
 
 #[test]
 fn go_over_grpc_with_gzip() {
-    whole_traces_arrive("go", |gateway| go("grpc", gateway.grpc));
+    whole_traces_arrive("go", Export::Grpc, |gateway| go("grpc", gateway.grpc));
 }
 
 #[test]
 fn go_over_http_with_gzip() {
-    whole_traces_arrive("go", |gateway| go("http", gateway.http));
+    whole_traces_arrive("go", Export::Grpc, |gateway| go("http", gateway.http));
 }
 
 #[test]
 fn java_over_grpc_with_gzip() {
-    whole_traces_arrive("java", |gateway| java("grpc", gateway.grpc));
+    whole_traces_arrive("java", Export::Grpc, |gateway| java("grpc", gateway.grpc));
 }
 
 #[test]
 fn java_over_http_with_gzip() {
-    whole_traces_arrive("java", |gateway| java("http", gateway.http));
+    whole_traces_arrive("java", Export::Http, |gateway| java("http", gateway.http));
 }
 
 /// telemetrygen cannot say which traces it sent: all it sends have an error, so that Jaeger must
@@ -145,7 +161,7 @@ fn telemetrygen_over_both() {
     }
     let mut jaeger = Jaeger::new();
     jaeger.start();
-    let mut gateway = gateway(&jaeger);
+    let mut gateway = gateway(&jaeger, Export::Grpc);
     gateway.start();
     for (service, arguments) in [
         (
