@@ -65,6 +65,11 @@ pub struct Extent {
 pub trait Cursor: Send {
     /// The next frames: waits until there is at least one, then gives what is at hand, as many as
     /// fit `max_bytes` of payload but at least one. Cancel-safe: a dropped future loses nothing.
+    ///
+    /// # Errors
+    /// [`ReadError::Gone`] when the next record was deleted before it was read, and
+    /// [`ReadError::Damaged`] when it cannot be decoded: the cursor stays where it is; to go on
+    /// behind, open another one. [`ReadError::Failed`] may pass: call again.
     fn next(&mut self, max_bytes: usize) -> BoxFuture<'_, Result<Vec<Frame>, ReadError>>;
 }
 
@@ -111,7 +116,8 @@ pub struct Checkpoint {
 /// Commits checkpoints.
 pub trait Committer: Send + Sync + 'static {
     /// Stores `checkpoint` for `partition`. Durable no later than the next owner's start. What is
-    /// below every partition's checkpoint may be deleted.
+    /// below every partition's checkpoint may be deleted, so that checkpoints go forward: a lower
+    /// position than the stored one may be ignored.
     fn commit(
         &self,
         partition: Partition,

@@ -25,6 +25,8 @@ pub(super) struct Records {
     pub(super) frames: VecDeque<Frame>,
     /// The oldest position that was not trimmed.
     pub(super) start: Position,
+    /// The newest record that was trimmed.
+    trimmed: Option<Position>,
     /// The next position.
     pub(super) end: Position,
     /// The newest append time.
@@ -43,6 +45,7 @@ impl PartitionLog {
         let records = Records {
             frames: VecDeque::new(),
             start: Position(0),
+            trimmed: None,
             end: Position(0),
             time: LogTime(0),
             bytes: 0,
@@ -99,6 +102,11 @@ impl Records {
         read
     }
 
+    /// Whether a record at or after `from` was trimmed.
+    pub(super) fn is_gone(&self, from: Position) -> bool {
+        self.trimmed.is_some_and(|trimmed| trimmed >= from)
+    }
+
     /// The position that `start` stands for.
     pub(super) fn resolve(&self, start: Start) -> Position {
         match start {
@@ -114,7 +122,9 @@ impl Records {
     /// Deletes what lies below `before`.
     pub(super) fn trim(&mut self, before: Position) {
         let keep = self.frames.partition_point(|frame| frame.position < before);
-        self.frames.drain(..keep);
+        if let Some(newest) = self.frames.drain(..keep).next_back() {
+            self.trimmed = Some(newest.position);
+        }
         self.start = before.clamp(self.start, self.end);
     }
 }

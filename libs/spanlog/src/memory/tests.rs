@@ -115,6 +115,12 @@ async fn reads_fail_and_report_damage_and_gaps_on_demand() {
     let gone = topic.reader.fetch(P0, Position(0), 10).await.unwrap_err();
     assert_eq!(gone, ReadError::Gone { partition: 0, asked: Position(0), oldest: Position(10) });
     assert_eq!(payloads(&log), ["b", "c"]);
+    // A cursor whose next record was deleted is told, one that is past it is not.
+    let mut behind = topic.reader.open(P0, Start::Earliest).await.unwrap();
+    let mut ahead = topic.reader.open(P0, Start::Position(Position(11))).await.unwrap();
+    log.trim(TopicName::Spans, P0, Position(20));
+    assert!(matches!(behind.next(9).await, Err(ReadError::Gone { asked: Position(10), .. })));
+    assert_eq!(ahead.next(9).await.unwrap()[0].position, Position(20));
 }
 
 #[tokio::test]

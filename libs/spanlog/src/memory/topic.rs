@@ -133,7 +133,7 @@ impl Reader for MemoryTopic {
             let log = self.state().readable(partition)?;
             let records = log.records();
             let oldest = records.start;
-            if from < oldest {
+            if records.is_gone(from) {
                 return Err(ReadError::Gone { partition: partition.0, asked: from, oldest });
             }
             let frames = records.read(from, max_bytes);
@@ -185,6 +185,11 @@ impl Cursor for MemoryCursor {
                 self.topic.check()?;
                 let (frames, damaged) = {
                     let records = log.records();
+                    if records.is_gone(self.at) {
+                        let (asked, oldest) = (self.at, records.start);
+                        let partition = self.partition.0;
+                        return Err(ReadError::Gone { partition, asked, oldest });
+                    }
                     (records.read(self.at, max_bytes), records.damaged)
                 };
                 intact(self.partition, damaged, &frames)?;
