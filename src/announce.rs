@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use wholetrace_sampler::exporter::config::ExporterConfig;
 
-use crate::{config::Config, standalone::VERSION, wiring::Process};
+use crate::{config::Config, wiring::Process};
+
+/// The version that runs.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The start-up message.
 pub(crate) fn message(config: &Config, process: &Process) -> String {

@@ -14,15 +14,12 @@ use wholetrace_runtime::{
 use wholetrace_sampler::Sampler;
 
 use crate::{
-    announce,
+    announce::{self, VERSION},
     config::{Inputs, Loaded},
     reload::Reload,
     upkeep,
     wiring::{self, Process},
 };
-
-/// The version that runs.
-pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// How long the gateway may take beyond its own drain timeout.
 const GATEWAY_SLACK: Duration = Duration::from_secs(5);

@@ -1,5 +1,7 @@
 //! The command line, driven from outside: what it says, and the codes it ends with.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 mod configuration;
 mod examples;
 mod process;

@@ -1,5 +1,7 @@
 //! The generated pages of the documentation are what the sources say. `UPDATE_DOCS=1` writes them.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::{env, fs, path::Path, process::Command};
 
 /// Compares `docs/<page>.md` with what the executable prints.

@@ -5,12 +5,11 @@
 //! counting costs an atomic addition.
 
 mod document;
-mod process;
+pub(crate) mod process;
 mod recorder;
 mod table;
 
 pub use document::markdown;
-pub(crate) use process::task_panicked;
 pub use process::{TABLE, budget, memory, policies_reloaded, started};
 pub use recorder::{InstallError, Recorder, install};
 pub use table::{Kind, Label, Metric, SECONDS, SIZES, Unit, Values};

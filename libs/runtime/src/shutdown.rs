@@ -16,7 +16,7 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use crate::metrics;
+use crate::metrics::process::task_panicked;
 
 /// Tells every part of the process to stop. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -108,7 +108,7 @@ impl Tasks {
         self.tracker.spawn(async move {
             let _entry = entry;
             if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
-                metrics::task_panicked(name);
+                task_panicked(name);
                 let text = panic_text(&*panic);
                 tracing::error!(task = name, "a task panicked, the process stops: {text}");
                 shutdown.fail(format!("task `{name}` panicked: {text}"));
