@@ -48,9 +48,15 @@ pub(crate) fn run(loaded: &Loaded, inputs: Inputs) -> anyhow::Result<()> {
 
 async fn live(loaded: &Loaded, inputs: Inputs) -> anyhow::Result<()> {
     // Before anything that takes time: a signal during the start ends it in order.
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     let config = &loaded.config;
-    let process = wiring::standalone(config).await?;
+    let process = tokio::select! {
+        process = wiring::standalone(config) => process?,
+        name = signals.next() => {
+            tracing::info!("{name} during the start");
+            return Ok(());
+        }
+    };
     let message = announce::message(config, &process);
     let Process { recorder, admin, log, gateway, sampler, policies, window_cache } = process;
     metrics::started(VERSION, clock::unix_millis() as f64 / 1000.0);

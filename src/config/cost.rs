@@ -1,7 +1,5 @@
 //! What a configuration may take of the memory: the sum of its bounds.
 
-use std::fmt;
-
 use wholetrace_runtime::{problems::Problems, units::ByteSize};
 
 use super::sections::Config;
@@ -47,8 +45,8 @@ impl Cost {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.bytes))
     }
 
-    /// Adds a problem if the sum is beyond `limit`.
-    pub(super) fn check(&self, limit: Option<u64>, problems: &mut Problems) {
+    /// Adds a problem if the sum is beyond `limit`: an error if `strict`, else a warning.
+    pub(super) fn check(&self, limit: Option<u64>, strict: bool, problems: &mut Problems) {
         let Some(limit) = limit.filter(|limit| self.total() > *limit) else { return };
         let mut largest: Vec<&Part> = self.parts.iter().collect();
         largest.sort_by_key(|part| std::cmp::Reverse(part.bytes));
@@ -58,15 +56,17 @@ impl Cost {
             .take(3)
             .map(|part| format!("`{}` ({})", part.setting, mib(part.bytes)))
             .collect();
-        problems.error(
-            "memory.limit",
-            format!(
-                "the bounds of all parts add up to {}, but the process may take {}",
-                mib(self.total()),
-                mib(limit)
-            ),
-            format!("raise it, or lower {}", largest.join(", ")),
+        let message = format!(
+            "the bounds of all parts add up to {}, but the process may take {}",
+            mib(self.total()),
+            mib(limit)
         );
+        let hint = format!("raise it, or lower {}", largest.join(", "));
+        if strict {
+            problems.error("memory.limit", message, hint);
+        } else {
+            problems.warn("memory.limit", message, hint);
+        }
     }
 
     /// A table for people, with the limit below the sum.
@@ -81,16 +81,14 @@ impl Cost {
         }
         line("together at most", mib(self.total()), "");
         line("allowed", limit.map_or_else(|| "unknown".to_owned(), mib), "memory.limit");
+        let note = "Undecided traces are beside it, about 100 bytes each; near the limit, senders \
+                    are asked to come back.";
+        table.push_str(note);
+        table.push('\n');
         table
     }
 }
 
 fn mib(bytes: u64) -> String {
     ByteSize::mib(bytes.div_ceil(1 << 20)).to_string().replace("0B", "0MiB")
-}
-
-impl fmt::Display for Cost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.table(None))
-    }
 }

@@ -1,7 +1,6 @@
 //! All the way from what the user gave to checked sections.
 
 use serde_json::Value;
-use wholetrace_gateway::LimitsConfig;
 use wholetrace_runtime::{
     problems::{Problem, Problems, did_you_mean},
     units::ByteSize,
@@ -55,19 +54,19 @@ pub(crate) fn load(inputs: &Inputs) -> Result<Loaded, Refused> {
     let mut tree = sources.tree.clone();
     let environment = |name: &str| inputs.variables.get(name).cloned();
     let expansions = expand(&mut tree, &environment, &mut problems);
+    refuse_foreign_sections(&mut tree, &mut problems);
     refuse_unknown_components(&mut tree, &mut problems);
     let mut config: Config = typed::deserialize(&mut tree, &expansions, &mut problems);
-    let given = |section: &str| sources.tree.get(section).is_some_and(|value| !value.is_null());
-    if !given("tail_sampling") {
+    if !given(&sources, "tail_sampling") {
         config.tail_sampling = Config::starter().tail_sampling;
     }
-    if !given("exporters") {
+    if !given(&sources, "exporters") {
         config.export_to_file();
     }
     if !problems.has_errors() {
         fit(&mut config, &sources);
     }
-    check(&config, &mut problems);
+    check(&config, &sources, &mut problems);
     match problems.into_result() {
         Ok(warnings) => Ok(Loaded { config, warnings, expansions }),
         Err(problems) => Err(Refused::new(&problems, &sources, &expansions)),
@@ -76,12 +75,14 @@ pub(crate) fn load(inputs: &Inputs) -> Result<Loaded, Refused> {
 
 /// Adds what the sections say of themselves, unless it follows from what is said already: a
 /// value that does not fit was taken out, and is missing now.
-fn check(config: &Config, problems: &mut Problems) {
+fn check(config: &Config, sources: &Sources, problems: &mut Problems) {
     let known: Vec<String> = problems.errors().iter().map(|known| known.path.clone()).collect();
     let mut found = Problems::new();
     config.check(&mut found);
     if known.is_empty() {
-        Cost::of(config).check(memory_limit(config), &mut found);
+        // Who bounds memory is held to it; a machine that is too small for the defaults is told.
+        let strict = BOUNDS.iter().any(|path| given(sources, path));
+        Cost::of(config).check(memory_limit(config), strict, &mut found);
     }
     for problem in found.errors() {
         if !known.iter().any(|known| known.starts_with(&problem.path)) {
@@ -90,6 +91,31 @@ fn check(config: &Config, problems: &mut Problems) {
     }
     for warning in found.warnings() {
         problems.push_warning(warning.clone());
+    }
+}
+
+/// Sections of a Collector's configuration that are not here, and what is instead.
+const FOREIGN: [(&str, &str); 4] = [
+    (
+        "processors",
+        "move the block `tail_sampling` to the top of the file; the others stay with a \
+     Collector in front",
+    ),
+    (
+        "service",
+        "leave it out: all receivers feed the policies, each kept trace goes to all exporters",
+    ),
+    ("extensions", "leave them out: `admin` has health and metrics"),
+    ("connectors", "leave them out: they stay with a Collector behind"),
+];
+
+/// Tells who brings a Collector's configuration where its sections went.
+fn refuse_foreign_sections(tree: &mut Value, problems: &mut Problems) {
+    let Value::Object(sections) = tree else { return };
+    for (name, hint) in FOREIGN {
+        if sections.shift_remove(name).is_some() {
+            problems.error(name, "a section of the Collector that is not needed here", hint);
+        }
     }
 }
 
@@ -114,22 +140,40 @@ fn refuse_unknown_components(tree: &mut Value, problems: &mut Problems) {
     }
 }
 
+/// Settings that bound memory.
+const BOUNDS: [&str; 6] = [
+    "memory",
+    "limits.in_flight",
+    "log.embedded.tail_cache",
+    "log.embedded.write_buffer",
+    "log.embedded.max_waiting",
+    "tail_sampling.decision_cache",
+];
+
+/// Whether something stands at `path`.
+fn given(sources: &Sources, path: &str) -> bool {
+    let value = KeyPath::parse(path).and_then(|path| path.of(&sources.tree));
+    value.is_some_and(|value| !value.is_null())
+}
+
 /// Where the machine is small and the user has said nothing of it, smaller defaults of what is
 /// only there for speed: a process without a configuration runs everywhere.
 fn fit(config: &mut Config, sources: &Sources) {
     let Some(limit) = memory_limit(config) else { return };
-    let given = |path: &str| {
-        KeyPath::parse(path)
-            .is_some_and(|path| path.of(&sources.tree).is_some_and(|v| !v.is_null()))
+    let lower = |path: &str, value: &mut ByteSize, share: u64, least: ByteSize| {
+        if !given(sources, path) {
+            *value = (*value).min(ByteSize::bytes(limit / share).max(least));
+        }
     };
-    if !given("memory.window_cache") {
-        let most = config.memory.window_cache.get();
-        config.memory.window_cache = ByteSize::bytes(most.min(limit / 4));
-    }
-    if !given("limits.in_flight") && !given("receivers") {
-        let most = LimitsConfig::default().in_flight.get();
+    let (none, mib) = (ByteSize::bytes(0), ByteSize::mib);
+    lower("memory.window_cache", &mut config.memory.window_cache, 8, none);
+    let embedded = &mut config.log.embedded;
+    lower("log.embedded.tail_cache", &mut embedded.tail_cache, 16, none);
+    lower("log.embedded.write_buffer", &mut embedded.write_buffer, 12, mib(64));
+    lower("log.embedded.max_waiting", &mut embedded.max_waiting, 16, mib(16));
+    if !given(sources, "receivers") {
         // The largest request must fit.
-        config.limits.in_flight = ByteSize::bytes(most.min(limit / 8).max(64 << 20));
+        lower("limits.in_flight", &mut config.limits.in_flight, 8, mib(64));
     }
 }
 

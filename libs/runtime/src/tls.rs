@@ -8,3 +8,6 @@ mod server;
 pub use client::ClientTlsConfig;
 pub use error::TlsError;
 pub use server::ServerTlsConfig;
+
+#[cfg(test)]
+mod tests;

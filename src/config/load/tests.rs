@@ -54,6 +54,22 @@ fn all_problems_are_told_with_their_lines() {
 }
 
 #[test]
+fn sections_of_a_collector_are_explained() {
+    let said = refused("processors: { batch: {} }\nservice: { pipelines: {} }\n");
+    assert!(said.contains("2 problems") && said.contains("to the top"), "{said}");
+}
+
+#[test]
+fn a_small_machine_has_smaller_defaults() {
+    // What the limit means to the defaults, and that they fit.
+    let loaded = load_text("memory: { limit: 1GiB }\n").unwrap();
+    assert_eq!(loaded.config.memory.window_cache, ByteSize::mib(128));
+    assert!(Cost::of(&loaded.config).total() < 1 << 30);
+    let said = refused("memory: { limit: 256MiB }\n");
+    assert!(said.contains("add up to"), "{said}");
+}
+
+#[test]
 fn secrets_are_not_told() {
     let text = "exporters:\n  otlphttp:\n    endpoint: http://127.0.0.1:1\n    \
                 headers: { authorization: '${env:TOKEN}' }\n";
