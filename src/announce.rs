@@ -48,13 +48,15 @@ pub(crate) fn message(config: &Config, process: &Process) -> String {
 fn next(text: &mut String, config: &Config, process: &Process) {
     let grpc = process.gateway.addresses().iter().find(|(name, _)| name.ends_with("/grpc"));
     text.push_str("\nNext, in another terminal:\n");
+    // As it was started: it may be on no search path.
+    let program = std::env::args().next().unwrap_or_else(|| "wholetrace".to_owned());
     if let Some((_, address)) = grpc {
         let endpoint = if address.port() == 4317 {
             String::new()
         } else {
             format!("--endpoint http://{address} ")
         };
-        let _ = writeln!(text, "  wholetrace generate {endpoint}--duration 30s");
+        let _ = writeln!(text, "  {program} generate {endpoint}--duration 30s");
     }
     let file = config.exporters.0.iter().find_map(|(_, exporter)| match exporter {
         ExporterConfig::File(file) => Some(file.path.display()),
@@ -63,9 +65,10 @@ fn next(text: &mut String, config: &Config, process: &Process) {
     if let Some(file) = file {
         let _ = writeln!(text, "  tail -f {file}");
     }
-    text.push_str(
-        "Point an SDK at it with OTEL_EXPORTER_OTLP_ENDPOINT. Ctrl-C stops it; \
-         `wholetrace --help` says more.\n\n",
+    let _ = writeln!(
+        text,
+        "Point an SDK at it with OTEL_EXPORTER_OTLP_ENDPOINT. Ctrl-C stops it; `{program} --help` \
+         says more.\n"
     );
 }
 

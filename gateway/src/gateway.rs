@@ -78,7 +78,7 @@ impl Gateway {
     ) -> Result<Self, BindError> {
         let limits = &config.limits;
         let memory =
-            MemoryGate::new(memory::limit(limits.process_memory.as_u64()).unwrap_or(u64::MAX));
+            MemoryGate::new(memory::limit(limits.process_memory.get()).unwrap_or(u64::MAX));
         let framing = Framing {
             epoch: routing.epoch(),
             frame_bytes: limits.frame_bytes.as_usize(),

@@ -85,12 +85,13 @@ pub(crate) fn plan(options: &Options, number: u64) -> Trace {
         });
     }
     let count = spans.len();
-    if error && let Some(span) = spans.get_mut(rng.usize(0..count)) {
-        span.error = true;
-    }
     // Never the root: its end is what tells that a trace is over.
-    if late && let Some(span) = spans.get_mut(rng.usize(1..count)) {
-        span.late = true;
+    let late_at = late.then(|| rng.usize(1..count));
+    // Never the late one: what comes after the decision cannot change it.
+    let error_at = Some(rng.usize(0..count)).filter(|at| Some(*at) != late_at).unwrap_or(0);
+    for (at, span) in spans.iter_mut().enumerate() {
+        span.late = Some(at) == late_at;
+        span.error = error && at == error_at;
     }
     Trace { id, spans, error, slow, late }
 }

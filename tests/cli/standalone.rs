@@ -12,7 +12,7 @@ fn it_says_where_everything_is_and_stops_when_asked_to() {
     {
         running.wait_for(expected);
     }
-    running.wait_for("wholetrace generate");
+    running.wait_for("wholetrace generate --endpoint http://127.0.0.1:");
     let admin = running.address("/metrics");
     assert!(get(&admin, "/livez").starts_with("HTTP/1.1 200"));
     let metrics = get(&admin, "/metrics");

@@ -130,7 +130,7 @@ impl Listeners<'_> {
     /// A request that is allowed must not be one for which there is never room.
     fn fits(&mut self, size: u64, path: &str, key: &str) {
         let in_flight = self.limits.in_flight;
-        if size > in_flight.as_u64() {
+        if size > in_flight.get() {
             let message = format!("must be at most `limits.in_flight`, which is {in_flight}");
             let problem = Problem::new(join(path, key), message).value(ByteSize::bytes(size));
             self.problems.push_error(problem.hint("lower it, or raise `limits.in_flight`"));

@@ -35,14 +35,6 @@ impl ByteBudget {
         self.take(bytes).then(|| Lease { budget: self.clone(), bytes })
     }
 
-    /// A lease of `bytes` even beyond the limit, for bytes that are held already and must be
-    /// counted; what is asked for afterwards is refused until enough was given back.
-    #[must_use]
-    pub fn lease_beyond(&self, bytes: usize) -> Lease {
-        self.shared.used.fetch_add(bytes, Ordering::AcqRel);
-        Lease { budget: self.clone(), bytes }
-    }
-
     /// Bytes on lease.
     #[must_use]
     pub fn used(&self) -> usize {
@@ -118,14 +110,6 @@ impl Lease {
             self.bytes = bytes;
         }
     }
-
-    /// Moves `bytes` of this lease, or all it has if that is less, to a lease of their own.
-    #[must_use]
-    pub fn split(&mut self, bytes: usize) -> Self {
-        let bytes = bytes.min(self.bytes);
-        self.bytes -= bytes;
-        Self { budget: self.budget.clone(), bytes }
-    }
 }
 
 impl Drop for Lease {
@@ -146,13 +130,12 @@ mod tests {
         assert!(!first.grow(41));
         assert!(first.grow(40));
         assert!(budget.try_lease(0).is_some());
-        let part = first.split(30);
-        assert_eq!((first.bytes(), part.bytes(), budget.used()), (70, 30, 100));
+        assert_eq!((first.bytes(), budget.used()), (100, 100));
         first.shrink_to(10);
-        assert_eq!((budget.used(), budget.free()), (40, 60));
+        assert_eq!((budget.used(), budget.free()), (10, 90));
         first.shrink_to(90);
         assert_eq!(first.bytes(), 10);
-        drop((first, part));
+        drop(first);
         assert_eq!(budget.used(), 0);
     }
 
@@ -166,14 +149,5 @@ mod tests {
         drop(held);
         assert!(budget.try_lease(50).is_some());
         assert!(budget.try_lease(usize::MAX).is_none());
-    }
-
-    #[test]
-    fn bytes_that_are_held_already_count_beyond_the_limit() {
-        let budget = ByteBudget::new("test", 10);
-        let held = budget.lease_beyond(25);
-        assert_eq!((budget.used(), budget.free()), (25, 0));
-        drop(held);
-        assert_eq!(budget.free(), 10);
     }
 }

@@ -64,12 +64,6 @@ impl ByteSize {
         self.0
     }
 
-    /// The number of bytes.
-    #[must_use]
-    pub const fn as_u64(self) -> u64 {
-        self.0
-    }
-
     /// The number of bytes, or the largest `usize` if it is larger.
     #[must_use]
     pub fn as_usize(self) -> usize {
