@@ -19,7 +19,7 @@ fn a_backend_that_was_away_gets_everything() {
     }
     let mut jaeger = Jaeger::new();
     let mut gateway = Gateway::new(&format!(
-        "tail_sampling:\n  decision_wait: 1s\n{POLICIES}exporters:\n  otlp/jaeger: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }} }}\n\
+        "tail_sampling:\n  decision_wait: 10s\n{POLICIES}exporters:\n  otlp/jaeger: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }} }}\n\
          memory: {{ window_cache: 1MiB }}\n",
         jaeger.otlp_grpc
     ));
@@ -55,7 +55,7 @@ fn a_backend_that_was_away_gets_everything() {
 #[test]
 fn every_frame_can_be_read_again() {
     let mut gateway = Gateway::new(&format!(
-        "tail_sampling:\n  decision_wait: 1s\n{POLICIES}exporters:\n  file: {{ path: \"FOLDER/kept.jsonl\" }}\nmemory: {{ window_cache: 0 }}\n"
+        "tail_sampling:\n  decision_wait: 10s\n{POLICIES}exporters:\n  file: {{ path: \"FOLDER/kept.jsonl\" }}\nmemory: {{ window_cache: 0 }}\n"
     ));
     gateway.start();
     let (generator, record) = gateway.generate(&[
@@ -68,7 +68,7 @@ fn every_frame_can_be_read_again() {
         "--late",
         "0.1",
         "--late-by",
-        "3s",
+        "12s",
     ]);
     succeed(generator, "the generator", &gateway.folder.path().join("generate.log"));
     let sent = oracle::record(&record);
