@@ -21,7 +21,9 @@ One YAML file configures everything; without any, everything has the defaults be
 * `--config FILE`, several times if you like: later files are laid over earlier ones, maps key by
   key, everything else as a whole.
 * `WHOLETRACE__ADMIN__ENDPOINT=…` in the environment sets `admin.endpoint`, and wins over files.
-* `--set admin.endpoint=…`, several times, wins over everything.
+* `--set admin.endpoint=…`, several times, wins over everything. Of receivers and policies that
+  stand in no file, variables and `--set` change the defaults in part.
+* A file that has `receivers` names all receivers there are; `policies` and `exporters` likewise.
 * `${env:NAME}`, `${env:NAME:-default}` and `${file:PATH}` are filled in where they stand in a value;
   `$$` is a dollar sign. What is filled in is never printed.
 * Unknown keys are errors. `wholetrace check` reports all problems at once, prints the effective

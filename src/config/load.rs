@@ -50,7 +50,7 @@ impl Loaded {
 /// Everything that is wrong with it.
 pub(crate) fn load(inputs: &Inputs) -> Result<Loaded, Refused> {
     let mut problems = Problems::new();
-    let sources = read(inputs, &mut problems);
+    let sources = read(inputs, &starters(), &mut problems);
     let mut tree = sources.tree.clone();
     let environment = |name: &str| inputs.variables.get(name).cloned();
     let expansions = expand(&mut tree, &environment, &mut problems);
@@ -71,6 +71,16 @@ pub(crate) fn load(inputs: &Inputs) -> Result<Loaded, Refused> {
         Ok(warnings) => Ok(Loaded { config, warnings, expansions }),
         Err(problems) => Err(Refused::new(&problems, &sources, &expansions)),
     }
+}
+
+/// What options change a part of: receivers and policies as they are without a configuration.
+/// Exporters that are named are all there are: who names a backend wants no file beside it.
+fn starters() -> [(&'static str, Value); 2] {
+    let starter = Config::starter();
+    [
+        ("receivers", serde_json::to_value(starter.receivers).unwrap_or_default()),
+        ("tail_sampling", serde_json::to_value(starter.tail_sampling).unwrap_or_default()),
+    ]
 }
 
 /// Adds what the sections say of themselves, unless it follows from what is said already: a

@@ -104,9 +104,50 @@ impl Sources {
 }
 
 /// Reads everything. What cannot be read is a problem, and the rest goes on.
-pub(crate) fn read(inputs: &Inputs, problems: &mut Problems) -> Sources {
+///
+/// A section of `starters` that no file has is there before variables and options, so that they
+/// change a part of it, and do not stand for the whole.
+pub(crate) fn read(
+    inputs: &Inputs,
+    starters: &[(&str, Value)],
+    problems: &mut Problems,
+) -> Sources {
     let mut sources = Sources { tree: Value::Object(Map::new()), origins: BTreeMap::new() };
-    for file in &inputs.files {
+    read_files(&inputs.files, &mut sources, problems);
+    let variables: Vec<(String, &String, &String)> = inputs
+        .variables
+        .iter()
+        .filter_map(|(name, value)| {
+            let key = name.strip_prefix(VARIABLE_PREFIX)?;
+            Some((key.to_lowercase().replace("__", "."), value, name))
+        })
+        .collect();
+    for (section, value) in starters {
+        let keys = variables.iter().map(|(key, ..)| key).chain(&inputs.settings);
+        let named = keys.map(|key| key.trim_start().strip_prefix(section));
+        let changed = named.flatten().any(|rest| rest.starts_with(['.', '[']));
+        if changed && let Value::Object(tree) = &mut sources.tree {
+            tree.entry(*section).or_insert_with(|| value.clone());
+        }
+    }
+    for (key, value, name) in &variables {
+        set(&mut sources, key, value, name, problems);
+    }
+    for setting in &inputs.settings {
+        match setting.split_once('=') {
+            Some((key, value)) => set(&mut sources, key, value, "--set", problems),
+            None => problems.push_error(
+                Problem::new("--set", "it has no `=`")
+                    .value(setting)
+                    .hint("write `--set key.path=value`, such as `--set admin.endpoint=:8888`"),
+            ),
+        }
+    }
+    sources
+}
+
+fn read_files(files: &[PathBuf], sources: &mut Sources, problems: &mut Problems) {
+    for file in files {
         let name = file.display().to_string();
         let text = match fs::read_to_string(file) {
             Ok(text) => text,
@@ -132,23 +173,6 @@ pub(crate) fn read(inputs: &Inputs, problems: &mut Problems) -> Sources {
             }
         }
     }
-    for (name, value) in &inputs.variables {
-        if let Some(key) = name.strip_prefix(VARIABLE_PREFIX) {
-            let key = key.to_lowercase().replace("__", ".");
-            set(&mut sources, &key, value, name, problems);
-        }
-    }
-    for setting in &inputs.settings {
-        match setting.split_once('=') {
-            Some((key, value)) => set(&mut sources, key, value, "--set", problems),
-            None => problems.push_error(
-                Problem::new("--set", "it has no `=`")
-                    .value(setting)
-                    .hint("write `--set key.path=value`, such as `--set admin.endpoint=:8888`"),
-            ),
-        }
-    }
-    sources
 }
 
 fn set(sources: &mut Sources, key: &str, value: &str, origin: &str, problems: &mut Problems) {
@@ -191,7 +215,7 @@ mod tests {
             .into(),
         };
         let mut problems = Problems::new();
-        let sources = read(&inputs, &mut problems);
+        let sources = read(&inputs, &[], &mut problems);
         assert!(!problems.has_errors(), "{problems}");
         let expected = json!({
             "admin": { "endpoint": "c", "other": "b" }, "list": [3], "v": 1, "x": { "y": 5 },
@@ -202,6 +226,15 @@ mod tests {
         assert_eq!(origin("list[0]"), format!("{}:3", second.display()));
         assert_eq!(origin("v"), "WHOLETRACE__V");
         assert_eq!(origin("x"), "--set");
+    }
+
+    #[test]
+    fn options_change_a_part_of_what_stands_in_no_file() {
+        let starters = [("a", json!({ "x": 1, "y": 2 })), ("b", json!({ "z": 3 }))];
+        let settings = vec!["a.x=5".to_owned()];
+        let inputs = Inputs { settings, ..Inputs::default() };
+        let sources = read(&inputs, &starters, &mut Problems::new());
+        assert_eq!(sources.tree, json!({ "a": { "x": 5, "y": 2 } }));
     }
 
     #[test]
@@ -217,7 +250,7 @@ mod tests {
             variables: BTreeMap::new(),
         };
         let mut problems = Problems::new();
-        read(&inputs, &mut problems);
+        read(&inputs, &[], &mut problems);
         assert_eq!(problems.errors().len(), 5, "{problems}");
     }
 }

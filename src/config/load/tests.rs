@@ -25,6 +25,17 @@ fn nothing_configured_is_a_configuration() {
 }
 
 #[test]
+fn options_change_the_defaults_in_part() {
+    let settings = ["tail_sampling.decision_wait=2s", "receivers.zipkin.endpoint=127.0.0.1:1"];
+    let settings = settings.map(str::to_owned).to_vec();
+    let loaded = load(&Inputs { settings, ..Inputs::default() }).unwrap();
+    let text = loaded.effective().unwrap();
+    for expected in ["decision_wait: 2s", "ten-percent", "127.0.0.1:1", "127.0.0.1:4317"] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
 fn the_effective_configuration_is_a_configuration() {
     let first = load(&Inputs::default()).unwrap().effective().unwrap();
     let second = load_text(&first).unwrap().effective().unwrap();
