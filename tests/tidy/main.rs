@@ -58,10 +58,12 @@ fn no_import_cycles_between_modules() {
 fn a_cycle_is_found() {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("write");
+    fs::create_dir(folder.path().join("c")).expect("a folder");
     write("lib.rs", "mod a; mod b; mod c; pub use c::C;");
     write("a.rs", "use crate::{b::{B, Other}, c};");
     write("b.rs", "fn f() { let _ = super::a::A::new(); }");
-    write("c.rs", "#[cfg(test)] mod tests { use crate::a::A; }");
+    write("c.rs", "mod d; use d::D; #[cfg(test)] mod tests { use crate::a::A; }");
+    write("c/d.rs", "pub(in crate::c) struct D;");
     let graph = modules::graph(folder.path()).expect("it parses");
     let cycles = modules::cycles(&graph);
     assert_eq!(cycles, ["a, b"]);

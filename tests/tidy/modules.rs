@@ -185,6 +185,9 @@ impl<'ast> Visit<'ast> for Imports<'_> {
         }
     }
 
+    /// `pub(in crate::a)` says who may import, and imports nothing.
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let parts: Vec<String> = path.segments.iter().map(|part| part.ident.to_string()).collect();
         if matches!(parts.first().map(String::as_str), Some("crate" | "super" | "self"))
