@@ -3,6 +3,12 @@
 //! The parts are installed by `tests/parts/install.sh`. One that cannot be installed is said and
 //! its test counts as skipped; with `CI=true` that is a failure.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails, and one that is skipped says so"
+)]
+
 mod crash;
 mod gateway_process;
 mod jaeger;
