@@ -144,6 +144,7 @@ fn settings() -> Settings {
         decision_wait_after_root: 0,
         decision_retention: 3_600_000,
         max_decisions: 1_000_000,
+        max_open_traces: 1_000_000,
         read_ahead: 20_000,
         max_unfinished_bytes: 64 << 20,
         max_piece_bytes: 1 << 20,

@@ -9,6 +9,8 @@ use crate::{exporter::config::ExportersConfig, partition::Settings, policy::Tail
 
 /// Decisions remembered when nothing is configured.
 const MAX_DECISIONS: u64 = 1_000_000;
+/// Undecided traces of the process: what 400,000 new ones a second come to in ten seconds.
+const MAX_OPEN_TRACES: usize = 4_000_000;
 /// The largest piece of kept spans, unless one span alone is larger.
 const MAX_PIECE: usize = 1 << 20;
 /// Bytes read again at a time: a few frames.
@@ -60,6 +62,13 @@ impl SamplerConfig {
         usize::try_from(most).unwrap_or(usize::MAX)
     }
 
+    /// Traces that may be undecided at a time in the process: about 110 bytes each. When there are
+    /// more, frames are read once more later on, when there is room for their traces.
+    #[must_use]
+    pub const fn max_open_traces(&self) -> usize {
+        MAX_OPEN_TRACES
+    }
+
     /// What each partition of `partitions` works by, its number aside.
     pub(crate) fn settings(
         &self,
@@ -85,6 +94,7 @@ impl SamplerConfig {
                 tail_sampling.decision_cache.max_age.get().as_millis(),
             )),
             max_decisions: self.max_decisions() / partitions.max(1) as usize,
+            max_open_traces: self.max_open_traces() / partitions.max(1) as usize,
             read_ahead: u64::from(decision_wait) * 2,
             max_unfinished_bytes: share.max(MIN_UNFINISHED),
             max_piece_bytes: batch.unwrap_or(MAX_PIECE).min(MAX_PIECE),

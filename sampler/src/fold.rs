@@ -38,6 +38,8 @@ pub(crate) struct Fold<'s, 'f> {
     time: LogTime,
     /// The low bits of the frame's number in the window.
     frame: u32,
+    /// Whether traces may be opened.
+    opening: bool,
     head: Option<Cow<'f, [u8]>>,
     /// What the resource tells the newest set of policies.
     resource: Bits,
@@ -69,12 +71,19 @@ impl<'s, 'f> Fold<'s, 'f> {
             epochs,
             time,
             frame,
+            opening: true,
             head: None,
             resource: Bits::NONE,
             older: None,
             last: None,
             folded: Folded::default(),
         }
+    }
+
+    /// Leaves alone what is not of an open trace.
+    pub(crate) const fn of_known_traces(mut self) -> Self {
+        self.opening = false;
+        self
     }
 
     /// What was found.
@@ -89,13 +98,16 @@ impl<'s, 'f> Fold<'s, 'f> {
         if let Some(slot) = self.open.find(key, obeyed) {
             let trace = self.open.get(slot);
             return if trace.is_decided() {
-                Place::Decided { late: true }
+                Place::Decided { late: trace.deadline() <= now }
             } else {
                 Place::Open(slot)
             };
         }
         if let Some((_, decided_at)) = self.decided.find(key, self.time) {
             return Place::Decided { late: decided_at <= self.time };
+        }
+        if !self.opening {
+            return Place::Decided { late: false };
         }
         let epoch = self.epochs.current();
         self.epochs.opened(epoch);

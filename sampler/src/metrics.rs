@@ -104,6 +104,7 @@ const COUNTED: &[Counted] = &[
     ((RELEASED_SPANS, Some(("verdict", "kept"))), |stats| stats.spans_kept),
     ((RELEASED_SPANS, Some(("verdict", "not_sampled"))), |stats| stats.spans_not_sampled),
     ((RELEASED_SPANS, Some(("verdict", "undecided"))), |stats| stats.spans_undecided),
+    ((SCANNED_RECORDS, None), |stats| stats.records_scanned),
     ((REFETCHED_BYTES, None), |stats| stats.refetched_bytes),
     ((DROPPED_FRAMES, None), |stats| stats.frames_lost),
     ((DEAD_LETTERS, Some(("reason", "undecodable"))), |stats| stats.frames_undecodable),
@@ -124,6 +125,7 @@ const IGNORED_DECISIONS: &str = "wholetrace_sampler_ignored_decisions_total";
 const FORGOTTEN_DECISIONS: &str = "wholetrace_sampler_forgotten_decisions_total";
 const BAD_DECISION_RECORDS: &str = "wholetrace_sampler_bad_decision_records_total";
 const RELEASED_SPANS: &str = "wholetrace_sampler_released_spans_total";
+const SCANNED_RECORDS: &str = "wholetrace_sampler_scanned_records_total";
 const REFETCHED_BYTES: &str = "wholetrace_sampler_refetched_bytes_total";
 const DROPPED_FRAMES: &str = "wholetrace_sampler_dropped_frames_total";
 const DEAD_LETTERS: &str = "wholetrace_sampler_dead_letters_total";
@@ -183,6 +185,11 @@ pub const TABLE: &[Metric] = &[
          too, and should never be.",
     )
     .labels(&[Label::closed("verdict", &["kept", "not_sampled", "undecided"])]),
+    Metric::counter(
+        SCANNED_RECORDS,
+        Unit::None,
+        "Records read without opening traces, because too many were open: they are read again.",
+    ),
     Metric::counter(
         REFETCHED_BYTES,
         Unit::Bytes,

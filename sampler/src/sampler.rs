@@ -56,6 +56,7 @@ pub struct Sampler {
     window_cache: ByteBudget,
     settings: Settings,
     max_decisions: usize,
+    max_open_traces: usize,
 }
 
 /// Replaces the policies of a running sampler. Cheap to clone.
@@ -95,6 +96,7 @@ impl Sampler {
             policies: watch::Sender::new(policies),
             window_cache,
             max_decisions: config.max_decisions(),
+            max_open_traces: config.max_open_traces(),
             settings,
         }
     }
@@ -131,6 +133,7 @@ impl Sampler {
             policies: self.policies.subscribe(),
             metrics: SamplerMetrics::new(),
             max_decisions: self.max_decisions,
+            max_open_traces: self.max_open_traces,
             owned: Arc::new(AtomicUsize::new(0)),
         };
         let workers = Workers {

@@ -1,9 +1,13 @@
 //! What a partition wants done.
 
 use bytes::Bytes;
-use wholetrace_spanlog::Position;
+use wholetrace_proto::record::DeadLetter;
+use wholetrace_spanlog::{LogTime, Partition, Position};
 
 use crate::exporter::contract::{ExporterIndex, Kept};
+
+/// Name of the span log in dead letters.
+const TOPIC: &str = "spans";
 
 /// What a partition wants done.
 #[derive(Clone, Debug)]
@@ -27,6 +31,9 @@ pub enum Effect {
         /// Bytes of payload to read, or one record.
         max_bytes: usize,
     },
+    /// Go on reading the span log for the first time at this position, behind which the reader
+    /// is already, and say so with [`Input::Rewound`](super::Input::Rewound) before the next frame.
+    Rewind(Position),
     /// Append a dead letter, trying until it succeeds, and say so.
     DeadLetter {
         /// What it is about.
@@ -43,4 +50,27 @@ pub struct Letter {
     pub exporter: Option<ExporterIndex>,
     /// The frame they are of.
     pub position: Position,
+}
+
+impl Letter {
+    /// The letter about `payload`, which is of `partition` and became one at `time`.
+    pub(super) fn write(
+        self,
+        partition: Partition,
+        time: LogTime,
+        exporter: &str,
+        reason: &str,
+        payload: &[u8],
+    ) -> Effect {
+        let record = DeadLetter {
+            reason,
+            topic: TOPIC,
+            partition: partition.0,
+            position: self.position.0,
+            time_ms: time.0,
+            exporter,
+            payload,
+        };
+        Effect::DeadLetter { letter: self, record: record.encode().into() }
+    }
 }

@@ -33,6 +33,8 @@ pub enum Input {
     },
     /// What is below this position is gone from the span log, although it was not released.
     Lost(Position),
+    /// The next frames come from where [`Effect::Rewind`](super::Effect::Rewind) asked for.
+    Rewound,
     /// Outcomes of exports.
     Settled(Vec<Settled>),
     /// A dead letter is durable.

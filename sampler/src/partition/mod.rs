@@ -6,9 +6,11 @@
 mod effect;
 mod input;
 mod releases;
+mod scan;
 mod settings;
 mod state;
 mod stats;
+mod verdicts;
 
 pub use effect::{Effect, Letter};
 pub use input::{Input, ReadFrame};

@@ -17,6 +17,9 @@ pub struct Settings {
     pub decision_retention: u64,
     /// Decisions that are held in memory; the oldest are forgotten beyond three quarters of it.
     pub max_decisions: usize,
+    /// Traces that may be open, about; beyond them frames are read without opening any, and read
+    /// again when there is room.
+    pub max_open_traces: usize,
     /// How far the read-ahead may be ahead of the slowest release when it need not, in
     /// milliseconds of the log's time.
     pub read_ahead: u64,

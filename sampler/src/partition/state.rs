@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use wholetrace_proto::{
-    record::{DeadLetter, Decision},
-    spans::visit,
-};
+use wholetrace_proto::spans::visit;
 use wholetrace_spanlog::{Frame, LogTime, Position, RecordKind};
 
 use crate::{
     checkpoint::{Hints, Progress},
     decision::{
-        log::{decide, decode, encode},
+        log::decode,
         table::{DecisionTable, Inserted},
     },
     epochs::Epochs,
@@ -23,20 +20,18 @@ use crate::{
         effect::{Effect, Letter},
         input::{Input, ReadFrame},
         releases::{Releases, Turn},
+        scan::Scan,
         settings::Settings,
         stats::{Levels, Stats},
+        verdicts::Verdicts,
     },
     policy::PolicySet,
     watermark::Watermark,
     window::{Cached, Window, WindowFrame},
 };
 
-/// Decisions of one record of the decision log.
-const BATCH: usize = 4096;
 /// Frames in the window when nothing forces it to grow.
 const WINDOW_FRAMES: usize = 1 << 16;
-/// Name of the span log in dead letters.
-const TOPIC: &str = "spans";
 
 /// The state of one partition while this process owns it.
 #[derive(Debug)]
@@ -48,15 +43,15 @@ pub struct PartitionState {
     decided: DecisionTable,
     window: Window,
     releases: Releases,
-    /// Decisions that are made and not in an effect yet, all of one policy set.
-    made: Vec<Decision>,
-    made_by: u8,
+    verdicts: Verdicts,
     /// The lowest position that was not read ahead.
     head: Position,
     /// The lowest position of the decision log that was not read.
     decisions_head: Position,
     /// Whether a tick is on its way through the log.
     tick_pending: bool,
+    /// The way ahead without opening traces, while there is no room for more.
+    scan: Option<Scan>,
     /// Whether the last step left work behind.
     unfinished_turn: bool,
     committed: Option<Progress>,
@@ -80,11 +75,11 @@ impl PartitionState {
             decided: DecisionTable::new(settings.decision_retention, hash),
             window: Window::default(),
             releases: Releases::new(&settings.exporters, &hints.exporters),
-            made: Vec::new(),
-            made_by: 0,
+            verdicts: Verdicts::default(),
             head: position,
             decisions_head: Position(hints.decisions.unwrap_or_default()),
             tick_pending: false,
+            scan: None,
             unfinished_turn: false,
             committed: start.cloned(),
             stats: Stats::default(),
@@ -99,7 +94,7 @@ impl PartitionState {
                 for frame in frames {
                     self.read_ahead(frame, effects);
                 }
-                self.flush_decisions(effects);
+                self.verdicts.flush(&self.epochs, effects);
             }
             Input::Decisions(records) => {
                 for record in &records {
@@ -116,6 +111,7 @@ impl PartitionState {
                 }
                 self.releases.refetched(from, &frames);
             }
+            Input::Rewound => self.scan = None,
             Input::Lost(oldest) => self.lost(oldest),
             Input::Settled(settled) => {
                 for outcome in settled {
@@ -138,6 +134,9 @@ impl PartitionState {
     /// the window cache, decisions in the table, and the time between both readers allows.
     #[must_use]
     pub fn wants_frames(&self) -> bool {
+        if let Some(scan) = &self.scan {
+            return !scan.is_over() && self.open.undecided() > 0;
+        }
         let Some(frame) = self.window.get(self.releases.slowest()) else { return true };
         let now = self.watermark.now();
         let deadline = frame.time.plus(u64::from(self.settings.decision_wait));
@@ -180,9 +179,10 @@ impl PartitionState {
         Some(progress)
     }
 
-    /// Changes how many decisions are held in memory.
-    pub fn set_max_decisions(&mut self, most: usize) {
-        self.settings.max_decisions = most;
+    /// Changes how many decisions and how many open traces are held in memory.
+    pub fn set_bounds(&mut self, max_decisions: usize, max_open_traces: usize) {
+        self.settings.max_decisions = max_decisions;
+        self.settings.max_open_traces = max_open_traces;
     }
 
     /// What was counted since the last call.
@@ -211,8 +211,15 @@ impl PartitionState {
         if frame.position < self.head {
             return;
         }
-        self.head = frame.position.next();
         self.tick_pending = false;
+        if self.scan.is_none() && self.window.len() > 0 && self.is_full() {
+            self.scan = Some(Scan::new(frame.position, self.watermark));
+        }
+        if self.scan.is_some() {
+            self.scan(&frame, effects);
+            return;
+        }
+        self.head = frame.position.next();
         self.stats.records += 1;
         self.stats.bytes += frame.payload.len() as u64;
         let time = self.watermark.advance(frame.time);
@@ -240,6 +247,39 @@ impl PartitionState {
         self.window.push(entry);
     }
 
+    /// Whether more must not be taken in, even if the release waits for it.
+    fn is_full(&self) -> bool {
+        self.open.len() >= self.settings.max_open_traces
+            || self.decided.len() / 2 >= self.settings.max_decisions
+            || self.window.len() / 2 >= WINDOW_FRAMES
+    }
+
+    /// Reads a frame for the sake of the traces that are open.
+    fn scan(&mut self, frame: &Frame, effects: &mut Vec<Effect>) {
+        let Some(scan) = &mut self.scan else { return };
+        let time = scan.advance(frame.time);
+        self.stats.records_scanned += 1;
+        self.decide_due(time, effects);
+        if frame.kind == RecordKind::Spans {
+            let (open, epochs) = (&mut self.open, &mut self.epochs);
+            let mut fold = Fold::new(open, &self.decided, epochs, time, 0).of_known_traces();
+            // A frame that cannot be decoded is told of when the reader has come back.
+            let _ = visit(&frame.payload, &mut fold);
+        }
+    }
+
+    /// Comes back from a scan once the open traces are decided and there is room.
+    fn end_scan(&mut self, effects: &mut Vec<Effect>) {
+        let room = self.window.len() == 0 || !self.is_full();
+        if let Some(scan) = &mut self.scan
+            && !scan.is_over()
+            && room
+            && self.open.undecided() == 0
+        {
+            effects.push(Effect::Rewind(scan.end()));
+        }
+    }
+
     /// Folds the spans of a frame into the summaries of their traces.
     #[expect(clippy::cast_possible_truncation, reason = "traces hold the low bits")]
     fn fold(
@@ -261,33 +301,9 @@ impl PartitionState {
         result
     }
 
-    /// Decides the traces whose deadline has come by `now`, in the order of deadlines.
     fn decide_due(&mut self, now: LogTime, effects: &mut Vec<Effect>) {
-        while let Some(slot) = self.open.next_due(now) {
-            let trace = self.open.get(slot);
-            let (epoch, first_seen, deadline) = (trace.epoch, trace.first_seen, trace.deadline());
-            let Some(policies) = self.epochs.get(epoch) else { continue };
-            let decision = decide(policies, trace.key, &trace.summary, first_seen, deadline);
-            if decision.kept {
-                self.stats.traces_kept += 1;
-            } else {
-                self.stats.traces_not_sampled += 1;
-            }
-            if self.made.len() == BATCH || self.made_by != epoch {
-                self.flush_decisions(effects);
-                self.made_by = epoch;
-            }
-            self.made.push(decision);
-        }
-    }
-
-    fn flush_decisions(&mut self, effects: &mut Vec<Effect>) {
-        if let Some(policies) = self.epochs.get(self.made_by)
-            && !self.made.is_empty()
-        {
-            effects.push(Effect::AppendDecisions(encode(policies, &self.made)));
-            self.made.clear();
-        }
+        let (open, stats) = (&mut self.open, &mut self.stats);
+        self.verdicts.decide_due(now, open, &self.epochs, stats, effects);
     }
 
     /// The decisions of a record that was read back from the decision log take effect: the first
@@ -339,16 +355,8 @@ impl PartitionState {
         payload: &[u8],
         effects: &mut Vec<Effect>,
     ) {
-        let record = DeadLetter {
-            reason,
-            topic: TOPIC,
-            partition: self.settings.partition.0,
-            position: letter.position.0,
-            time_ms: self.watermark.now().0,
-            exporter,
-            payload,
-        };
-        effects.push(Effect::DeadLetter { letter, record: record.encode().into() });
+        let (partition, time) = (self.settings.partition, self.watermark.now());
+        effects.push(letter.write(partition, time, exporter, reason, payload));
     }
 
     fn dead_lettered(&mut self, letter: Letter) {
@@ -384,5 +392,6 @@ impl PartitionState {
         }
         let unfinished = self.releases.oldest_unfinished(&self.window).map(|(_, time)| time);
         self.decided.evict(unfinished.unwrap_or_else(|| self.watermark.now()));
+        self.end_scan(effects);
     }
 }

@@ -35,6 +35,8 @@ pub struct Stats {
     pub spans_not_sampled: u64,
     /// Spans released without a decision, which must not happen (I3).
     pub spans_undecided: u64,
+    /// Records that were read too early, because too many traces were open.
+    pub records_scanned: u64,
     /// Bytes that were read again because the window cache had no room for them.
     pub refetched_bytes: u64,
     /// Frames gone from the log before they were released.

@@ -78,7 +78,10 @@ async fn fetch(
 }
 
 /// Tries until the log answers.
-async fn again<T, F>(metrics: &SamplerMetrics, read: impl Fn() -> F) -> Result<T, ReadError>
+pub(super) async fn again<T, F>(
+    metrics: &SamplerMetrics,
+    read: impl Fn() -> F,
+) -> Result<T, ReadError>
 where
     F: Future<Output = Result<T, ReadError>>,
 {

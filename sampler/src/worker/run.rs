@@ -13,7 +13,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 use wholetrace_runtime::{budget::ByteBudget, shutdown::Shutdown};
-use wholetrace_spanlog::{Checkpoint, Committer, Frame, Log, ReadError, Start};
+use wholetrace_spanlog::{Checkpoint, Committer, Cursor, Frame, Log, Position, ReadError, Start};
 
 use crate::{
     exporter::{
@@ -25,7 +25,7 @@ use crate::{
     policy::PolicySet,
     worker::{
         jobs::{Backoff, WorkerError},
-        load::{Cursors, load},
+        load::{Cursors, again, load},
         shell::{Means, Shell},
     },
 };
@@ -46,8 +46,10 @@ pub(crate) struct Duty {
     pub(crate) window_cache: ByteBudget,
     pub(crate) policies: watch::Receiver<Arc<PolicySet>>,
     pub(crate) metrics: SamplerMetrics,
-    /// Decisions that the process may remember, and the partitions that share them.
+    /// Decisions that the process may remember, traces that may be open, and the partitions that
+    /// share both.
     pub(crate) max_decisions: usize,
+    pub(crate) max_open_traces: usize,
     pub(crate) owned: Arc<AtomicUsize>,
 }
 
@@ -174,9 +176,19 @@ impl Worker {
                     Err(error) => self.span_read_failed(error, &mut cursors, &mut backoff).await?,
                 },
             }
+            if let Some(position) = shell.take_rewind() {
+                cursors.spans = self.reopen(position).await?;
+                shell.step(Input::Rewound);
+            }
             // A step may take a millisecond, and there are many partitions on few threads.
             tokio::task::yield_now().await;
         }
+    }
+
+    async fn reopen(&self, position: Position) -> Result<Box<dyn Cursor>, ReadError> {
+        let (partition, start) = (self.settings.partition, Start::Position(position));
+        let reader = &self.duty.log.spans.reader;
+        again(&self.duty.metrics, || reader.open(partition, start)).await
     }
 
     fn timers(&self) -> Timers {
@@ -199,7 +211,7 @@ impl Worker {
 
     fn housekeep(&self, shell: &mut Shell) {
         let owned = self.duty.owned.load(Ordering::Relaxed).max(1);
-        shell.set_max_decisions(self.duty.max_decisions / owned);
+        shell.set_bounds(self.duty.max_decisions / owned, self.duty.max_open_traces / owned);
         shell.commit();
         shell.report();
     }
@@ -239,8 +251,7 @@ impl Worker {
         };
         let partition = self.settings.partition;
         tracing::error!(%partition, %oldest, "go on where the log does: older frames are gone and their spans lost");
-        let reader = &self.duty.log.spans.reader;
-        cursors.spans = reader.open(partition, Start::Position(oldest)).await?;
+        cursors.spans = self.reopen(oldest).await?;
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use futures_util::{
     future::BoxFuture,
     stream::{FuturesUnordered, StreamExt},
 };
-use wholetrace_spanlog::{Checkpoint, Committer, Log, Partition, ReadError, Record};
+use wholetrace_spanlog::{Checkpoint, Committer, Log, Partition, Position, ReadError, Record};
 
 use crate::{
     checkpoint::Progress,
@@ -46,6 +46,7 @@ pub(super) struct Shell {
     outboxes: Vec<Outbox>,
     jobs: FuturesUnordered<BoxFuture<'static, Done>>,
     effects: Vec<Effect>,
+    rewind: Option<Position>,
     /// Batches of decisions under way.
     appends: usize,
     /// Pieces with the exporters.
@@ -78,6 +79,7 @@ impl Shell {
             sink,
             jobs: FuturesUnordered::new(),
             effects: Vec::new(),
+            rewind: None,
             appends: 0,
             exporting: 0,
             letters: 0,
@@ -113,9 +115,14 @@ impl Shell {
         self.outboxes.iter_mut().for_each(Outbox::clear);
     }
 
-    /// Gives the partition a part of the process's decisions.
-    pub(super) fn set_max_decisions(&mut self, most: usize) {
-        self.state.set_max_decisions(most);
+    /// Gives the partition its part of the process's decisions and open traces.
+    pub(super) fn set_bounds(&mut self, max_decisions: usize, max_open_traces: usize) {
+        self.state.set_bounds(max_decisions, max_open_traces);
+    }
+
+    /// Where the reader of the span log has to go back to, if it has to.
+    pub(super) const fn take_rewind(&mut self) -> Option<Position> {
+        self.rewind.take()
     }
 
     pub(super) fn step(&mut self, input: Input) {
@@ -164,6 +171,7 @@ impl Shell {
                 let job = fetch(Arc::clone(&spans.reader), partition, from, max_bytes, metrics);
                 self.jobs.push(job.map(move |frames| Done::Fetched { from, frames }).boxed());
             }
+            Effect::Rewind(position) => self.rewind = Some(position),
             Effect::DeadLetter { letter, record } => self.bury(letter, Record::dead_letter(record)),
             Effect::Export { exporter, kept } if !self.ending => self.export(exporter, kept),
             // What is not begun any more is for the next owner.

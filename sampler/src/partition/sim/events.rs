@@ -26,6 +26,7 @@ pub(super) struct Met {
     pub(super) late: u64,
     pub(super) forgotten: u64,
     pub(super) reloads: u64,
+    pub(super) rewinds: u64,
 }
 
 impl Met {
@@ -38,5 +39,6 @@ impl Met {
         self.late += other.late;
         self.forgotten += other.forgotten;
         self.reloads += other.reloads;
+        self.rewinds += other.rewinds;
     }
 }

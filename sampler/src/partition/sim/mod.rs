@@ -67,8 +67,8 @@ fn the_worlds_are_rough() {
         world.run();
         seen.add(&world.met);
     }
-    let events::Met { crashes, zombies, refetches, ticks, refused, late, forgotten, reloads } =
-        seen;
+    let events::Met { crashes, zombies, refetches, ticks, refused, late, .. } = seen;
+    let events::Met { forgotten, reloads, rewinds, .. } = seen;
     for (what, count) in [
         ("crashes", crashes),
         ("zombies", zombies),
@@ -78,6 +78,7 @@ fn the_worlds_are_rough() {
         ("late", late),
         ("forgotten", forgotten),
         ("reloads", reloads),
+        ("rewinds", rewinds),
     ] {
         assert!(count >= 20, "only {count} {what} in 200 worlds");
     }

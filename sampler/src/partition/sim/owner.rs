@@ -30,6 +30,7 @@ pub(super) struct Owner {
     pub(super) number: usize,
     pub(super) state: PartitionState,
     budget: ByteBudget,
+    max_open_traces: usize,
     /// Records of the logs that were read.
     pub(super) read: usize,
     pub(super) decisions_read: usize,
@@ -51,6 +52,7 @@ impl Owner {
         let decided = start.and_then(|start| start.hints.decisions).unwrap_or_default();
         let mut owner = Self {
             number,
+            max_open_traces: settings.max_open_traces,
             state: PartitionState::new(settings, policies, start),
             budget: ByteBudget::new("window_cache", cache),
             read: spans.partition_point(|frame| frame.position < from),
@@ -67,6 +69,9 @@ impl Owner {
     pub(super) fn step(&mut self, input: Input) {
         let mut effects = Vec::new();
         self.state.step(input, &mut effects);
+        // A frame, of up to seven spans here, is taken in whole.
+        let open = self.state.levels().open_traces;
+        assert!(open < self.max_open_traces + 7, "I6: {open} open traces");
         for effect in effects {
             match effect {
                 Effect::Export { exporter, kept } => self.flights.push(Flight { exporter, kept }),

@@ -46,6 +46,7 @@ impl Scene {
             decision_wait_after_root: *pick(rng, &[0, 0, 1, 300, 2000]),
             decision_retention: *pick(rng, &[0, 700, 5000, 1_000_000]),
             max_decisions: if forgetful { *pick(rng, &[4, 16]) } else { 10_000 },
+            max_open_traces: *pick(rng, &[1, 4, 10_000, 10_000]),
             read_ahead: *pick(rng, &[0, 500, 3000, 100_000]),
             max_unfinished_bytes: *pick(rng, &[1, 300, 1 << 20]),
             max_piece_bytes: *pick(rng, &[1, 200, 1 << 20]),

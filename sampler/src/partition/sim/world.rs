@@ -201,7 +201,16 @@ impl World {
                 }
                 self.owners[who].step(Input::DeadLettered(letter));
             }
-            Effect::Fetch { .. } | Effect::DeadLetter { .. } | Effect::Export { .. } => {}
+            Effect::Rewind(to) if !failed => {
+                self.met.rewinds += 1;
+                let owner = &mut self.owners[who];
+                owner.read = self.spans.partition_point(|frame| frame.position < to);
+                owner.step(Input::Rewound);
+            }
+            Effect::Rewind(_)
+            | Effect::Fetch { .. }
+            | Effect::DeadLetter { .. }
+            | Effect::Export { .. } => {}
         }
     }
 

@@ -1,0 +1,60 @@
+//! Decisions that are made and not on their way to the decision log yet.
+
+use wholetrace_proto::record::Decision;
+use wholetrace_spanlog::LogTime;
+
+use crate::{
+    decision::log::{decide, encode},
+    epochs::Epochs,
+    open_traces::OpenTraces,
+    partition::{effect::Effect, stats::Stats},
+};
+
+/// Decisions of one record of the decision log.
+const BATCH: usize = 4096;
+
+/// Decisions that are made and not in an effect yet, all of one policy set.
+#[derive(Debug, Default)]
+pub(super) struct Verdicts {
+    made: Vec<Decision>,
+    epoch: u8,
+}
+
+impl Verdicts {
+    /// Decides the traces whose deadline has come by `now`, in the order of deadlines.
+    pub(super) fn decide_due(
+        &mut self,
+        now: LogTime,
+        open: &mut OpenTraces,
+        epochs: &Epochs,
+        stats: &mut Stats,
+        effects: &mut Vec<Effect>,
+    ) {
+        while let Some(slot) = open.next_due(now) {
+            let trace = open.get(slot);
+            let (epoch, first_seen, deadline) = (trace.epoch, trace.first_seen, trace.deadline());
+            let Some(policies) = epochs.get(epoch) else { continue };
+            let decision = decide(policies, trace.key, &trace.summary, first_seen, deadline);
+            if decision.kept {
+                stats.traces_kept += 1;
+            } else {
+                stats.traces_not_sampled += 1;
+            }
+            if self.made.len() == BATCH || self.epoch != epoch {
+                self.flush(epochs, effects);
+                self.epoch = epoch;
+            }
+            self.made.push(decision);
+        }
+    }
+
+    /// Sends all that are made on their way.
+    pub(super) fn flush(&mut self, epochs: &Epochs, effects: &mut Vec<Effect>) {
+        if let Some(policies) = epochs.get(self.epoch)
+            && !self.made.is_empty()
+        {
+            effects.push(Effect::AppendDecisions(encode(policies, &self.made)));
+            self.made.clear();
+        }
+    }
+}
