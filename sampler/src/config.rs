@@ -10,7 +10,7 @@ use crate::{exporter::config::ExportersConfig, partition::Settings, policy::Tail
 /// Decisions remembered when nothing is configured.
 const MAX_DECISIONS: u64 = 1_000_000;
 /// Undecided traces of the process: what 400,000 new ones a second come to in ten seconds.
-const MAX_OPEN_TRACES: usize = 4_000_000;
+const OPEN_TRACES: u64 = 4_000_000;
 /// The largest piece of kept spans, unless one span alone is larger.
 const MAX_PIECE: usize = 1 << 20;
 /// Bytes read again at a time: a few frames.
@@ -38,11 +38,16 @@ pub struct SamplerMemory {
     /// twice. Enough for the traffic of one `decision_wait` is best: 512MiB are about 120,000
     /// spans a second for 10 seconds.
     pub window_cache: ByteSize,
+    /// Traces that may be undecided at a time, about 110 bytes each. When there are more, frames
+    /// are read once more later on, when there is room for their traces: that costs time, and no
+    /// trace is decided early. Enough for the new traces of one `decision_wait` is best. 10,000 to
+    /// 1,000,000,000.
+    pub open_traces: u64,
 }
 
 impl Default for SamplerMemory {
     fn default() -> Self {
-        Self { window_cache: ByteSize::mib(512) }
+        Self { window_cache: ByteSize::mib(512), open_traces: OPEN_TRACES }
     }
 }
 
@@ -62,11 +67,10 @@ impl SamplerConfig {
         usize::try_from(most).unwrap_or(usize::MAX)
     }
 
-    /// Traces that may be undecided at a time in the process: about 110 bytes each. When there are
-    /// more, frames are read once more later on, when there is room for their traces.
+    /// Traces that may be undecided at a time in the process.
     #[must_use]
-    pub const fn max_open_traces(&self) -> usize {
-        MAX_OPEN_TRACES
+    pub fn max_open_traces(&self) -> usize {
+        usize::try_from(self.memory.open_traces).unwrap_or(usize::MAX)
     }
 
     /// What each partition of `partitions` works by, its number aside.

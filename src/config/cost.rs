@@ -10,6 +10,9 @@ const PROGRAM: u64 = 96 << 20;
 /// A remembered decision.
 const DECISION: u64 = 48;
 
+/// An undecided trace: its summary, its place in the table and in the order of deadlines.
+pub(crate) const OPEN_TRACE: u64 = 112;
+
 /// What each part may take.
 #[derive(Debug)]
 pub(crate) struct Cost {
@@ -34,6 +37,11 @@ impl Cost {
             part("requests in flight", "limits.in_flight", config.limits.in_flight.get()),
             part("the log", "log.embedded", config.log.embedded.memory_bytes()),
             part("frames until release", "memory.window_cache", config.memory.window_cache.get()),
+            part(
+                "undecided traces",
+                "memory.open_traces",
+                config.memory.open_traces.saturating_mul(OPEN_TRACE),
+            ),
             part("decisions", "tail_sampling.decision_cache", decisions),
             part("exporters", "exporters.*.sending_queue", config.exporters.queue_bytes()),
         ];
@@ -81,10 +89,6 @@ impl Cost {
         }
         line("together at most", mib(self.total()), "");
         line("allowed", limit.map_or_else(|| "unknown".to_owned(), mib), "memory.limit");
-        let note = "Undecided traces are beside it, about 100 bytes each; near the limit, senders \
-                    are asked to come back.";
-        table.push_str(note);
-        table.push('\n');
         table
     }
 }

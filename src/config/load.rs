@@ -7,7 +7,7 @@ use wholetrace_runtime::{
 };
 
 use super::{
-    cost::Cost,
+    cost::{Cost, OPEN_TRACE},
     expand::{Expansions, expand},
     path::KeyPath,
     report::Refused,
@@ -177,6 +177,10 @@ fn fit(config: &mut Config, sources: &Sources) {
     };
     let (none, mib) = (ByteSize::bytes(0), ByteSize::mib);
     lower("memory.window_cache", &mut config.memory.window_cache, 8, none);
+    if !given(sources, "memory.open_traces") {
+        let open = &mut config.memory.open_traces;
+        *open = (*open).min((limit / 12 / OPEN_TRACE).max(10_000));
+    }
     let embedded = &mut config.log.embedded;
     lower("log.embedded.tail_cache", &mut embedded.tail_cache, 16, none);
     lower("log.embedded.write_buffer", &mut embedded.write_buffer, 12, mib(64));

@@ -71,19 +71,28 @@ pub(crate) struct MemoryConfig {
     /// twice. Enough for the traffic of one `decision_wait` is best: 512MiB are about 120,000
     /// spans a second for 10 seconds. 0 to 16TiB.
     pub(crate) window_cache: ByteSize,
+    /// Traces that may be undecided at a time, about 110 bytes each. When there are more, frames
+    /// are read once more later on, when there is room for their traces: that costs time, and no
+    /// trace is decided early. Enough for the new traces of one `decision_wait` is best. 10,000 to
+    /// 1,000,000,000.
+    pub(crate) open_traces: u64,
 }
 
 impl Default for MemoryConfig {
     fn default() -> Self {
         let sampler = SamplerMemory::default();
-        Self { limit: ByteSize::bytes(0), window_cache: sampler.window_cache }
+        Self {
+            limit: ByteSize::bytes(0),
+            window_cache: sampler.window_cache,
+            open_traces: sampler.open_traces,
+        }
     }
 }
 
 impl MemoryConfig {
     /// The sampler's part.
     pub(crate) const fn sampler(&self) -> SamplerMemory {
-        SamplerMemory { window_cache: self.window_cache }
+        SamplerMemory { window_cache: self.window_cache, open_traces: self.open_traces }
     }
 }
 
@@ -139,6 +148,8 @@ impl Config {
         let none = ByteSize::bytes(0);
         problems.check_range("memory.limit", self.memory.limit, none, MEMORY_MAX);
         problems.check_range("memory.window_cache", self.memory.window_cache, none, MEMORY_MAX);
+        let open_traces = self.memory.open_traces;
+        problems.check_range("memory.open_traces", open_traces, 10_000, 1_000_000_000);
         if self.admin.endpoint.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err())
         {
             let problem = Problem::new("admin.endpoint", "has no port from 0 to 65535");
