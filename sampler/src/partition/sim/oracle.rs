@@ -1,7 +1,7 @@
 //! Judges a world by its logs and events, with a model of its own that knows no batches, no
 //! crashes and no memory.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use wholetrace_proto::{
     id::TraceKey,
@@ -111,26 +111,29 @@ fn decisions_are_those_of_the_log(
 }
 
 /// Whether each span must arrive: by the first decision for its trace (I3). `None` where memory
-/// was so short that more than one decision may have been obeyed.
+/// was so short that decisions were forgotten: a late span may then begin a trace of its own, or
+/// obey what a rival owner with other policies decided about the old one.
 fn fates(
     world: &World,
     spans: &[Placed],
     traces: &HashMap<u64, Vec<Trace>>,
     decisions: &[Decision],
 ) -> HashMap<u64, Option<bool>> {
-    let mut first = HashMap::<TraceKey, BTreeMap<u64, bool>>::new();
+    let mut by_key = HashMap::<TraceKey, Vec<&Decision>>::new();
     for decision in decisions {
-        let of_key = first.entry(decision.key).or_default();
-        of_key.entry(decision.first_seen_ms).or_insert(decision.kept);
+        by_key.entry(decision.key).or_default().push(decision);
     }
     let fate = |span: &Placed| {
-        let of_key = &first[&TraceKey(span.key)];
+        let of_key = &by_key[&TraceKey(span.key)];
         if world.scene.forgetful {
-            let mut verdicts = of_key.range(..=span.time).map(|(_, kept)| *kept);
+            let earlier = of_key.iter().filter(|decision| decision.first_seen_ms <= span.time);
+            let mut verdicts = earlier.map(|decision| decision.kept);
             let one = verdicts.next().expect("some decision");
             return verdicts.all(|other| other == one).then_some(one);
         }
-        Some(of_key[&traces[&span.key][span.trace].first_seen])
+        let first_seen = traces[&span.key][span.trace].first_seen;
+        let first = of_key.iter().find(|decision| decision.first_seen_ms == first_seen);
+        first.map(|decision| decision.kept)
     };
     spans.iter().map(|span| (span.id, fate(span))).collect()
 }
