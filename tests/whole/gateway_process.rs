@@ -50,6 +50,11 @@ impl Gateway {
     /// Writes the configuration: listeners on free ports, the log in the test's folder, and what
     /// `rest` says (`tail_sampling`, `exporters`, `memory`; `FOLDER` stands for the folder).
     pub(crate) fn new(rest: &str) -> Self {
+        Self::with_log("quota: 2GiB", rest)
+    }
+
+    /// The same, with these settings of the log.
+    pub(crate) fn with_log(log: &str, rest: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (grpc, http, zipkin, admin) = (free_port(), free_port(), free_port(), free_port());
         let place = folder.path().display();
@@ -57,7 +62,7 @@ impl Gateway {
         let text = format!(
             "receivers:\n  otlp:\n    protocols:\n      grpc: {{ endpoint: \"127.0.0.1:{grpc}\" }}\n      http: {{ endpoint: \"127.0.0.1:{http}\" }}\n  \
              zipkin: {{ endpoint: \"127.0.0.1:{zipkin}\" }}\nadmin: {{ endpoint: \"127.0.0.1:{admin}\" }}\n\
-             log:\n  embedded: {{ directory: \"{place}/log\", quota: 2GiB }}\n{}",
+             log:\n  embedded: {{ directory: \"{place}/log\", {log} }}\n{}",
             rest.replace("FOLDER", &place.to_string())
         );
         fs::write(&config, text).expect("the configuration");

@@ -35,9 +35,13 @@ pub(crate) struct Sent {
 impl Sent {
     /// Whether the policies keep it.
     pub(crate) fn must_be_kept(&self) -> bool {
-        let randomness =
-            u64::from_str_radix(self.trace_id.get(18..).unwrap_or("0"), 16).unwrap_or(0);
-        self.error || self.slow || randomness >= TENTH
+        self.error || self.slow || self.is_among_the_tenth()
+    }
+
+    /// Whether its id alone makes the policies keep it, whenever its spans come.
+    pub(crate) fn is_among_the_tenth(&self) -> bool {
+        let digits = self.trace_id.get(18..).unwrap_or("0");
+        u64::from_str_radix(digits, 16).unwrap_or(0) >= TENTH
     }
 }
 

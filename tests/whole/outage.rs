@@ -1,5 +1,7 @@
 //! The backend away, memory small, the log read again.
 
+use std::{process::Command, time::Duration};
+
 use super::{
     crash::settle,
     gateway_process::{Gateway, succeed, wait_until},
@@ -78,5 +80,78 @@ fn every_frame_can_be_read_again() {
     assert_eq!(verdict.replayed, 0, "without faults nothing comes twice");
     let read = gateway.metric("wholetrace_sampler_refetched_bytes_total");
     assert!(read > 0.0, "nothing was read again");
+    assert!(gateway.stop().success());
+}
+
+/// Scenario: Jaeger is away until the log has reached its quota, and spans keep coming.
+///
+/// Guarantees: memory stays under its limit all the time (I6); senders are refused with an answer
+/// that is counted (I7); once Jaeger is there everything that was acknowledged arrives (I1), and new
+/// spans are taken again without a restart.
+#[test]
+fn a_full_log_refuses_and_recovers() {
+    const LIMIT: u64 = 640 << 20;
+    if !stands("jaeger") {
+        return;
+    }
+    let mut jaeger = Jaeger::new();
+    let mut gateway = Gateway::with_log(
+        "quota: 256MiB, tail_cache: 16MiB, write_buffer: 64MiB, max_waiting: 16MiB",
+        &format!(
+            "limits: {{ in_flight: 64MiB }}\nmemory: {{ limit: 640MiB, window_cache: 16MiB, open_traces: 300000 }}\n\
+             tail_sampling:\n  decision_wait: 1s\n  decision_cache: {{ max_entries: 200000 }}\n{POLICIES}\
+             exporters:\n  otlp/jaeger: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }}, sending_queue: {{ queue_size: 16MiB }} }}\n",
+            jaeger.otlp_grpc
+        ),
+    );
+    gateway.start();
+    let (mut generator, record) = gateway.generate(&[
+        "--rate",
+        "0",
+        "--slow",
+        "0",
+        "--late",
+        "0",
+        "--give-up-after",
+        "3s",
+        "--traces",
+        "0",
+    ]);
+    let mut highest = 0;
+    let refused = "wholetrace_gateway_requests_refused_total";
+    wait_until("the log is full", || {
+        highest = highest.max(gateway.rss());
+        gateway.metric(refused) > 0.0
+    });
+    // Ctrl-C: it writes down what was acknowledged until then.
+    let stopped = Command::new("kill").args(["-INT", &generator.id().to_string()]).status();
+    assert!(stopped.expect("kill").success());
+    while generator.try_wait().expect("its status").is_none() {
+        highest = highest.max(gateway.rss());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(highest < LIMIT, "{highest} bytes resident, {LIMIT} are allowed");
+
+    jaeger.start();
+    // Senders were held up longer than a decision waits: what a trace says comes too late, its id not.
+    let sent = oracle::record(&record);
+    let whole: Vec<_> = sent
+        .iter()
+        .filter(|trace| trace.acknowledged.len() == trace.planned && trace.is_among_the_tenth())
+        .collect();
+    assert!(whole.len() > 100, "only {} kept traces were acknowledged whole", whole.len());
+    for trace in whole {
+        wait_until("Jaeger has a kept trace whole after the log was full", || {
+            let spans = jaeger.trace(&trace.trace_id);
+            trace.acknowledged.iter().all(|id| spans.contains_key(id))
+        });
+    }
+    let (generator, _) =
+        gateway.generate(&["--rate", "100", "--traces", "50", "--slow", "0", "--late", "0"]);
+    succeed(
+        generator,
+        "the generator, once there is room",
+        &gateway.folder.path().join("generate.log"),
+    );
     assert!(gateway.stop().success());
 }
