@@ -188,6 +188,8 @@ fn telemetrygen_over_both() {
                 "--status-code",
                 "Error",
                 "--batch=false",
+                "--rate",
+                "100",
                 "--service",
                 service,
             ])
