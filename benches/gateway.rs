@@ -29,7 +29,7 @@ use wholetrace_spanlog::{
 };
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const RUNS: usize = 5;
 const PARTITIONS: u32 = 4;
