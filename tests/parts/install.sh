@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real parts that the tests use, each from its language's ordinary registry, into .build.
 #
-#   install.sh PART...      jaeger telemetrygen go python node java
+#   install.sh PART...      jaeger telemetrygen go python node java kafka
 #
 # Prints "ready PART" for each part that stands, "skipped PART: why" for each that does not.
 # Exits 1 when a part was skipped and CI=true, else 0.
@@ -20,7 +20,7 @@ need() { # tool...: says which is missing
 }
 
 # One part: its tool, what shows that it stands, and the commands that make it.
-tool_of() { case $1 in jaeger|telemetrygen|go) echo go ;; python) echo python3 ;; node) echo "node npm" ;; java) echo "java mvn" ;; esac; }
+tool_of() { case $1 in jaeger|telemetrygen|go) echo go ;; python) echo python3 ;; node) echo "node npm" ;; java) echo "java mvn" ;; kafka) echo "java mvn openssl timeout setsid ps" ;; esac; }
 
 # A part is made anew when one of its own files has changed.
 digest_of() { cat "$parts/$1"/* | cksum | tr -d ' '; }
@@ -34,11 +34,20 @@ make_java() {
   mvn -B -q -f java/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
     -DincludeScope=runtime "-DoutputDirectory=$build/java/libs" && javac -cp "$build/java/libs/*" -d "$build/java" java/Send.java
 }
+# After the libraries an archive of a broker's classes, which halves the time that brokers and tools take to start.
+make_kafka() {
+  mkdir -p "$build/kafka" && rm -rf "$build/kafka/warm" "$build/kafka/kafka.jsa" &&
+    mvn -B -q -f kafka/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+      -DincludeScope=runtime "-DoutputDirectory=$build/kafka/libs" &&
+    KAFKA_JAVA_OPTIONS="-XX:SharedArchiveFile= -XX:ArchiveClassesAtExit=$build/kafka/kafka.jsa" \
+      kafka/cluster start "$build/kafka/warm" --nodes 1 &&
+    kafka/cluster stop "$build/kafka/warm" && rm -rf "$build/kafka/warm"
+}
 
 for part in "$@"; do
   tools=$(tool_of "$part")
   if [ -z "$tools" ]; then
-    echo "install.sh: no part is called \`$part\`: jaeger telemetrygen go python node java" >&2
+    echo "install.sh: no part is called \`$part\`: jaeger telemetrygen go python node java kafka" >&2
     exit 2
   fi
   digest=$(digest_of "$part")
