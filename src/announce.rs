@@ -1,22 +1,26 @@
 //! What the process says when it has started: where everything is, and what to type next.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, net::SocketAddr};
 
 use wholetrace_sampler::exporter::config::ExporterConfig;
 
-use crate::{config::Config, wiring::Process};
+use crate::{config::Config, role::Role, wiring::Process};
 
 /// The version that runs.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The start-up message.
-pub(crate) fn message(config: &Config, process: &Process) -> String {
-    let mut text = format!("\nwholetrace {VERSION} is ready\n\n");
+/// The start-up message of a process whose operators are answered at `admin`.
+pub(crate) fn message(config: &Config, process: &Process, admin: SocketAddr) -> String {
+    let role = match process.role {
+        Role::Standalone => String::new(),
+        role => format!(" {role}"),
+    };
+    let mut text = format!("\nwholetrace {VERSION}{role} is ready\n\n");
     let mut line = |what: &str, value: &str| {
         let _ = writeln!(text, "  {what:<12}{value}");
     };
     let mut what = "takes spans";
-    for (name, address) in process.gateway.addresses() {
+    for (name, address) in process.receivers() {
         let kind = if name.ends_with("/grpc") {
             "OTLP gRPC"
         } else if name.ends_with("/http") {
@@ -27,18 +31,19 @@ pub(crate) fn message(config: &Config, process: &Process) -> String {
         line(what, &format!("{kind:<10} {address}  ({name})"));
         what = "";
     }
-    let sampling = &config.tail_sampling;
-    let policies: Vec<&str> = sampling.policies.iter().map(|policy| policy.name.as_str()).collect();
-    let wait = sampling.decision_wait;
-    line("keeps", &format!("traces by {} ({wait} after their first span)", policies.join(", ")));
-    let mut what = "exports to";
-    for (name, exporter) in &config.exporters.0 {
-        line(what, &format!("{name:<10} {}", target(exporter)));
-        what = "";
+    if process.role.samples() {
+        let sampling = &config.tail_sampling;
+        let policies: Vec<&str> =
+            sampling.policies.iter().map(|policy| policy.name.as_str()).collect();
+        let (policies, wait) = (policies.join(", "), sampling.decision_wait);
+        line("keeps", &format!("traces by {policies} ({wait} after their first span)"));
+        let mut what = "exports to";
+        for (name, exporter) in &config.exporters.0 {
+            line(what, &format!("{name:<10} {}", target(exporter)));
+            what = "";
+        }
     }
-    let embedded = &config.log.embedded;
-    line("data", &format!("{} (at most {})", embedded.directory.display(), embedded.quota));
-    let admin = process.admin.local_address();
+    line("data", process.log.place());
     line("admin", &format!("http://{admin}/metrics  http://{admin}/readyz"));
     next(&mut text, config, process);
     text
@@ -46,10 +51,15 @@ pub(crate) fn message(config: &Config, process: &Process) -> String {
 
 /// What to type next.
 fn next(text: &mut String, config: &Config, process: &Process) {
-    let grpc = process.gateway.addresses().iter().find(|(name, _)| name.ends_with("/grpc"));
-    text.push_str("\nNext, in another terminal:\n");
     // As it was started: it may be on no search path.
     let program = std::env::args().next().unwrap_or_else(|| "wholetrace".to_owned());
+    let said = format!("Ctrl-C stops it; `{program} --help` says more.\n");
+    if !process.role.takes_spans() {
+        let _ = writeln!(text, "\n{said}");
+        return;
+    }
+    let grpc = process.receivers().find(|(name, _)| name.ends_with("/grpc"));
+    text.push_str("\nNext, in another terminal:\n");
     if let Some((_, address)) = grpc {
         let endpoint = if address.port() == 4317 {
             String::new()
@@ -62,14 +72,10 @@ fn next(text: &mut String, config: &Config, process: &Process) {
         ExporterConfig::File(file) => Some(file.path.display()),
         _ => None,
     });
-    if let Some(file) = file {
+    if let Some(file) = file.filter(|_| process.role.samples()) {
         let _ = writeln!(text, "  tail -f {file}");
     }
-    let _ = writeln!(
-        text,
-        "Point an SDK at it with OTEL_EXPORTER_OTLP_ENDPOINT. Ctrl-C stops it; `{program} --help` \
-         says more.\n"
-    );
+    let _ = writeln!(text, "Point an SDK at it with OTEL_EXPORTER_OTLP_ENDPOINT. {said}");
 }
 
 fn target(exporter: &ExporterConfig) -> String {

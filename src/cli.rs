@@ -1,12 +1,14 @@
 //! The command line.
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{fmt::Write as _, io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{Cost, Inputs, load, markdown, memory_limit},
-    generate, standalone, tables,
+    generate, process,
+    role::Role,
+    tables,
 };
 
 /// Exit code of a configuration that cannot be used, or of a process that failed.
@@ -29,6 +31,11 @@ Examples:
 
 Exit codes: 0 fine, 1 configuration problems or failure, 2 wrong usage.";
 
+const STOPPING: &str = "SIGTERM and SIGINT drain and stop; a second one stops at once.";
+
+const RELOADING: &str = "SIGTERM and SIGINT drain and stop; a second one stops at once. \
+    SIGHUP, or a change of a configuration file, reloads the policies.";
+
 /// A trace-sampling gateway: takes spans from agents and SDKs, keeps the traces worth keeping,
 /// whole, and sends them on. Nothing acknowledged is lost.
 #[derive(Debug, Parser)]
@@ -41,9 +48,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run everything in one process: receivers, durable log, sampling, exporters.
-    #[command(after_help = "SIGTERM and SIGINT drain and stop; a second one stops at once. \
-        SIGHUP, or a change of a configuration file, reloads the policies.")]
+    #[command(after_help = RELOADING)]
     Standalone(Sources),
+    /// Run a gateway of a cluster: takes spans and makes them durable in Kafka.
+    #[command(after_help = STOPPING)]
+    Gateway(Sources),
+    /// Run a sampler of a cluster: reads the spans from Kafka, keeps whole traces, exports them.
+    #[command(after_help = RELOADING)]
+    Sampler(Sources),
     /// Check a configuration: print all problems, or the effective configuration and its cost.
     Check(Sources),
     /// Send realistic sample traffic over OTLP.
@@ -75,7 +87,9 @@ enum Page {
 /// Does what the command line says.
 pub(crate) fn run() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Standalone(sources) => run_standalone(sources),
+        Command::Standalone(sources) => run_role(Role::Standalone, sources),
+        Command::Gateway(sources) => run_role(Role::Gateway, sources),
+        Command::Sampler(sources) => run_role(Role::Sampler, sources),
         Command::Check(sources) => check(sources),
         Command::Generate(options) => generate(*options),
         Command::Document { page: Page::Configuration } => print(&markdown()),
@@ -91,19 +105,20 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-fn run_standalone(sources: Sources) -> anyhow::Result<()> {
+fn run_role(role: Role, sources: Sources) -> anyhow::Result<()> {
     let inputs = Inputs::of_process(sources.config, sources.set);
-    let loaded = load(&inputs)?;
-    standalone::run(&loaded, inputs)
+    let loaded = load(&inputs, Some(role))?;
+    process::run(role, &loaded, inputs)
 }
 
 fn check(sources: Sources) -> anyhow::Result<()> {
-    let loaded = load(&Inputs::of_process(sources.config, sources.set))?;
-    let cost = Cost::of(&loaded.config);
+    let loaded = load(&Inputs::of_process(sources.config, sources.set), None)?;
     let mut text = format!("# The effective configuration\n\n{}", loaded.effective()?);
-    text.push_str("\n# What it may take of the memory\n#\n");
-    for line in cost.table(memory_limit(&loaded.config)).lines() {
-        text.push_str(format!("# {line}\n").as_str());
+    for role in &loaded.roles {
+        let _ = write!(text, "\n# What a {role} may take of the memory\n#\n");
+        for line in Cost::of(&loaded.config, *role).table(memory_limit(&loaded.config)).lines() {
+            let _ = writeln!(text, "# {line}");
+        }
     }
     print(&text)?;
     let mut stderr = std::io::stderr().lock();

@@ -9,6 +9,7 @@ use wholetrace_sampler::PolicyHandle;
 
 use crate::{
     config::{Config, Inputs, load},
+    role::Role,
     wiring,
 };
 
@@ -21,6 +22,7 @@ type Texts = Vec<Option<String>>;
 
 /// Keeps the policies as the files have them.
 pub(crate) struct Reload {
+    role: Role,
     running: Config,
     inputs: Inputs,
     policies: PolicyHandle,
@@ -32,13 +34,14 @@ impl Reload {
     /// # Errors
     /// When the process cannot listen for the signal.
     pub(crate) fn new(
+        role: Role,
         running: Config,
         inputs: Inputs,
         policies: PolicyHandle,
     ) -> std::io::Result<Self> {
         let hangup = signal(SignalKind::hangup())?;
         let texts = texts(&inputs.files);
-        Ok(Self { running, inputs, policies, hangup, texts })
+        Ok(Self { role, running, inputs, policies, hangup, texts })
     }
 
     /// Watches until the shutdown.
@@ -62,7 +65,7 @@ impl Reload {
     }
 
     fn reload(&mut self, why: &str) {
-        let loaded = match load(&self.inputs) {
+        let loaded = match load(&self.inputs, Some(self.role)) {
             Ok(loaded) => loaded,
             Err(refused) => {
                 metrics::policies_reloaded(false);

@@ -3,45 +3,49 @@
 use std::time::Duration;
 
 use wholetrace_runtime::{admin::Readiness, budget::ByteBudget, memory, metrics};
-use wholetrace_spanlog::embedded::EmbeddedLog;
 
-use crate::config::{Config, memory_limit};
+use crate::{
+    config::{Config, memory_limit},
+    log::{OpenLog, Trouble},
+};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Goes on until it is dropped. `taking` says whether the log takes spans.
+/// Goes on until it is dropped. `working` says whether the log does its work.
 pub(crate) async fn watch(
-    log: &EmbeddedLog,
-    window_cache: &ByteBudget,
-    taking: &Readiness,
+    log: &OpenLog,
+    window_cache: Option<&ByteBudget>,
+    working: &Readiness,
     config: &Config,
 ) {
     let limit = memory_limit(config).unwrap_or_default();
-    let mut refusing = None;
+    let mut before = None;
     loop {
         metrics::memory(memory::resident().unwrap_or_default(), limit);
-        metrics::budget(window_cache);
-        let status = log.status();
-        match status.refusing {
-            None => taking.ready(),
-            Some(reason) => taking.not_ready(format!("it takes no spans: {reason}")),
+        if let Some(budget) = window_cache {
+            metrics::budget(budget);
         }
-        if status.refusing != refusing {
-            tell(status.refusing, status.disk_bytes, status.quota);
-            refusing = status.refusing;
+        let trouble = log.trouble();
+        match &trouble {
+            None => working.ready(),
+            Some(trouble) => working.not_ready(trouble.reason.clone()),
         }
+        tell(before.as_ref(), trouble.as_ref());
+        before = trouble;
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
-fn tell(refusing: Option<&str>, disk_bytes: u64, quota: u64) {
-    match refusing {
-        Some(reason) => tracing::warn!(
-            reason,
-            disk_bytes,
-            quota,
-            "the log takes no more spans; senders are asked to come back"
+/// Says in the process's log what has changed.
+fn tell(before: Option<&Trouble>, now: Option<&Trouble>) {
+    match (before, now) {
+        (Some(before), Some(now)) if before.reason == now.reason => {}
+        (_, Some(now)) => tracing::warn!(
+            figures = now.figures,
+            "the log: {}; senders are asked to come back until it is over",
+            now.reason
         ),
-        None => tracing::info!(disk_bytes, quota, "the log takes spans again"),
+        (Some(before), None) => tracing::info!("the log works again; before, {}", before.reason),
+        (None, None) => {}
     }
 }

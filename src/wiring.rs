@@ -1,7 +1,7 @@
 //! Makes the parts of a process and puts them together. The one place that knows which log,
 //! exporters and listeners there are.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use wholetrace_gateway::{Gateway, GatewayConfig};
@@ -16,36 +16,73 @@ use wholetrace_sampler::{
     Parts, PolicyHandle, Sampler, config::SamplerConfig, exporter::build::build_all,
     policy::PolicySet,
 };
-use wholetrace_spanlog::{embedded::EmbeddedLog, routing::Routing};
+use wholetrace_spanlog::routing::Routing;
 
-use crate::{config::Config, tables::TABLES};
+use crate::{config::Config, log::OpenLog, role::Role, tables::TABLES};
+
+/// What a process has before its log is open: operators can ask it how it is.
+pub(crate) struct Base {
+    pub(crate) recorder: Recorder,
+    pub(crate) admin: Admin,
+}
 
 /// A process whose parts are made, whose log is open and whose ports are bound.
 pub(crate) struct Process {
-    pub(crate) recorder: Recorder,
-    pub(crate) admin: Admin,
-    pub(crate) log: EmbeddedLog,
-    pub(crate) gateway: Gateway,
+    pub(crate) role: Role,
+    pub(crate) log: OpenLog,
+    /// Where the role takes spans.
+    pub(crate) gateway: Option<Gateway>,
+    /// Where the role samples.
+    pub(crate) sampling: Option<Sampling>,
+}
+
+/// A sampler, and the handles on it.
+pub(crate) struct Sampling {
     pub(crate) sampler: Sampler,
     pub(crate) policies: PolicyHandle,
     pub(crate) window_cache: ByteBudget,
 }
 
-/// Makes all parts of a standalone process.
+impl Process {
+    /// The addresses that spans are taken on, by receiver.
+    pub(crate) fn receivers(&self) -> impl Iterator<Item = (&String, &SocketAddr)> {
+        self.gateway.iter().flat_map(|gateway| gateway.addresses())
+    }
+}
+
+/// Makes what tells operators about the process.
 ///
 /// # Errors
-/// A port that is taken, a folder that cannot be used, an exporter that cannot be made.
-pub(crate) async fn standalone(config: &Config) -> anyhow::Result<Process> {
+/// A port that is taken.
+pub(crate) async fn base(role: Role, config: &Config) -> anyhow::Result<Base> {
     // Before all handles: those made without a recorder record nothing.
     let recorder = metrics::install(&TABLES.map(|(_, table)| table))?;
-    let gateway_config = config.gateway();
-    probe(&gateway_config).await?;
-    let admin = Admin::bind(&config.admin).await?;
-    let log = open(config).await?;
+    if role.takes_spans() {
+        probe(&config.gateway()).await?;
+    }
+    Ok(Base { recorder, admin: Admin::bind(&config.admin).await? })
+}
+
+/// Makes all other parts.
+///
+/// # Errors
+/// A port that is taken, a log that cannot be used, an exporter that cannot be made.
+pub(crate) async fn build(role: Role, config: &Config) -> anyhow::Result<Process> {
+    let log = OpenLog::open(config, role).await?;
+    let gateway = if role.takes_spans() {
+        let routing = Routing::new(log.routing())?;
+        let writer = log.log().spans.writer;
+        Some(Gateway::bind(&config.gateway(), routing, writer).await?)
+    } else {
+        None
+    };
+    let sampling = if role.samples() { Some(sampling(config, &log)?) } else { None };
+    Ok(Process { role, log, gateway, sampling })
+}
+
+fn sampling(config: &Config, log: &OpenLog) -> anyhow::Result<Sampling> {
     // After the log, which takes no folder that somebody else has files in.
     let exporters = build_all(&config.exporters)?;
-    let routing = Routing::new(log.routing())?;
-    let gateway = Gateway::bind(&gateway_config, routing, log.log().spans.writer).await?;
     let window_cache = ByteBudget::new("window_cache", config.memory.window_cache.as_usize());
     let parts = Parts {
         log: log.log(),
@@ -61,7 +98,7 @@ pub(crate) async fn standalone(config: &Config) -> anyhow::Result<Process> {
     };
     let sampler = Sampler::new(&sampler_config, parts);
     let policies = sampler.policies();
-    Ok(Process { recorder, admin, log, gateway, sampler, policies, window_cache })
+    Ok(Sampling { sampler, policies, window_cache })
 }
 
 /// The compiled policies of `config`.
@@ -72,13 +109,6 @@ pub(crate) fn policies(config: &Config) -> anyhow::Result<Arc<PolicySet>> {
     let mut problems = Problems::new();
     let policies = PolicySet::compile(&config.tail_sampling, "tail_sampling", &mut problems);
     policies.map(Arc::new).with_context(|| problems.to_string())
-}
-
-async fn open(config: &Config) -> anyhow::Result<EmbeddedLog> {
-    let embedded = config.log.embedded.clone();
-    tracing::info!(directory = %embedded.directory.display(), "open the log");
-    let log = tokio::task::spawn_blocking(move || EmbeddedLog::open(&embedded)).await??;
-    Ok(log)
 }
 
 /// Tries all endpoints of the gateway before the log is opened, which can take long and locks its

@@ -2,7 +2,8 @@
 
 use wholetrace_runtime::{problems::Problems, units::ByteSize};
 
-use super::sections::Config;
+use super::sections::{Config, LogChoice};
+use crate::role::Role;
 
 /// The program itself: code, threads, the allocator's slack, buffers of some hundred connections.
 const PROGRAM: u64 = 96 << 20;
@@ -16,6 +17,7 @@ pub(crate) const OPEN_TRACE: u64 = 112;
 /// What each part may take.
 #[derive(Debug)]
 pub(crate) struct Cost {
+    role: Role,
     parts: Vec<Part>,
 }
 
@@ -28,24 +30,31 @@ struct Part {
 }
 
 impl Cost {
-    /// The bounds of `config`.
-    pub(crate) fn of(config: &Config) -> Self {
+    /// The bounds of `config` in a process of this role.
+    pub(crate) fn of(config: &Config, role: Role) -> Self {
         let part = |what, setting, bytes| Part { what, setting, bytes };
-        let decisions = config.tail_sampling.decision_cache.entries().saturating_mul(DECISION);
-        let parts = vec![
-            part("the program", "", PROGRAM),
-            part("requests in flight", "limits.in_flight", config.limits.in_flight.get()),
-            part("the log", "log.embedded", config.log.embedded.memory_bytes()),
-            part("frames until release", "memory.window_cache", config.memory.window_cache.get()),
-            part(
-                "undecided traces",
-                "memory.open_traces",
-                config.memory.open_traces.saturating_mul(OPEN_TRACE),
-            ),
-            part("decisions", "tail_sampling.decision_cache", decisions),
-            part("exporters", "exporters.*.sending_queue", config.exporters.queue_bytes()),
-        ];
-        Self { parts }
+        let mut parts = vec![part("the program", "", PROGRAM)];
+        if role.takes_spans() {
+            let in_flight = config.limits.in_flight.get();
+            parts.push(part("requests in flight", "limits.in_flight", in_flight));
+        }
+        let (log, bytes) = match config.log.choice() {
+            LogChoice::Embedded(embedded) => ("log.embedded", embedded.memory_bytes()),
+        };
+        parts.push(part("the log", log, bytes));
+        if role.samples() {
+            let decisions = config.tail_sampling.decision_cache.entries().saturating_mul(DECISION);
+            let open = config.memory.open_traces.saturating_mul(OPEN_TRACE);
+            let window_cache = config.memory.window_cache.get();
+            let queues = config.exporters.queue_bytes();
+            parts.extend([
+                part("frames until release", "memory.window_cache", window_cache),
+                part("undecided traces", "memory.open_traces", open),
+                part("decisions", "tail_sampling.decision_cache", decisions),
+                part("exporters", "exporters.*.sending_queue", queues),
+            ]);
+        }
+        Self { role, parts }
     }
 
     /// The sum of all bounds, in bytes.
@@ -65,7 +74,8 @@ impl Cost {
             .map(|part| format!("`{}` ({})", part.setting, mib(part.bytes)))
             .collect();
         let message = format!(
-            "the bounds of all parts add up to {}, but the process may take {}",
+            "the bounds of all parts of a {} add up to {}, but the process may take {}",
+            self.role,
             mib(self.total()),
             mib(limit)
         );

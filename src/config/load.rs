@@ -15,6 +15,7 @@ use super::{
     sources::{Inputs, Sources, read},
     typed,
 };
+use crate::role::Role;
 
 /// What comes before the `/` in the names of components, by section.
 const COMPONENTS: [(&str, &[&str]); 2] = [
@@ -26,6 +27,8 @@ const COMPONENTS: [(&str, &[&str]); 2] = [
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) config: Config,
+    /// The roles that it was checked for.
+    pub(crate) roles: Vec<Role>,
     /// What the user should know.
     pub(crate) warnings: Vec<Problem>,
     expansions: Expansions,
@@ -44,11 +47,12 @@ impl Loaded {
     }
 }
 
-/// Loads and checks the configuration.
+/// Loads and checks the configuration of a process of this role, or for all roles that it can be
+/// used by. Sections that a role does not use are checked all the same.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub(crate) fn load(inputs: &Inputs) -> Result<Loaded, Refused> {
+pub(crate) fn load(inputs: &Inputs, role: Option<Role>) -> Result<Loaded, Refused> {
     let mut problems = Problems::new();
     let sources = read(inputs, &starters(), &mut problems);
     let mut tree = sources.tree.clone();
@@ -66,9 +70,11 @@ pub(crate) fn load(inputs: &Inputs) -> Result<Loaded, Refused> {
     if !problems.has_errors() {
         fit(&mut config, &sources);
     }
-    check(&config, &sources, &mut problems);
+    config.log.settle();
+    let roles = role.map_or_else(|| config.roles().to_vec(), |role| vec![role]);
+    check(&config, &roles, &sources, &mut problems);
     match problems.into_result() {
-        Ok(warnings) => Ok(Loaded { config, warnings, expansions }),
+        Ok(warnings) => Ok(Loaded { config, roles, warnings, expansions }),
         Err(problems) => Err(Refused::new(&problems, &sources, &expansions)),
     }
 }
@@ -85,14 +91,17 @@ fn starters() -> [(&'static str, Value); 2] {
 
 /// Adds what the sections say of themselves, unless it follows from what is said already: a
 /// value that does not fit was taken out, and is missing now.
-fn check(config: &Config, sources: &Sources, problems: &mut Problems) {
+fn check(config: &Config, roles: &[Role], sources: &Sources, problems: &mut Problems) {
     let known: Vec<String> = problems.errors().iter().map(|known| known.path.clone()).collect();
     let mut found = Problems::new();
     config.check(&mut found);
     if known.is_empty() {
         // Who bounds memory is held to it; a machine that is too small for the defaults is told.
         let strict = BOUNDS.iter().any(|path| given(sources, path));
-        Cost::of(config).check(memory_limit(config), strict, &mut found);
+        for role in roles {
+            config.check_role(*role, &mut found);
+            Cost::of(config, *role).check(memory_limit(config), strict, &mut found);
+        }
     }
     for problem in found.errors() {
         if !known.iter().any(|known| known.starts_with(&problem.path)) {
@@ -181,7 +190,7 @@ fn fit(config: &mut Config, sources: &Sources) {
         let open = &mut config.memory.open_traces;
         *open = (*open).min((limit / 12 / OPEN_TRACE).max(10_000));
     }
-    let embedded = &mut config.log.embedded;
+    let embedded = config.log.embedded.get_or_insert_default();
     lower("log.embedded.tail_cache", &mut embedded.tail_cache, 16, none);
     lower("log.embedded.write_buffer", &mut embedded.write_buffer, 12, mib(64));
     lower("log.embedded.max_waiting", &mut embedded.max_waiting, 16, mib(16));

@@ -19,5 +19,5 @@ mod yaml;
 pub(crate) use cost::Cost;
 pub(crate) use document::markdown;
 pub(crate) use load::{Loaded, load};
-pub(crate) use sections::{Config, memory_limit};
+pub(crate) use sections::{Config, LogChoice, memory_limit};
 pub(crate) use sources::Inputs;

@@ -1,6 +1,6 @@
 //! All sections of the configuration, and what stands in them when nothing is configured.
 
-use std::path::Path;
+use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use wholetrace_runtime::{
     logging::LoggingConfig,
     memory,
     problems::{Problem, Problems},
-    units::ByteSize,
+    units::{ByteSize, HumanDuration},
 };
 use wholetrace_sampler::{
     config::SamplerMemory,
@@ -21,6 +21,8 @@ use wholetrace_sampler::{
     policy::{PolicySet, TailSamplingConfig},
 };
 use wholetrace_spanlog::embedded::EmbeddedConfig;
+
+use crate::role::Role;
 
 /// Name of the file that kept traces go to when no exporter is configured; in the folder of the
 /// log.
@@ -51,12 +53,49 @@ pub(crate) struct Config {
     pub(crate) logging: LoggingConfig,
 }
 
-/// Where spans are made durable.
+/// Where spans are made durable: one of the logs below, `embedded` where none is configured.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct LogConfig {
     /// The log of a single machine, in a folder.
-    pub(crate) embedded: EmbeddedConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) embedded: Option<EmbeddedConfig>,
+}
+
+/// The log that a configuration names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LogChoice<'a> {
+    Embedded(&'a EmbeddedConfig),
+}
+
+/// What is used where none is configured.
+static EMBEDDED: LazyLock<EmbeddedConfig> = LazyLock::new(EmbeddedConfig::default);
+
+impl LogConfig {
+    /// The log to be used.
+    pub(crate) fn choice(&self) -> LogChoice<'_> {
+        LogChoice::Embedded(self.embedded.as_ref().unwrap_or(&EMBEDDED))
+    }
+
+    /// Names the log that is used, where none is configured.
+    pub(crate) fn settle(&mut self) {
+        self.embedded.get_or_insert_default();
+    }
+
+    /// How long decisions are kept, and where that stands.
+    fn decision_retention(&self) -> (&'static str, HumanDuration) {
+        match self.choice() {
+            LogChoice::Embedded(embedded) => {
+                ("log.embedded.decision_retention", embedded.decision_retention)
+            }
+        }
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        match self.choice() {
+            LogChoice::Embedded(embedded) => embedded.check("log.embedded", problems),
+        }
+    }
 }
 
 /// What the process may take up.
@@ -99,12 +138,14 @@ impl MemoryConfig {
 impl Config {
     /// What stands in sections that are not configured at all.
     pub(crate) fn starter() -> Self {
-        Self { tail_sampling: TailSamplingConfig::starter(), ..Self::default() }
+        let mut log = LogConfig::default();
+        log.settle();
+        Self { tail_sampling: TailSamplingConfig::starter(), log, ..Self::default() }
     }
 
     /// Adds a file below the log's folder and the process's own log as exporters.
     pub(crate) fn export_to_file(&mut self) {
-        let directory: &Path = &self.log.embedded.directory;
+        let LogChoice::Embedded(EmbeddedConfig { directory, .. }) = self.log.choice();
         let file = FileConfig {
             path: directory.join(KEPT_TRACES),
             create_directory: true,
@@ -114,6 +155,22 @@ impl Config {
             ("file".to_owned(), ExporterConfig::File(file)),
             ("debug".to_owned(), ExporterConfig::Debug(DebugConfig::default())),
         ]);
+    }
+
+    /// The roles that a process with this configuration can have.
+    pub(crate) const fn roles(&self) -> &'static [Role] {
+        &[Role::Standalone]
+    }
+
+    /// Adds what keeps a process of this role from using it.
+    pub(crate) fn check_role(&self, role: Role, problems: &mut Problems) {
+        if !self.roles().contains(&role) {
+            problems.error(
+                "log",
+                format!("a {role} shares its log with others, and `embedded` is for one process"),
+                "configure `log.kafka`, or run `wholetrace standalone`",
+            );
+        }
     }
 
     /// The sections of the gateway.
@@ -130,14 +187,14 @@ impl Config {
         let gateway =
             GatewayConfig { receivers: self.receivers.clone(), limits: self.limits.clone() };
         gateway.check("", problems);
-        self.log.embedded.check("log.embedded", problems);
+        self.log.check(problems);
         // Compiled again where it is used.
         let _policies = PolicySet::compile(&self.tail_sampling, "tail_sampling", problems);
-        let (kept, remembered) =
-            (self.log.embedded.decision_retention, self.tail_sampling.decision_cache.max_age);
+        let (setting, kept) = self.log.decision_retention();
+        let remembered = self.tail_sampling.decision_cache.max_age;
         if kept < remembered {
             problems.warn(
-                "log.embedded.decision_retention",
+                setting,
                 format!("decisions are kept for {kept}, but are to be remembered for {remembered}"),
                 "after a restart, spans later than that start a new trace; raise it to \
                  `tail_sampling.decision_cache.max_age`",

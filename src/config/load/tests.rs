@@ -7,7 +7,7 @@ fn load_text(text: &str) -> Result<Loaded, Refused> {
     let file = folder.path().join("wholetrace.yaml");
     fs::write(&file, text).unwrap();
     let variables = [("TOKEN".to_owned(), "hunter2".to_owned())].into();
-    load(&Inputs { files: vec![file], settings: Vec::new(), variables })
+    load(&Inputs { files: vec![file], settings: Vec::new(), variables }, None)
 }
 
 fn refused(text: &str) -> String {
@@ -16,7 +16,7 @@ fn refused(text: &str) -> String {
 
 #[test]
 fn nothing_configured_is_a_configuration() {
-    let loaded = load(&Inputs::default()).unwrap();
+    let loaded = load(&Inputs::default(), None).unwrap();
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     let text = loaded.effective().unwrap();
     for expected in ["127.0.0.1:4317", "kept-traces.jsonl", "decision_wait: 10s", "ERROR"] {
@@ -28,7 +28,7 @@ fn nothing_configured_is_a_configuration() {
 fn options_change_the_defaults_in_part() {
     let settings = ["tail_sampling.decision_wait=2s", "receivers.zipkin.endpoint=127.0.0.1:1"];
     let settings = settings.map(str::to_owned).to_vec();
-    let loaded = load(&Inputs { settings, ..Inputs::default() }).unwrap();
+    let loaded = load(&Inputs { settings, ..Inputs::default() }, None).unwrap();
     let text = loaded.effective().unwrap();
     for expected in ["decision_wait: 2s", "ten-percent", "127.0.0.1:1", "127.0.0.1:4317"] {
         assert!(text.contains(expected), "{expected}: {text}");
@@ -37,7 +37,7 @@ fn options_change_the_defaults_in_part() {
 
 #[test]
 fn the_effective_configuration_is_a_configuration() {
-    let first = load(&Inputs::default()).unwrap().effective().unwrap();
+    let first = load(&Inputs::default(), None).unwrap().effective().unwrap();
     let second = load_text(&first).unwrap().effective().unwrap();
     assert_eq!(first, second);
 }
@@ -75,7 +75,7 @@ fn a_small_machine_has_smaller_defaults() {
     // What the limit means to the defaults, and that they fit.
     let loaded = load_text("memory: { limit: 1GiB }\n").unwrap();
     assert_eq!(loaded.config.memory.window_cache, ByteSize::mib(128));
-    assert!(Cost::of(&loaded.config).total() < 1 << 30);
+    assert!(Cost::of(&loaded.config, Role::Standalone).total() < 1 << 30);
     let said = refused("memory: { limit: 256MiB }\n");
     assert!(said.contains("add up to"), "{said}");
 }

@@ -1,0 +1,39 @@
+//! The signals that end the process.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use wholetrace_runtime::shutdown::Shutdown;
+
+/// SIGTERM and SIGINT.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the system does not let the process listen.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The first signal stops in order, the second one at once.
+    pub(crate) async fn watch(mut self, stop: Shutdown) {
+        let name = self.next().await;
+        tracing::info!("{name}: finish what was begun and stop; a second signal stops at once");
+        stop.request();
+        let name = self.next().await;
+        tracing::warn!("{name} again: stop at once; nothing acknowledged is lost");
+        std::process::exit(1);
+    }
+
+    /// The name of the next signal.
+    pub(crate) async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
