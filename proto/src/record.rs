@@ -73,6 +73,9 @@ pub struct Decision {
     pub probability_known: bool,
     /// The policy that decided: an index into the batch's policies.
     pub policy: u16,
+    /// Whether all that was seen of the trace ended so long before it came into the log that a
+    /// decision about the rest of it may have been forgotten.
+    pub late_fragment: bool,
 }
 
 /// Writes a batch. `policies` are the names that [`Decision::policy`] points to, at most
@@ -101,7 +104,7 @@ fn batch_len<S: AsRef<str>>(policies: &[S], decisions: &[Decision], base_ms: u64
 impl Decision {
     /// The varint fields, by number, of a batch that counts from `base_ms`. Those of 0 are not
     /// written.
-    fn numbers(&self, base_ms: u64) -> [(u32, u64); 6] {
+    fn numbers(&self, base_ms: u64) -> [(u32, u64); 7] {
         [
             (2, self.first_seen_ms.saturating_sub(base_ms)),
             (3, self.decided_at_ms.saturating_sub(self.first_seen_ms)),
@@ -109,6 +112,7 @@ impl Decision {
             (5, u64::from(self.kept)),
             (6, u64::from(!self.probability_known)),
             (7, u64::from(self.policy)),
+            (8, u64::from(self.late_fragment)),
         ]
     }
 
@@ -140,6 +144,7 @@ impl Decision {
                 5 => decision.kept = field.varint(DECISION)? != 0,
                 6 => decision.probability_known = field.varint(DECISION)? == 0,
                 7 => decision.policy = bounded("policy", field.varint(DECISION)?)?,
+                8 => decision.late_fragment = field.varint(DECISION)? != 0,
                 _ => {}
             }
         }
@@ -156,6 +161,7 @@ impl Decision {
             threshold: Threshold::ALWAYS,
             probability_known: true,
             policy: 0,
+            late_fragment: false,
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The release of one frame: kept spans are cut out of it, the others are left behind.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use wholetrace_proto::{
     assemble::Assembler,
+    flag::append_flagged,
     id::TraceKey,
     spans::{Head, SpanRef, Visitor, visit},
     tracestate::{self, Kept},
@@ -12,8 +15,12 @@ use wholetrace_spanlog::LogTime;
 
 use crate::decision::table::{DecisionTable, Ruling};
 
-/// What a span may take in a piece beside its body and its heads: tags, lengths, a threshold.
-const OVERHEAD: usize = 64;
+/// What a span may take in a piece beside its body and its heads: tags, lengths, a threshold, a
+/// mark.
+const OVERHEAD: usize = 96;
+
+/// The attribute that marks the spans of a trace whose rest may have been decided otherwise.
+const LATE_FRAGMENT: &str = "wholetrace.late_fragment";
 
 /// What a frame has left after sampling.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +105,16 @@ impl<'f> Cutter<'_, 'f> {
             }
         }
         let probability = ruling.and_then(Ruling::threshold).map_or(Kept::Unknown, Kept::At);
+        let late = ruling.is_some_and(Ruling::is_late_fragment);
         match tracestate::rewrite(body, probability) {
+            rewrite if late => {
+                let mut rewritten = Cow::Borrowed(body);
+                if let Some(rewrite) = rewrite {
+                    rewritten = Cow::Owned(Vec::new());
+                    rewrite.append_to(rewritten.to_mut());
+                }
+                self.piece.span_with(|out| append_flagged(&rewritten, LATE_FRAGMENT, out));
+            }
             Some(rewrite) => self.piece.span_with(|out| rewrite.append_to(out)),
             None => self.piece.span(body),
         }

@@ -98,6 +98,8 @@ const COUNTED: &[Counted] = &[
     ((INVALID_SPANS, Some(("reason", "malformed"))), |stats| stats.malformed_spans),
     ((DECISIONS, Some(("verdict", "kept"))), |stats| stats.traces_kept),
     ((DECISIONS, Some(("verdict", "not_sampled"))), |stats| stats.traces_not_sampled),
+    ((LATE_FRAGMENTS, Some(("verdict", "kept"))), |stats| stats.late_fragments_kept),
+    ((LATE_FRAGMENTS, Some(("verdict", "not_sampled"))), |stats| stats.late_fragments_not_sampled),
     ((IGNORED_DECISIONS, None), |stats| stats.decisions_ignored),
     ((FORGOTTEN_DECISIONS, None), |stats| stats.decisions_forgotten),
     ((BAD_DECISION_RECORDS, None), |stats| stats.decision_records_bad),
@@ -121,6 +123,7 @@ const TRACES: &str = "wholetrace_sampler_traces_total";
 const LATE_SPANS: &str = "wholetrace_sampler_late_spans_total";
 const INVALID_SPANS: &str = "wholetrace_sampler_invalid_spans_total";
 const DECISIONS: &str = "wholetrace_sampler_decisions_total";
+const LATE_FRAGMENTS: &str = "wholetrace_sampler_late_fragments_total";
 const IGNORED_DECISIONS: &str = "wholetrace_sampler_ignored_decisions_total";
 const FORGOTTEN_DECISIONS: &str = "wholetrace_sampler_forgotten_decisions_total";
 const BAD_DECISION_RECORDS: &str = "wholetrace_sampler_bad_decision_records_total";
@@ -161,6 +164,15 @@ pub const TABLE: &[Metric] = &[
     .labels(&[Label::closed("reason", &["trace_id", "malformed"])]),
     Metric::counter(DECISIONS, Unit::None, "Traces decided; after a restart, some again.")
         .labels(&[Label::closed("verdict", &["kept", "not_sampled"])]),
+    Metric::counter(
+        LATE_FRAGMENTS,
+        Unit::None,
+        "Of the traces decided, those of which all that came had ended more than \
+         `decision_cache.max_age` before: a decision about the rest may have been forgotten. \
+         Kept ones are marked with the attribute `wholetrace.late_fragment`. Many of them: spans \
+         come very late, or the clocks of senders are behind.",
+    )
+    .labels(&[Label::closed("verdict", &["kept", "not_sampled"])]),
     Metric::counter(
         IGNORED_DECISIONS,
         Unit::None,

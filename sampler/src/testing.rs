@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wholetrace_proto::{
     spans::{SpanRef, Visitor, visit},
-    wire::{Cursor, put_bytes, put_uint},
+    wire::{Cursor, put_bytes, put_fixed64, put_uint},
 };
 use wholetrace_runtime::problems::Problems;
 
@@ -18,6 +18,8 @@ pub(crate) struct Span {
     pub(crate) id: u64,
     pub(crate) root: bool,
     pub(crate) error: bool,
+    /// When it ended, in milliseconds; 0 for unknown.
+    pub(crate) end_ms: u64,
 }
 
 /// A frame of `spans`, a resource for every three of them.
@@ -46,6 +48,7 @@ pub(crate) fn body(span: &Span) -> Vec<u8> {
         put_bytes(&mut out, 4, &[1; 8]);
     }
     put_bytes(&mut out, 5, b"work");
+    put_fixed64(&mut out, 8, span.end_ms * 1_000_000);
     if span.error {
         let mut status = Vec::new();
         put_uint(&mut status, 3, 2);

@@ -4,15 +4,17 @@ use super::*;
 
 fn decision() -> impl Strategy<Value = Decision> {
     let times = (0..1_u64 << 42, 0..1_u64 << 40);
-    (any::<u64>(), times, any::<bool>(), 0..=1_u64 << 56, any::<bool>(), 0..3_u16).prop_map(
-        |(key, (first, waited), kept, threshold, probability_known, policy)| Decision {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (any::<u64>(), times, flags, 0..=1_u64 << 56, 0..3_u16).prop_map(
+        |(key, (first, waited), flags, threshold, policy)| Decision {
             key: TraceKey(key),
             first_seen_ms: first,
             decided_at_ms: first + waited,
-            kept,
+            kept: flags.0,
             threshold: Threshold::new(threshold).unwrap(),
-            probability_known,
+            probability_known: flags.1,
             policy,
+            late_fragment: flags.2,
         },
     )
 }
@@ -28,6 +30,7 @@ fn sample() -> Decision {
         threshold: Threshold::of_probability(0.1),
         probability_known: true,
         policy: 2,
+        late_fragment: false,
     }
 }
 

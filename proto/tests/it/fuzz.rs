@@ -111,6 +111,7 @@ fn decisions() {
         threshold: Threshold::of_probability(0.1),
         probability_known: key < 3,
         policy: u16::from(key == 1),
+        late_fragment: key == 2,
     };
     let batch = encode_decisions(&["errors", "a tenth"], &[decision(1), decision(2), decision(3)]);
     run(4, &[batch], checks::decisions);

@@ -1,6 +1,7 @@
 //! Tests of the cut.
 
-use wholetrace_proto::spans::count;
+use prost::Message;
+use wholetrace_proto::{otlp::TracesData, spans::count, tracestate::Threshold};
 use wholetrace_spanlog::Position;
 
 use super::*;
@@ -24,7 +25,7 @@ fn decided(keys: u64) -> DecisionTable {
 }
 
 fn spans(count: u64) -> Vec<Span> {
-    (0..count).map(|n| Span { key: n % 10, id: n, root: false, error: false }).collect()
+    (0..count).map(|n| Span { key: n % 10, id: n, root: false, error: false, end_ms: 0 }).collect()
 }
 
 fn all_ids(cut: &Cut) -> Vec<u64> {
@@ -57,7 +58,7 @@ fn pieces_stay_below_their_bound_and_hold_at_least_a_span() {
 
 #[test]
 fn a_frame_without_kept_spans_leaves_nothing() {
-    let odd = Span { key: 1, id: 1, root: false, error: false };
+    let odd = Span { key: 1, id: 1, root: false, error: false, end_ms: 0 };
     let cut = cut(&frame(&[odd]), TIME, &decided(2), 100).unwrap();
     assert!(cut.pieces.is_empty());
     assert_eq!((cut.kept, cut.not_sampled), (0, 1));
@@ -68,6 +69,30 @@ fn spans_without_a_decision_are_kept_and_counted() {
     let cut = cut(&frame(&spans(10)), TIME, &decided(9), 1 << 20).unwrap();
     assert_eq!(all_ids(&cut), [0, 2, 4, 6, 8, 9]);
     assert_eq!(cut.undecided, 1);
+}
+
+/// A mark on each of its spans, beside the threshold that they carry.
+#[test]
+fn spans_of_late_fragments_are_marked() {
+    let mut table = DecisionTable::new(1000, KeyHash::new(5));
+    for key in 0..10 {
+        let threshold = Threshold::of_probability(if key < 5 { 1.0 } else { 0.5 });
+        let ruling = Ruling::new(true, Some(threshold)).of_late_fragment(key % 2 == 0);
+        let (first_seen, decided_at) = (LogTime(10), LogTime(20));
+        let key = TraceKey(u64::MAX - key);
+        table.insert(&Decided { key, first_seen, decided_at, ruling }, Position(0));
+    }
+    let spans: Vec<Span> = spans(10).iter().map(|s| Span { key: u64::MAX - s.key, ..*s }).collect();
+    let cut = cut(&frame(&spans), TIME, &table, 1 << 20).unwrap();
+    let message = TracesData::decode(cut.pieces[0].0.clone()).unwrap();
+    let kept = message.resource_spans.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
+    for (id, span) in (0..).zip(kept) {
+        assert_eq!(span.span_id, u64::to_be_bytes(id));
+        let marks: Vec<&str> = span.attributes.iter().map(|one| one.key.as_str()).collect();
+        let expected: &[&str] = if id % 2 == 0 { &["wholetrace.late_fragment"] } else { &[] };
+        assert_eq!(marks, expected, "{id}");
+        assert_eq!(span.trace_state, if id < 5 { "" } else { "ot=th:8" });
+    }
 }
 
 #[test]

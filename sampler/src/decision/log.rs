@@ -16,13 +16,22 @@ use crate::{
 /// Name in the decision log of what decides about a trace that no policy wanted.
 const NO_POLICY: &str = "";
 
-/// Decides about a trace by its summary, and writes it down.
+/// Whether all that a trace first seen at `first_seen` has ended longer before than decisions are
+/// remembered, which is `retention` milliseconds: if there was more of it, nobody knows any more
+/// what was decided.
+pub(crate) fn is_late_fragment(summary: &Summary, first_seen: LogTime, retention: u64) -> bool {
+    let forgotten = |end_ns: u64| (end_ns / 1_000_000).saturating_add(retention) < first_seen.0;
+    summary.latest_end_ns().is_some_and(forgotten)
+}
+
+/// Decides about a trace by its summary, and writes it down. Decisions are remembered for
+/// `retention` milliseconds.
 pub(crate) fn decide(
     policies: &PolicySet,
     key: TraceKey,
     summary: &Summary,
-    first_seen: LogTime,
-    decided_at: LogTime,
+    (first_seen, decided_at): (LogTime, LogTime),
+    retention: u64,
 ) -> Decision {
     let verdict = policies.decide(key, summary);
     let none = PolicyIndex::try_from(policies.policy_names().len()).unwrap_or(PolicyIndex::MAX);
@@ -34,6 +43,7 @@ pub(crate) fn decide(
         threshold: Threshold::new(verdict.threshold).unwrap_or(Threshold::NEVER),
         probability_known: verdict.probability_known,
         policy: verdict.policy.unwrap_or(none),
+        late_fragment: is_late_fragment(summary, first_seen, retention),
     }
 }
 
@@ -56,6 +66,7 @@ pub(crate) fn decode(record: &[u8]) -> Result<impl Iterator<Item = Decided>, Rec
         ruling: Ruling::new(
             decision.kept,
             decision.probability_known.then_some(decision.threshold),
-        ),
+        )
+        .of_late_fragment(decision.late_fragment),
     }))
 }

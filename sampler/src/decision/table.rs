@@ -12,6 +12,7 @@ use crate::keyed::KeyHash;
 const CHUNK: usize = 256;
 const KEPT: u64 = 1 << 63;
 const KNOWN: u64 = 1 << 62;
+const LATE_FRAGMENT: u64 = 1 << 61;
 
 /// What to do with the spans of a decided trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,16 @@ impl Ruling {
         }
     }
 
+    /// The same, noting whether the trace may be the rest of one whose decision was forgotten.
+    pub(crate) const fn of_late_fragment(self, late: bool) -> Self {
+        if late { Self(self.0 | LATE_FRAGMENT) } else { self }
+    }
+
+    /// Whether the spans may be the rest of a trace whose decision was forgotten.
+    pub(crate) const fn is_late_fragment(self) -> bool {
+        self.0 & LATE_FRAGMENT != 0
+    }
+
     /// Whether the spans are kept.
     #[inline]
     pub(crate) const fn kept(self) -> bool {
@@ -36,7 +47,11 @@ impl Ruling {
 
     /// The rejection threshold to write to the spans; `None` when the probability is unknown.
     pub(crate) const fn threshold(self) -> Option<Threshold> {
-        if self.0 & KNOWN == 0 { None } else { Threshold::new(self.0 & !(KEPT | KNOWN)) }
+        if self.0 & KNOWN == 0 {
+            None
+        } else {
+            Threshold::new(self.0 & !(KEPT | KNOWN | LATE_FRAGMENT))
+        }
     }
 }
 

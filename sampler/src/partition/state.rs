@@ -303,6 +303,7 @@ impl PartitionState {
 
     fn decide_due(&mut self, now: LogTime, effects: &mut Vec<Effect>) {
         let (open, stats) = (&mut self.open, &mut self.stats);
+        let now = (now, self.settings.decision_retention);
         self.verdicts.decide_due(now, open, &self.epochs, stats, effects);
     }
 

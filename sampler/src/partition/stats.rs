@@ -23,6 +23,10 @@ pub struct Stats {
     pub traces_kept: u64,
     /// Decisions made here not to keep.
     pub traces_not_sampled: u64,
+    /// Of those, decisions about what may be the rest of a trace whose decision was forgotten.
+    pub late_fragments_kept: u64,
+    /// The same, not kept.
+    pub late_fragments_not_sampled: u64,
     /// Decisions read back that came too late: the trace had one already (I3).
     pub decisions_ignored: u64,
     /// Decisions that were forgotten before their time, for want of room.

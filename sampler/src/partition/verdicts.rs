@@ -21,10 +21,11 @@ pub(super) struct Verdicts {
 }
 
 impl Verdicts {
-    /// Decides the traces whose deadline has come by `now`, in the order of deadlines.
+    /// Decides the traces whose deadline has come by `now`, in the order of deadlines. Decisions
+    /// are remembered for `retention` milliseconds.
     pub(super) fn decide_due(
         &mut self,
-        now: LogTime,
+        (now, retention): (LogTime, u64),
         open: &mut OpenTraces,
         epochs: &Epochs,
         stats: &mut Stats,
@@ -34,11 +35,15 @@ impl Verdicts {
             let trace = open.get(slot);
             let (epoch, first_seen, deadline) = (trace.epoch, trace.first_seen, trace.deadline());
             let Some(policies) = epochs.get(epoch) else { continue };
-            let decision = decide(policies, trace.key, &trace.summary, first_seen, deadline);
+            let times = (first_seen, deadline);
+            let decision = decide(policies, trace.key, &trace.summary, times, retention);
+            let late = u64::from(decision.late_fragment);
             if decision.kept {
                 stats.traces_kept += 1;
+                stats.late_fragments_kept += late;
             } else {
                 stats.traces_not_sampled += 1;
+                stats.late_fragments_not_sampled += late;
             }
             if self.made.len() == BATCH || self.epoch != epoch {
                 self.flush(epochs, effects);

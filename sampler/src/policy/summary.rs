@@ -47,6 +47,13 @@ impl Summary {
         self.end_max.saturating_sub(self.start_min)
     }
 
+    /// The latest end of a span, in nanoseconds since the Unix epoch; `None` while no sender has
+    /// told one.
+    #[must_use]
+    pub const fn latest_end_ns(&self) -> Option<u64> {
+        if self.end_max == 0 { None } else { Some(self.end_max) }
+    }
+
     /// The explicit randomness (`rv`) that a span carried, if one did.
     #[must_use]
     pub const fn randomness(&self) -> Option<u64> {

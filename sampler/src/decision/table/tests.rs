@@ -25,8 +25,11 @@ fn a_ruling_holds_what_it_is_told() {
         [None, Some(Threshold::ALWAYS), Threshold::new(0xe666 << 40), Some(Threshold::NEVER)]
     {
         for kept in [false, true] {
-            let ruling = Ruling::new(kept, threshold);
-            assert_eq!((ruling.kept(), ruling.threshold()), (kept, threshold));
+            for late in [false, true] {
+                let ruling = Ruling::new(kept, threshold).of_late_fragment(late);
+                assert_eq!((ruling.kept(), ruling.threshold()), (kept, threshold));
+                assert_eq!(ruling.is_late_fragment(), late);
+            }
         }
     }
 }

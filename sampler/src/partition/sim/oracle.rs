@@ -98,6 +98,10 @@ fn decisions_are_those_of_the_log(
         let trace = traces[&decision.key.0].iter().find(same);
         let trace = trace.unwrap_or_else(|| panic!("no such trace: {decision:?}"));
         assert_eq!(decision.decided_at_ms, trace.deadline, "{decision:?}");
+        let retention = world.scene.settings.decision_retention;
+        let end_ms = trace.summary.latest_end_ns().map(|ns| ns / 1_000_000);
+        let late = end_ms.is_some_and(|end| trace.first_seen > end + retention);
+        assert_eq!(decision.late_fragment, late, "{decision:?}");
         if world.met.reloads == 0 {
             let verdict = set.decide(decision.key, &trace.summary);
             assert_eq!(decision.kept, verdict.kept, "{decision:?}");

@@ -80,12 +80,14 @@ fn traffic(rng: &mut Rng) -> Vec<Vec<Span>> {
     for trace in 0..traces {
         let key = rng.u64(..);
         let failing = rng.u8(..4) == 0;
+        let old = rng.u8(..4) == 0;
         let begin = trace * 100;
         for number in 0..rng.usize(1..7) {
             id += 1;
             let when = begin + if rng.u8(..6) == 0 { rng.usize(..4000) } else { rng.usize(..300) };
             let (root, error) = (number == 0 && rng.bool(), failing && rng.u8(..3) == 0);
-            spans.push((when, Span { key, id, root, error }));
+            let end_ms = if old { rng.u64(990_000..1_000_000) } else { 0 };
+            spans.push((when, Span { key, id, root, error, end_ms }));
         }
     }
     spans.sort_by_key(|(when, _)| *when);

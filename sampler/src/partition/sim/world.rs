@@ -330,7 +330,7 @@ impl World {
     fn fresh_trace_is_decided_in_time(&mut self) {
         self.settle_down();
         let (key, id) = (self.rng.u64(..), u64::MAX);
-        let spans = vec![Span { key, id, root: false, error: true }];
+        let spans = vec![Span { key, id, root: false, error: true, end_ms: 0 }];
         self.append_span_record(RecordKind::Spans, frame(&spans), spans);
         let appended = self.now;
         let (mut last, known) = (0, self.decisions.len());
