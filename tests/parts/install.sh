@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real parts that the tests use, each from its language's ordinary registry, into .build.
 #
-#   install.sh PART...      jaeger telemetrygen go python node java kafka
+#   install.sh PART...      jaeger telemetrygen go python node java kafka collector
 #
 # Prints "ready PART" for each part that stands, "skipped PART: why" for each that does not.
 # Exits 1 when a part was skipped and CI=true, else 0.
@@ -20,12 +20,13 @@ need() { # tool...: says which is missing
 }
 
 # One part: its tool, what shows that it stands, and the commands that make it.
-tool_of() { case $1 in jaeger|telemetrygen|go) echo go ;; python) echo python3 ;; node) echo "node npm" ;; java) echo "java mvn" ;; kafka) echo "java mvn openssl timeout setsid ps" ;; esac; }
+tool_of() { case $1 in jaeger|telemetrygen|go|collector) echo go ;; python) echo python3 ;; node) echo "node npm" ;; java) echo "java mvn" ;; kafka) echo "java mvn openssl timeout setsid ps" ;; esac; }
 
 # A part is made anew when one of its own files has changed.
 digest_of() { cat "$parts/$1"/* | cksum | tr -d ' '; }
 
 make_jaeger() { (cd jaeger && go build -p 2 -trimpath -ldflags "-s -w" -o "$build/jaeger/jaeger" github.com/jaegertracing/jaeger/cmd/jaeger); }
+make_collector() { (cd collector && go build -p 2 -trimpath -ldflags "-s -w" -o "$build/collector/collector" .); }
 make_telemetrygen() { GOBIN=$build/telemetrygen go install "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen@$(cat telemetrygen/version)"; }
 make_go() { (cd go && go build -trimpath -o "$build/go/send" .); }
 make_python() { python3 -m venv "$build/python" && "$build/python/bin/pip" install --quiet --disable-pip-version-check -r python/requirements.txt; }
@@ -47,7 +48,7 @@ make_kafka() {
 for part in "$@"; do
   tools=$(tool_of "$part")
   if [ -z "$tools" ]; then
-    echo "install.sh: no part is called \`$part\`: jaeger telemetrygen go python node java kafka" >&2
+    echo "install.sh: no part is called \`$part\`: jaeger telemetrygen go python node java kafka collector" >&2
     exit 2
   fi
   digest=$(digest_of "$part")
