@@ -7,14 +7,16 @@
 //! * [`Writer`] and [`Reader`] are the contract, one for each side; [`Group`] tells which
 //!   partitions a sampler owns.
 //! * [`routing`] says which partition a trace belongs to.
-//! * [`embedded`] is the single-machine log, [`memory`] the one for tests, with fault switches;
-//!   `conformance` is the suite that every implementation passes.
+//! * `kafka` is the log of a cluster, [`embedded`] that of a single machine, [`memory`] the one for
+//!   tests, with fault switches; `conformance` is the suite that every implementation passes.
 
 mod clock;
 #[cfg(any(test, feature = "test-util"))]
 pub mod conformance;
 mod contract;
 pub mod embedded;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod memory;
 pub mod metrics;
 mod position;
