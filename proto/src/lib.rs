@@ -6,6 +6,7 @@
 
 pub mod assemble;
 pub mod check;
+pub mod divide;
 pub mod flag;
 pub mod id;
 pub mod json;

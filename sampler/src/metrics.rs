@@ -14,6 +14,7 @@ pub(crate) struct SamplerMetrics {
     pub(crate) commits: Counter,
     append_retries: [Counter; 3],
     pub(crate) read_retries: Counter,
+    pub(crate) cut_letters: Counter,
 }
 
 /// A topic that appends are tried again for.
@@ -39,6 +40,7 @@ impl SamplerMetrics {
             commits: counter!(COMMITS),
             append_retries: TOPICS.map(|topic| counter!(APPEND_RETRIES, "topic" => topic)),
             read_retries: counter!(READ_RETRIES),
+            cut_letters: counter!(CUT_DEAD_LETTERS),
         }
     }
 
@@ -132,6 +134,7 @@ const SCANNED_RECORDS: &str = "wholetrace_sampler_scanned_records_total";
 const REFETCHED_BYTES: &str = "wholetrace_sampler_refetched_bytes_total";
 const DROPPED_FRAMES: &str = "wholetrace_sampler_dropped_frames_total";
 const DEAD_LETTERS: &str = "wholetrace_sampler_dead_letters_total";
+const CUT_DEAD_LETTERS: &str = "wholetrace_sampler_cut_dead_letters_total";
 const OPEN: &str = "wholetrace_sampler_open_traces";
 const REMEMBERED: &str = "wholetrace_sampler_remembered_decisions";
 const WINDOW_FRAMES: &str = "wholetrace_sampler_window_frames";
@@ -214,6 +217,12 @@ pub const TABLE: &[Metric] = &[
     ),
     Metric::counter(DEAD_LETTERS, Unit::None, "Records written to the dead letters.")
         .labels(&[Label::closed("reason", &["undecodable", "refused"])]),
+    Metric::counter(
+        CUT_DEAD_LETTERS,
+        Unit::None,
+        "Dead letters of which only the beginning was written, because their topic takes no record \
+         of their size.",
+    ),
     Metric::gauge(OPEN, Unit::None, "Traces that are not decided."),
     Metric::gauge(REMEMBERED, Unit::None, "Decisions held for late spans."),
     Metric::gauge(WINDOW_FRAMES, Unit::None, "Frames between the read-ahead and the release."),

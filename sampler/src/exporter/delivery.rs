@@ -15,6 +15,7 @@ use crate::exporter::{
     contract::{Accepted, Batch, ExportError, Exporter, ExporterIndex, Kept, Outcome, Settled},
     metrics::{ExporterMetrics, Failure},
     outcomes::OutcomeSink,
+    remains::Remains,
     retry::{Backoff, RetryPolicy},
 };
 
@@ -23,12 +24,14 @@ use crate::exporter::{
 pub(crate) struct Piece {
     pub(crate) kept: Kept,
     pub(crate) to: OutcomeSink,
+    /// The spans that the queue took with it, also when only some of them are under way.
+    pub(crate) owed: u32,
     _room: OwnedSemaphorePermit,
 }
 
 impl Piece {
     pub(crate) const fn new(kept: Kept, to: OutcomeSink, room: OwnedSemaphorePermit) -> Self {
-        Self { kept, to, _room: room }
+        Self { owed: kept.spans, kept, to, _room: room }
     }
 }
 
@@ -96,16 +99,63 @@ impl Courier {
                     self.settle(part, |_| Outcome::Delivered);
                 }
                 Sent::Refused(ExportError::Unfit { message }) if part.len() > 1 => {
-                    self.metrics.failed(Failure::Split);
                     let second = part.split_off(part.len() / 2);
                     self.note_split(&message);
                     parts.push(second);
                     parts.push(part);
                 }
+                Sent::Refused(ExportError::Unfit { message }) => {
+                    if let Some(piece) = part.pop() {
+                        self.deliver_spans(piece, message).await;
+                    }
+                }
                 Sent::Refused(error) => self.refuse(part, &error),
                 Sent::Abandoned => {}
             }
         }
+    }
+
+    /// Delivers what the backend takes of `piece`, which it does not take whole: halves, and
+    /// halves of those, down to single spans. What is left is refused.
+    async fn deliver_spans(&self, piece: Piece, message: String) {
+        let mut refused = Remains::default();
+        let mut parts = Vec::new();
+        if refused.halve_or_keep(piece.kept.bytes.clone(), piece.kept.spans, &mut parts) {
+            self.note_split(&message);
+        }
+        refused.message = message;
+        // One piece, so that whoever waits for it is asked for every part of it.
+        let mut carrier = vec![piece];
+        while let Some((bytes, spans)) = parts.pop() {
+            let Some(piece) = carrier.first_mut() else { return };
+            (piece.kept.bytes, piece.kept.spans) = (bytes.clone(), spans);
+            match self.send(&mut carrier).await {
+                Sent::Accepted(accepted) => {
+                    self.note_rejected(&accepted);
+                    refused.in_a_row = 0;
+                }
+                Sent::Refused(ExportError::Unfit { message }) => {
+                    if refused.halve_or_keep(bytes, spans, &mut parts) {
+                        self.note_split(&message);
+                    }
+                    refused.message = message;
+                }
+                Sent::Refused(error) => {
+                    refused.message = error.to_string();
+                    refused.keep(bytes, spans);
+                }
+                Sent::Abandoned => return,
+            }
+        }
+        if refused.spans == 0 {
+            self.settle(carrier, |_| Outcome::Delivered);
+            return;
+        }
+        let Remains { bytes, spans, message, .. } = refused;
+        if let Some(piece) = carrier.first_mut() {
+            (piece.kept.bytes, piece.kept.spans) = (bytes.concat().into(), spans);
+        }
+        self.refuse(carrier, &ExportError::Unfit { message });
     }
 
     /// Sends `part` until it is taken or refused. Pieces that nobody waits for any more are
@@ -155,7 +205,7 @@ impl Courier {
         part.retain(|piece| {
             let wanted = !piece.to.is_closed();
             if !wanted {
-                self.tally.settle(piece.kept.spans);
+                self.tally.settle(piece.owed);
             }
             wanted
         });
@@ -185,7 +235,7 @@ impl Courier {
                 part.into_iter().partition(|piece| piece.to.is(&to));
             part = rest;
             to.report(same.iter().map(|piece| {
-                self.tally.settle(piece.kept.spans);
+                self.tally.settle(piece.owed);
                 Settled {
                     exporter: self.index,
                     ticket: piece.kept.ticket,
@@ -197,6 +247,7 @@ impl Courier {
 
     /// Says the first time that batches do not fit, not once for every batch.
     fn note_split(&self, message: &str) {
+        self.metrics.failed(Failure::Split);
         let exporter = self.exporter.name();
         if self.splitting.swap(true, Ordering::Relaxed) {
             tracing::debug!(exporter, message, "send the halves of a batch");

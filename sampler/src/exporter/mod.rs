@@ -17,6 +17,7 @@ mod otlp_http;
 pub mod outcomes;
 mod payload;
 pub mod queue;
+mod remains;
 pub mod retry;
 mod rotation;
 #[cfg(test)]

@@ -307,7 +307,7 @@ impl Waiting {
                     bytes += len;
                     batch.push(piece);
                 } else {
-                    tally.settle(piece.kept.spans);
+                    tally.settle(piece.owed);
                 }
             }
         }

@@ -12,8 +12,8 @@ use futures_util::future::BoxFuture;
 use tokio::{task::JoinHandle, time::sleep};
 use wholetrace_proto::record::DeadLetter;
 use wholetrace_spanlog::{
-    AppendError, LogTime, Position, Record, RecordKind, TopicName,
-    memory::{MemoryConfig, MemoryLog},
+    AppendError, Frame, LogTime, Position, Record, RecordKind, TopicName,
+    memory::{AppendFault, MemoryConfig, MemoryLog},
 };
 
 use super::*;
@@ -159,6 +159,19 @@ impl Stand {
         got
     }
 
+    /// The spans in the dead letters of the backend.
+    fn buried(&self) -> Vec<u64> {
+        let letters = self.log.frames(TopicName::DeadLetters, P);
+        let mut buried: Vec<u64> = letters
+            .iter()
+            .map(|letter| DeadLetter::read(&letter.payload).unwrap())
+            .inspect(|letter| assert_eq!((letter.exporter, letter.reason), ("backend", "no")))
+            .flat_map(|letter| ids(letter.payload))
+            .collect();
+        buried.sort_unstable();
+        buried
+    }
+
     fn end_of_log(&self) -> Position {
         let last = self.log.frames(TopicName::Spans, P);
         last.last().map_or(Position(0), |frame| frame.position.next())
@@ -288,15 +301,26 @@ async fn what_is_refused_becomes_a_dead_letter() {
     stand.finished().await;
     run.stop().await;
     assert_eq!(stand.got(), Vec::<u64>::new());
+    assert_eq!(stand.buried(), stand.wanted());
+}
+
+/// Dead letters that are too large for their topic are cut to what it takes, and the partition goes
+/// on.
+#[tokio::test(start_paused = true)]
+async fn dead_letters_that_are_too_large_are_cut() {
+    let mut stand = Stand::new(1 << 20);
+    stand.backend.refuses.store(true, Ordering::Relaxed);
+    let too_large = AppendError::TooLarge { size: 1000, limit: 100 };
+    stand.log.plan(TopicName::DeadLetters, &AppendFault::Refuse(too_large), 3);
+    let run = stand.start();
+    stand.send(30).await;
+    stand.finished().await;
+    run.stop().await;
     let letters = stand.log.frames(TopicName::DeadLetters, P);
-    let mut buried: Vec<u64> = letters
-        .iter()
-        .map(|letter| DeadLetter::read(&letter.payload).unwrap())
-        .inspect(|letter| assert_eq!((letter.exporter, letter.reason), ("backend", "no")))
-        .flat_map(|letter| ids(letter.payload))
-        .collect();
-    buried.sort_unstable();
-    assert_eq!(buried, stand.wanted());
+    assert_eq!(letters.len(), stand.wanted().len(), "one of each span");
+    let reason = |letter: &Frame| DeadLetter::read(&letter.payload).unwrap().reason.to_owned();
+    let cut = letters.iter().filter(|letter| reason(letter).starts_with("(payload cut) ")).count();
+    assert!((1..=3).contains(&cut), "{cut}");
 }
 
 /// New policies judge new traces; with another wait the partition starts again from its commit.

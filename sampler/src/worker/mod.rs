@@ -2,6 +2,7 @@
 //! of time, tasks and I/O.
 
 mod jobs;
+mod letters;
 mod load;
 mod outbox;
 mod run;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::{
     FutureExt,
     future::BoxFuture,
@@ -21,6 +22,7 @@ use crate::{
     policy::PolicySet,
     worker::{
         jobs::{Done, WorkerError, append, commit, fetch},
+        letters::bury,
         outbox::Outbox,
     },
 };
@@ -172,14 +174,14 @@ impl Shell {
                 self.jobs.push(job.map(move |frames| Done::Fetched { from, frames }).boxed());
             }
             Effect::Rewind(position) => self.rewind = Some(position),
-            Effect::DeadLetter { letter, record } => self.bury(letter, Record::dead_letter(record)),
+            Effect::DeadLetter { letter, record } => self.bury(letter, record),
             Effect::Export { exporter, kept } if !self.ending => self.export(exporter, kept),
             // What is not begun any more is for the next owner.
             Effect::Fetch { .. } | Effect::Export { .. } => {}
         }
     }
 
-    fn bury(&mut self, letter: Letter, record: Record) {
+    fn bury(&mut self, letter: Letter, record: Bytes) {
         self.letters += 1;
         if letter.exporter.is_none() {
             let (partition, position) = (self.partition, letter.position);
@@ -187,7 +189,7 @@ impl Shell {
         }
         let writer = Arc::clone(&self.means.log.dead_letters.writer);
         let metrics = self.means.metrics.clone();
-        let job = append(writer, self.partition, record, Appending::DeadLetters, metrics);
+        let job = bury(writer, self.partition, record, metrics);
         self.jobs.push(job.map(move |end| done(end, Done::Buried(letter))).boxed());
     }
 

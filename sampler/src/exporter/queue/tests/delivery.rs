@@ -1,6 +1,7 @@
 //! What the queue does with what the backend says.
 
 use super::*;
+use crate::testing::{Span, frame, ids};
 
 #[tokio::test(start_paused = true)]
 async fn failures_are_repeated_with_growing_waits_and_the_backends_advice() {
@@ -74,6 +75,79 @@ async fn only_the_piece_that_the_backend_does_not_take_is_refused() {
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].ticket.position, 3);
     assert_eq!(refused[0].outcome, outcome);
+}
+
+/// Pieces of several spans, of which the backend takes no message beyond a size.
+#[tokio::test(start_paused = true)]
+async fn a_piece_that_is_too_large_is_divided_by_spans() {
+    let most = frame(&spans(0..3)).len();
+    let backend =
+        Backend::new(
+            move |batch| {
+                if batch.len() > most { Err(unfit()) } else { Ok(Accepted::default()) }
+            },
+        );
+    let mut running = run(&backend, settings());
+    for position in 0..2 {
+        let ticket = Ticket { partition: 0, position, chunk: 0 };
+        let bytes = frame(&spans(position * 20..position * 20 + 20));
+        running.send(Kept { bytes, spans: 20, ticket });
+    }
+    let settled = running.settled(2).await;
+    assert!(settled.iter().all(|settled| settled.outcome == Outcome::Delivered));
+    assert_eq!(taken(&backend, most), (0..40).collect::<Vec<_>>());
+    assert_eq!(running.stop().await, Undelivered::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_piece_only_the_spans_are_refused_that_do_not_fit_alone() {
+    let poison =
+        |batch: &Batch| batch.fragments().iter().flat_map(|one| ids(one)).any(|id| id == 7);
+    let backend = Backend::new(
+        move |batch| {
+            if poison(batch) { Err(unfit()) } else { Ok(Accepted::default()) }
+        },
+    );
+    let mut running = run(&backend, settings());
+    let ticket = Ticket { partition: 0, position: 5, chunk: 0 };
+    running.send(Kept { bytes: frame(&spans(0..20)), spans: 20, ticket });
+    let settled = running.settled(1).await;
+    let Outcome::Refused { bytes, spans: 1, .. } = &settled[0].outcome else {
+        panic!("{settled:?}")
+    };
+    assert_eq!(ids(bytes), [7]);
+    assert_eq!(running.stop().await, Undelivered::default());
+}
+
+/// A backend that refuses everything does not get a request for each span.
+#[tokio::test(start_paused = true)]
+async fn a_piece_is_not_divided_forever() {
+    let backend = Backend::new(|_| Err(unfit()));
+    let mut running = run(&backend, QueueSettings { batch_bytes: 1 << 20, ..settings() });
+    let ticket = Ticket { partition: 0, position: 5, chunk: 0 };
+    running.send(Kept { bytes: frame(&spans(0..4096)), spans: 4096, ticket });
+    let settled = running.settled(1).await;
+    let Outcome::Refused { bytes, spans: 4096, .. } = &settled[0].outcome else {
+        panic!("all are refused")
+    };
+    assert_eq!(ids(bytes), (0..4096).collect::<Vec<_>>());
+    assert!(backend.sizes().len() < 200, "{}", backend.sizes().len());
+}
+
+fn spans(ids: std::ops::Range<u64>) -> Vec<Span> {
+    ids.map(|id| Span { key: 1, id, root: false, error: false, end_ms: 0 }).collect()
+}
+
+/// The spans in all that was taken.
+fn taken(backend: &Backend, most: usize) -> Vec<u64> {
+    let seen = backend.seen.lock().unwrap();
+    let batches = seen.iter().filter(|(_, batch)| batch.len() <= most);
+    let mut all: Vec<u64> = batches
+        .flat_map(|(_, batch)| batch.fragments().to_vec())
+        .flat_map(|one| ids(&one))
+        .collect();
+    all.sort_unstable();
+    all
 }
 
 #[tokio::test(start_paused = true)]
