@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real parts that the tests use, each from its language's ordinary registry, into .build.
 #
-#   install.sh PART...      jaeger telemetrygen go python node java kafka collector
+#   install.sh PART...      jaeger telemetrygen go python node java kafka collector deploy
 #
 # Prints "ready PART" for each part that stands, "skipped PART: why" for each that does not.
 # Exits 1 when a part was skipped and CI=true, else 0.
@@ -20,7 +20,7 @@ need() { # tool...: says which is missing
 }
 
 # One part: its tool, what shows that it stands, and the commands that make it.
-tool_of() { case $1 in jaeger|telemetrygen|go|collector) echo go ;; python) echo python3 ;; node) echo "node npm" ;; java) echo "java mvn" ;; kafka) echo "java mvn openssl timeout setsid ps" ;; esac; }
+tool_of() { case $1 in jaeger|telemetrygen|go|collector) echo go ;; python) echo python3 ;; node) echo "node npm" ;; java) echo "java mvn" ;; kafka) echo "java mvn openssl timeout setsid ps" ;; deploy) echo "go python3" ;; esac; }
 
 # A part is made anew when one of its own files has changed.
 digest_of() { cat "$parts/$1"/* | cksum | tr -d ' '; }
@@ -44,11 +44,19 @@ make_kafka() {
       kafka/cluster start "$build/kafka/warm" --nodes 1 &&
     kafka/cluster stop "$build/kafka/warm" && rm -rf "$build/kafka/warm"
 }
+# What judges the files of the folder deploy.
+make_deploy() {
+  mkdir -p "$build/deploy" && (cd deploy && go build -p 2 -trimpath -ldflags "-s -w" -o "$build/deploy/" \
+    . github.com/yannh/kubeconform/cmd/kubeconform sigs.k8s.io/kustomize/kustomize/v5) &&
+    python3 -m venv "$build/deploy/python" &&
+    "$build/deploy/python/bin/pip" install --quiet --disable-pip-version-check -r deploy/requirements.txt &&
+    "$build/deploy/python/bin/python" deploy/schemas.py "$build/deploy/schemas" 1.37.0
+}
 
 for part in "$@"; do
   tools=$(tool_of "$part")
   if [ -z "$tools" ]; then
-    echo "install.sh: no part is called \`$part\`: jaeger telemetrygen go python node java kafka collector" >&2
+    echo "install.sh: no part is called \`$part\`: jaeger telemetrygen go python node java kafka collector deploy" >&2
     exit 2
   fi
   digest=$(digest_of "$part")

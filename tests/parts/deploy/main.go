@@ -1,0 +1,45 @@
+// Loads a file as the program it is for would: `deploy compose FILE` as Docker Compose does,
+// `deploy prometheus FILE` as Prometheus does. Prints a composition as JSON, all merged and resolved.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/prometheus/prometheus/config"
+	_ "github.com/prometheus/prometheus/discovery/dns"
+)
+
+func main() {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: deploy compose|prometheus FILE")
+		os.Exit(2)
+	}
+	if err := load(os.Args[1], os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func load(kind, file string) error {
+	switch kind {
+	case "compose":
+		options, err := cli.NewProjectOptions([]string{file}, cli.WithResolvedPaths(true))
+		if err != nil {
+			return err
+		}
+		project, err := options.LoadProject(context.Background())
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(project)
+	case "prometheus":
+		_, err := config.LoadFile(file, false, slog.Default())
+		return err
+	}
+	return fmt.Errorf("no kind of file is called `%s`", kind)
+}
