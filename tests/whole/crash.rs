@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{
-    gateway_process::{Gateway, succeed, wait_until},
+    gateway_process::Gateway,
     jaeger::Jaeger,
     oracle::{self, POLICIES, Sent, Verdict},
     parts::stands,
+    process::{succeed, wait_until},
 };
 
 /// How often the process is killed.

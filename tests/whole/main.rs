@@ -10,9 +10,9 @@
 )]
 
 mod crash;
-mod gateway_process;
-mod jaeger;
-mod oracle;
 mod outage;
-mod parts;
 mod senders;
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::{gateway_process, jaeger, oracle, parts, process};

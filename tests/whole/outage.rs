@@ -4,10 +4,11 @@ use std::{process::Command, time::Duration};
 
 use super::{
     crash::settle,
-    gateway_process::{Gateway, succeed, wait_until},
+    gateway_process::Gateway,
     jaeger::Jaeger,
     oracle::{self, POLICIES},
     parts::stands,
+    process::{succeed, wait_until},
 };
 
 /// Scenario: Jaeger is away while far more spans come than the window cache holds, then it starts.

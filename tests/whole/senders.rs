@@ -3,9 +3,10 @@
 use std::process::Command;
 
 use super::{
-    gateway_process::{Gateway, wait_until},
+    gateway_process::Gateway,
     jaeger::Jaeger,
     parts::{built, folder, stands},
+    process::wait_until,
 };
 
 /// A trace as a sender says it sent it.

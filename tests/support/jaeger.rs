@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    gateway_process::{get, wait_until},
     parts::{built, folder, free_port},
+    process::{get, wait_until},
 };
 
 /// A running Jaeger with an empty store. Killed when dropped.

@@ -1,0 +1,107 @@
+//! Real brokers, started by the script that people use too.
+
+use std::{
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use super::parts::{folder, stands};
+
+/// A Kafka cluster. Stopped and removed when dropped, and also when the tests end in any other way.
+pub(crate) struct Kafka {
+    place: tempfile::TempDir,
+    /// `host:port,host:port`.
+    pub(crate) brokers: String,
+    /// Stops the brokers when its standard input ends, and that ends with this process.
+    guard: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Kafka {
+    /// The three brokers that all tests share which leave the brokers alone. `None` where Kafka
+    /// cannot be installed.
+    pub(crate) fn shared() -> Option<Arc<Self>> {
+        static SHARED: Mutex<Weak<Kafka>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kafka) = shared.upgrade() {
+            return Some(kafka);
+        }
+        let kafka = Arc::new(Self::start(&[])?);
+        *shared = Arc::downgrade(&kafka);
+        Some(kafka)
+    }
+
+    /// Brokers of a test's own, to be stopped and killed. `options` are those of the script:
+    /// `--nodes 1`, `--fast-failover`, `--secure`. `None` where Kafka cannot be installed.
+    pub(crate) fn start(options: &[&str]) -> Option<Self> {
+        if !stands("kafka") {
+            return None;
+        }
+        let place = tempfile::tempdir().expect("a folder");
+        let script = folder().join("kafka/cluster");
+        // Made first: what starts is stopped even when the start fails.
+        let mut guard = Command::new("bash")
+            .args(["-c", "cat; \"$0\" kill \"$1\" all", &script.display().to_string()])
+            .arg(place.path())
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the guard starts");
+        let pipe = guard.stdin.take();
+        let mut kafka = Self { place, brokers: String::new(), guard, pipe };
+        let said = kafka.run("start", options);
+        let brokers = said.lines().last().expect("the bootstrap list");
+        brokers.clone_into(&mut kafka.brokers);
+        Some(kafka)
+    }
+
+    /// The folder of the cluster.
+    pub(crate) fn folder(&self) -> &Path {
+        self.place.path()
+    }
+
+    /// Does `command` (`stop`, `kill`, `restart`, `pause`, `resume`) to a node: `1`, `2`, `3`, `all`.
+    pub(crate) fn node(&self, command: &str, node: &str) {
+        self.run(command, &[node]);
+    }
+
+    /// The bootstrap list of a listener: `plaintext`, `ssl`, `sasl_ssl`.
+    pub(crate) fn listener(&self, name: &str) -> String {
+        self.run("brokers", &[name]).trim().to_owned()
+    }
+
+    /// What one of Kafka's own tools prints.
+    pub(crate) fn tool(&self, class: &str, arguments: &[&str]) -> String {
+        let all: Vec<&str> = [class].iter().chain(arguments).copied().collect();
+        self.run("tool", &all)
+    }
+
+    fn run(&self, command: &str, arguments: &[&str]) -> String {
+        let Output { status, stdout, stderr } = Command::new(script())
+            .arg(command)
+            .arg(self.place.path())
+            .args(arguments)
+            .output()
+            .expect("bash runs the script");
+        let said = String::from_utf8_lossy(&stdout).into_owned();
+        let errors = String::from_utf8_lossy(&stderr);
+        assert!(status.success(), "cluster {command} {arguments:?}: {said}{errors}");
+        said
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        drop(self.pipe.take());
+        // It waits for nothing but the brokers.
+        let _ = self.guard.wait();
+    }
+}
+
+fn script() -> PathBuf {
+    folder().join("kafka/cluster")
+}

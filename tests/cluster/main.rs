@@ -1,0 +1,19 @@
+//! The cluster: gateways and samplers as processes of their own, over real Kafka brokers.
+//!
+//! Kafka is installed by `tests/parts/install.sh kafka`. Where it cannot be, the tests say so and
+//! count as skipped; with `CI=true` that is a failure.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails, and one that is skipped says so"
+)]
+
+mod fleet;
+mod kafka;
+#[path = "../support/mod.rs"]
+mod support;
+mod topics;
+
+use support::{oracle, parts, process};

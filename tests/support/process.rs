@@ -1,0 +1,194 @@
+//! A `wholetrace` process of any role, of a test's own.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+/// How long a start, a stop or an expected state may take before the test gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The executable under test.
+pub(crate) fn wholetrace() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_wholetrace"))
+}
+
+/// Waits until `ready`, at most [`PATIENCE`].
+pub(crate) fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !ready() {
+        assert!(begun.elapsed() < PATIENCE, "{what}: not within {} s", PATIENCE.as_secs());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The body of a successful GET; `None` when there is no answer or another status than 2xx.
+pub(crate) fn get(url: &str) -> Option<String> {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(20))).build().into();
+    let mut answer = agent.get(url).call().ok()?;
+    answer.body_mut().with_config().limit(256 << 20).read_to_string().ok()
+}
+
+/// Waits for a child that must succeed.
+pub(crate) fn succeed(mut child: Child, what: &str, log: &Path) {
+    let status = child.wait().expect("it ended");
+    assert!(
+        status.success(),
+        "{what} ended with {status}: {}",
+        fs::read_to_string(log).unwrap_or_default()
+    );
+}
+
+/// A process, or one that can be started. Killed when dropped.
+pub(crate) struct Process {
+    role: String,
+    config: PathBuf,
+    output: PathBuf,
+    /// Port of the admin listener.
+    pub(crate) admin: u16,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// `wholetrace ROLE --config CONFIG`, which prints to the file `output` and has the admin
+    /// listener on the port `admin` of loopback. Not started yet.
+    pub(crate) fn new(role: &str, config: PathBuf, output: PathBuf, admin: u16) -> Self {
+        Self { role: role.to_owned(), config, output, admin, child: None }
+    }
+
+    /// Starts it and waits until it is ready.
+    pub(crate) fn start(&mut self) {
+        self.spawn();
+        self.wait_ready();
+    }
+
+    /// Starts it.
+    pub(crate) fn spawn(&mut self) {
+        let log = File::options().create(true).append(true).open(&self.output);
+        let log = log.expect("the log file");
+        let child = wholetrace()
+            .args([&self.role, "--config"])
+            .arg(&self.config)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("the executable starts");
+        self.child = Some(child);
+    }
+
+    /// Waits until it is ready.
+    pub(crate) fn wait_ready(&mut self) {
+        wait_until("ready", || {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            assert!(ended.is_none(), "it ended with {ended:?}:\n{}", self.output());
+            self.is_ready()
+        });
+    }
+
+    /// Whether it says that it can do its work.
+    pub(crate) fn is_ready(&self) -> bool {
+        get(&format!("http://127.0.0.1:{}/readyz", self.admin)).is_some()
+    }
+
+    /// Kills it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("SIGKILL");
+            child.wait().expect("it ended");
+        }
+    }
+
+    /// Asks it to stop, and waits for that.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.end()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().expect("its status") {
+                return status;
+            }
+            if begun.elapsed() > PATIENCE {
+                self.child = Some(child);
+                panic!("it did not end:\n{}", self.output());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Stops it in the middle of what it does, until it is [woken](Self::resume).
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status();
+        assert!(sent.expect("kill starts").success());
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// Whether it was started and was not killed, stopped or waited for.
+    pub(crate) const fn is_started(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Resident memory in bytes.
+    pub(crate) fn rss(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or_default() * 1024
+    }
+
+    /// The sum of a metric over its labels.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        self.metric_with(name, "")
+    }
+
+    /// The sum of a metric over its labels, of those lines that have `label` (`reason="full"`).
+    pub(crate) fn metric_with(&self, name: &str, label: &str) -> f64 {
+        let text = get(&format!("http://127.0.0.1:{}/metrics", self.admin)).unwrap_or_default();
+        let value = |line: &str| {
+            let rest = line.strip_prefix(name)?;
+            (rest.starts_with(['{', ' '])).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
+        };
+        text.lines().filter(|line| line.contains(label)).filter_map(value).sum()
+    }
+
+    /// What it printed.
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(&self.output).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let output = self.output();
+            let from = output.len().saturating_sub(20_000);
+            let tail = output.get(from..).unwrap_or(&output);
+            let place = self.output.display();
+            let _ = writeln!(std::io::stderr(), "output of the process ({place}):\n{tail}");
+        }
+    }
+}
