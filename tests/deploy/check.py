@@ -1,0 +1,191 @@
+"""Judges the files of deploy/ and examples/cluster without starting anything; see `check`."""
+
+import fnmatch
+import re
+import shutil
+import subprocess
+
+import yaml
+
+from files import (DEPLOY, ROLES, ROOT, TOOLS, WHOLETRACE, composition, kubernetes, mounted, overlay, run,
+                   scratch, secrets_here, wholetrace_check)
+
+problems = []
+
+
+def judge(fine, problem):
+    if not fine:
+        problems.append(problem)
+
+
+def container_ports(config):
+    """The ports that processes with this configuration listen on."""
+    otlp = config["receivers"]["otlp"]["protocols"]
+    endpoints = [otlp["grpc"]["endpoint"], otlp["http"]["endpoint"], config["admin"]["endpoint"]]
+    endpoints += [config["receivers"]["zipkin"]["endpoint"]] if "zipkin" in config["receivers"] else []
+    for endpoint in endpoints:
+        judge(endpoint.startswith("0.0.0.0:"), f"`{endpoint}` is not reached from outside its container")
+    return {int(endpoint.rsplit(":", 1)[1]) for endpoint in endpoints}
+
+
+def bytes_of(text):
+    number, unit = re.fullmatch(r"(\d+)(Gi|Mi)?", str(text)).groups()
+    return int(number) * {"Gi": 1 << 30, "Mi": 1 << 20, None: 1}[unit]
+
+
+def judge_memory(name, costs, role, limit):
+    """A process takes nine tenths of its container's memory: what it may hold must fit."""
+    allowed = bytes_of(limit) * 9 // 10 >> 20
+    judge(costs[role] <= allowed, f"{name}: may hold {costs[role]} MiB of the {allowed} MiB it may take")
+
+
+def image():
+    text = (DEPLOY / "Dockerfile").read_text()
+    channel = re.search(r'channel = "(.*)"', (ROOT / "rust-toolchain.toml").read_text()).group(1)
+    judge(f"FROM rust:{channel}-" in text, f"Dockerfile: not the Rust of rust-toolchain.toml, {channel}")
+    user = re.findall(r"^USER (\d+):\d+$", text, re.M)
+    judge(user and user[-1] != "0", "Dockerfile: runs as root")
+    exposed = set(map(int, re.search(r"^EXPOSE (.*)$", text, re.M).group(1).split()))
+    for config in ("compose/wholetrace/wholetrace.yaml", "kubernetes/wholetrace.yaml"):
+        ports = container_ports(yaml.safe_load((DEPLOY / config).read_text()))
+        judge(ports <= exposed, f"Dockerfile: of {ports} in {config} only {exposed} are exposed")
+    build_context()
+
+
+def build_context():
+    """Whether what .dockerignore leaves is a workspace that cargo can build without a change."""
+    rules = [line for line in (ROOT / ".dockerignore").read_text().split("\n") if line and line[0] != "#"]
+    files = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).split("\n")[:-1]
+
+    def left(file):
+        kept = True
+        for rule in rules:
+            pattern = rule.lstrip("!")
+            if fnmatch.fnmatch(file, pattern) or fnmatch.fnmatch(file, pattern + "/*"):
+                kept = rule.startswith("!")
+        return kept
+
+    with scratch() as folder:
+        for file in filter(left, files):
+            if (ROOT / file).is_file():
+                target = DEPLOY.__class__(folder) / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / file, target)
+        judge(not (DEPLOY.__class__(folder) / "rust-toolchain.toml").exists(), "the image would fetch a compiler")
+        tree = run("cargo", "metadata", "--locked", "--offline", "--format-version", "1", "--no-deps", cwd=folder)
+        for source in re.findall(r'"src_path":"([^"]*)"', tree):
+            judge(DEPLOY.__class__(source).is_file(), f"the image lacks {source.removeprefix(folder)}")
+
+
+def composed():
+    services = composition()
+    config = yaml.safe_load((DEPLOY / "compose/wholetrace/wholetrace.yaml").read_text())
+    ours = {name: service for name, service in services.items() if service["image"] == "wholetrace:local"}
+    judge(set(ROLES) < set(ours), "compose: a role is missing")
+    for name, service in ours.items():
+        build = service["build"]
+        judge((DEPLOY.__class__(build["context"]) / build["dockerfile"]).is_file(), f"compose: {name} is built from nothing")
+        subcommand = service["command"][:2] if service["command"][0] == "topics" else service["command"][:1]
+        run(WHOLETRACE, *subcommand, "--help")
+        if "--config" in service["command"]:
+            path = service["command"][service["command"].index("--config") + 1]
+            costs = wholetrace_check(mounted(service, path))
+            if name in ROLES:
+                judge_memory(name, costs, name, service["deploy"]["resources"]["limits"]["memory"])
+    for service in services.values():
+        for volume in service.get("volumes", []):
+            if volume["type"] == "bind":
+                judge(DEPLOY.__class__(volume["source"]).exists(), f"compose: {volume['source']} does not exist")
+    brokers = {f"{name}:9092" for name in services if name.startswith("kafka-")}
+    judge(set(config["log"]["kafka"]["brokers"]) == brokers, "compose: other brokers than in wholetrace.yaml")
+    judge(config["exporters"]["otlp/jaeger"]["endpoint"] == "jaeger:4317", "compose: kept traces go elsewhere")
+
+    run(TOOLS / "python/bin/envoy", "--mode", "validate", "--log-level", "warn",
+        "--config-path", mounted(services["load-balancer"], "/etc/envoy/envoy.yaml"))
+    balanced = yaml.safe_load(mounted(services["load-balancer"], "/etc/envoy/envoy.yaml").read_text())
+    ports = container_ports(config)
+    for cluster in balanced["static_resources"]["clusters"]:
+        endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+        address = endpoint["address"]["socket_address"]
+        judge(address["address"] in services and address["port_value"] in ports
+              and endpoint["health_check_config"]["port_value"] in ports, f"envoy: {cluster['name']} leads nowhere")
+
+    scraped = mounted(services["prometheus"], "/etc/prometheus/prometheus.yaml")
+    run(TOOLS / "deploy", "prometheus", scraped)
+    for job in yaml.safe_load(scraped.read_text())["scrape_configs"]:
+        for found in job.get("dns_sd_configs", []):
+            judge(set(found["names"]) <= set(services) and found["port"] in ports, f"prometheus: {job['job_name']} finds nobody")
+
+
+def orchestrated():
+    schemas = TOOLS / "schemas/{{.NormalizedKubernetesVersion}}-local{{.StrictSuffix}}/{{.ResourceKind}}{{.KindSuffix}}.json"
+    kubeconform = (TOOLS / "kubeconform", "-strict", "-kubernetes-version", "1.37.0", "-schema-location", schemas)
+    run(*kubeconform, "-", input=run(TOOLS / "kustomize", "build", DEPLOY / "kubernetes"))
+    run(*kubeconform, DEPLOY / "kubernetes/secret.sample.yaml")
+
+    objects = kubernetes()
+    by_kind = lambda kind: {each["metadata"]["name"]: each for each in objects if each["kind"] == kind}
+    text = (DEPLOY / "kubernetes/wholetrace.yaml").read_text()
+    judge(by_kind("ConfigMap")["wholetrace"]["data"]["wholetrace.yaml"] == text, "kubernetes: another configuration")
+    config = yaml.safe_load(text)
+    secret = yaml.safe_load((DEPLOY / "kubernetes/secret.sample.yaml").read_text())
+    read = set(re.findall(r"/etc/wholetrace-kafka/([\w.]+)", text))
+    judge(read == set(secret["stringData"]), f"kubernetes: the configuration reads {read}, the secret has other keys")
+
+    workloads = {**by_kind("Deployment"), **by_kind("Job")}
+    judge(len(workloads) == 3, "kubernetes: gateways, samplers and topics are not all there")
+    for name, workload in workloads.items():
+        pod = workload["spec"]["template"]["spec"]
+        container = pod["containers"][0]
+        pod_is_safe(name, pod, container)
+        words = container["args"]
+        run(WHOLETRACE, *words[: words.index("--config")], "--help")
+        judge(words[words.index("--config") + 1] == "/etc/wholetrace/wholetrace.yaml", f"{name}: reads another file")
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        judge(mounts == {"config": "/etc/wholetrace", "kafka": "/etc/wholetrace-kafka"}, f"{name}: mounts {mounts}")
+        ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
+        judge(set(ports.values()) <= container_ports(config), f"{name}: a port that nobody listens on")
+        if words[0] in ROLES:
+            with scratch() as folder:
+                here = overlay(folder, "here", secrets_here(folder))
+                costs = wholetrace_check(DEPLOY / "kubernetes/wholetrace.yaml", here)
+                judge_memory(name, costs, words[0], container["resources"]["limits"]["memory"])
+            for probe, path in (("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
+                judge(container[probe]["httpGet"] == {"path": path, "port": "admin"}, f"{name}: its {probe}")
+            judge(pod["terminationGracePeriodSeconds"] >= 60, f"{name}: is killed before it has stopped")
+            judge(len(pod["topologySpreadConstraints"]) == 2, f"{name}: may be all on one node")
+        labels = workload["spec"]["template"]["metadata"]["labels"]
+        selectors = [workload["spec"]["selector"]["matchLabels"]] if workload["kind"] == "Deployment" else []
+        selectors += [spread["labelSelector"]["matchLabels"] for spread in pod.get("topologySpreadConstraints", [])]
+        judge(all(selector.items() <= labels.items() for selector in selectors), f"{name}: selects other pods")
+    for kind, selector_of in (("Service", lambda spec: spec["selector"]),
+                              ("PodDisruptionBudget", lambda spec: spec["selector"]["matchLabels"])):
+        for name, each in by_kind(kind).items():
+            pods = [workload["spec"]["template"] for workload in workloads.values()
+                    if selector_of(each["spec"]).items() <= workload["spec"]["template"]["metadata"]["labels"].items()]
+            judge(len(pods) == 1, f"{kind} {name}: selects {len(pods)} kinds of pods")
+            named = {port["name"] for pod in pods for port in pod["spec"]["containers"][0].get("ports", [])}
+            judge({port["targetPort"] for port in each["spec"].get("ports", [])} <= named, f"{kind} {name}: its ports")
+    for name, each in by_kind("HorizontalPodAutoscaler").items():
+        judge(each["spec"]["scaleTargetRef"]["name"] in workloads, f"HorizontalPodAutoscaler {name}: scales nothing")
+        judge("replicas" not in workloads[each["spec"]["scaleTargetRef"]["name"]]["spec"], f"{name}: two set its replicas")
+
+
+def pod_is_safe(name, pod, container):
+    rights = {**pod["securityContext"], **container["securityContext"]}
+    judge(rights["runAsNonRoot"] and rights["runAsUser"] != 0 and rights["readOnlyRootFilesystem"]
+          and not rights["allowPrivilegeEscalation"] and rights["capabilities"] == {"drop": ["ALL"]}
+          and pod["automountServiceAccountToken"] is False, f"{name}: has rights it does not need")
+
+
+def examples():
+    wholetrace_check(ROOT / "examples/cluster/cluster.yaml")
+    for script in ("examples/cluster/run", "tests/parts/kafka/cluster", "tests/parts/install.sh", "tests/deploy/check"):
+        subprocess.run(["bash", "-n", script], cwd=ROOT, check=True)
+
+
+for part in (image, composed, orchestrated, examples):
+    part()
+    print(f"{part.__name__}: judged")
+if problems:
+    raise SystemExit("\n".join(problems))
