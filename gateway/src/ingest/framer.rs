@@ -20,10 +20,10 @@ use crate::{
     split::Split,
 };
 
-/// Batches on their way at a time. While they are, requests gather for the next: the slower the
-/// log answers, the more of them share a frame. No timer is needed, and none delays a request
-/// that finds the log idle.
-const FLIGHTS_MAX: usize = 4;
+/// Batches on their way at a time: one that the log makes durable, and one that it takes up right
+/// after. While they are, requests gather for the next: the slower the log answers, the more of
+/// them share a frame. No timer is needed, and none delays a request that finds the log idle.
+const FLIGHTS_MAX: usize = 2;
 
 /// A batch takes no more requests once its frames have this size.
 const BATCH_BYTES: usize = 4 << 20;

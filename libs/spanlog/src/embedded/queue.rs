@@ -54,7 +54,7 @@ struct State {
 
 /// What the writer thread finds.
 pub(super) enum Taken {
-    /// Appends, oldest first; none when the time was over.
+    /// Appends, oldest first; none when there are none.
     Batch(Vec<Pending>),
     /// Nothing more will come.
     Closed,
@@ -90,15 +90,20 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits up to `patience` for appends and takes about `max_bytes` of stored bytes.
-    pub(super) fn take(&self, max_bytes: u64, patience: Duration) -> Taken {
-        let state = self.state();
+    /// Waits up to `patience` for appends; says whether there are any.
+    pub(super) fn wait(&self, patience: Duration) -> bool {
         let idle = |state: &mut State| state.pending.is_empty() && !state.closed && !state.woken;
         let (mut state, _) = self
             .filled
-            .wait_timeout_while(state, patience, idle)
+            .wait_timeout_while(self.state(), patience, idle)
             .unwrap_or_else(PoisonError::into_inner);
         state.woken = false;
+        !state.pending.is_empty()
+    }
+
+    /// Takes about `max_bytes` of stored bytes, without waiting.
+    pub(super) fn take(&self, max_bytes: u64) -> Taken {
+        let mut state = self.state();
         if state.pending.is_empty() && state.closed {
             return Taken::Closed;
         }
