@@ -1,9 +1,34 @@
 //! The log over Apache Kafka: for any number of gateways and samplers.
 
+mod client;
+mod commits;
 mod config;
+mod cursor;
+mod error;
+mod events;
+mod fate;
+mod group;
+mod header;
+mod lane;
+mod lanes;
+mod log;
+mod member;
+mod metrics;
+mod ownership;
+mod patience;
+mod producer;
+mod queries;
+mod reader;
+pub mod ring;
+mod topics;
+mod watchdog;
 
 pub use config::{
     AuthConfig, Compression, ConsumerConfig, DeadLettersTopicConfig, DecisionsTopicConfig,
     KafkaConfig, Mechanism, OauthConfig, ProducerConfig, RingTopicConfig, SaslConfig,
     SpansTopicConfig, TopicSettings, WeakTopics,
 };
+pub use error::KafkaError;
+pub use log::{Access, KafkaLog, KafkaStatus};
+pub use metrics::TABLE;
+pub use topics::{Difference, FoundTopic, Made, Severity, TopicAdmin, TopicReport, TopicsError};

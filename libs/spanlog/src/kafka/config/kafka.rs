@@ -34,6 +34,9 @@ pub struct KafkaConfig {
     /// rebalance, but until then nobody else takes them. Unset, it is a dynamic member.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_instance_id: Option<String>,
+    /// How long a start waits for brokers to answer, 1s to 1h. Then the process ends, and whoever
+    /// started it may try again.
+    pub start_timeout: HumanDuration,
     /// How long a sampler may be silent before its partitions are given to others, from 1s to 5m.
     /// The brokers have bounds of their own (6s to 30m, unless set otherwise).
     pub session_timeout: HumanDuration,
@@ -74,6 +77,7 @@ impl Default for KafkaConfig {
             client_id: "wholetrace".to_owned(),
             group_id: "wholetrace".to_owned(),
             group_instance_id: None,
+            start_timeout: HumanDuration::from_secs(60),
             session_timeout: HumanDuration::from_secs(10),
             heartbeat_interval: HumanDuration::from_secs(3),
             tls: None,
@@ -103,6 +107,8 @@ impl KafkaConfig {
             check_name(&join(path, "group_instance_id"), id, problems);
         }
         let second = HumanDuration::from_secs;
+        let start = self.start_timeout;
+        problems.check_range(join(path, "start_timeout"), start, second(1), second(3_600));
         let session = self.session_timeout;
         problems.check_range(join(path, "session_timeout"), session, second(1), second(300));
         let third = HumanDuration::from(session.get() / 3);

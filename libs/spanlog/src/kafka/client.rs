@@ -1,0 +1,204 @@
+//! Every setting of the Kafka client, with its reason.
+//!
+//! What is not set here is as librdkafka has it.
+
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use wholetrace_runtime::{tls::ClientTlsConfig, units::HumanDuration};
+
+use super::config::{KafkaConfig, Mechanism, SaslConfig};
+
+/// How often a client counts what it has, for the metrics.
+const STATISTICS: HumanDuration = HumanDuration::from_secs(5);
+
+/// How long the thread that serves a group may be busy before the brokers take it for dead. Our
+/// watchdog acts before that.
+const MAX_POLL_INTERVAL: HumanDuration = HumanDuration::from_secs(60);
+
+/// Room for the headers of a record and the frame of a batch around the largest value.
+const OVERHEAD: u64 = 64 << 10;
+
+/// The largest number that the client takes for a size.
+const MOST: u64 = 2_000_000_000;
+
+/// How many requests with records may be on their way to a broker at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Several: a record that had to be sent again may come behind a younger one.
+    Loose,
+    /// One: records of a partition stay in order whatever happens.
+    Strict,
+}
+
+/// What all clients have in common; `role` tells them apart in the brokers' logs.
+pub(super) fn common(config: &KafkaConfig, role: &str) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client
+        .set("bootstrap.servers", config.brokers.join(","))
+        .set("client.id", format!("{}-{role}", config.client_id))
+        // Firewalls forget silent connections.
+        .set("socket.keepalive.enable", "true")
+        // A broker that hangs is noticed after this; the default of 60 s is beyond any sender's
+        // patience.
+        .set("socket.timeout.ms", "10000")
+        .set("socket.connection.setup.timeout.ms", "5000")
+        // A broker that is back is found within 2 s, not 10.
+        .set("reconnect.backoff.ms", "100")
+        .set("reconnect.backoff.max.ms", "2000")
+        // A new leader is looked up when the old one refuses; this is for what nobody refuses.
+        .set("topic.metadata.refresh.interval.ms", "30000")
+        // Topics made by accident would have one partition and one copy.
+        .set("allow.auto.create.topics", "false")
+        // Our metrics are ours to publish.
+        .set("enable.metrics.push", "false")
+        .set("message.max.bytes", largest(config).to_string())
+        .set_log_level(RDKafkaLogLevel::Info);
+    secure(config, &mut client);
+    client
+}
+
+/// A client that writes.
+pub(super) fn producer(config: &KafkaConfig, order: Order) -> ClientConfig {
+    let settings = &config.producer;
+    let (role, in_flight) = match order {
+        Order::Loose => ("writer", "8"),
+        Order::Strict => ("ordered-writer", "1"),
+    };
+    let mut client = common(config, role);
+    let timeout = settings.delivery_timeout.as_millis();
+    client
+        // Durable means that `min.insync.replicas` brokers have it.
+        .set("acks", "all")
+        // Spans are de-duplicated by what reads them, and an idempotent producer can fail for good
+        // after a broker lost its state.
+        .set("enable.idempotence", "false")
+        .set("max.in.flight.requests.per.connection", in_flight)
+        .set("message.timeout.ms", timeout.to_string())
+        // A request that hangs is sent again, to a new leader perhaps, while there is still time.
+        .set("request.timeout.ms", (timeout / 2).clamp(1, 5_000).to_string())
+        .set("retry.backoff.max.ms", "500")
+        .set("linger.ms", settings.linger.as_millis().to_string())
+        .set("compression.codec", settings.compression.as_str())
+        // What the topic takes as one batch; a larger record goes alone.
+        .set("batch.size", settings.max_message_bytes.get().min(1_000_000).to_string())
+        // Our own bound stands in front and is lower: this one would never say by how much.
+        .set("queue.buffering.max.messages", "0")
+        .set("queue.buffering.max.kbytes", kib(settings.max_pending_bytes.get().saturating_mul(2)))
+        .set("statistics.interval.ms", STATISTICS.as_millis().to_string());
+    client
+}
+
+/// A client that reads what it is told to, outside of any group.
+pub(super) fn reader(config: &KafkaConfig) -> ClientConfig {
+    let settings = &config.consumer;
+    let mut client = common(config, "reader");
+    let piece = settings.max_partition_fetch_size.get().min(MOST);
+    let all = settings.max_fetch_size.get().max(largest(config)).min(MOST);
+    client
+        // The client wants one to read at all; it never joins it.
+        .set("group.id", &config.group_id)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // A position that is gone is told to who reads, never passed over in silence.
+        .set("auto.offset.reset", "error")
+        // Tells the end from a pause.
+        .set("enable.partition.eof", "true")
+        // A damaged record is found here, not by what it does to the spans.
+        .set("check.crcs", "true")
+        // These two hold for each partition. The default of 64 MiB times 128 would be 8 GiB.
+        .set("queued.max.messages.kbytes", kib(settings.queue_bytes.get()))
+        .set("queued.min.messages", "1000")
+        // A full queue is looked at again after this; the default of 1 s makes hiccups.
+        .set("fetch.queue.backoff.ms", "10")
+        .set("fetch.error.backoff.ms", "200")
+        .set("fetch.wait.max.ms", settings.max_fetch_wait.as_millis().to_string())
+        .set("fetch.message.max.bytes", piece.to_string())
+        .set("fetch.max.bytes", all.to_string())
+        .set("receive.message.max.bytes", (all + OVERHEAD).to_string())
+        .set("statistics.interval.ms", STATISTICS.as_millis().to_string());
+    client
+}
+
+/// A client that is a member of the group, and reads nothing.
+pub(super) fn member(config: &KafkaConfig) -> ClientConfig {
+    let mut client = common(config, "member");
+    let session = config.session_timeout;
+    client
+        .set("group.id", &config.group_id)
+        // A change of members moves only the partitions that have to move.
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", session.as_millis().to_string())
+        .set("heartbeat.interval.ms", config.heartbeat_interval.as_millis().to_string())
+        .set("max.poll.interval.ms", MAX_POLL_INTERVAL.max(session).as_millis().to_string())
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        // Its partitions are paused; should one be read all the same, then little of it.
+        .set("queued.max.messages.kbytes", "64")
+        .set("queued.min.messages", "1")
+        .set("fetch.message.max.bytes", "1024");
+    if let Some(id) = &config.group_instance_id {
+        client.set("group.instance.id", id);
+    }
+    client
+}
+
+/// The largest batch that we write or read.
+fn largest(config: &KafkaConfig) -> u64 {
+    config.producer.max_message_bytes.get().saturating_add(OVERHEAD).min(MOST / 2)
+}
+
+fn kib(bytes: u64) -> String {
+    bytes.div_ceil(1 << 10).clamp(1, 2_000_000).to_string()
+}
+
+fn secure(config: &KafkaConfig, client: &mut ClientConfig) {
+    let sasl = config.auth.sasl.as_ref();
+    let protocol = match (config.encrypted(), sasl.is_some()) {
+        (false, false) => "plaintext",
+        (true, false) => "ssl",
+        (false, true) => "sasl_plaintext",
+        (true, true) => "sasl_ssl",
+    };
+    client.set("security.protocol", protocol);
+    if let Some(tls) = config.tls.as_ref().filter(|tls| !tls.insecure) {
+        encrypt(tls, client);
+    }
+    if let Some(sasl) = sasl {
+        log_in(sasl, client);
+    }
+}
+
+fn encrypt(tls: &ClientTlsConfig, client: &mut ClientConfig) {
+    let path = |path: &std::path::PathBuf| path.to_string_lossy().into_owned();
+    // The client brings its own OpenSSL, which does not know where this system keeps its
+    // authorities.
+    client.set("ssl.ca.location", tls.ca_file.as_ref().map_or_else(|| "probe".to_owned(), path));
+    if let Some(certificate) = &tls.cert_file {
+        client.set("ssl.certificate.location", path(certificate));
+    }
+    if let Some(key) = &tls.key_file {
+        client.set("ssl.key.location", path(key));
+    }
+    let verify = !tls.insecure_skip_verify;
+    client
+        .set("enable.ssl.certificate.verification", if verify { "true" } else { "false" })
+        .set("ssl.endpoint.identification.algorithm", if verify { "https" } else { "none" });
+}
+
+fn log_in(sasl: &SaslConfig, client: &mut ClientConfig) {
+    client.set("sasl.mechanism", sasl.mechanism.as_str());
+    if sasl.mechanism != Mechanism::OauthBearer {
+        client.set("sasl.username", &sasl.username).set("sasl.password", sasl.password.reveal());
+        return;
+    }
+    if let Some(oauth) = &sasl.oauth {
+        client
+            .set("sasl.oauthbearer.method", "oidc")
+            .set("sasl.oauthbearer.token.endpoint.url", &oauth.token_url)
+            .set("sasl.oauthbearer.client.id", &oauth.client_id)
+            .set("sasl.oauthbearer.client.secret", oauth.client_secret.reveal());
+        if !oauth.scopes.is_empty() {
+            client.set("sasl.oauthbearer.scope", oauth.scopes.join(" "));
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! A reader of one partition.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use rdkafka::{Message as _, Timestamp, error::RDKafkaErrorCode, message::BorrowedMessage};
+
+use super::{
+    header,
+    lane::{Claim, Polled},
+    metrics::Meters,
+    queries::Queries,
+};
+use crate::{
+    position::{LogTime, Partition, Position},
+    reader::{Cursor, ReadError},
+    record::Frame,
+    topic::TopicName,
+};
+
+/// How long a cursor trusts the client to tell it of new records, at first. It did not always.
+const SWEEP: Duration = Duration::from_millis(50);
+
+/// The same for a partition that is silent for long.
+const LONG_SWEEP: Duration = Duration::from_millis(800);
+
+/// A partition of a topic, by all its names.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) name: TopicName,
+    pub(super) topic: Arc<str>,
+    pub(super) partition: Partition,
+    /// The partition as the client has it.
+    pub(super) number: i32,
+}
+
+/// Reads one partition in order.
+pub(super) struct KafkaCursor {
+    claim: Arc<Claim>,
+    source: Source,
+    queries: Arc<Queries>,
+    meters: Arc<Meters>,
+    /// The lowest position not given yet.
+    next: u64,
+    /// Frames before this time are passed over, until the first that is not.
+    from_time: LogTime,
+    /// The time of the newest frame given: the broker's clock may go back, the log's does not.
+    newest: LogTime,
+    /// Read, and did not fit.
+    held: Option<Frame>,
+    /// What ends this cursor.
+    fault: Option<ReadError>,
+    /// Whether the client has stopped reading the partition.
+    stopped: bool,
+    /// Whether all there was has been read.
+    at_end: bool,
+    /// Whether the client did not tell that there is something.
+    unannounced: bool,
+    sweep: Duration,
+}
+
+/// What was at hand.
+enum Taken {
+    Frame(Frame),
+    /// Nothing of interest; there may be more.
+    Nothing,
+    /// There is no more at the moment.
+    Empty,
+}
+
+impl KafkaCursor {
+    /// A cursor on `claim`, which has been started at or before `next`.
+    pub(super) fn new(
+        claim: Claim,
+        source: Source,
+        next: u64,
+        from_time: LogTime,
+        queries: Arc<Queries>,
+        meters: Arc<Meters>,
+    ) -> Self {
+        Self {
+            claim: Arc::new(claim),
+            source,
+            queries,
+            meters,
+            next,
+            from_time,
+            newest: LogTime(0),
+            held: None,
+            fault: None,
+            stopped: false,
+            at_end: false,
+            unannounced: false,
+            sweep: SWEEP,
+        }
+    }
+
+    /// The lowest position not given yet.
+    pub(super) const fn position(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether the client found the end of the partition since it last gave a frame.
+    pub(super) const fn at_end(&self) -> bool {
+        self.at_end
+    }
+
+    /// Whether a frame is at hand that did not fit.
+    pub(super) const fn holds(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// What is at hand, within `max_bytes`; at least one frame if `one_at_least`.
+    ///
+    /// # Errors
+    /// When there is nothing before what went wrong.
+    pub(super) fn take(
+        &mut self,
+        max_bytes: usize,
+        one_at_least: bool,
+    ) -> Result<Vec<Frame>, ReadError> {
+        let (mut frames, mut bytes) = (Vec::new(), 0_usize);
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        loop {
+            let frame = match self.held.take() {
+                Some(frame) => frame,
+                None => match self.pop() {
+                    Ok(Taken::Frame(frame)) => frame,
+                    Ok(Taken::Nothing) => continue,
+                    Ok(Taken::Empty) => break,
+                    Err(error) if frames.is_empty() => return Err(error),
+                    // What was read before comes first. A fault is kept; the rest happens again.
+                    Err(_) => break,
+                },
+            };
+            let total = bytes.saturating_add(frame.payload.len());
+            let needed = one_at_least && frames.is_empty();
+            if !needed && total > max_bytes {
+                self.held = Some(frame);
+                break;
+            }
+            bytes = total;
+            self.next = frame.position.next().0;
+            frames.push(frame);
+            if bytes >= max_bytes {
+                break;
+            }
+        }
+        if !frames.is_empty() {
+            let meters = self.meters.topic(self.source.name);
+            meters.read.increment(u64::try_from(frames.len()).unwrap_or_default());
+            meters.read_bytes.increment(u64::try_from(bytes).unwrap_or_default());
+            if std::mem::take(&mut self.unannounced) {
+                self.meters.swept.increment(u64::try_from(frames.len()).unwrap_or_default());
+            }
+        }
+        Ok(frames)
+    }
+
+    /// The next message of the client's queue.
+    fn pop(&mut self) -> Result<Taken, ReadError> {
+        if self.stopped {
+            // Only who may wait can start it again.
+            return Ok(Taken::Empty);
+        }
+        let claim = Arc::clone(&self.claim);
+        match claim.poll(|message| self.read(&message)) {
+            Ok(None) => Ok(Taken::Empty),
+            Ok(Some(Ok(Some(frame)))) => Ok(Taken::Frame(frame)),
+            Ok(Some(Ok(None))) => Ok(Taken::Nothing),
+            Ok(Some(Err(fault))) => Err(self.fail(fault)),
+            Err(Polled::End) => {
+                self.at_end = true;
+                Ok(Taken::Nothing)
+            }
+            Err(Polled::Closed) => Err(self.fail(ReadError::Closed)),
+            Err(Polled::Error(error)) => self.refused(&error),
+        }
+    }
+
+    /// A message as a frame. `None` when it is not one of those asked for.
+    fn read(&mut self, message: &BorrowedMessage<'_>) -> Result<Option<Frame>, ReadError> {
+        let at = u64::try_from(message.offset()).unwrap_or_default();
+        if at < self.next {
+            return Ok(None);
+        }
+        self.at_end = false;
+        let time = match message.timestamp() {
+            Timestamp::LogAppendTime(time) | Timestamp::CreateTime(time) => {
+                LogTime(u64::try_from(time).unwrap_or_default())
+            }
+            Timestamp::NotAvailable => LogTime(0),
+        };
+        let time = time.max(self.newest);
+        if time < self.from_time {
+            self.next = at + 1;
+            return Ok(None);
+        }
+        self.newest = time;
+        self.from_time = LogTime(0);
+        let position = Position(at);
+        let (kind, epoch) = header::read(self.source.name, message.headers())
+            .map_err(|detail| self.damaged(position, detail))?;
+        // A view into what was fetched: kept, it would keep all of it.
+        let payload = Bytes::copy_from_slice(message.payload().unwrap_or_default());
+        Ok(Some(Frame { position, time, kind, epoch, payload }))
+    }
+
+    /// What an error of the client means.
+    fn refused(&mut self, error: &rdkafka::error::KafkaError) -> Result<Taken, ReadError> {
+        use RDKafkaErrorCode as Code;
+        let text = error.to_string();
+        match error.rdkafka_error_code() {
+            // The position is out of the partition's range, and the client has stopped.
+            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
+                self.stopped = true;
+                Ok(Taken::Empty)
+            }
+            Some(
+                Code::BadMessage
+                | Code::BadCompression
+                | Code::InvalidMessage
+                | Code::InvalidMessageSize
+                | Code::InvalidRecord,
+            ) => {
+                let damaged = self.damaged(Position(self.next), text);
+                Err(self.fail(damaged))
+            }
+            _ => Err(ReadError::Failed(text)),
+        }
+    }
+
+    fn damaged(&self, position: Position, detail: String) -> ReadError {
+        ReadError::Damaged { partition: self.source.partition.0, position, detail }
+    }
+
+    /// The cursor ends here.
+    fn fail(&mut self, fault: ReadError) -> ReadError {
+        self.fault = Some(fault.clone());
+        fault
+    }
+
+    /// Finds out why the client stopped, and lets it go on if it can.
+    async fn start_again(&mut self) -> Result<(), ReadError> {
+        let (low, high) = self.queries.watermarks(self.claim.lane(), &self.source).await?;
+        if self.next < low {
+            let partition = self.source.partition.0;
+            let (asked, oldest) = (Position(self.next), Position(low));
+            return Err(self.fail(ReadError::Gone { partition, asked, oldest }));
+        }
+        // Behind the end: records that were there are lost with a broker, or the topic is another
+        // one. What comes below `next` is passed over.
+        let from = self.next.min(high);
+        if from < self.next {
+            tracing::error!(
+                topic = &*self.source.topic,
+                partition = self.source.partition.0,
+                next = self.next,
+                end = high,
+                "the partition ends before the position to be read next: was the topic made anew?"
+            );
+        }
+        // It comes again.
+        self.held = None;
+        let claim = Arc::clone(&self.claim);
+        self.queries.run(move || claim.restart(from)).await?;
+        self.stopped = false;
+        Ok(())
+    }
+
+    /// Waits until there may be something to take.
+    pub(super) async fn wait(&mut self) -> Result<(), ReadError> {
+        if self.stopped {
+            self.start_again().await?;
+        }
+        let announced = tokio::time::timeout(self.sweep, self.claim.ready()).await.is_ok();
+        self.unannounced = !announced;
+        self.sweep = if announced { SWEEP } else { (self.sweep * 2).min(LONG_SWEEP) };
+        Ok(())
+    }
+}
+
+impl Cursor for KafkaCursor {
+    fn next(&mut self, max_bytes: usize) -> BoxFuture<'_, Result<Vec<Frame>, ReadError>> {
+        Box::pin(async move {
+            loop {
+                let frames = self.take(max_bytes, true)?;
+                if !frames.is_empty() {
+                    return Ok(frames);
+                }
+                self.wait().await?;
+            }
+        })
+    }
+}

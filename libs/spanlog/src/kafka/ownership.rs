@@ -1,0 +1,149 @@
+//! Which partitions this process owns, and who is told of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    metrics::{Change, Meters},
+    patience::wait_until,
+};
+use crate::{
+    position::Partition,
+    reader::{Checkpoint, GroupEvent},
+};
+
+/// The partitions of one member of the group.
+pub(super) struct Ownership {
+    meters: Arc<Meters>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Given to us; the owner of the member's handle has not been told yet.
+    fresh: BTreeSet<Partition>,
+    /// Ours, and told; with the highest position committed by us.
+    owned: BTreeMap<Partition, Option<Checkpoint>>,
+    /// `None` once there is nobody to tell.
+    events: Option<mpsc::UnboundedSender<GroupEvent>>,
+}
+
+impl Ownership {
+    /// Owns nothing; tells `events`. Their number is bounded by that of the partitions: one is told
+    /// to be assigned only after it was told to be revoked.
+    pub(super) fn new(meters: &Arc<Meters>, events: mpsc::UnboundedSender<GroupEvent>) -> Self {
+        let state = State { fresh: BTreeSet::new(), owned: BTreeMap::new(), events: Some(events) };
+        Self { meters: Arc::clone(meters), state: Mutex::new(state) }
+    }
+
+    /// `partitions` were given to us.
+    pub(super) fn given(&self, partitions: impl IntoIterator<Item = Partition>) {
+        self.state().fresh.extend(partitions);
+    }
+
+    /// Partitions that are ours and of which nobody was told.
+    pub(super) fn fresh(&self) -> Vec<Partition> {
+        self.state().fresh.iter().copied().collect()
+    }
+
+    /// Tells that `partition` is ours, if it still is.
+    pub(super) fn announce(&self, partition: Partition, committed: Option<Checkpoint>) {
+        let mut state = self.state();
+        if state.fresh.remove(&partition) {
+            state.owned.insert(partition, None);
+            self.meters.rebalanced(Change::Assigned, 1);
+            self.meters.partitions.set(state.owned.len() as f64);
+            state.tell(GroupEvent::Assigned { partition, committed });
+        }
+    }
+
+    /// `partitions` go away. Returns when nothing works on them any more, or after `patience`.
+    /// Commits are taken until then, unless they are `lost` already.
+    pub(super) fn revoke(&self, partitions: &[Partition], lost: bool, patience: Duration) {
+        let mut releases = Vec::new();
+        {
+            let mut state = self.state();
+            for &partition in partitions {
+                state.fresh.remove(&partition);
+                if !state.owned.contains_key(&partition) {
+                    continue;
+                }
+                let (released, release) = oneshot::channel();
+                releases.push(release);
+                state.tell(GroupEvent::Revoked { partition, lost, released });
+                if lost {
+                    state.owned.remove(&partition);
+                }
+            }
+        }
+        let change = if lost { Change::Lost } else { Change::Revoked };
+        self.meters.rebalanced(change, releases.len());
+        let told = releases.len();
+        // A sender that was dropped has let go as well.
+        let released = lost || wait_until(Instant::now() + patience, join_all(releases)).is_some();
+        if !released {
+            tracing::warn!(
+                partitions = told,
+                seconds = patience.as_secs_f64(),
+                "partitions were handed on while they were still being worked on: what was not \
+                 committed is done twice"
+            );
+        }
+        let mut state = self.state();
+        state.owned.retain(|partition, _| !partitions.contains(partition));
+        self.meters.partitions.set(state.owned.len() as f64);
+    }
+
+    /// Whether there is anything to be revoked.
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.state();
+        state.owned.is_empty() && state.fresh.is_empty()
+    }
+
+    /// All partitions that are ours.
+    pub(super) fn all(&self) -> Vec<Partition> {
+        let state = self.state();
+        state.owned.keys().chain(&state.fresh).copied().collect()
+    }
+
+    pub(super) fn owns(&self, partition: Partition) -> bool {
+        self.state().owned.contains_key(&partition)
+    }
+
+    /// Whether `checkpoint` goes forward; remembered by [`stored`](Self::stored).
+    pub(super) fn goes_forward(&self, partition: Partition, checkpoint: &Checkpoint) -> bool {
+        let state = self.state();
+        let last = state.owned.get(&partition).and_then(Option::as_ref);
+        last.is_none_or(|last| last.position <= checkpoint.position && last != checkpoint)
+    }
+
+    /// `checkpoint` is stored.
+    pub(super) fn stored(&self, partition: Partition, checkpoint: &Checkpoint) {
+        if let Some(last) = self.state().owned.get_mut(&partition) {
+            *last = Some(checkpoint.clone());
+        }
+    }
+
+    /// Nobody is told anything any more: the handle's events end.
+    pub(super) fn end(&self) {
+        self.state().events = None;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn tell(&self, event: GroupEvent) {
+        if let Some(events) = &self.events {
+            // Nobody listens: the event is dropped, and with it a release is given.
+            let _gone = events.send(event);
+        }
+    }
+}

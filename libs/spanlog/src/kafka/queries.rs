@@ -1,0 +1,42 @@
+//! Questions to the brokers, from async code.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::{cursor::Source, lane::Lane};
+use crate::reader::ReadError;
+
+/// How many questions wait for an answer at a time: each blocks a thread.
+const AT_A_TIME: usize = 16;
+
+/// Asks the brokers, a bounded number of questions at a time.
+pub(super) struct Queries {
+    free: Semaphore,
+}
+
+impl Queries {
+    pub(super) const fn new() -> Self {
+        Self { free: Semaphore::const_new(AT_A_TIME) }
+    }
+
+    /// Runs `question`, which blocks, on a thread where it may.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        question: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let _turn = self.free.acquire().await.map_err(|_| ReadError::Closed)?;
+        let asked = tokio::task::spawn_blocking(question).await;
+        asked.unwrap_or_else(|error| Err(ReadError::Failed(error.to_string())))
+    }
+
+    /// The oldest position of a partition and one past the newest.
+    pub(super) async fn watermarks(
+        &self,
+        lane: &Arc<Lane>,
+        source: &Source,
+    ) -> Result<(u64, u64), ReadError> {
+        let (lane, source) = (Arc::clone(lane), source.clone());
+        self.run(move || lane.watermarks(&source.topic, source.number)).await
+    }
+}
