@@ -7,9 +7,10 @@ use clap::{Args, ValueEnum};
 /// What to send, how fast, and where to.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
-    /// OTLP receiver that takes the spans (http://HOST:PORT).
+    /// OTLP receiver that takes the spans (http://HOST:PORT). Of several, connections take turns,
+    /// and what one does not take is sent to the next.
     #[arg(long, default_value = "http://127.0.0.1:4317")]
-    pub(crate) endpoint: String,
+    pub(crate) endpoint: Vec<String>,
 
     /// Protocol of that receiver; `http` posts protobuf to /v1/traces.
     #[arg(long, value_enum, default_value_t = Protocol::Grpc)]

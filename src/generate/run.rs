@@ -52,11 +52,11 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let record = options.record.is_some().then(|| Arc::new(Mutex::new(Record::default())));
     let mut connections = JoinSet::new();
     let mut requests = Vec::new();
-    for _ in 0..options.services {
+    for service in 0..usize::from(options.services) {
         let (sender, receiver) = mpsc::channel(WAITING_REQUESTS);
         let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
-        for _ in 0..options.connections {
-            let connection = Sender::new(&options)?;
+        for number in 0..usize::from(options.connections) {
+            let connection = Sender::new(&options, service + number)?;
             connections.spawn(deliver_all(
                 connection,
                 receiver.clone(),

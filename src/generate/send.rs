@@ -1,6 +1,6 @@
 //! Delivers requests and repeats them until they are acknowledged, as a good SDK does.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -22,9 +22,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Most bytes of an answer that are read.
 const ANSWER: usize = 64 * 1024;
 
-/// A connection to the receiver; made when it is first used, and again after it broke.
+/// A connection to a receiver; made when it is first used, and again after it broke.
 pub(crate) struct Sender {
-    transport: Transport,
+    /// One for each receiver; the first takes the requests until it fails.
+    transports: VecDeque<Transport>,
     give_up_after: Duration,
 }
 
@@ -49,24 +50,16 @@ enum Failure {
 }
 
 impl Sender {
-    pub(crate) fn new(options: &Options) -> anyhow::Result<Self> {
-        let transport = match options.protocol {
-            Protocol::Grpc => {
-                let endpoint =
-                    Channel::from_shared(options.endpoint.clone()).with_context(|| {
-                        format!(
-                            "--endpoint `{}` is not an address like http://HOST:PORT",
-                            options.endpoint
-                        )
-                    })?;
-                Transport::Grpc(Grpc::new(endpoint.tcp_nodelay(true).connect_lazy()))
-            }
-            Protocol::Http => Transport::Http {
-                client: legacy::Client::builder(TokioExecutor::new()).build_http(),
-                url: format!("{}/v1/traces", options.endpoint.trim_end_matches('/')),
-            },
-        };
-        Ok(Self { transport, give_up_after: options.give_up_after })
+    /// The connection with this number.
+    ///
+    /// # Errors
+    /// When an endpoint is no address.
+    pub(crate) fn new(options: &Options, number: usize) -> anyhow::Result<Self> {
+        let transports = options.endpoint.iter().map(|at| Transport::new(options.protocol, at));
+        let mut transports = transports.collect::<anyhow::Result<VecDeque<_>>>()?;
+        let first = number.checked_rem(transports.len()).unwrap_or_default();
+        transports.rotate_left(first);
+        Ok(Self { transports, give_up_after: options.give_up_after })
     }
 
     /// Sends `body`, an `ExportTraceServiceRequest`, until it is acknowledged.
@@ -78,7 +71,8 @@ impl Sender {
         let mut pause = FIRST_PAUSE;
         let mut repeats = 0;
         loop {
-            let tried = timeout(TRY, self.transport.send(body.clone()));
+            let Some(transport) = self.transports.front_mut() else { bail!("no --endpoint") };
+            let tried = timeout(TRY, transport.send(body.clone()));
             let failure = match tried.await {
                 Ok(Ok(rejected)) => return Ok(Delivered { repeats, rejected }),
                 Ok(Err(failure)) => failure,
@@ -94,6 +88,7 @@ impl Sender {
                 }
                 Failure::Passing(_) => {
                     repeats += 1;
+                    self.transports.rotate_left(1);
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -103,6 +98,21 @@ impl Sender {
 }
 
 impl Transport {
+    fn new(protocol: Protocol, endpoint: &str) -> anyhow::Result<Self> {
+        Ok(match protocol {
+            Protocol::Grpc => {
+                let address = Channel::from_shared(endpoint.to_owned()).with_context(|| {
+                    format!("--endpoint `{endpoint}` is not an address like http://HOST:PORT")
+                })?;
+                Self::Grpc(Grpc::new(address.tcp_nodelay(true).connect_lazy()))
+            }
+            Protocol::Http => Self::Http {
+                client: legacy::Client::builder(TokioExecutor::new()).build_http(),
+                url: format!("{}/v1/traces", endpoint.trim_end_matches('/')),
+            },
+        })
+    }
+
     /// Sends once; gives how many spans were rejected.
     async fn send(&mut self, body: Bytes) -> Result<u64, Failure> {
         let answer = match self {
