@@ -4,6 +4,8 @@ use std::{fmt::Write as _, io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(feature = "kafka")]
+use crate::topics;
 use crate::{
     config::{Cost, Inputs, load, markdown, memory_limit},
     generate, process,
@@ -58,6 +60,15 @@ enum Command {
     Sampler(Sources),
     /// Check a configuration: print all problems, or the effective configuration and its cost.
     Check(Sources),
+    /// Make, check or describe the topics of a cluster in Kafka.
+    #[cfg(feature = "kafka")]
+    Topics {
+        /// What to do.
+        #[command(subcommand)]
+        action: topics::Action,
+        #[command(flatten)]
+        sources: Sources,
+    },
     /// Send realistic sample traffic over OTLP.
     Generate(Box<generate::Options>),
     /// Print a page of the documentation.
@@ -71,10 +82,10 @@ enum Command {
 #[derive(Args, Clone, Debug)]
 struct Sources {
     /// Configuration file (YAML); several are laid over each other, later ones win.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Vec<PathBuf>,
     /// One setting, as `key.path=value`; wins over files. May be repeated.
-    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    #[arg(long, value_name = "KEY.PATH=VALUE", global = true)]
     set: Vec<String>,
 }
 
@@ -91,6 +102,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Gateway(sources) => run_role(Role::Gateway, sources),
         Command::Sampler(sources) => run_role(Role::Sampler, sources),
         Command::Check(sources) => check(sources),
+        #[cfg(feature = "kafka")]
+        Command::Topics { action, sources } => topics(action, sources),
         Command::Generate(options) => generate(*options),
         Command::Document { page: Page::Configuration } => print(&markdown()),
         Command::Document { page: Page::Metrics } => print(&tables::markdown()),
@@ -127,6 +140,16 @@ fn check(sources: Sources) -> anyhow::Result<()> {
     }
     writeln!(stderr, "the configuration is fine")?;
     Ok(())
+}
+
+#[cfg(feature = "kafka")]
+fn topics(action: topics::Action, sources: Sources) -> anyhow::Result<()> {
+    let loaded = load(&Inputs::of_process(sources.config, sources.set), None)?;
+    let kafka = topics::section(&loaded.config)?;
+    loaded.config.logging.init()?;
+    let (text, fine) = topics::run(action, kafka)?;
+    print(&text)?;
+    if fine { Ok(()) } else { anyhow::bail!("the topics are not as they must be") }
 }
 
 fn generate(options: generate::Options) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! The log of a process, whichever it is.
 
+#[cfg(feature = "kafka")]
+use wholetrace_spanlog::kafka::{Access, KafkaConfig, KafkaLog, TopicAdmin, ring};
 use wholetrace_spanlog::{Group, Log, embedded::EmbeddedLog, routing::Descriptor};
 
 use crate::{
@@ -8,9 +10,18 @@ use crate::{
 };
 
 /// A log that is open.
-pub(crate) enum OpenLog {
-    /// In a folder of this machine; and where that is.
-    Embedded(EmbeddedLog, String),
+pub(crate) struct OpenLog {
+    kind: Kind,
+    routing: Descriptor,
+    place: String,
+}
+
+enum Kind {
+    /// In a folder of this machine.
+    Embedded(EmbeddedLog),
+    /// In the topics of a cluster.
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaLog),
 }
 
 /// Why a log cannot do its work at the moment.
@@ -28,7 +39,6 @@ impl OpenLog {
     /// # Errors
     /// What keeps it from being used.
     pub(crate) async fn open(config: &Config, role: Role) -> anyhow::Result<Self> {
-        let _any = role;
         match config.log.choice() {
             LogChoice::Embedded(embedded) => {
                 tracing::info!(directory = %embedded.directory.display(), "open the log");
@@ -36,66 +46,101 @@ impl OpenLog {
                     format!("{} (at most {})", embedded.directory.display(), embedded.quota);
                 let embedded = embedded.clone();
                 let open = move || EmbeddedLog::open(&embedded);
-                Ok(Self::Embedded(tokio::task::spawn_blocking(open).await??, place))
+                let log = tokio::task::spawn_blocking(open).await??;
+                let routing = log.routing();
+                Ok(Self { kind: Kind::Embedded(log), routing, place })
+            }
+            #[cfg(feature = "kafka")]
+            LogChoice::Kafka(kafka) => {
+                let routing = agreed(kafka).await?;
+                let access = if role.samples() { Access::ReadAndWrite } else { Access::Write };
+                let log = KafkaLog::connect(kafka, access).await?;
+                let (brokers, topic) = (kafka.brokers.join(","), &kafka.spans.topic);
+                let place = format!("Kafka {brokers}, {} partitions of {topic}", log.partitions());
+                Ok(Self { kind: Kind::Kafka(log), routing, place })
             }
         }
     }
 
     /// Where it is, for people.
     pub(crate) fn place(&self) -> &str {
-        match self {
-            Self::Embedded(_, place) => place,
-        }
+        &self.place
+    }
+
+    /// The mapping of traces to partitions.
+    pub(crate) const fn routing(&self) -> Descriptor {
+        self.routing
     }
 
     /// Both sides of all topics.
     pub(crate) fn log(&self) -> Log {
-        match self {
-            Self::Embedded(log, _) => log.log(),
+        match &self.kind {
+            Kind::Embedded(log) => log.log(),
+            #[cfg(feature = "kafka")]
+            Kind::Kafka(log) => log.log(),
         }
     }
 
     /// The membership of this process.
-    pub(crate) fn group(&self) -> Box<dyn Group> {
-        match self {
-            Self::Embedded(log, _) => log.group(),
-        }
-    }
-
-    /// The mapping of traces to partitions.
-    pub(crate) fn routing(&self) -> Descriptor {
-        match self {
-            Self::Embedded(log, _) => log.routing(),
+    ///
+    /// # Errors
+    /// When the group cannot be joined.
+    pub(crate) fn group(&self) -> anyhow::Result<Box<dyn Group>> {
+        match &self.kind {
+            Kind::Embedded(log) => Ok(log.group()),
+            #[cfg(feature = "kafka")]
+            Kind::Kafka(log) => Ok(log.group()?),
         }
     }
 
     /// Why it cannot do its work, if it cannot.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
-        match self {
-            Self::Embedded(log, _) => {
+        match &self.kind {
+            Kind::Embedded(log) => {
                 let status = log.status();
                 status.refusing.map(|reason| Trouble {
                     reason: format!("it takes no spans: {reason}"),
                     figures: format!("{} of {} bytes on disk", status.disk_bytes, status.quota),
                 })
             }
+            #[cfg(feature = "kafka")]
+            Kind::Kafka(log) => {
+                let status = log.status();
+                let last = status.last_error.map(|error| format!("; {error}")).unwrap_or_default();
+                let figures = format!("{} bytes wait to be written{last}", status.waiting_bytes);
+                status.trouble.map(|reason| Trouble { reason, figures })
+            }
         }
     }
 
     /// Resolves with the cause when the log has ended without having been asked to.
     pub(crate) async fn ended(&self) -> String {
-        match self {
-            Self::Embedded(log, _) => {
+        match &self.kind {
+            Kind::Embedded(log) => {
                 log.ended().await;
                 "the log has ended".to_owned()
             }
+            #[cfg(feature = "kafka")]
+            Kind::Kafka(log) => log.ended().await,
         }
     }
 
     /// Ends it in order.
     pub(crate) async fn close(&self) {
-        match self {
-            Self::Embedded(log, _) => log.close().await,
+        match &self.kind {
+            Kind::Embedded(log) => log.close().await,
+            #[cfg(feature = "kafka")]
+            Kind::Kafka(log) => log.close().await,
         }
     }
+}
+
+/// The mapping that the fleet has agreed on, once brokers have answered and the topics were held
+/// against what they must be.
+#[cfg(feature = "kafka")]
+async fn agreed(config: &KafkaConfig) -> anyhow::Result<Descriptor> {
+    tracing::info!(brokers = config.brokers.join(","), "connect to the log");
+    let admin = TopicAdmin::connect(config, config.start_timeout.get()).await?;
+    admin.verify().await?;
+    Ok(ring::agreed(config).await?)
 }

@@ -10,6 +10,8 @@ mod reload;
 mod role;
 mod signals;
 mod tables;
+#[cfg(feature = "kafka")]
+mod topics;
 mod upkeep;
 mod wiring;
 

@@ -84,9 +84,11 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs) -> anyhow::Result<()>
     ready.ready();
 
     tokio::select! {
+        // Why the log has ended says more than what follows from it.
+        biased;
+        cause = log.ended() => stages.stop.fail(cause),
         () = stages.ended() => {}
         () = upkeep::watch(&log, window_cache.as_ref(), &working, config) => {}
-        cause = log.ended() => stages.stop.fail(cause),
     }
     ready.not_ready("stopping");
     // First what takes spans, then what works on them.

@@ -2,10 +2,17 @@
 
 use wholetrace_runtime::metrics::{self, Metric};
 
+/// The metrics of the log over Kafka, where it is part of this build.
+#[cfg(feature = "kafka")]
+const KAFKA: &[Metric] = wholetrace_spanlog::kafka::TABLE;
+#[cfg(not(feature = "kafka"))]
+const KAFKA: &[Metric] = &[];
+
 /// The tables, each with its heading in the documentation.
-pub(crate) const TABLES: [(&str, &[Metric]); 5] = [
+pub(crate) const TABLES: [(&str, &[Metric]); 6] = [
     ("Gateway", wholetrace_gateway::METRICS),
-    ("Log", wholetrace_spanlog::metrics::TABLE),
+    ("Log of a single machine", wholetrace_spanlog::metrics::TABLE),
+    ("Log over Kafka", KAFKA),
     ("Sampler", wholetrace_sampler::metrics::TABLE),
     ("Exporters", wholetrace_sampler::exporter::metrics::TABLE),
     ("Process", metrics::TABLE),

@@ -86,7 +86,7 @@ fn sampling(config: &Config, log: &OpenLog) -> anyhow::Result<Sampling> {
     let window_cache = ByteBudget::new("window_cache", config.memory.window_cache.as_usize());
     let parts = Parts {
         log: log.log(),
-        group: log.group(),
+        group: log.group()?,
         exporters,
         policies: policies(config)?,
         window_cache: window_cache.clone(),

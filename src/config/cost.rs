@@ -40,6 +40,12 @@ impl Cost {
         }
         let (log, bytes) = match config.log.choice() {
             LogChoice::Embedded(embedded) => ("log.embedded", embedded.memory_bytes()),
+            #[cfg(feature = "kafka")]
+            LogChoice::Kafka(kafka) => {
+                let reading = kafka.reading_memory_bytes(kafka.spans.partitions);
+                let reading = if role.samples() { reading } else { 0 };
+                ("log.kafka", reading.saturating_add(kafka.writing_memory_bytes()))
+            }
         };
         parts.push(part("the log", log, bytes));
         if role.samples() {

@@ -58,6 +58,7 @@ pub(crate) fn load(inputs: &Inputs, role: Option<Role>) -> Result<Loaded, Refuse
     let mut tree = sources.tree.clone();
     let environment = |name: &str| inputs.variables.get(name).cloned();
     let expansions = expand(&mut tree, &environment, &mut problems);
+    name_the_log(&mut tree);
     refuse_foreign_sections(&mut tree, &mut problems);
     refuse_unknown_components(&mut tree, &mut problems);
     let mut config: Config = typed::deserialize(&mut tree, &expansions, &mut problems);
@@ -76,6 +77,14 @@ pub(crate) fn load(inputs: &Inputs, role: Option<Role>) -> Result<Loaded, Refuse
     match problems.into_result() {
         Ok(warnings) => Ok(Loaded { config, roles, warnings, expansions }),
         Err(problems) => Err(Refused::new(&problems, &sources, &expansions)),
+    }
+}
+
+/// A log that is named and not configured (`kafka:`) is meant, with its defaults.
+fn name_the_log(tree: &mut Value) {
+    let Some(Value::Object(logs)) = tree.get_mut("log") else { return };
+    for log in logs.values_mut().filter(|log| log.is_null()) {
+        *log = Value::Object(serde_json::Map::new());
     }
 }
 
@@ -99,7 +108,15 @@ fn check(config: &Config, roles: &[Role], sources: &Sources, problems: &mut Prob
         // Who bounds memory is held to it; a machine that is too small for the defaults is told.
         let strict = BOUNDS.iter().any(|path| given(sources, path));
         for role in roles {
-            config.check_role(*role, &mut found);
+            let mut unfit = Problems::new();
+            config.check_role(*role, &mut unfit);
+            for problem in unfit.errors() {
+                // A file for all roles may lack what only another one needs.
+                match roles {
+                    [_] => found.push_error(problem.clone()),
+                    _ => found.push_warning(problem.clone()),
+                }
+            }
             Cost::of(config, *role).check(memory_limit(config), strict, &mut found);
         }
     }
@@ -160,9 +177,11 @@ fn refuse_unknown_components(tree: &mut Value, problems: &mut Problems) {
 }
 
 /// Settings that bound memory.
-const BOUNDS: [&str; 6] = [
+const BOUNDS: [&str; 8] = [
     "memory",
     "limits.in_flight",
+    "log.kafka.consumer",
+    "log.kafka.producer.max_pending_bytes",
     "log.embedded.tail_cache",
     "log.embedded.write_buffer",
     "log.embedded.max_waiting",
@@ -190,14 +209,26 @@ fn fit(config: &mut Config, sources: &Sources) {
         let open = &mut config.memory.open_traces;
         *open = (*open).min((limit / 12 / OPEN_TRACE).max(10_000));
     }
-    let embedded = config.log.embedded.get_or_insert_default();
-    lower("log.embedded.tail_cache", &mut embedded.tail_cache, 16, none);
-    lower("log.embedded.write_buffer", &mut embedded.write_buffer, 12, mib(64));
-    lower("log.embedded.max_waiting", &mut embedded.max_waiting, 16, mib(16));
     if !given(sources, "receivers") {
         // The largest request must fit.
         lower("limits.in_flight", &mut config.limits.in_flight, 8, mib(64));
     }
+    #[cfg(feature = "kafka")]
+    if let Some(kafka) = &mut config.log.kafka {
+        let queues = 16 * u64::from(kafka.spans.partitions.max(1));
+        let consumer = &mut kafka.consumer;
+        let (queue, piece) = (&mut consumer.queue_bytes, &mut consumer.max_partition_fetch_size);
+        let least = ByteSize::kib(256);
+        lower("log.kafka.consumer.queue_bytes", queue, queues, least);
+        lower("log.kafka.consumer.max_partition_fetch_size", piece, queues, least);
+        let pending = &mut kafka.producer.max_pending_bytes;
+        lower("log.kafka.producer.max_pending_bytes", pending, 16, mib(16));
+        return;
+    }
+    let embedded = config.log.embedded.get_or_insert_default();
+    lower("log.embedded.tail_cache", &mut embedded.tail_cache, 16, none);
+    lower("log.embedded.write_buffer", &mut embedded.write_buffer, 12, mib(64));
+    lower("log.embedded.max_waiting", &mut embedded.max_waiting, 16, mib(16));
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ use wholetrace_sampler::{
     policy::{PolicySet, TailSamplingConfig},
 };
 use wholetrace_spanlog::embedded::EmbeddedConfig;
+#[cfg(feature = "kafka")]
+use wholetrace_spanlog::kafka::KafkaConfig;
 
 use crate::role::Role;
 
@@ -60,12 +62,18 @@ pub(crate) struct LogConfig {
     /// The log of a single machine, in a folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) embedded: Option<EmbeddedConfig>,
+    /// The log of a cluster, which gateways and samplers share.
+    #[cfg(feature = "kafka")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kafka: Option<KafkaConfig>,
 }
 
 /// The log that a configuration names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LogChoice<'a> {
     Embedded(&'a EmbeddedConfig),
+    #[cfg(feature = "kafka")]
+    Kafka(&'a KafkaConfig),
 }
 
 /// What is used where none is configured.
@@ -74,11 +82,19 @@ static EMBEDDED: LazyLock<EmbeddedConfig> = LazyLock::new(EmbeddedConfig::defaul
 impl LogConfig {
     /// The log to be used.
     pub(crate) fn choice(&self) -> LogChoice<'_> {
+        #[cfg(feature = "kafka")]
+        if let Some(kafka) = &self.kafka {
+            return LogChoice::Kafka(kafka);
+        }
         LogChoice::Embedded(self.embedded.as_ref().unwrap_or(&EMBEDDED))
     }
 
     /// Names the log that is used, where none is configured.
     pub(crate) fn settle(&mut self) {
+        #[cfg(feature = "kafka")]
+        if self.kafka.is_some() {
+            return;
+        }
         self.embedded.get_or_insert_default();
     }
 
@@ -88,13 +104,37 @@ impl LogConfig {
             LogChoice::Embedded(embedded) => {
                 ("log.embedded.decision_retention", embedded.decision_retention)
             }
+            #[cfg(feature = "kafka")]
+            LogChoice::Kafka(kafka) => ("log.kafka.decisions.retention", kafka.decisions.retention),
         }
     }
 
-    fn check(&self, problems: &mut Problems) {
-        match self.choice() {
-            LogChoice::Embedded(embedded) => embedded.check("log.embedded", problems),
+    /// Adds everything that is wrong with it; `limits` are those of the frames that go into it.
+    fn check(&self, limits: &LimitsConfig, problems: &mut Problems) {
+        // Both, when both are there.
+        if let Some(embedded) = &self.embedded {
+            embedded.check("log.embedded", problems);
         }
+        #[cfg(feature = "kafka")]
+        if let Some(kafka) = &self.kafka {
+            kafka.check("log.kafka", problems);
+            let largest = kafka.producer.max_message_bytes;
+            // A frame may be a whole one and one span more.
+            let frame = limits.frame_bytes.get().saturating_add(limits.span_bytes.get());
+            if largest.get() < frame {
+                problems.error(
+                    "log.kafka.producer.max_message_bytes",
+                    format!("`{largest}` does not hold the largest frame of a gateway"),
+                    "raise it to the sum of `limits.frame_bytes` and `limits.span_bytes`",
+                );
+            }
+            if self.embedded.is_some() {
+                let hint = "remove `embedded` for a cluster, `kafka` for a single machine";
+                problems.error("log", "both `embedded` and `kafka` are configured", hint);
+            }
+        }
+        #[cfg(not(feature = "kafka"))]
+        let _no_frames_that_leave = limits;
     }
 }
 
@@ -145,7 +185,12 @@ impl Config {
 
     /// Adds a file below the log's folder and the process's own log as exporters.
     pub(crate) fn export_to_file(&mut self) {
-        let LogChoice::Embedded(EmbeddedConfig { directory, .. }) = self.log.choice();
+        let directory = match self.log.choice() {
+            LogChoice::Embedded(embedded) => &embedded.directory,
+            // Kept traces of a cluster are for more than one machine: somebody must say where to.
+            #[cfg(feature = "kafka")]
+            LogChoice::Kafka(_) => return,
+        };
         let file = FileConfig {
             path: directory.join(KEPT_TRACES),
             create_directory: true,
@@ -158,18 +203,26 @@ impl Config {
     }
 
     /// The roles that a process with this configuration can have.
-    pub(crate) const fn roles(&self) -> &'static [Role] {
-        &[Role::Standalone]
+    pub(crate) fn roles(&self) -> &'static [Role] {
+        match self.log.choice() {
+            LogChoice::Embedded(_) => &[Role::Standalone],
+            #[cfg(feature = "kafka")]
+            LogChoice::Kafka(_) => &[Role::Gateway, Role::Sampler],
+        }
     }
 
     /// Adds what keeps a process of this role from using it.
     pub(crate) fn check_role(&self, role: Role, problems: &mut Problems) {
-        if !self.roles().contains(&role) {
+        if role != Role::Standalone && matches!(self.log.choice(), LogChoice::Embedded(_)) {
             problems.error(
                 "log",
                 format!("a {role} shares its log with others, and `embedded` is for one process"),
                 "configure `log.kafka`, or run `wholetrace standalone`",
             );
+        }
+        if role.samples() && self.exporters.0.is_empty() {
+            let message = format!("no exporter is configured, and a {role} needs one");
+            problems.error("exporters", message, "add one, such as `otlp` or `file`");
         }
     }
 
@@ -187,7 +240,7 @@ impl Config {
         let gateway =
             GatewayConfig { receivers: self.receivers.clone(), limits: self.limits.clone() };
         gateway.check("", problems);
-        self.log.check(problems);
+        self.log.check(&self.limits, problems);
         // Compiled again where it is used.
         let _policies = PolicySet::compile(&self.tail_sampling, "tail_sampling", problems);
         let (setting, kept) = self.log.decision_retention();
@@ -200,7 +253,10 @@ impl Config {
                  `tail_sampling.decision_cache.max_age`",
             );
         }
-        self.exporters.check("exporters", problems);
+        // Only some roles need one.
+        if !self.exporters.0.is_empty() {
+            self.exporters.check("exporters", problems);
+        }
         self.logging.check("logging", problems);
         let none = ByteSize::bytes(0);
         problems.check_range("memory.limit", self.memory.limit, none, MEMORY_MAX);

@@ -12,6 +12,7 @@
 
 mod fleet;
 mod kafka;
+mod steady;
 #[path = "../support/mod.rs"]
 mod support;
 mod topics;
