@@ -36,6 +36,9 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
 /// How long one question takes at the start, before it is asked again.
 const ASK: Duration = Duration::from_secs(5);
 
+/// How long a topic may take to be known to all brokers after it was made.
+const NEW_PATIENCE: Duration = Duration::from_secs(3);
+
 /// How long closing a client may take.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -310,6 +313,7 @@ fn partitions_of(
     deadline: Instant,
 ) -> Result<u32, KafkaError> {
     let client = producer.client().ok_or(KafkaError::Closed)?;
+    let new = Instant::now() + NEW_PATIENCE;
     loop {
         let asked = client.client().fetch_metadata(Some(topic), ASK);
         let over = Instant::now() >= deadline;
@@ -322,6 +326,9 @@ fn partitions_of(
                     None if partitions > 0 => {
                         return Ok(u32::try_from(partitions).unwrap_or(u32::MAX));
                     }
+                    // Just made: this broker has not heard of it.
+                    None | Some(RDKafkaErrorCode::UnknownTopicOrPartition)
+                        if Instant::now() < new => {}
                     None | Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
                         return Err(KafkaError::NoTopic { topic: topic.to_owned() });
                     }

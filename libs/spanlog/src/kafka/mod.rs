@@ -3,6 +3,8 @@
 mod client;
 mod commits;
 mod config;
+#[cfg(test)]
+mod conformance_tests;
 mod cursor;
 mod error;
 mod events;
@@ -20,6 +22,8 @@ mod producer;
 mod queries;
 mod reader;
 pub mod ring;
+#[cfg(test)]
+mod testing;
 mod topics;
 mod watchdog;
 
