@@ -145,7 +145,7 @@ pub(crate) fn decisions(data: &[u8]) {
     assert!(decisions.len() <= data.len() / 11);
     let policies: Vec<&str> = batch.policies().collect();
     assert!(decisions.iter().all(|decision| usize::from(decision.policy) < policies.len()));
-    let written = encode_decisions(&policies, &decisions);
+    let written = encode_decisions(&policies, batch.claim(), &decisions);
     let again = DecisionBatch::read(&written);
     assert_eq!(again.map(|batch| batch.decisions().collect()), Ok(decisions));
 }

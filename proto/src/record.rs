@@ -78,12 +78,26 @@ pub struct Decision {
     pub late_fragment: bool,
 }
 
-/// Writes a batch. `policies` are the names that [`Decision::policy`] points to, at most
+/// Whose decisions are in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The term of the owner, from 1; each owner's is above those of all before it.
+    pub term: u64,
+    /// Tells owners apart that have come to the same term at the same time.
+    pub owner: u64,
+}
+
+/// Writes a batch of whoever holds `claim`. `policies` are the names that [`Decision::policy`] points to, at most
 /// [`POLICIES_MAX`]; a reader refuses a batch in which a decision points to none.
 #[must_use]
-pub fn encode_decisions<S: AsRef<str>>(policies: &[S], decisions: &[Decision]) -> Vec<u8> {
+pub fn encode_decisions<S: AsRef<str>>(
+    policies: &[S],
+    claim: Option<Claim>,
+    decisions: &[Decision],
+) -> Vec<u8> {
     let base_ms = decisions.iter().map(|decision| decision.first_seen_ms).min().unwrap_or(0);
-    let mut out = Vec::with_capacity(batch_len(policies, decisions, base_ms));
+    let claim_len = claim.map_or(0, |claim| 1 + varint_len(claim.term) + 9);
+    let mut out = Vec::with_capacity(batch_len(policies, decisions, base_ms) + claim_len);
     for policy in policies {
         put_bytes(&mut out, 1, policy.as_ref().as_bytes());
     }
@@ -91,6 +105,10 @@ pub fn encode_decisions<S: AsRef<str>>(policies: &[S], decisions: &[Decision]) -
     for decision in decisions {
         put_delimited_head(&mut out, 3, decision.encoded_len(base_ms));
         decision.append_to(base_ms, &mut out);
+    }
+    if let Some(claim) = claim {
+        put_uint(&mut out, 4, claim.term);
+        put_fixed64(&mut out, 5, claim.owner);
     }
     out
 }
@@ -194,6 +212,8 @@ fn text<'a>(
 pub struct DecisionBatch<'a> {
     record: &'a [u8],
     base_ms: u64,
+    term: u64,
+    owner: u64,
     policies: usize,
     decisions: usize,
 }
@@ -204,7 +224,7 @@ impl<'a> DecisionBatch<'a> {
     /// # Errors
     /// When anything in it is not what `record.proto` says.
     pub fn read(record: &'a [u8]) -> Result<Self, RecordError> {
-        let mut batch = Self { record, base_ms: 0, policies: 0, decisions: 0 };
+        let mut batch = Self { record, base_ms: 0, term: 0, owner: 0, policies: 0, decisions: 0 };
         let (mut policy_max, mut policy_max_at) = (0, 0);
         let mut fields = Cursor::new(record);
         while let Some(field) = fields.next_field()? {
@@ -221,6 +241,8 @@ impl<'a> DecisionBatch<'a> {
                     }
                     batch.decisions += 1;
                 }
+                4 => batch.term = field.varint(BATCH)?,
+                5 => batch.owner = field.fixed64(BATCH)?,
                 _ => {}
             }
         }
@@ -236,6 +258,12 @@ impl<'a> DecisionBatch<'a> {
             });
         }
         Ok(batch)
+    }
+
+    /// Whose decisions they are; `None` when it does not say.
+    #[must_use]
+    pub const fn claim(&self) -> Option<Claim> {
+        if self.term == 0 { None } else { Some(Claim { term: self.term, owner: self.owner }) }
     }
 
     /// How many decisions there are.

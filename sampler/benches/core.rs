@@ -138,6 +138,7 @@ fn policies() -> Arc<PolicySet> {
 
 fn settings() -> Settings {
     Settings {
+        owner: 1,
         partition: Partition(0),
         exporters: vec!["otlp".to_owned()],
         decision_wait: DECISION_WAIT,

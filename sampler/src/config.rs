@@ -89,6 +89,7 @@ impl SamplerConfig {
         let share = smallest.unwrap_or_default() / partitions.max(1) as usize;
         Settings {
             partition: Partition(0),
+            owner: 0,
             exporters,
             decision_wait,
             decision_wait_after_root: millis(

@@ -15,6 +15,7 @@ pub(crate) struct SamplerMetrics {
     append_retries: [Counter; 3],
     pub(crate) read_retries: Counter,
     pub(crate) cut_letters: Counter,
+    pub(crate) superseded: Counter,
 }
 
 /// A topic that appends are tried again for.
@@ -41,6 +42,7 @@ impl SamplerMetrics {
             append_retries: TOPICS.map(|topic| counter!(APPEND_RETRIES, "topic" => topic)),
             read_retries: counter!(READ_RETRIES),
             cut_letters: counter!(CUT_DEAD_LETTERS),
+            superseded: counter!(SUPERSEDED),
         }
     }
 
@@ -134,6 +136,7 @@ const SCANNED_RECORDS: &str = "wholetrace_sampler_scanned_records_total";
 const REFETCHED_BYTES: &str = "wholetrace_sampler_refetched_bytes_total";
 const DROPPED_FRAMES: &str = "wholetrace_sampler_dropped_frames_total";
 const DEAD_LETTERS: &str = "wholetrace_sampler_dead_letters_total";
+const SUPERSEDED: &str = "wholetrace_sampler_superseded_total";
 const CUT_DEAD_LETTERS: &str = "wholetrace_sampler_cut_dead_letters_total";
 const OPEN: &str = "wholetrace_sampler_open_traces";
 const REMEMBERED: &str = "wholetrace_sampler_remembered_decisions";
@@ -179,8 +182,8 @@ pub const TABLE: &[Metric] = &[
     Metric::counter(
         IGNORED_DECISIONS,
         Unit::None,
-        "Decisions read for traces that had one: the first counts. Some are normal when a \
-         partition changes hands.",
+        "Decisions read that do not count: their trace had one, or they come from an owner that \
+         was replaced before. Some are normal when a partition changes hands.",
     ),
     Metric::counter(
         FORGOTTEN_DECISIONS,
@@ -217,6 +220,12 @@ pub const TABLE: &[Metric] = &[
     ),
     Metric::counter(DEAD_LETTERS, Unit::None, "Records written to the dead letters.")
         .labels(&[Label::closed("reason", &["undecodable", "refused"])]),
+    Metric::counter(
+        SUPERSEDED,
+        Unit::None,
+        "Times that another process claimed a partition which this one took for its own. Some are \
+         normal when processes are paused or cut off from the log.",
+    ),
     Metric::counter(
         CUT_DEAD_LETTERS,
         Unit::None,

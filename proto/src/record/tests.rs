@@ -36,11 +36,16 @@ fn sample() -> Decision {
 
 proptest! {
     #[test]
-    fn prop_a_batch_reads_back(decisions in vec(decision(), 0..20)) {
-        let record = encode_decisions(&POLICIES, &decisions);
+    fn prop_a_batch_reads_back(
+        decisions in vec(decision(), 0..20),
+        claim in proptest::option::of((1..u64::MAX, any::<u64>())),
+    ) {
+        let claim = claim.map(|(term, owner)| Claim { term, owner });
+        let record = encode_decisions(&POLICIES, claim, &decisions);
         prop_assert_eq!(record.len(), record.capacity());
         let batch = DecisionBatch::read(&record).unwrap();
         prop_assert_eq!(batch.len(), decisions.len());
+        prop_assert_eq!(batch.claim(), claim);
         prop_assert_eq!(batch.decisions().collect::<Vec<_>>(), decisions);
         prop_assert_eq!(batch.policies().collect::<Vec<_>>(), POLICIES);
     }
@@ -70,7 +75,7 @@ fn a_decision_takes_a_few_dozen_bytes() {
     let thousand: Vec<_> = (0..1_000)
         .map(|number| Decision { first_seen_ms: 1_760_000_000_000 + number, ..sample() })
         .collect();
-    let record = encode_decisions(&POLICIES, &thousand);
+    let record = encode_decisions(&POLICIES, None, &thousand);
     assert!(record.len() < 36 * 1_000, "{} bytes", record.len());
 }
 

@@ -3,7 +3,7 @@
 use prost::Message;
 use wholetrace_proto::{
     id::TraceKey,
-    record::{DeadLetter, Decision, encode_decisions},
+    record::{Claim, DeadLetter, Decision, encode_decisions},
     tracestate::Threshold,
 };
 
@@ -113,7 +113,9 @@ fn decisions() {
         policy: u16::from(key == 1),
         late_fragment: key == 2,
     };
-    let batch = encode_decisions(&["errors", "a tenth"], &[decision(1), decision(2), decision(3)]);
+    let claim = Some(Claim { term: 3, owner: 99 });
+    let batch =
+        encode_decisions(&["errors", "a tenth"], claim, &[decision(1), decision(2), decision(3)]);
     run(4, &[batch], checks::decisions);
 }
 

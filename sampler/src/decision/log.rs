@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use wholetrace_proto::{
     id::TraceKey,
-    record::{self, Decision, DecisionBatch, RecordError},
+    record::{self, Claim, Decision, DecisionBatch, RecordError},
     tracestate::Threshold,
 };
 use wholetrace_spanlog::LogTime;
@@ -47,19 +47,27 @@ pub(crate) fn decide(
     }
 }
 
-/// The record of `decisions` that `policies` made.
-pub(crate) fn encode(policies: &PolicySet, decisions: &[Decision]) -> Bytes {
+/// The record of `decisions` that `policies` made, under `claim`.
+pub(crate) fn encode(policies: &PolicySet, claim: Option<Claim>, decisions: &[Decision]) -> Bytes {
     let mut names: Vec<&str> = policies.policy_names().iter().map(String::as_str).collect();
     names.push(NO_POLICY);
-    record::encode_decisions(&names, decisions).into()
+    record::encode_decisions(&names, claim, decisions).into()
 }
 
-/// The decisions in a record, in order.
+/// The record that makes `claim`.
+pub(crate) fn encode_claim(claim: Claim) -> Bytes {
+    record::encode_decisions::<&str>(&[], Some(claim), &[]).into()
+}
+
+/// What a record of the decision log says: whose it is, and the decisions in order.
 ///
 /// # Errors
 /// When it is not a batch of decisions.
-pub(crate) fn decode(record: &[u8]) -> Result<impl Iterator<Item = Decided>, RecordError> {
-    Ok(DecisionBatch::read(record)?.decisions().map(|decision| Decided {
+pub(crate) fn decode(
+    record: &[u8],
+) -> Result<(Option<Claim>, impl Iterator<Item = Decided>), RecordError> {
+    let batch = DecisionBatch::read(record)?;
+    let decisions = batch.decisions().map(|decision| Decided {
         key: decision.key,
         first_seen: LogTime(decision.first_seen_ms),
         decided_at: LogTime(decision.decided_at_ms),
@@ -68,5 +76,6 @@ pub(crate) fn decode(record: &[u8]) -> Result<impl Iterator<Item = Decided>, Rec
             decision.probability_known.then_some(decision.threshold),
         )
         .of_late_fragment(decision.late_fragment),
-    }))
+    });
+    Ok((batch.claim(), decisions))
 }

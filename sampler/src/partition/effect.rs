@@ -13,7 +13,7 @@ const TOPIC: &str = "spans";
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Append these decisions to the decision log, trying until it succeeds. They take effect
-    /// when they are read back.
+    /// when they are read back. A new owner's claim is one of these.
     AppendDecisions(Bytes),
     /// Append a tick to the span log, trying until it succeeds.
     AppendTick,

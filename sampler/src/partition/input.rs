@@ -24,6 +24,8 @@ pub enum Input {
     Frames(Vec<ReadFrame>),
     /// The next records of the decision log, in order: its decisions take effect.
     Decisions(Vec<Frame>),
+    /// All decisions are told that are recorded at the start of an ownership.
+    Loaded,
     /// What [`Effect::Fetch`](super::Effect::Fetch) asked for.
     Refetched {
         /// The position that was asked for.

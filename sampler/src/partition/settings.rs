@@ -7,6 +7,8 @@ use wholetrace_spanlog::Partition;
 pub struct Settings {
     /// Its number.
     pub partition: Partition,
+    /// A number that no other ownership of the partition has.
+    pub owner: u64,
     /// Names of the exporters, at least one, in the order of their indexes.
     pub exporters: Vec<String>,
     /// From the first span of a trace to its decision, in milliseconds of the log's time.

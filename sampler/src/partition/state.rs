@@ -1,5 +1,7 @@
 //! The state of a partition, and its one step.
 
+mod read_back;
+
 use std::sync::Arc;
 
 use wholetrace_proto::spans::visit;
@@ -7,15 +9,11 @@ use wholetrace_spanlog::{Frame, LogTime, Position, RecordKind};
 
 use crate::{
     checkpoint::{Hints, Progress},
-    decision::{
-        log::decode,
-        table::{DecisionTable, Inserted},
-    },
+    decision::{claims::Claims, log::encode_claim, table::DecisionTable},
     epochs::Epochs,
-    exporter::contract::{Outcome, Settled},
     fold::Fold,
     keyed::KeyHash,
-    open_traces::{OpenTrace, OpenTraces},
+    open_traces::OpenTraces,
     partition::{
         effect::{Effect, Letter},
         input::{Input, ReadFrame},
@@ -41,13 +39,14 @@ pub struct PartitionState {
     watermark: Watermark,
     open: OpenTraces,
     decided: DecisionTable,
+    claims: Claims,
     window: Window,
     releases: Releases,
     verdicts: Verdicts,
     /// The lowest position that was not read ahead.
     head: Position,
-    /// The lowest position of the decision log that was not read.
-    decisions_head: Position,
+    /// Where the last record of the decision log stands that an owner wrote while it was that.
+    last_claimed: Position,
     /// Whether a tick is on its way through the log.
     tick_pending: bool,
     /// The way ahead without opening traces, while there is no room for more.
@@ -60,8 +59,8 @@ pub struct PartitionState {
 
 impl PartitionState {
     /// The state at the start of an ownership: nothing is known but how far the last owner was.
-    /// Tell it the decision log from `start.hints.decisions` on before the first frame, and then
-    /// the span log from `start.position` on.
+    /// Tell it the decision log from `start.hints.decisions` on and then [`Input::Loaded`]; once it
+    /// wants frames, the span log from `start.position` on.
     #[must_use]
     pub fn new(settings: Settings, policies: Arc<PolicySet>, start: Option<&Progress>) -> Self {
         let hash = KeyHash::new(settings.hash_seed);
@@ -77,7 +76,8 @@ impl PartitionState {
             releases: Releases::new(&settings.exporters, &hints.exporters),
             verdicts: Verdicts::default(),
             head: position,
-            decisions_head: Position(hints.decisions.unwrap_or_default()),
+            claims: Claims::new(),
+            last_claimed: Position(hints.decisions.unwrap_or_default()),
             tick_pending: false,
             scan: None,
             unfinished_turn: false,
@@ -94,12 +94,16 @@ impl PartitionState {
                 for frame in frames {
                     self.read_ahead(frame, effects);
                 }
-                self.verdicts.flush(&self.epochs, effects);
+                self.verdicts.flush(&self.epochs, self.claims.mine(), effects);
             }
             Input::Decisions(records) => {
                 for record in &records {
                     self.decisions_take_effect(record);
                 }
+            }
+            Input::Loaded => {
+                let claim = self.claims.make(self.settings.owner);
+                effects.push(Effect::AppendDecisions(encode_claim(claim)));
             }
             Input::Refetched { from, frames } => {
                 let bytes: usize = frames.iter().map(|frame| frame.payload.len()).sum();
@@ -129,11 +133,14 @@ impl PartitionState {
 
     /// Whether the next records of the span log are wanted now.
     ///
-    /// They are when the slowest release waits for a decision that only more of the log brings.
+    /// None are before the own claim is read back. Then they are when the slowest release waits for a decision that only more of the log brings.
     /// Beyond that the read-ahead stays within its bounds: as far as all payloads find room in
     /// the window cache, decisions in the table, and the time between both readers allows.
     #[must_use]
     pub fn wants_frames(&self) -> bool {
+        if !self.claims.is_held() {
+            return false;
+        }
         if let Some(scan) = &self.scan {
             return !scan.is_over() && self.open.undecided() > 0;
         }
@@ -149,6 +156,13 @@ impl PartitionState {
             && now.since(frame.time) <= self.settings.read_ahead
     }
 
+    /// Whether another owner has claimed the partition: what this one decides does not count any
+    /// more. If it is the owner all the same, it has to start again.
+    #[must_use]
+    pub const fn is_superseded(&self) -> bool {
+        self.claims.is_superseded()
+    }
+
     /// Whether [`Input::Continue`] would do anything.
     #[must_use]
     pub const fn wants_turn(&self) -> bool {
@@ -161,7 +175,7 @@ impl PartitionState {
         let positions = self.releases.positions(&self.window, self.head);
         let position = positions.iter().copied().min()?;
         let exporters = self.settings.exporters.iter().cloned();
-        let decisions = self.decided.origin().unwrap_or(self.decisions_head);
+        let decisions = self.decided.origin().unwrap_or(self.last_claimed);
         let hints = Hints {
             decisions: Some(decisions.0),
             exporters: exporters.zip(positions.iter().map(|position| position.0)).collect(),
@@ -304,67 +318,7 @@ impl PartitionState {
     fn decide_due(&mut self, now: LogTime, effects: &mut Vec<Effect>) {
         let (open, stats) = (&mut self.open, &mut self.stats);
         let now = (now, self.settings.decision_retention);
-        self.verdicts.decide_due(now, open, &self.epochs, stats, effects);
-    }
-
-    /// The decisions of a record that was read back from the decision log take effect: the first
-    /// for a trace wins, whoever made it (I3).
-    fn decisions_take_effect(&mut self, record: &Frame) {
-        self.decisions_head = self.decisions_head.max(record.position.next());
-        if record.kind != RecordKind::Decisions {
-            return;
-        }
-        let Ok(decisions) = decode(&record.payload) else {
-            self.stats.decision_records_bad += 1;
-            return;
-        };
-        for decision in decisions {
-            if self.decided.insert(&decision, record.position) == Inserted::Duplicate {
-                self.stats.decisions_ignored += 1;
-            }
-            let decided = &self.decided;
-            let ruled = |trace: &OpenTrace| decided.find(trace.key, trace.first_seen).is_some();
-            let Some(slot) = self.open.find(decision.key, ruled) else { continue };
-            let trace = self.open.get(slot);
-            let (first_frame, epoch) = (trace.first_frame, trace.epoch);
-            self.open.close(slot);
-            self.epochs.closed(epoch);
-            self.window.arrived(first_frame);
-        }
-    }
-
-    fn settle(&mut self, settled: Settled, effects: &mut Vec<Effect>) {
-        let Settled { exporter, ticket, outcome } = settled;
-        let position = Position(ticket.position);
-        match outcome {
-            Outcome::Delivered => self.releases.settle(exporter, position),
-            Outcome::Refused { reason, bytes, .. } => {
-                self.stats.pieces_refused += 1;
-                let letter = Letter { exporter: Some(exporter), position };
-                let name = self.settings.exporters.get(usize::from(exporter.0));
-                let name = name.cloned().unwrap_or_default();
-                self.dead_letter(letter, &name, &reason, &bytes, effects);
-            }
-        }
-    }
-
-    fn dead_letter(
-        &self,
-        letter: Letter,
-        exporter: &str,
-        reason: &str,
-        payload: &[u8],
-        effects: &mut Vec<Effect>,
-    ) {
-        let (partition, time) = (self.settings.partition, self.watermark.now());
-        effects.push(letter.write(partition, time, exporter, reason, payload));
-    }
-
-    fn dead_lettered(&mut self, letter: Letter) {
-        match letter.exporter {
-            Some(exporter) => self.releases.settle(exporter, letter.position),
-            None => self.window.arrived_at(letter.position),
-        }
+        self.verdicts.decide_due(now, open, (&self.epochs, self.claims.mine()), stats, effects);
     }
 
     /// Time has to pass for open traces, and only the log can say so.

@@ -27,7 +27,8 @@ pub struct Stats {
     pub late_fragments_kept: u64,
     /// The same, not kept.
     pub late_fragments_not_sampled: u64,
-    /// Decisions read back that came too late: the trace had one already (I3).
+    /// Decisions read back that do not count: the trace had one already, or they come from an owner
+    /// that was replaced before (I3).
     pub decisions_ignored: u64,
     /// Decisions that were forgotten before their time, for want of room.
     pub decisions_forgotten: u64,

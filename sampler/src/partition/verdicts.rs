@@ -1,6 +1,6 @@
 //! Decisions that are made and not on their way to the decision log yet.
 
-use wholetrace_proto::record::Decision;
+use wholetrace_proto::record::{Claim, Decision};
 use wholetrace_spanlog::LogTime;
 
 use crate::{
@@ -27,7 +27,7 @@ impl Verdicts {
         &mut self,
         (now, retention): (LogTime, u64),
         open: &mut OpenTraces,
-        epochs: &Epochs,
+        (epochs, claim): (&Epochs, Option<Claim>),
         stats: &mut Stats,
         effects: &mut Vec<Effect>,
     ) {
@@ -46,19 +46,24 @@ impl Verdicts {
                 stats.late_fragments_not_sampled += late;
             }
             if self.made.len() == BATCH || self.epoch != epoch {
-                self.flush(epochs, effects);
+                self.flush(epochs, claim, effects);
                 self.epoch = epoch;
             }
             self.made.push(decision);
         }
     }
 
-    /// Sends all that are made on their way.
-    pub(super) fn flush(&mut self, epochs: &Epochs, effects: &mut Vec<Effect>) {
+    /// Sends all that are made on their way, under `claim`.
+    pub(super) fn flush(
+        &mut self,
+        epochs: &Epochs,
+        claim: Option<Claim>,
+        effects: &mut Vec<Effect>,
+    ) {
         if let Some(policies) = epochs.get(self.epoch)
             && !self.made.is_empty()
         {
-            effects.push(Effect::AppendDecisions(encode(policies, &self.made)));
+            effects.push(Effect::AppendDecisions(encode(policies, claim, &self.made)));
             self.made.clear();
         }
     }

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use tokio::{task::JoinHandle, time::sleep};
-use wholetrace_proto::record::DeadLetter;
+use wholetrace_proto::record::{Claim, DeadLetter, DecisionBatch, encode_decisions};
 use wholetrace_spanlog::{
     AppendError, Frame, LogTime, Position, Record, RecordKind, TopicName,
     memory::{AppendFault, MemoryConfig, MemoryLog},
@@ -368,4 +368,55 @@ async fn a_crash_loses_nothing() {
     let mut got = stand.got();
     got.dedup();
     assert_eq!(got, stand.wanted());
+}
+
+/// A claim of a higher term, as an owner would make it that does not know better.
+async fn claim_from_elsewhere(stand: &Stand, term: u64) {
+    let claim = Claim { term, owner: 99 };
+    let record = encode_decisions::<&str>(&[], Some(claim), &[]);
+    let writer = stand.log.log().decisions.writer;
+    writer.append(P, Record::decisions(record.into())).await.unwrap();
+}
+
+/// The owner of the highest claim in the decision log.
+fn claimed(stand: &Stand) -> Claim {
+    let records = stand.log.frames(TopicName::Decisions, P);
+    let claims =
+        records.iter().filter_map(|one| DecisionBatch::read(&one.payload).unwrap().claim());
+    claims.max_by_key(|claim| claim.term).unwrap()
+}
+
+/// Whoever is the owner claims the partition again, decides again what did not count, and loses
+/// nothing.
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_was_superseded_starts_again() {
+    let mut stand = Stand::new(1 << 20);
+    let run = stand.start();
+    for _ in 0..4 {
+        stand.send(20).await;
+        claim_from_elsewhere(&stand, claimed(&stand).term + 1).await;
+    }
+    stand.send(20).await;
+    stand.finished().await;
+    run.stop().await;
+    assert_ne!(claimed(&stand).owner, 99);
+    let mut got = stand.got();
+    got.dedup();
+    assert_eq!(got, stand.wanted());
+}
+
+/// One that is the owner no more stops quietly and writes nothing.
+#[tokio::test(start_paused = true)]
+async fn who_was_superseded_and_is_no_owner_stops() {
+    let mut stand = Stand::new(1 << 20);
+    let run = stand.start();
+    stand.send(20).await;
+    stand.finished().await;
+    // Nobody hears of it.
+    drop(stand.log.revoke(P, true));
+    claim_from_elsewhere(&stand, 5).await;
+    stand.send(20).await;
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(claimed(&stand), Claim { term: 5, owner: 99 });
+    run.stop().await;
 }

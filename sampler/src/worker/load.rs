@@ -44,6 +44,7 @@ pub(super) async fn load(
         shell.step(Input::Decisions(records));
         tokio::task::yield_now().await;
     }
+    shell.step(Input::Loaded);
     let begin = match &start {
         Some(start) => Start::Position(start.position),
         None => Start::Earliest,

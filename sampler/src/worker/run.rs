@@ -1,6 +1,7 @@
 //! The loop of a worker.
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -65,6 +66,8 @@ enum End {
     Stopped,
     /// The new policies wait for another time: the partition starts again under them.
     Restart,
+    /// Another owner has claimed the partition.
+    Superseded,
 }
 
 /// The timers of a round.
@@ -87,10 +90,21 @@ impl Worker {
         mut committed: Option<Checkpoint>,
         stop: Shutdown,
     ) -> Result<(), WorkerError> {
+        let mut backoff = Backoff::new();
         loop {
             match self.round(&mut committed, &stop).await {
                 Ok(End::Stopped) => return Ok(()),
                 Ok(End::Restart) => {}
+                Ok(End::Superseded) => {
+                    tokio::select! {
+                        () = stop.requested() => return Ok(()),
+                        still = self.is_still_ours(committed.as_ref(), &mut backoff) => {
+                            if !still {
+                                return Ok(());
+                            }
+                        }
+                    }
+                }
                 Err(error) if error.is_end() => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -105,6 +119,7 @@ impl Worker {
     ) -> Result<End, WorkerError> {
         let policies = Arc::clone(&self.duty.policies.borrow_and_update());
         (self.settings.decision_wait, self.settings.decision_wait_after_root) = waits(&policies);
+        self.settings.owner = RandomState::new().build_hasher().finish();
         // The release follows one wait behind; as much again lets it catch up evenly.
         self.settings.read_ahead = u64::from(self.settings.decision_wait) * 2 + 1000;
         let (sink, mut outcomes) = outcomes();
@@ -132,6 +147,24 @@ impl Worker {
         Ok(end)
     }
 
+    /// Whether the log still takes this process for the owner, although another one has claimed
+    /// the partition: it has lost it and does not know, or it was the other one that did not.
+    async fn is_still_ours(&self, committed: Option<&Checkpoint>, backoff: &mut Backoff) -> bool {
+        let partition = self.settings.partition;
+        tracing::warn!(%partition, "start again: another process has claimed the partition");
+        self.duty.metrics.superseded.increment(1);
+        loop {
+            backoff.wait().await;
+            // Who has never committed cannot ask.
+            let Some(checkpoint) = committed else { return true };
+            match self.duty.committer.commit(partition, checkpoint.clone()).await {
+                Ok(()) => return true,
+                Err(ReadError::Failed(_)) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
     async fn work(
         &mut self,
         shell: &mut Shell,
@@ -144,6 +177,9 @@ impl Worker {
         let mut backoff = Backoff::new();
         let mut silent = false;
         loop {
+            if shell.is_superseded() {
+                return Ok(End::Superseded);
+            }
             let wants_frames = shell.wants_frames();
             tokio::select! {
                 biased;

@@ -97,6 +97,10 @@ impl Shell {
         self.appends < APPENDS && self.state.wants_frames()
     }
 
+    pub(super) const fn is_superseded(&self) -> bool {
+        self.state.is_superseded()
+    }
+
     pub(super) const fn wants_turn(&self) -> bool {
         self.state.wants_turn()
     }

@@ -27,6 +27,8 @@ pub(super) struct Met {
     pub(super) forgotten: u64,
     pub(super) reloads: u64,
     pub(super) rewinds: u64,
+    pub(super) superseded: u64,
+    pub(super) ghosts: u64,
 }
 
 impl Met {
@@ -40,5 +42,7 @@ impl Met {
         self.forgotten += other.forgotten;
         self.reloads += other.reloads;
         self.rewinds += other.rewinds;
+        self.superseded += other.superseded;
+        self.ghosts += other.ghosts;
     }
 }

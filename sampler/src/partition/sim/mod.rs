@@ -6,7 +6,7 @@
 //! to a list of events, and the oracle judges by that list alone.
 //!
 //! A failing run prints its seed; `WHOLETRACE_SEED=<seed> cargo test -p wholetrace-sampler sim`
-//! repeats it.
+//! repeats it, and `WHOLETRACE_RUNS=<count>` makes more runs than the test suite does.
 
 mod events;
 mod oracle;
@@ -17,13 +17,17 @@ mod world;
 use self::{oracle::judge, world::World};
 
 /// Runs in the test suite.
-const RUNS: u64 = 8000;
+const RUNS: u64 = 16_000;
 
-#[expect(clippy::disallowed_methods, reason = "the seed to repeat is no configuration")]
+#[expect(clippy::disallowed_methods, reason = "what to repeat is no configuration")]
 fn seeds() -> Vec<u64> {
-    match std::env::var("WHOLETRACE_SEED") {
-        Ok(seed) => vec![seed.parse().expect("WHOLETRACE_SEED is a number")],
-        Err(_) => (0..RUNS).collect(),
+    let number = |name: &str| {
+        let value = std::env::var(name).ok()?;
+        Some(value.parse::<u64>().unwrap_or_else(|_| panic!("{name} is no number: `{value}`")))
+    };
+    match number("WHOLETRACE_SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number("WHOLETRACE_RUNS").unwrap_or(RUNS)).collect(),
     }
 }
 
@@ -68,7 +72,7 @@ fn the_worlds_are_rough() {
         seen.add(&world.met);
     }
     let events::Met { crashes, zombies, refetches, ticks, refused, late, .. } = seen;
-    let events::Met { forgotten, reloads, rewinds, .. } = seen;
+    let events::Met { forgotten, reloads, rewinds, superseded, ghosts, .. } = seen;
     for (what, count) in [
         ("crashes", crashes),
         ("zombies", zombies),
@@ -79,6 +83,8 @@ fn the_worlds_are_rough() {
         ("forgotten", forgotten),
         ("reloads", reloads),
         ("rewinds", rewinds),
+        ("superseded owners", superseded),
+        ("ghosts", ghosts),
     ] {
         assert!(count >= 20, "only {count} {what} in 200 worlds");
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use wholetrace_proto::{
     id::TraceKey,
-    record::{Decision, DecisionBatch},
+    record::{Claim, Decision, DecisionBatch},
 };
 use wholetrace_spanlog::{Position, RecordKind};
 
@@ -65,17 +65,47 @@ fn read(world: &World) -> (Vec<Placed>, HashMap<u64, Vec<Trace>>) {
     (spans, traces)
 }
 
-/// The decisions in the order of the log.
+/// The decisions that count, in the order of the log: those of the owner with the highest term so
+/// far, of which the first is the owner.
 fn recorded(world: &World) -> Vec<Decision> {
     let batches =
         world.decisions.iter().map(|record| DecisionBatch::read(&record.payload).unwrap());
-    batches.flat_map(|batch| batch.decisions().collect::<Vec<_>>()).collect()
+    let mut owner = Claim { term: 0, owner: 0 };
+    let mut counting = Vec::new();
+    for batch in batches {
+        let claim = batch.claim().expect("owners sign what they write");
+        if claim.term > owner.term {
+            owner = claim;
+        }
+        if claim == owner {
+            counting.extend(batch.decisions());
+        }
+    }
+    counting
+}
+
+/// I3: what counts never speaks of a trace twice and differently, and begins none where one is open.
+/// Where decisions are forgotten, at different times after a restart, one may begin before another.
+fn decisions_agree(world: &World, decisions: &[Decision]) {
+    let mut by_key = HashMap::<TraceKey, Vec<&Decision>>::new();
+    let within = |a: u64, b: &Decision| b.first_seen_ms < a && a < b.decided_at_ms;
+    for later in decisions {
+        let of_key = by_key.entry(later.key).or_default();
+        for earlier in &*of_key {
+            let differ = earlier.first_seen_ms == later.first_seen_ms && *earlier != later;
+            let inside = within(later.first_seen_ms, earlier);
+            let around = within(earlier.first_seen_ms, later) && !world.scene.forgetful;
+            assert!(!differ && !inside && !around, "I3: {earlier:?} {later:?}");
+        }
+        of_key.push(later);
+    }
 }
 
 /// Checks all that is promised.
 pub(super) fn judge(world: &World) {
     let (spans, traces) = read(world);
     let decisions = recorded(world);
+    decisions_agree(world, &decisions);
     if !world.scene.forgetful {
         decisions_are_those_of_the_log(world, &traces, &decisions);
     }
@@ -102,7 +132,7 @@ fn decisions_are_those_of_the_log(
         let end_ms = trace.summary.latest_end_ns().map(|ns| ns / 1_000_000);
         let late = end_ms.is_some_and(|end| trace.first_seen > end + retention);
         assert_eq!(decision.late_fragment, late, "{decision:?}");
-        if world.met.reloads == 0 {
+        if world.met.reloads == 0 && !world.scene.quarrel {
             let verdict = set.decide(decision.key, &trace.summary);
             assert_eq!(decision.kept, verdict.kept, "{decision:?}");
         }
@@ -115,8 +145,7 @@ fn decisions_are_those_of_the_log(
 }
 
 /// Whether each span must arrive: by the first decision for its trace (I3). `None` where memory
-/// was so short that decisions were forgotten: a late span may then begin a trace of its own, or
-/// obey what a rival owner with other policies decided about the old one.
+/// was so short that decisions were forgotten: a late span may then begin a trace of its own.
 fn fates(
     world: &World,
     spans: &[Placed],

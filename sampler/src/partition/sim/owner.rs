@@ -42,7 +42,7 @@ pub(super) struct Owner {
 impl Owner {
     pub(super) fn new(
         number: usize,
-        settings: Settings,
+        mut settings: Settings,
         cache: usize,
         policies: Arc<PolicySet>,
         start: Option<&Progress>,
@@ -50,6 +50,7 @@ impl Owner {
     ) -> Self {
         let from = start.map_or(Position(0), |start| start.position);
         let decided = start.and_then(|start| start.hints.decisions).unwrap_or_default();
+        settings.owner = number as u64;
         let mut owner = Self {
             number,
             max_open_traces: settings.max_open_traces,
@@ -63,6 +64,7 @@ impl Owner {
         let recorded = decisions[owner.decisions_read..].to_vec();
         owner.decisions_read = decisions.len();
         owner.step(Input::Decisions(recorded));
+        owner.step(Input::Loaded);
         owner
     }
 

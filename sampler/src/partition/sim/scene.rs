@@ -34,13 +34,17 @@ pub(super) struct Scene {
     pub(super) frames: Vec<Vec<Span>>,
     /// Whether decisions can be forgotten for want of room.
     pub(super) forgetful: bool,
+    /// Whether every owner has policies of its own.
+    pub(super) quarrel: bool,
 }
 
 impl Scene {
     pub(super) fn new(rng: &mut Rng) -> Self {
-        let forgetful = rng.u8(..8) == 0;
+        let forgetful = rng.u8(..4) == 0;
+        let quarrel = rng.u8(..3) == 0;
         let settings = Settings {
             partition: Partition(3),
+            owner: 0,
             exporters: (0..rng.usize(1..=3)).map(|i| format!("e{i}")).collect(),
             decision_wait: WAIT,
             decision_wait_after_root: *pick(rng, &[0, 0, 1, 300, 2000]),
@@ -64,7 +68,7 @@ impl Scene {
             outage: rate(&[0, 0, 5]),
         };
         let cache = *pick(rng, &[0, 400, 4000, 1 << 20]);
-        Self { settings, cache, faults, frames: traffic(rng), forgetful }
+        Self { settings, cache, faults, frames: traffic(rng), forgetful, quarrel }
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct World {
     started: usize,
     /// Backends that are away.
     away: Vec<bool>,
+    /// What owners that are gone have under way to the decision log.
+    ghosts: Vec<Bytes>,
 }
 
 impl World {
@@ -60,6 +62,7 @@ impl World {
             owners: Vec::new(),
             started: 0,
             away,
+            ghosts: Vec::new(),
         };
         world.scene.frames.reverse();
         world.start_owner();
@@ -81,6 +84,9 @@ impl World {
 
     fn start_owner(&mut self) {
         let start = self.committed.as_ref().map(Progress::of);
+        if self.scene.quarrel {
+            self.policies = policies(self.rng.u32(..100));
+        }
         let owner = Owner::new(
             self.started,
             self.scene.settings.clone(),
@@ -126,7 +132,10 @@ impl World {
         }
         if self.owners.len() > 1 && self.by_chance(50) {
             let dead = self.owners.remove(0);
-            self.cut_off(&dead.flights, dead.number);
+            self.cut_off(&dead);
+        }
+        if self.by_chance(20) {
+            self.ghost();
         }
         let who = self.rng.usize(..self.owners.len());
         match self.rng.u8(..11) {
@@ -144,6 +153,35 @@ impl World {
             8 | 9 => self.answer(who),
             _ => self.commit(who),
         }
+        self.give_way(who);
+    }
+
+    /// An owner that another has superseded starts again, if it is the true one.
+    fn give_way(&mut self, who: usize) {
+        if !self.owners[who].state.is_superseded() {
+            return;
+        }
+        self.met.superseded += 1;
+        let owner = self.owners.remove(who);
+        self.note_stats(owner);
+        if who == self.owners.len() {
+            self.start_owner();
+        }
+    }
+
+    /// What an owner has sent that is gone comes into the decision log.
+    fn ghost(&mut self) {
+        let Some(some) = self.rng.usize(..).checked_rem(self.ghosts.len()) else { return };
+        self.met.ghosts += 1;
+        let payload = self.ghosts.swap_remove(some);
+        self.append_decisions(payload);
+    }
+
+    fn append_decisions(&mut self, payload: Bytes) {
+        let last = self.decisions.last().map_or(0, |frame| frame.position.0);
+        let position = Position(last + self.rng.u64(1..3));
+        let (time, kind) = (LogTime(self.now), RecordKind::Decisions);
+        self.decisions.push(Frame { position, time, kind, epoch: 0, payload });
     }
 
     fn append_span_record(&mut self, kind: RecordKind, payload: Bytes, contents: Vec<Span>) {
@@ -178,12 +216,7 @@ impl World {
             self.owners[who].pending.swap_remove(some);
         }
         match effect {
-            Effect::AppendDecisions(payload) => {
-                let last = self.decisions.last().map_or(0, |frame| frame.position.0);
-                let position = Position(last + self.rng.u64(1..3));
-                let (time, kind) = (LogTime(self.now), RecordKind::Decisions);
-                self.decisions.push(Frame { position, time, kind, epoch: 0, payload });
-            }
+            Effect::AppendDecisions(payload) => self.append_decisions(payload),
             Effect::AppendTick => {
                 self.met.ticks += 1;
                 self.append_span_record(RecordKind::Tick, Bytes::new(), Vec::new());
@@ -256,10 +289,17 @@ impl World {
     }
 
     /// What was under way arrives, or does not.
-    fn cut_off(&mut self, flights: &[Flight], owner: usize) {
-        for flight in flights {
+    fn cut_off(&mut self, owner: &Owner) {
+        for flight in &owner.flights {
             if self.rng.bool() && !self.away[usize::from(flight.exporter.0)] {
-                self.delivered(flight, owner);
+                self.delivered(flight, owner.number);
+            }
+        }
+        for effect in &owner.pending {
+            if let Effect::AppendDecisions(payload) = effect
+                && self.rng.bool()
+            {
+                self.ghosts.push(payload.clone());
             }
         }
     }
@@ -286,7 +326,7 @@ impl World {
     }
 
     fn note_stats(&mut self, mut owner: Owner) {
-        self.cut_off(&owner.flights, owner.number);
+        self.cut_off(&owner);
         let stats = owner.state.take_stats();
         self.met.late += stats.late_spans;
         self.met.forgotten += stats.decisions_forgotten;
@@ -308,6 +348,7 @@ impl World {
     /// Everything that can happen now does.
     fn settle_down(&mut self) {
         for _ in 0..100_000 {
+            self.give_way(0);
             let owner = &mut self.owners[0];
             let before = (owner.read, owner.decisions_read);
             let wanted = owner.state.wants_frames() && owner.read < self.spans.len();
