@@ -3,7 +3,7 @@
 use super::process::{configuration, run};
 
 /// Each row: a configuration and what must be said of it.
-const REFUSED: [(&str, &[&str]); 12] = [
+const REFUSED: [(&str, &[&str]); 15] = [
     ("admim: {}", &["admim", "unknown key", "did you mean `admin`?"]),
     ("admin: { endpont: x }", &["admin.endpont", "did you mean `endpoint`?"]),
     ("receivers: { jaegr: {} }", &["receivers.jaegr", "there are: otlp, zipkin"]),
@@ -18,7 +18,13 @@ const REFUSED: [(&str, &[&str]); 12] = [
     ),
     ("tail_sampling: { policies: [] }", &["tail_sampling.policies", "at least one policy"]),
     ("log: { embedded: { quota: lots } }", &["log.embedded.quota", "`lots` is not a size"]),
-    ("log: { kafka: {} }", &["log.kafka", "there are: embedded"]),
+    ("log: { kafak: {} }", &["log.kafak", "did you mean `kafka`?"]),
+    ("log: { kafka: { brokers: [a] } }", &["log.kafka.brokers", "`a`", "host:port"]),
+    ("log: { kafka:, embedded: }", &["both `embedded` and `kafka`", "remove `embedded`"]),
+    (
+        "log: { kafka: { producer: { max_message_bytes: 64KiB } } }",
+        &["log.kafka.producer.max_message_bytes", "`limits.frame_bytes`"],
+    ),
     ("logging: { level: loud }", &["logging.level", "loud", "`debug`"]),
     ("memory: { limit: 100MiB }", &["memory.limit", "add up to", "or lower"]),
     ("admin: [\n", &["is not YAML"]),
@@ -47,7 +53,7 @@ fn all_problems_are_said_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let all: Vec<&str> = REFUSED.iter().map(|(text, _)| *text).collect();
     // Sections that are there twice are no YAML: the first of each.
-    let text = [all[1], all[2], all[3], all[4], all[7], all[9]].join("\n");
+    let text = [all[1], all[2], all[3], all[4], all[7], all[12]].join("\n");
     let file = configuration(folder.path(), &text);
     let ran = run(folder.path(), &["check", "--config", &file, "--set", "x"], &[]);
     for expected in [

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[cfg(feature = "kafka")]
+mod cluster;
 mod configuration;
 mod examples;
 mod process;

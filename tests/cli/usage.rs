@@ -7,7 +7,17 @@ fn help_teaches_and_version_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let help = run(folder.path(), &["--help"], &[]);
     assert_eq!(help.code, Some(0));
-    for expected in ["standalone", "check", "generate", "Examples:", "--config", "Exit codes"] {
+    for expected in [
+        "standalone",
+        "gateway",
+        "sampler",
+        "topics",
+        "check",
+        "generate",
+        "Examples:",
+        "--config",
+        "Exit codes",
+    ] {
         assert!(help.stdout.contains(expected), "{expected}: {}", help.stdout);
     }
     let version = run(folder.path(), &["--version"], &[]);
@@ -19,7 +29,7 @@ fn help_teaches_and_version_is_said() {
 #[test]
 fn wrong_usage_ends_with_2() {
     let folder = tempfile::tempdir().expect("a folder");
-    for arguments in [&["standalon"] as &[&str], &["check", "--confg", "x"], &[]] {
+    for arguments in [&["standalon"] as &[&str], &["check", "--confg", "x"], &["topics"], &[]] {
         let ran = run(folder.path(), arguments, &[]);
         assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.stderr);
     }
