@@ -10,11 +10,16 @@
     reason = "a test that cannot go on fails, and one that is skipped says so"
 )]
 
+mod backend;
+mod brokers;
+mod crashes;
 mod fleet;
 mod kafka;
+mod load;
+mod owners;
 mod steady;
 #[path = "../support/mod.rs"]
 mod support;
 mod topics;
 
-use support::{oracle, parts, process};
+use support::{gateway_process, oracle, parts, process};

@@ -1,57 +1,47 @@
-//! The cluster without faults.
+//! No faults: steady state, partitions that are nearly silent, scaling and rolling restarts.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{
     fleet::{Fleet, Layout},
     kafka::Kafka,
-    oracle::{self, Arrived, POLICIES, Sent, Verdict},
-    process::succeed,
+    load::{Load, RATE, Scale, must_be_whole},
+    oracle::{self, POLICIES},
+    process::wait_until,
 };
 
-/// How long kept traces may take to arrive after the last span was acknowledged.
-const SETTLE_WITHIN: Duration = Duration::from_secs(90);
-
-/// Waits until everything has arrived, and gives the last verdict.
-pub(crate) fn settle(sent: &[Sent], arrived: impl Fn() -> Arrived) -> Verdict {
-    let begun = Instant::now();
-    loop {
-        let verdict = oracle::judge(sent, &arrived());
-        if verdict.wrong.is_empty() || begun.elapsed() > SETTLE_WITHIN {
-            return verdict;
-        }
-        std::thread::sleep(Duration::from_millis(500));
-    }
+/// `tail_sampling` of the scenarios.
+pub(crate) fn sampling(decision_wait: &str) -> String {
+    format!("tail_sampling:\n  decision_wait: {decision_wait}\n{POLICIES}")
 }
 
-/// Scenario: two gateways, three samplers, traces whose spans come over both gateways' connections;
-/// then all stop in order.
-///
-/// Guarantees: everything that has to be kept arrives, whole and once, and nothing else (I1 to I4);
-/// every sampler has partitions; all end with 0.
-#[test]
-fn everything_arrives_once() {
-    let Some(kafka) = Kafka::shared() else { return };
-    let rest = format!("tail_sampling:\n  decision_wait: 4s\n{POLICIES}");
-    let mut fleet = Fleet::new(&Layout { rest: &rest, ..Layout::of(&kafka.brokers) });
-    fleet.create_topics();
-    fleet.start(2, 3);
-    let options = |seed| {
-        let options = ["--traces", "2000", "--rate", "500", "--slow", "0", "--late-by", "6s"];
-        [&options[..], &["--seed", seed]].concat()
-    };
-    let (first, first_record) = fleet.generate(0, &options("21"));
-    let (second, second_record) = fleet.generate(1, &options("22"));
-    succeed(first, "the first generator", &fleet.generator_log(0));
-    succeed(second, "the second generator", &fleet.generator_log(1));
-    let mut sent = oracle::record(&first_record);
-    sent.extend(oracle::record(&second_record));
-    assert_eq!(sent.len(), 4_000);
+/// Settings of groups that notice a crash soon.
+pub(crate) const WATCHFUL: &str = "    session_timeout: 3s\n    heartbeat_interval: 500ms\n";
 
-    let folder = fleet.folder.path().to_owned();
-    let verdict = settle(&sent, || oracle::arrived(&folder, "kept"));
-    assert!(verdict.wrong.is_empty(), "{:#?}", &verdict.wrong[..verdict.wrong.len().min(20)]);
-    assert_eq!(verdict.replayed, 0, "without faults nothing comes twice");
+/// A fleet with topics, ready for spans: `gateways` and `samplers` of the usual kind.
+pub(crate) fn fleet(kafka: &Kafka, gateways: usize, samplers: usize, rest: &str) -> Fleet {
+    let layout = Layout { kafka: WATCHFUL, rest, ..Layout::of(&kafka.brokers) };
+    let mut fleet = Fleet::new(&layout);
+    fleet.create_topics();
+    fleet.start(gateways, samplers);
+    fleet
+}
+
+/// Scenario: two gateways, three samplers, spans out of order and late, no faults.
+///
+/// Guarantees: everything that must be kept arrives whole, and nothing twice (I1 to I4).
+#[test]
+fn without_faults_nothing_arrives_twice() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let scale = Scale::of_this_run();
+    let mut fleet = fleet(&kafka, 2, 3, &sampling("5s"));
+    // Faster than in life: as many traces as in ten minutes at 50 a second and more.
+    let load = Load::start(&fleet, scale, 2 * RATE, &["--slow", "0", "--late", "0.05"]);
+    let sent = load.finish();
+    let verdict = must_be_whole(&sent, fleet.folder.path());
+    let arrived = oracle::arrived(fleet.folder.path(), "kept");
+    let twice = arrived.values().flat_map(|spans| spans.values()).filter(|count| **count > 1);
+    assert_eq!((verdict.replayed, twice.count()), (0, 0));
     for sampler in &fleet.samplers {
         assert!(sampler.metric("wholetrace_sampler_partitions") >= 1.0, "{}", sampler.output());
     }
@@ -61,6 +51,82 @@ fn everything_arrives_once() {
     for sampler in &mut fleet.samplers {
         assert!(sampler.stop().success(), "{}", sampler.output());
     }
-    let verdict = oracle::judge(&sent, &oracle::arrived(&folder, "kept"));
+    let verdict = oracle::judge(&sent, &oracle::arrived(fleet.folder.path(), "kept"));
     assert_eq!((verdict.wrong.len(), verdict.replayed), (0, 0), "a stop in order repeats nothing");
+}
+
+/// Scenario: so few traces that most partitions are silent after each.
+///
+/// Guarantee: a silent partition's owner brings the time into the log, and each trace is decided
+/// (I8), although no span comes after it.
+#[test]
+fn a_trace_in_a_silent_partition_is_decided() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let fleet = fleet(&kafka, 1, 2, &sampling("2s"));
+    let mut ticks = 0.0;
+    for seed in ["1", "2", "3"] {
+        let options =
+            ["--traces", "4", "--rate", "100", "--errors", "1", "--late", "0", "--seed", seed];
+        let (mut generator, record) = fleet.generate(0, &options);
+        assert!(generator.wait().expect("it ended").success());
+        let sent = oracle::record(&record);
+        wait_until("all traces are decided and exported", || {
+            let arrived = oracle::arrived(fleet.folder.path(), "kept");
+            sent.iter().all(|trace| {
+                arrived.get(&trace.trace_id).is_some_and(|spans| spans.len() == trace.planned)
+            })
+        });
+        let all = fleet.samplers.iter().map(|it| it.metric("wholetrace_sampler_ticks_total"));
+        let all: f64 = all.sum();
+        assert!(all > ticks, "no tick was written: {all}");
+        ticks = all;
+    }
+    // Nothing is undecided any more: nobody writes ticks.
+    let written = || -> f64 {
+        fleet.samplers.iter().map(|it| it.metric("wholetrace_sampler_ticks_total")).sum()
+    };
+    wait_until("ticks stop", || {
+        let before = written();
+        std::thread::sleep(Duration::from_secs(3));
+        written() == before
+    });
+}
+
+/// Scenario: one sampler, then three, then two, then every process of the fleet is stopped in
+/// order and started again, under load.
+///
+/// Guarantees: everything arrives whole, and nothing twice, since every stop was clean (I1 to I4).
+#[test]
+fn scaling_and_rolling_restarts_repeat_nothing() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let scale = Scale::of_this_run();
+    let mut fleet = fleet(&kafka, 2, 1, &sampling("5s"));
+    let mut load = Load::start(&fleet, scale, RATE * 3 / 4, &["--slow", "0", "--late", "0.05"]);
+    let mut round = 0;
+    while load.is_running() {
+        std::thread::sleep(Duration::from_secs(2));
+        if round == 0 {
+            for _ in 0..2 {
+                let number = fleet.add_sampler("");
+                fleet.samplers[number].start();
+            }
+            std::thread::sleep(Duration::from_secs(3));
+            assert!(fleet.samplers[0].stop().success());
+            std::thread::sleep(Duration::from_secs(2));
+            fleet.samplers[0].start();
+        }
+        for sampler in &mut fleet.samplers {
+            assert!(sampler.stop().success());
+            sampler.start();
+        }
+        for gateway in &mut fleet.gateways {
+            assert!(gateway.process.stop().success());
+            gateway.process.start();
+        }
+        round += 1;
+    }
+    println!("{round} rolling restarts");
+    let sent = load.finish();
+    let verdict = must_be_whole(&sent, fleet.folder.path());
+    assert_eq!(verdict.replayed, 0, "clean stops repeat nothing");
 }

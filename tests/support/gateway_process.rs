@@ -7,8 +7,10 @@ use std::{
     process::{Child, Stdio},
 };
 
-pub(crate) use super::process::{get, succeed, wait_until, wholetrace};
-use super::{parts::free_port, process::Process};
+use super::{
+    parts::free_port,
+    process::{Process, wholetrace},
+};
 
 /// A process, its folder and its ports. Killed when dropped.
 pub(crate) struct Gateway {

@@ -8,6 +8,7 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 /// The policies that the verdicts follow.
@@ -136,6 +137,21 @@ pub(crate) fn judge(sent: &[Sent], arrived: &Arrived) -> Verdict {
     let invented = arrived.keys().filter(|id| !known.contains_key(id.as_str()));
     verdict.wrong.extend(invented.map(|id| format!("{id}: a trace nobody sent")));
     verdict
+}
+
+/// Waits until everything has arrived, and gives the last verdict.
+pub(crate) fn settle(sent: &[Sent], arrived: impl Fn() -> Arrived) -> Verdict {
+    let mut verdict = Verdict::default();
+    let begun = Instant::now();
+    loop {
+        let now = judge(sent, &arrived());
+        let same = now == verdict;
+        verdict = now;
+        if verdict.wrong.is_empty() || (same && begun.elapsed() > Duration::from_secs(60)) {
+            return verdict;
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }
 
 #[test]

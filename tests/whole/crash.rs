@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     gateway_process::Gateway,
     jaeger::Jaeger,
-    oracle::{self, POLICIES, Sent, Verdict},
+    oracle::{self, POLICIES, settle},
     parts::stands,
     process::{succeed, wait_until},
 };
@@ -15,21 +15,6 @@ const KILLS: u64 = 12;
 /// Longest pause between a start and the next kill.
 const LONGEST_LIFE_MILLIS: u64 = 2_500;
 const TRACES: &str = "20000";
-
-/// Waits until everything has arrived, and gives the last verdict.
-pub(crate) fn settle(sent: &[Sent], arrived: impl Fn() -> oracle::Arrived) -> Verdict {
-    let mut verdict = Verdict::default();
-    let begun = std::time::Instant::now();
-    loop {
-        let now = oracle::judge(sent, &arrived());
-        let same = now == verdict;
-        verdict = now;
-        if verdict.wrong.is_empty() || (same && begun.elapsed() > Duration::from_secs(60)) {
-            return verdict;
-        }
-        std::thread::sleep(Duration::from_secs(1));
-    }
-}
 
 /// Scenario: more than 200,000 spans of 20,000 traces, over several connections, out of order,
 /// with late spans, while the process is killed at random moments and started again.

@@ -3,10 +3,9 @@
 use std::{process::Command, time::Duration};
 
 use super::{
-    crash::settle,
     gateway_process::Gateway,
     jaeger::Jaeger,
-    oracle::{self, POLICIES},
+    oracle::{self, POLICIES, settle},
     parts::stands,
     process::{succeed, wait_until},
 };

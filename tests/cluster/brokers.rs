@@ -1,0 +1,71 @@
+//! Brokers that go away.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    kafka::Kafka,
+    load::{Load, RATE, Scale, must_be_few, must_be_whole},
+    steady::{fleet, sampling},
+};
+
+const REFUSED: &str = "wholetrace_gateway_requests_refused_total";
+
+/// Scenario: one broker of three after the other is killed under load and started again.
+///
+/// Guarantees: everything arrives whole (I1, I2, I3). What was being appended may be in the log
+/// twice, since its answer was lost.
+#[test]
+fn a_broker_that_is_killed_takes_nothing_along() {
+    let Some(kafka) = Kafka::start(&["--fast-failover"]) else { return };
+    let scale = Scale::of_this_run();
+    // Senders repeat what waits for a new leader: a trace may take that much longer to come in.
+    let fleet = fleet(&kafka, 2, 3, &sampling("20s"));
+    let mut load = Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0"]);
+    let mut kills = 0;
+    while load.is_running() && kills < 3 * scale.times {
+        std::thread::sleep(Duration::from_secs(3));
+        let node = (kills % 3 + 1).to_string();
+        kafka.node("kill", &node);
+        std::thread::sleep(Duration::from_secs(4));
+        kafka.node("restart", &node);
+        kills += 1;
+    }
+    assert!(kills >= 2, "only {kills} kills");
+    let sent = load.finish();
+    let verdict = must_be_whole(&sent, fleet.folder.path());
+    must_be_few(&verdict, kills * 3, RATE, sent.len());
+    println!("{kills} brokers killed");
+}
+
+/// Scenario: all brokers are away for half a minute under load.
+///
+/// Guarantees: senders are refused, retryably and with a count, in bounded memory (I6, I7); when the
+/// brokers are back everything goes on by itself, and all that was acknowledged arrives whole
+/// (I1, I2, I8).
+#[test]
+fn all_brokers_away_is_an_outage_and_no_loss() {
+    let Some(kafka) = Kafka::start(&["--fast-failover"]) else { return };
+    let scale = Scale::of_this_run();
+    let fleet = fleet(&kafka, 2, 3, &sampling("5s"));
+    // Time goes on in the log while senders wait: what decides must be in each span, the id.
+    let options = ["--slow", "0", "--errors", "0", "--late", "0"];
+    let load = Load::start(&fleet, scale, RATE, &options);
+    std::thread::sleep(Duration::from_secs(5));
+    let before: f64 = fleet.gateways.iter().map(|it| it.process.metric(REFUSED)).sum();
+    kafka.node("kill", "all");
+    let away = Instant::now();
+    while away.elapsed() < Duration::from_secs(30) {
+        for gateway in &fleet.gateways {
+            let rss = gateway.process.rss();
+            assert!(rss < 1 << 30, "{rss} bytes resident while the brokers were away");
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let refused: f64 = fleet.gateways.iter().map(|it| it.process.metric(REFUSED)).sum();
+    assert!(refused > before, "nobody was refused while the brokers were away");
+    kafka.node("restart", "all");
+    let sent = load.finish();
+    let verdict = must_be_whole(&sent, fleet.folder.path());
+    must_be_few(&verdict, 3, RATE, sent.len());
+    println!("{} requests refused", refused - before);
+}

@@ -1,0 +1,137 @@
+//! The load of a scenario, and the judgement of what became of it.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+};
+
+use super::{
+    fleet::Fleet,
+    oracle::{self, Sent, Verdict, settle},
+    process::wholetrace,
+};
+
+/// Traces of a scenario: more than 300,000 spans.
+const TRACES: u64 = 23_000;
+/// Traces begun per second, unless a scenario says otherwise.
+pub(crate) const RATE: u64 = 1_000;
+
+/// How long and how random scenarios are. Longer ones are run by hand:
+/// `WHOLETRACE_SCALE=20 WHOLETRACE_SEED=7 cargo test --test cluster NAME`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    /// Times the usual number of traces.
+    pub(crate) times: u64,
+    pub(crate) seed: u64,
+}
+
+impl Scale {
+    /// That of this run; prints the seed.
+    #[expect(clippy::disallowed_methods, reason = "options of tests that are run by hand")]
+    pub(crate) fn of_this_run() -> Self {
+        let number =
+            |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
+        let times = number("WHOLETRACE_SCALE").unwrap_or(1);
+        let seed = number("WHOLETRACE_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
+        println!("WHOLETRACE_SCALE={times} WHOLETRACE_SEED={seed}");
+        Self { times, seed }
+    }
+
+    pub(crate) const fn traces(self) -> u64 {
+        TRACES * self.times
+    }
+
+    /// Random moments.
+    pub(crate) fn moments(self) -> fastrand::Rng {
+        fastrand::Rng::with_seed(self.seed)
+    }
+}
+
+/// A generator at work.
+pub(crate) struct Load {
+    generator: Child,
+    record: PathBuf,
+    complaints: PathBuf,
+    traces: u64,
+}
+
+impl Load {
+    /// Sends `scale.traces()` traces at `rate` to all gateways of `fleet`: what one does not take goes
+    /// to the next.
+    pub(crate) fn start(fleet: &Fleet, scale: Scale, rate: u64, options: &[&str]) -> Self {
+        let folder = fleet.folder.path();
+        let (record, complaints) = (folder.join("record.jsonl"), folder.join("generate.log"));
+        let mut command = wholetrace();
+        command.args(["generate", "--give-up-after", "5m"]);
+        for gateway in &fleet.gateways {
+            command.args(["--endpoint", &format!("http://127.0.0.1:{}", gateway.grpc)]);
+        }
+        let generator = command
+            .args(["--traces", &scale.traces().to_string(), "--rate", &rate.to_string()])
+            .args(["--seed", &scale.seed.to_string(), "--connections", "2", "--record"])
+            .arg(&record)
+            .args(options)
+            .stdout(Stdio::null())
+            .stderr(File::create(&complaints).expect("a file"))
+            .spawn()
+            .expect("the generator starts");
+        Self { generator, record, complaints, traces: scale.traces() }
+    }
+
+    /// Whether there is more to send.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.generator.try_wait().expect("its status").is_none()
+    }
+
+    /// Waits until all is sent: what was acknowledged, which must be everything.
+    pub(crate) fn finish(mut self) -> Vec<Sent> {
+        let status = self.generator.wait().expect("it ended");
+        let said = fs::read_to_string(&self.complaints).unwrap_or_default();
+        assert!(status.success(), "the generator ended with {status}: {said}");
+        let sent = oracle::record(&self.record);
+        assert_eq!(sent.len() as u64, self.traces);
+        let whole = |trace: &Sent| trace.acknowledged.len() == trace.planned;
+        assert!(sent.iter().all(whole), "the generator gave spans up");
+        sent
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        let _ = self.generator.kill();
+        let _ = self.generator.wait();
+    }
+}
+
+/// Waits until everything in `folder` has arrived: none lost, no trace split, no verdict
+/// contradicted.
+pub(crate) fn must_be_whole(sent: &[Sent], folder: &Path) -> Verdict {
+    let verdict = settle(sent, || oracle::arrived(folder, "kept"));
+    assert!(
+        verdict.wrong.is_empty(),
+        "{} of {} traces that had to be kept: {:#?}",
+        verdict.wrong.len(),
+        verdict.kept,
+        &verdict.wrong[..verdict.wrong.len().min(20)]
+    );
+    assert!(verdict.spans >= 300_000, "only {} spans were sent", verdict.spans);
+    println!(
+        "{} spans, {} traces kept, {} spans exported more than once",
+        verdict.spans, verdict.kept, verdict.replayed
+    );
+    verdict
+}
+
+/// What crashes may repeat: for each, the kept spans of the seconds since the last commit, and the
+/// few that a group needs to notice.
+pub(crate) fn must_be_few(verdict: &Verdict, crashes: u64, rate: u64, sent: usize) {
+    let spans_per_second = verdict.spans as u64 * rate / sent as u64;
+    let kept_per_second = spans_per_second * verdict.kept as u64 / sent as u64;
+    let bound = crashes * kept_per_second * 4;
+    assert!(
+        verdict.replayed as u64 <= bound,
+        "{} spans were repeated by {crashes} crashes at about {kept_per_second} kept spans a second",
+        verdict.replayed
+    );
+}
