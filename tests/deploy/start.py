@@ -4,6 +4,7 @@ demands TLS and SCRAM. Only addresses and sizes are laid over: nobody resolves t
 
 import json
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -21,9 +22,15 @@ WAIT = 90.0
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Below those that connections take: nobody has it a moment later, unless a test like this."""
+    while True:
+        port = random.randrange(10_000, 20_000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def get(port, path):
@@ -86,8 +93,9 @@ def stop(processes, grace):
     end = time.monotonic() + grace
     for process in processes:
         code = process.wait(timeout=max(1.0, end - time.monotonic()))
-        if code != 0:
-            raise SystemExit(f"{process.log} ended with {code}\n{process.log.read_text()[-2000:]}")
+        said = process.log.read_text()
+        if code != 0 or '"level":"ERROR"' in said:
+            raise SystemExit(f"{process.log} ended with {code}\n{said[-4000:]}")
 
 
 def here(command, target_to_source, *layers):
@@ -163,9 +171,9 @@ def the_composition(world):
     balanced = start_envoy(world, mounted(services["load-balancer"], "/etc/envoy/envoy.yaml"), gateways)
     sender = list(services["sender"]["command"])
     sender[sender.index("--endpoint") + 1] = f"http://127.0.0.1:{balanced['otlp_grpc']}"
-    print(run(WHOLETRACE, *sender, "--duration", "5s").strip())
+    print(run(WHOLETRACE, *sender, "--duration", "5s", "--late", "0").strip())
     sender[sender.index("--endpoint") + 1] = f"http://127.0.0.1:{balanced['otlp_http']}"
-    print(run(WHOLETRACE, *sender, "--protocol", "http", "--duration", "2s", "--seed", "2").strip())
+    print(run(WHOLETRACE, *sender, "--protocol", "http", "--duration", "2s", "--late", "0", "--seed", "2").strip())
     for number, ports in enumerate(gateways):
         lines = get(ports[2], "/metrics").split("\n")
         spans = sum(float(line.split()[-1]) for line in lines if line.startswith("wholetrace_gateway_spans_total"))
@@ -203,7 +211,7 @@ def the_manifests(world, otlp):
                  for name, ports in (("wholetrace-gateway", gateway), ("wholetrace-sampler", sampler))]
     for ports in (gateway, sampler):
         until("ready", lambda: get(ports[2], "/readyz"), processes)
-    run(WHOLETRACE, "generate", "--endpoint", f"http://127.0.0.1:{gateway[0]}", "--duration", "3s", "--errors", "0.5")
+    run(WHOLETRACE, "generate", "--endpoint", f"http://127.0.0.1:{gateway[0]}", "--duration", "3s", "--late", "0", "--errors", "0.5")
     until("kept traces are exported", lambda: sent_spans(sampler[2]) > 0, processes)
     stop(processes, 60)
     print("the manifests: over TLS and SCRAM, kept traces are exported, and all stopped when asked to")
