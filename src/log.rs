@@ -21,7 +21,7 @@ enum Kind {
     Embedded(EmbeddedLog),
     /// In the topics of a cluster.
     #[cfg(feature = "kafka")]
-    Kafka(KafkaLog),
+    Kafka(Box<KafkaLog>),
 }
 
 /// Why a log cannot do its work at the moment.
@@ -57,7 +57,7 @@ impl OpenLog {
                 let log = KafkaLog::connect(kafka, access).await?;
                 let (brokers, topic) = (kafka.brokers.join(","), &kafka.spans.topic);
                 let place = format!("Kafka {brokers}, {} partitions of {topic}", log.partitions());
-                Ok(Self { kind: Kind::Kafka(log), routing, place })
+                Ok(Self { kind: Kind::Kafka(Box::new(log)), routing, place })
             }
         }
     }

@@ -193,7 +193,7 @@ fn json(descriptor: Descriptor) -> Result<Vec<u8>, String> {
 fn write(client: &ClientConfig, topic: &str, descriptor: Descriptor) -> Result<(), String> {
     let said = |error: KafkaError| format!("it cannot be written: {error}");
     let producer: BaseProducer<Delivered> =
-        BaseProducer::from_config_and_context(&client, Delivered::default()).map_err(said)?;
+        BaseProducer::from_config_and_context(client, Delivered::default()).map_err(said)?;
     let value = json(descriptor)?;
     let record = BaseRecord::to(topic).partition(0).key(KEY).payload(&value);
     producer.send(record).map_err(|(error, _)| said(error))?;

@@ -76,7 +76,7 @@ impl TopicAdmin {
                 Ok(_) => return Ok(this),
                 Err(error) => error,
             };
-            let reason = this.asking.client().context().last().unwrap_or(error.to_string());
+            let reason = this.asking.client().context().last().unwrap_or_else(|| error.to_string());
             let waited = begun.elapsed();
             if waited >= within {
                 let (brokers, seconds) = (this.brokers, waited.as_secs());
@@ -244,7 +244,7 @@ impl TopicAdmin {
 
     async fn ask(&self) -> Result<Metadata, TopicsError> {
         self.metadata(ASK_WITHIN).await.map_err(|error| {
-            let reason = self.asking.client().context().last().unwrap_or(error.to_string());
+            let reason = self.asking.client().context().last().unwrap_or_else(|| error.to_string());
             let (brokers, seconds) = (self.brokers.clone(), ASK_WITHIN.as_secs());
             TopicsError::Unreachable { brokers, seconds, reason }
         })
