@@ -24,6 +24,10 @@ pub struct Hints {
     /// The oldest position of the decision log that holds a decision which is still needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decisions: Option<u64>,
+    /// A number of the ownership that committed. Two ownerships never commit the same, which a log
+    /// might take for a repetition and not look whether it comes from the owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<u64>,
     /// By exporter: the position below which it has finished everything.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub exporters: BTreeMap<String, u64>,
@@ -37,7 +41,8 @@ impl Progress {
             serde_json::to_string(hints).ok().filter(|text| text.len() <= MAX_METADATA)
         };
         let metadata = written(&self.hints).or_else(|| {
-            written(&Hints { decisions: self.hints.decisions, exporters: BTreeMap::new() })
+            let Hints { decisions, owner, .. } = self.hints;
+            written(&Hints { decisions, owner, exporters: BTreeMap::new() })
         });
         Checkpoint { position: self.position, metadata: metadata.unwrap_or_default() }
     }
@@ -58,7 +63,10 @@ mod tests {
 
     fn progress(exporters: usize) -> Progress {
         let exporters = (0..exporters).map(|i| (format!("otlp/backend-{i}"), i as u64)).collect();
-        Progress { position: Position(7), hints: Hints { decisions: Some(3), exporters } }
+        Progress {
+            position: Position(7),
+            hints: Hints { decisions: Some(3), owner: Some(5), exporters },
+        }
     }
 
     #[test]

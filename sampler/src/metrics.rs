@@ -2,6 +2,7 @@
 
 use metrics::{Counter, Gauge, counter, gauge};
 use wholetrace_runtime::metrics::{Label, Metric, Unit};
+use wholetrace_spanlog::{Partition, Position, TopicName};
 
 use crate::partition::{Levels, Stats};
 
@@ -16,6 +17,8 @@ pub(crate) struct SamplerMetrics {
     pub(crate) read_retries: Counter,
     pub(crate) cut_letters: Counter,
     pub(crate) superseded: Counter,
+    gaps: [Counter; 2],
+    lost_positions: Counter,
 }
 
 /// A topic that appends are tried again for.
@@ -43,6 +46,8 @@ impl SamplerMetrics {
             read_retries: counter!(READ_RETRIES),
             cut_letters: counter!(CUT_DEAD_LETTERS),
             superseded: counter!(SUPERSEDED),
+            gaps: GAP_TOPICS.map(|topic| counter!(GAPS, "topic" => topic)),
+            lost_positions: counter!(LOST_POSITIONS),
         }
     }
 
@@ -65,6 +70,24 @@ impl SamplerMetrics {
                 gauge.decrement((before - now) as f64);
             }
         }
+    }
+
+    /// Counts and tells that what stood from `from` to `to` was deleted before it was read.
+    pub(crate) fn lost(
+        &self,
+        topic: TopicName,
+        partition: Partition,
+        from: Position,
+        to: Position,
+    ) {
+        let [spans, decisions] = &self.gaps;
+        if topic == TopicName::Spans {
+            spans.increment(1);
+            self.lost_positions.increment(to.0.saturating_sub(from.0));
+        } else {
+            decisions.increment(1);
+        }
+        tracing::error!(%topic, %partition, %from, %to, "lose records that the log has deleted before they were read: raise its retention");
     }
 
     pub(crate) fn append_retried(&self, appending: Appending) {
@@ -136,6 +159,11 @@ const SCANNED_RECORDS: &str = "wholetrace_sampler_scanned_records_total";
 const REFETCHED_BYTES: &str = "wholetrace_sampler_refetched_bytes_total";
 const DROPPED_FRAMES: &str = "wholetrace_sampler_dropped_frames_total";
 const DEAD_LETTERS: &str = "wholetrace_sampler_dead_letters_total";
+/// Topics that are read.
+const GAP_TOPICS: [&str; 2] = ["spans", "decisions"];
+
+const GAPS: &str = "wholetrace_sampler_gaps_total";
+const LOST_POSITIONS: &str = "wholetrace_sampler_lost_positions_total";
 const SUPERSEDED: &str = "wholetrace_sampler_superseded_total";
 const CUT_DEAD_LETTERS: &str = "wholetrace_sampler_cut_dead_letters_total";
 const OPEN: &str = "wholetrace_sampler_open_traces";
@@ -220,6 +248,18 @@ pub const TABLE: &[Metric] = &[
     ),
     Metric::counter(DEAD_LETTERS, Unit::None, "Records written to the dead letters.")
         .labels(&[Label::closed("reason", &["undecodable", "refused"])]),
+    Metric::counter(
+        GAPS,
+        Unit::None,
+        "Gaps in what is read: the log had deleted records before the sampler came to them. Of \
+         `spans`: acknowledged spans are lost. Of `decisions`: the partition started again.",
+    )
+    .labels(&[Label::closed("topic", &GAP_TOPICS)]),
+    Metric::counter(
+        LOST_POSITIONS,
+        Unit::None,
+        "Positions in the gaps of the span log: at most as many frames are lost.",
+    ),
     Metric::counter(
         SUPERSEDED,
         Unit::None,

@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -74,6 +74,8 @@ impl PolicyHandle {
 /// A worker that was started.
 struct Running {
     stop: Shutdown,
+    /// Set when the partition is another process's already.
+    lost: Arc<AtomicBool>,
     /// Resolves when nothing works on the partition any more.
     ended: oneshot::Receiver<()>,
 }
@@ -176,8 +178,8 @@ impl Workers {
                 Ok(Some(GroupEvent::Assigned { partition, committed })) => {
                     self.start(partition, committed);
                 }
-                Ok(Some(GroupEvent::Revoked { partition, released, .. })) => {
-                    self.revoke(partition, released);
+                Ok(Some(GroupEvent::Revoked { partition, lost, released })) => {
+                    self.revoke(partition, lost, released);
                 }
                 Ok(None) | Err(ReadError::Closed) => break Ok(()),
                 Err(error) => break Err(error),
@@ -193,7 +195,8 @@ impl Workers {
         let stop = self.stop.child();
         let (done, ended) = oneshot::channel();
         let settings = Settings { partition, ..self.settings.clone() };
-        let worker = Worker::new(self.duty.clone(), settings);
+        let lost = Arc::new(AtomicBool::new(false));
+        let worker = Worker::new(self.duty.clone(), settings, Arc::clone(&lost));
         let place = Place::take(&self.duty);
         let told = stop.clone();
         self.tasks.spawn_fallible("partition", async move {
@@ -203,14 +206,17 @@ impl Workers {
             let _ = done.send(());
             end
         });
-        self.running.insert(partition, Running { stop, ended });
+        self.running.insert(partition, Running { stop, lost, ended });
     }
 
-    fn revoke(&mut self, partition: Partition, released: oneshot::Sender<()>) {
-        tracing::debug!(%partition, "give a partition up");
+    fn revoke(&mut self, partition: Partition, lost: bool, released: oneshot::Sender<()>) {
+        tracing::debug!(%partition, lost, "give a partition up");
         let running = self.running.remove(&partition);
+        if let Some(running) = &running {
+            running.lost.store(lost, Ordering::Relaxed);
+        }
         self.tasks.spawn("release", async move {
-            if let Some(Running { stop, ended }) = running {
+            if let Some(Running { stop, ended, .. }) = running {
                 stop.request();
                 // An error says that the worker is gone, which is what is waited for.
                 let _ = ended.await;

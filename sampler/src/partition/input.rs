@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wholetrace_runtime::budget::Lease;
-use wholetrace_spanlog::{Frame, Position};
+use wholetrace_spanlog::{Frame, LogTime, Position};
 
 use crate::{exporter::contract::Settled, partition::effect::Letter, policy::PolicySet};
 
@@ -24,6 +24,9 @@ pub enum Input {
     Frames(Vec<ReadFrame>),
     /// The next records of the decision log, in order: its decisions take effect.
     Decisions(Vec<Frame>),
+    /// When the first record of the span log was appended that is to be read, before anything else
+    /// is told; `None` when there is none yet. Decisions that it cannot obey need no memory.
+    Begins(Option<LogTime>),
     /// All decisions are told that are recorded at the start of an ownership.
     Loaded,
     /// What [`Effect::Fetch`](super::Effect::Fetch) asked for.

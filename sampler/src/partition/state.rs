@@ -45,6 +45,9 @@ pub struct PartitionState {
     verdicts: Verdicts,
     /// The lowest position that was not read ahead.
     head: Position,
+    /// Whether the span log holds nothing to read at the start: what comes is later than all that is
+    /// decided.
+    at_end: bool,
     /// Where the last record of the decision log stands that an owner wrote while it was that.
     last_claimed: Position,
     /// Whether a tick is on its way through the log.
@@ -59,7 +62,7 @@ pub struct PartitionState {
 
 impl PartitionState {
     /// The state at the start of an ownership: nothing is known but how far the last owner was.
-    /// Tell it the decision log from `start.hints.decisions` on and then [`Input::Loaded`]; once it
+    /// Tell it when the span log [begins](Input::Begins), then the decision log from `start.hints.decisions` on and then [`Input::Loaded`]; once it
     /// wants frames, the span log from `start.position` on.
     #[must_use]
     pub fn new(settings: Settings, policies: Arc<PolicySet>, start: Option<&Progress>) -> Self {
@@ -77,6 +80,7 @@ impl PartitionState {
             verdicts: Verdicts::default(),
             head: position,
             claims: Claims::new(),
+            at_end: false,
             last_claimed: Position(hints.decisions.unwrap_or_default()),
             tick_pending: false,
             scan: None,
@@ -100,6 +104,11 @@ impl PartitionState {
                 for record in &records {
                     self.decisions_take_effect(record);
                 }
+                self.forget_excess();
+            }
+            Input::Begins(time) => {
+                self.at_end = time.is_none();
+                self.watermark.advance(time.unwrap_or_default());
             }
             Input::Loaded => {
                 let claim = self.claims.make(self.settings.owner);
@@ -178,6 +187,7 @@ impl PartitionState {
         let decisions = self.decided.origin().unwrap_or(self.last_claimed);
         let hints = Hints {
             decisions: Some(decisions.0),
+            owner: Some(self.settings.owner),
             exporters: exporters.zip(positions.iter().map(|position| position.0)).collect(),
         };
         let progress = Progress { position, hints };
@@ -238,8 +248,6 @@ impl PartitionState {
         self.stats.bytes += frame.payload.len() as u64;
         let time = self.watermark.advance(frame.time);
         self.decide_due(time, effects);
-        let remembered = self.settings.max_decisions / 4 * 3;
-        self.stats.decisions_forgotten += self.decided.forget_excess(remembered, time);
         let mut entry = WindowFrame {
             position: frame.position,
             time,
@@ -259,6 +267,15 @@ impl PartitionState {
             entry.cached = lease.map(|lease| Cached { bytes: frame.payload, _lease: lease });
         }
         self.window.push(entry);
+    }
+
+    /// Forgets the oldest decisions beyond the bound: later frames do not obey them.
+    fn forget_excess(&mut self) {
+        // Before the first frame, the watermark is that frame's time.
+        let frames_are_later = u64::from(!self.claims.is_held());
+        let now = self.watermark.now().minus(frames_are_later);
+        let remembered = self.settings.max_decisions / 4 * 3;
+        self.stats.decisions_forgotten += self.decided.forget_excess(remembered, now);
     }
 
     /// Whether more must not be taken in, even if the release waits for it.

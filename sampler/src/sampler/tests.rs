@@ -1,5 +1,8 @@
 //! A sampler over a log in memory, in paused time.
 
+mod faults;
+mod ownership;
+
 use std::{
     sync::{
         Mutex,
@@ -266,63 +269,6 @@ async fn an_absent_backend_loses_nothing() {
     assert_eq!(stand.got(), stand.wanted());
 }
 
-/// An append that fails is tried again until it succeeds: decisions, ticks and dead letters.
-#[tokio::test(start_paused = true)]
-async fn failing_appends_are_tried_again() {
-    let mut stand = Stand::new(1 << 20);
-    let run = stand.start();
-    stand.log.refuse(TopicName::Decisions, Some(AppendError::DiskFull));
-    stand.log.refuse(TopicName::DeadLetters, Some(AppendError::DiskFull));
-    stand.send(50).await;
-    let garbage = Record::spans(0, vec![7_u8; 3].into());
-    stand.log.log().spans.writer.append(P, garbage).await.unwrap();
-    stand.send(50).await;
-    sleep(Duration::from_secs(30)).await;
-    assert_eq!(stand.got(), Vec::<u64>::new());
-    stand.log.refuse(TopicName::Decisions, None);
-    stand.log.refuse(TopicName::DeadLetters, None);
-    stand.finished().await;
-    run.stop().await;
-    assert_eq!(stand.got(), stand.wanted());
-    let letters = stand.log.frames(TopicName::DeadLetters, P);
-    assert_eq!(letters.len(), 1);
-    let letter = DeadLetter::read(&letters[0].payload).unwrap();
-    assert_eq!((letter.payload, letter.exporter), (&[7_u8; 3][..], ""));
-}
-
-/// What a backend refuses for good goes to the dead letters with its reason, and the partition
-/// moves on.
-#[tokio::test(start_paused = true)]
-async fn what_is_refused_becomes_a_dead_letter() {
-    let mut stand = Stand::new(1 << 20);
-    stand.backend.refuses.store(true, Ordering::Relaxed);
-    let run = stand.start();
-    stand.send(30).await;
-    stand.finished().await;
-    run.stop().await;
-    assert_eq!(stand.got(), Vec::<u64>::new());
-    assert_eq!(stand.buried(), stand.wanted());
-}
-
-/// Dead letters that are too large for their topic are cut to what it takes, and the partition goes
-/// on.
-#[tokio::test(start_paused = true)]
-async fn dead_letters_that_are_too_large_are_cut() {
-    let mut stand = Stand::new(1 << 20);
-    stand.backend.refuses.store(true, Ordering::Relaxed);
-    let too_large = AppendError::TooLarge { size: 1000, limit: 100 };
-    stand.log.plan(TopicName::DeadLetters, &AppendFault::Refuse(too_large), 3);
-    let run = stand.start();
-    stand.send(30).await;
-    stand.finished().await;
-    run.stop().await;
-    let letters = stand.log.frames(TopicName::DeadLetters, P);
-    assert_eq!(letters.len(), stand.wanted().len(), "one of each span");
-    let reason = |letter: &Frame| DeadLetter::read(&letter.payload).unwrap().reason.to_owned();
-    let cut = letters.iter().filter(|letter| reason(letter).starts_with("(payload cut) ")).count();
-    assert!((1..=3).contains(&cut), "{cut}");
-}
-
 /// New policies judge new traces; with another wait the partition starts again from its commit.
 #[tokio::test(start_paused = true)]
 async fn policies_are_replaced_without_losing_a_trace() {
@@ -335,20 +281,6 @@ async fn policies_are_replaced_without_losing_a_trace() {
     stand.send(60).await;
     stand.finished().await;
     run.stop().await;
-    assert_eq!(stand.got(), stand.wanted());
-}
-
-/// A partition that is taken away is let go, and its next owner goes on.
-#[tokio::test(start_paused = true)]
-async fn a_partition_changes_hands() {
-    let mut stand = Stand::new(1 << 20);
-    let first = stand.start();
-    stand.send(80).await;
-    let second = stand.start();
-    stand.send(80).await;
-    stand.finished().await;
-    first.stop().await;
-    second.stop().await;
     assert_eq!(stand.got(), stand.wanted());
 }
 
@@ -368,55 +300,4 @@ async fn a_crash_loses_nothing() {
     let mut got = stand.got();
     got.dedup();
     assert_eq!(got, stand.wanted());
-}
-
-/// A claim of a higher term, as an owner would make it that does not know better.
-async fn claim_from_elsewhere(stand: &Stand, term: u64) {
-    let claim = Claim { term, owner: 99 };
-    let record = encode_decisions::<&str>(&[], Some(claim), &[]);
-    let writer = stand.log.log().decisions.writer;
-    writer.append(P, Record::decisions(record.into())).await.unwrap();
-}
-
-/// The owner of the highest claim in the decision log.
-fn claimed(stand: &Stand) -> Claim {
-    let records = stand.log.frames(TopicName::Decisions, P);
-    let claims =
-        records.iter().filter_map(|one| DecisionBatch::read(&one.payload).unwrap().claim());
-    claims.max_by_key(|claim| claim.term).unwrap()
-}
-
-/// Whoever is the owner claims the partition again, decides again what did not count, and loses
-/// nothing.
-#[tokio::test(start_paused = true)]
-async fn an_owner_that_was_superseded_starts_again() {
-    let mut stand = Stand::new(1 << 20);
-    let run = stand.start();
-    for _ in 0..4 {
-        stand.send(20).await;
-        claim_from_elsewhere(&stand, claimed(&stand).term + 1).await;
-    }
-    stand.send(20).await;
-    stand.finished().await;
-    run.stop().await;
-    assert_ne!(claimed(&stand).owner, 99);
-    let mut got = stand.got();
-    got.dedup();
-    assert_eq!(got, stand.wanted());
-}
-
-/// One that is the owner no more stops quietly and writes nothing.
-#[tokio::test(start_paused = true)]
-async fn who_was_superseded_and_is_no_owner_stops() {
-    let mut stand = Stand::new(1 << 20);
-    let run = stand.start();
-    stand.send(20).await;
-    stand.finished().await;
-    // Nobody hears of it.
-    drop(stand.log.revoke(P, true));
-    claim_from_elsewhere(&stand, 5).await;
-    stand.send(20).await;
-    sleep(Duration::from_secs(60)).await;
-    assert_eq!(claimed(&stand), Claim { term: 5, owner: 99 });
-    run.stop().await;
 }

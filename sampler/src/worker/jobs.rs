@@ -61,10 +61,36 @@ impl Backoff {
         Self(FIRST_WAIT)
     }
 
-    pub(super) async fn wait(&mut self) {
+    pub(super) fn next(&mut self) -> Duration {
         let jitter = 0.5 + fastrand::f64();
-        sleep(self.0.mul_f64(jitter)).await;
+        let wait = self.0.mul_f64(jitter);
         self.0 = (self.0 * 2).min(LAST_WAIT);
+        wait
+    }
+
+    pub(super) async fn wait(&mut self) {
+        sleep(self.next()).await;
+    }
+}
+
+/// Tries until the log answers.
+pub(super) async fn again<T, F>(
+    metrics: &SamplerMetrics,
+    read: impl Fn() -> F,
+) -> Result<T, ReadError>
+where
+    F: Future<Output = Result<T, ReadError>>,
+{
+    let mut backoff = Backoff::new();
+    loop {
+        match read().await {
+            Err(ReadError::Failed(error)) => {
+                tracing::warn!("read the log again: {error}");
+                metrics.read_retries.increment(1);
+                backoff.wait().await;
+            }
+            other => return other,
+        }
     }
 }
 

@@ -1,23 +1,33 @@
 //! The start of an ownership: recorded decisions first, then the cursors.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
 use wholetrace_spanlog::{
-    Checkpoint, Cursor, Frame, Log, Partition, Position, ReadError, Reader, Start,
+    Checkpoint, Frame, Log, Partition, Position, ReadError, Reader, Start, TopicName,
 };
 
 use crate::{
     checkpoint::Progress,
     metrics::SamplerMetrics,
     partition::Input,
-    worker::{jobs::Backoff, shell::Shell},
+    worker::{
+        jobs::again,
+        reading::{Reading, gap},
+        shell::Shell,
+    },
 };
 
 /// Bytes of the decision log that are read at a time.
 const LOAD_BYTES: usize = 1 << 20;
+/// How long the first record of the span log may take before the rest goes on without it. It only
+/// saves memory.
+const FIRST_WITHIN: Duration = Duration::from_secs(2);
 
 /// The readers of a partition.
 pub(super) struct Cursors {
-    pub(super) spans: Box<dyn Cursor>,
-    pub(super) decisions: Box<dyn Cursor>,
+    pub(super) spans: Reading,
+    pub(super) decisions: Reading,
 }
 
 /// Tells `shell` all decisions that are recorded, and opens the cursors behind them and at the
@@ -33,34 +43,50 @@ pub(super) async fn load(
     metrics: &SamplerMetrics,
 ) -> Result<Cursors, ReadError> {
     let start = committed.map(Progress::of);
+    let reader = log.spans.reader.as_ref();
+    let extent = again(metrics, || reader.extent(partition)).await?;
+    let mut begin = Start::Earliest;
+    if let Some(start) = &start {
+        begin = Start::Position(start.position);
+        if let Some(oldest) = gap(reader, partition, start.position, metrics).await? {
+            metrics.lost(TopicName::Spans, partition, start.position, oldest);
+        }
+    }
+    let mut spans = Reading::open(&log.spans, partition, begin, metrics).await?;
+    let from = start.as_ref().map_or(extent.start, |start| start.position);
+    let mut begins = None;
+    if from < extent.end
+        && let Ok(first) = timeout(FIRST_WITHIN, spans.peek()).await
+    {
+        begins = first?;
+    }
+    shell.step(Input::Begins(begins));
     let hint = start.as_ref().and_then(|start| start.hints.decisions).unwrap_or_default();
-    let decisions = log.decisions.reader.as_ref();
-    let oldest = again(metrics, || decisions.extent(partition)).await?.start;
-    let mut from = oldest.max(Position(hint));
+    let from = load_decisions(shell, log, partition, Position(hint), metrics).await?;
+    shell.step(Input::Loaded);
+    let begin = Start::Position(from);
+    let decisions = Reading::open(&log.decisions, partition, begin, metrics).await?;
+    Ok(Cursors { spans, decisions })
+}
+
+/// Tells all decisions from `hint` on. Gives the position behind them.
+async fn load_decisions(
+    shell: &mut Shell,
+    log: &Log,
+    partition: Partition,
+    hint: Position,
+    metrics: &SamplerMetrics,
+) -> Result<Position, ReadError> {
+    let reader = log.decisions.reader.as_ref();
+    let oldest = again(metrics, || reader.extent(partition)).await?.start;
+    let mut from = oldest.max(hint);
     loop {
-        let records = fetch(decisions, partition, from, metrics).await?;
-        let Some(last) = records.last() else { break };
+        let records = fetch(reader, partition, from, metrics).await?;
+        let Some(last) = records.last() else { return Ok(from) };
         from = last.position.next();
         shell.step(Input::Decisions(records));
         tokio::task::yield_now().await;
     }
-    shell.step(Input::Loaded);
-    let begin = match &start {
-        Some(start) => Start::Position(start.position),
-        None => Start::Earliest,
-    };
-    let spans = log.spans.reader.as_ref();
-    if let Some(start) = &start {
-        let oldest = again(metrics, || spans.extent(partition)).await?.start;
-        if oldest > start.position {
-            let committed = start.position;
-            tracing::warn!(%partition, %committed, %oldest, "go on where the log does: it starts behind the commit");
-        }
-    }
-    Ok(Cursors {
-        spans: again(metrics, || spans.open(partition, begin)).await?,
-        decisions: again(metrics, || decisions.open(partition, Start::Position(from))).await?,
-    })
 }
 
 /// Decisions from `from` on, or from the oldest that is still there. None at the end of the log.
@@ -73,27 +99,6 @@ async fn fetch(
     loop {
         match again(metrics, || reader.fetch(partition, from, LOAD_BYTES)).await {
             Err(ReadError::Gone { oldest, .. }) if oldest > from => from = oldest,
-            other => return other,
-        }
-    }
-}
-
-/// Tries until the log answers.
-pub(super) async fn again<T, F>(
-    metrics: &SamplerMetrics,
-    read: impl Fn() -> F,
-) -> Result<T, ReadError>
-where
-    F: Future<Output = Result<T, ReadError>>,
-{
-    let mut backoff = Backoff::new();
-    loop {
-        match read().await {
-            Err(ReadError::Failed(error)) => {
-                tracing::warn!("read the log again: {error}");
-                metrics.read_retries.increment(1);
-                backoff.wait().await;
-            }
             other => return other,
         }
     }

@@ -5,6 +5,7 @@ mod jobs;
 mod letters;
 mod load;
 mod outbox;
+mod reading;
 mod run;
 mod shell;
 

@@ -4,7 +4,7 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -14,9 +14,12 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 use wholetrace_runtime::{budget::ByteBudget, shutdown::Shutdown};
-use wholetrace_spanlog::{Checkpoint, Committer, Cursor, Frame, Log, Position, ReadError, Start};
+use wholetrace_spanlog::{
+    Checkpoint, Committer, Frame, Log, Position, ReadError, Start, TopicName,
+};
 
 use crate::{
+    checkpoint::Progress,
     exporter::{
         outcomes::{Outcomes, outcomes},
         queue::ExporterHandle,
@@ -26,7 +29,8 @@ use crate::{
     policy::PolicySet,
     worker::{
         jobs::{Backoff, WorkerError},
-        load::{Cursors, again, load},
+        load::{Cursors, load},
+        reading::{Reading, gap},
         shell::{Means, Shell},
     },
 };
@@ -58,6 +62,8 @@ pub(crate) struct Duty {
 pub(crate) struct Worker {
     duty: Duty,
     settings: Settings,
+    /// Whether another process is the owner already: then there is nothing to finish.
+    lost: Arc<AtomicBool>,
 }
 
 /// Why a worker's round ended.
@@ -77,8 +83,10 @@ struct Timers {
 }
 
 impl Worker {
-    pub(crate) const fn new(duty: Duty, settings: Settings) -> Self {
-        Self { duty, settings }
+    /// `lost` is to be set before the worker is told to stop, if another process has taken the
+    /// partition over by then.
+    pub(crate) const fn new(duty: Duty, settings: Settings, lost: Arc<AtomicBool>) -> Self {
+        Self { duty, settings, lost }
     }
 
     /// Works until `stop`; then finishes what is under way within some seconds and commits.
@@ -119,7 +127,7 @@ impl Worker {
     ) -> Result<End, WorkerError> {
         let policies = Arc::clone(&self.duty.policies.borrow_and_update());
         (self.settings.decision_wait, self.settings.decision_wait_after_root) = waits(&policies);
-        self.settings.owner = RandomState::new().build_hasher().finish();
+        self.settings.owner = fresh_number();
         // The release follows one wait behind; as much again lets it catch up evenly.
         self.settings.read_ahead = u64::from(self.settings.decision_wait) * 2 + 1000;
         let (sink, mut outcomes) = outcomes();
@@ -130,6 +138,7 @@ impl Worker {
             metrics: self.duty.metrics.clone(),
         };
         let mut shell = Shell::new(self.settings.clone(), policies, committed.clone(), means, sink);
+        self.share_bounds(&mut shell);
         let loaded = load(
             &mut shell,
             &self.duty.log,
@@ -142,6 +151,9 @@ impl Worker {
             () = stop.requested() => return Ok(End::Stopped),
         };
         let end = self.work(&mut shell, cursors, &mut outcomes, stop).await?;
+        if self.lost.load(Ordering::Relaxed) {
+            return Ok(End::Stopped);
+        }
         finish(&mut shell, &mut outcomes).await?;
         *committed = shell.into_committed();
         Ok(end)
@@ -157,7 +169,10 @@ impl Worker {
             backoff.wait().await;
             // Who has never committed cannot ask.
             let Some(checkpoint) = committed else { return true };
-            match self.duty.committer.commit(partition, checkpoint.clone()).await {
+            // Not the same again, so that the log has to look who asks.
+            let mut progress = Progress::of(checkpoint);
+            progress.hints.owner = Some(fresh_number());
+            match self.duty.committer.commit(partition, progress.to_checkpoint()).await {
                 Ok(()) => return true,
                 Err(ReadError::Failed(_)) => {}
                 Err(_) => return false,
@@ -174,7 +189,7 @@ impl Worker {
     ) -> Result<End, WorkerError> {
         let mut timers = self.timers();
         let mut settled = Vec::new();
-        let mut backoff = Backoff::new();
+        let mut reopen_at = None;
         let mut silent = false;
         loop {
             if shell.is_superseded() {
@@ -188,7 +203,13 @@ impl Worker {
                 () = outcomes.next(&mut settled) => shell.settle(std::mem::take(&mut settled)),
                 records = cursors.decisions.next(READ_BYTES) => match records {
                     Ok(records) => shell.step(Input::Decisions(records)),
-                    Err(error) => self.read_failed(error, &mut backoff).await?,
+                    // Open traces may have waited for those that are gone: all is read again.
+                    Err(ReadError::Gone { asked, oldest, .. }) => {
+                        let (topic, partition) = (TopicName::Decisions, self.settings.partition);
+                        self.duty.metrics.lost(topic, partition, asked, oldest);
+                        return Ok(End::Restart);
+                    }
+                    Err(error) => return Err(error.into()),
                 },
                 changed = self.duty.policies.changed() => {
                     if changed.is_ok() && self.reload(shell) {
@@ -206,14 +227,20 @@ impl Worker {
                 frames = cursors.spans.next(READ_BYTES), if wants_frames => match frames {
                     Ok(frames) => {
                         silent = false;
-                        backoff = Backoff::new();
                         shell.step(Input::Frames(self.leased(frames)));
                     }
-                    Err(error) => self.span_read_failed(error, &mut cursors, &mut backoff).await?,
+                    Err(ReadError::Gone { asked, .. }) => reopen_at = Some(asked),
+                    Err(error) => return Err(error.into()),
                 },
             }
-            if let Some(position) = shell.take_rewind() {
-                cursors.spans = self.reopen(position).await?;
+            let rewind = shell.take_rewind();
+            if let Some(position) = rewind.or(reopen_at.take()) {
+                tokio::select! {
+                    () = stop.requested() => return Ok(End::Stopped),
+                    spans = self.reopen(position) => cursors.spans = spans?,
+                }
+            }
+            if rewind.is_some() {
                 shell.step(Input::Rewound);
             }
             // A step may take a millisecond, and there are many partitions on few threads.
@@ -221,10 +248,14 @@ impl Worker {
         }
     }
 
-    async fn reopen(&self, position: Position) -> Result<Box<dyn Cursor>, ReadError> {
+    /// Reads on at `position`, or behind what is gone there.
+    async fn reopen(&self, position: Position) -> Result<Reading, ReadError> {
         let (partition, start) = (self.settings.partition, Start::Position(position));
-        let reader = &self.duty.log.spans.reader;
-        again(&self.duty.metrics, || reader.open(partition, start)).await
+        let (spans, metrics) = (&self.duty.log.spans, &self.duty.metrics);
+        if let Some(oldest) = gap(spans.reader.as_ref(), partition, position, metrics).await? {
+            metrics.lost(TopicName::Spans, partition, position, oldest);
+        }
+        Reading::open(spans, partition, start, metrics).await
     }
 
     fn timers(&self) -> Timers {
@@ -245,9 +276,13 @@ impl Worker {
         frames.into_iter().map(leased).collect()
     }
 
-    fn housekeep(&self, shell: &mut Shell) {
+    fn share_bounds(&self, shell: &mut Shell) {
         let owned = self.duty.owned.load(Ordering::Relaxed).max(1);
         shell.set_bounds(self.duty.max_decisions / owned, self.duty.max_open_traces / owned);
+    }
+
+    fn housekeep(&self, shell: &mut Shell) {
+        self.share_bounds(shell);
         shell.commit();
         shell.report();
     }
@@ -263,33 +298,11 @@ impl Worker {
         shell.step(Input::Policies(policies));
         false
     }
+}
 
-    async fn read_failed(
-        &self,
-        error: ReadError,
-        backoff: &mut Backoff,
-    ) -> Result<(), WorkerError> {
-        let ReadError::Failed(detail) = error else { return Err(error.into()) };
-        tracing::warn!(partition = %self.settings.partition, "read the log again: {detail}");
-        self.duty.metrics.read_retries.increment(1);
-        backoff.wait().await;
-        Ok(())
-    }
-
-    async fn span_read_failed(
-        &self,
-        error: ReadError,
-        cursors: &mut Cursors,
-        backoff: &mut Backoff,
-    ) -> Result<(), WorkerError> {
-        let ReadError::Gone { oldest, .. } = error else {
-            return self.read_failed(error, backoff).await;
-        };
-        let partition = self.settings.partition;
-        tracing::error!(%partition, %oldest, "go on where the log does: older frames are gone and their spans lost");
-        cursors.spans = self.reopen(oldest).await?;
-        Ok(())
-    }
+/// A number that nobody else has.
+fn fresh_number() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// The waits that a policy set asks for, in milliseconds; 0 for no wait after a root span.

@@ -237,9 +237,9 @@ impl Shell {
             Done::Fetched { from, frames: Ok(frames) } => {
                 self.step(Input::Refetched { from, frames });
             }
-            Done::Fetched { frames: Err(ReadError::Gone { oldest, .. }), .. } => {
+            Done::Fetched { frames: Err(ReadError::Gone { asked, oldest, .. }), .. } => {
                 let partition = self.partition;
-                tracing::error!(%partition, %oldest, "go on where the log does: older frames are gone and their spans lost");
+                tracing::error!(%partition, from = %asked, to = %oldest, "lose frames that the log has deleted before they were released");
                 self.step(Input::Lost(oldest));
             }
             Done::Fetched { frames: Err(error), .. } => return Err(error.into()),

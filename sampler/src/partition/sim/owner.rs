@@ -63,6 +63,7 @@ impl Owner {
         };
         let recorded = decisions[owner.decisions_read..].to_vec();
         owner.decisions_read = decisions.len();
+        owner.step(Input::Begins(spans.get(owner.read).map(|frame| frame.time)));
         owner.step(Input::Decisions(recorded));
         owner.step(Input::Loaded);
         owner

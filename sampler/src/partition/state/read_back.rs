@@ -31,6 +31,9 @@ impl PartitionState {
             self.last_claimed = record.position;
         }
         for decision in decisions {
+            if self.at_end && claim.is_some() && !self.claims.is_held() {
+                self.watermark.advance(decision.decided_at);
+            }
             if self.decided.insert(&decision, record.position) == Inserted::Duplicate {
                 self.stats.decisions_ignored += 1;
             }
@@ -76,6 +79,79 @@ impl PartitionState {
         match letter.exporter {
             Some(exporter) => self.releases.settle(exporter, letter.position),
             None => self.window.arrived_at(letter.position),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::{
+        id::TraceKey,
+        record::{Claim, Decision, encode_decisions},
+        tracestate::Threshold,
+    };
+    use wholetrace_spanlog::{LogTime, Partition};
+
+    use super::*;
+    use crate::{
+        partition::{input::Input, settings::Settings},
+        testing::policies,
+    };
+
+    fn state(max_decisions: usize) -> PartitionState {
+        let settings = Settings {
+            partition: Partition(0),
+            owner: 9,
+            exporters: vec!["one".into()],
+            decision_wait: 1000,
+            decision_wait_after_root: 0,
+            decision_retention: 3_600_000,
+            max_decisions,
+            max_open_traces: 100,
+            read_ahead: 1000,
+            max_unfinished_bytes: 1 << 20,
+            max_piece_bytes: 1 << 20,
+            refetch_bytes: 1 << 20,
+            hash_seed: 1,
+        };
+        PartitionState::new(settings, policies("1s", 10), None)
+    }
+
+    /// A decision for each key, made at that time, in records of a hundred.
+    fn recorded(keys: std::ops::Range<u64>) -> Vec<Frame> {
+        let decision = |key: u64| Decision {
+            key: TraceKey(key),
+            first_seen_ms: 1_000_000 + key,
+            decided_at_ms: 1_001_000 + key,
+            kept: true,
+            threshold: Threshold::ALWAYS,
+            probability_known: true,
+            policy: 0,
+            late_fragment: false,
+        };
+        let all: Vec<Decision> = keys.map(decision).collect();
+        let record = |(position, few): (u64, &[Decision])| Frame {
+            position: Position(position),
+            time: LogTime(2_000_000),
+            kind: RecordKind::Decisions,
+            epoch: 0,
+            payload: encode_decisions(&["one"], Some(Claim { term: 1, owner: 1 }), few).into(),
+        };
+        (0..).zip(all.chunks(100)).map(record).collect()
+    }
+
+    /// I6: a new owner does not remember more than an old one, however much is recorded.
+    #[test]
+    fn loading_is_bounded() {
+        for begins in [Some(LogTime(1_101_000)), None] {
+            let (mut state, mut effects) = (state(400), Vec::new());
+            state.step(Input::Begins(begins), &mut effects);
+            for record in recorded(0..100_000) {
+                state.step(Input::Decisions(vec![record]), &mut effects);
+                let held = state.levels().decisions;
+                assert!(held <= 500, "{held}");
+            }
+            assert!(state.levels().decisions >= 300);
         }
     }
 }

@@ -1,0 +1,131 @@
+//! A log that fails and forgets.
+
+use super::*;
+
+/// An append that fails is tried again until it succeeds: decisions, ticks and dead letters.
+#[tokio::test(start_paused = true)]
+async fn failing_appends_are_tried_again() {
+    let mut stand = Stand::new(1 << 20);
+    let run = stand.start();
+    stand.log.refuse(TopicName::Decisions, Some(AppendError::DiskFull));
+    stand.log.refuse(TopicName::DeadLetters, Some(AppendError::DiskFull));
+    stand.send(50).await;
+    let garbage = Record::spans(0, vec![7_u8; 3].into());
+    stand.log.log().spans.writer.append(P, garbage).await.unwrap();
+    stand.send(50).await;
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(stand.got(), Vec::<u64>::new());
+    stand.log.refuse(TopicName::Decisions, None);
+    stand.log.refuse(TopicName::DeadLetters, None);
+    stand.finished().await;
+    run.stop().await;
+    assert_eq!(stand.got(), stand.wanted());
+    let letters = stand.log.frames(TopicName::DeadLetters, P);
+    assert_eq!(letters.len(), 1);
+    let letter = DeadLetter::read(&letters[0].payload).unwrap();
+    assert_eq!((letter.payload, letter.exporter), (&[7_u8; 3][..], ""));
+}
+
+/// What a backend refuses for good goes to the dead letters with its reason, and the partition
+/// moves on.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_becomes_a_dead_letter() {
+    let mut stand = Stand::new(1 << 20);
+    stand.backend.refuses.store(true, Ordering::Relaxed);
+    let run = stand.start();
+    stand.send(30).await;
+    stand.finished().await;
+    run.stop().await;
+    assert_eq!(stand.got(), Vec::<u64>::new());
+    assert_eq!(stand.buried(), stand.wanted());
+}
+
+/// Dead letters that are too large for their topic are cut to what it takes, and the partition goes
+/// on.
+#[tokio::test(start_paused = true)]
+async fn dead_letters_that_are_too_large_are_cut() {
+    let mut stand = Stand::new(1 << 20);
+    stand.backend.refuses.store(true, Ordering::Relaxed);
+    let too_large = AppendError::TooLarge { size: 1000, limit: 100 };
+    stand.log.plan(TopicName::DeadLetters, &AppendFault::Refuse(too_large), 3);
+    let run = stand.start();
+    stand.send(30).await;
+    stand.finished().await;
+    run.stop().await;
+    let letters = stand.log.frames(TopicName::DeadLetters, P);
+    assert_eq!(letters.len(), stand.wanted().len(), "one of each span");
+    let reason = |letter: &Frame| DeadLetter::read(&letter.payload).unwrap().reason.to_owned();
+    let cut = letters.iter().filter(|letter| reason(letter).starts_with("(payload cut) ")).count();
+    assert!((1..=3).contains(&cut), "{cut}");
+}
+
+/// A read that fails is tried again, at the start and later.
+#[tokio::test(start_paused = true)]
+async fn failing_reads_are_tried_again() {
+    let mut stand = Stand::new(0);
+    for topic in [TopicName::Spans, TopicName::Decisions] {
+        stand.log.fail_reads(topic, 5);
+    }
+    let run = stand.start();
+    for _ in 0..5 {
+        stand.send(30).await;
+        stand.log.fail_reads(TopicName::Spans, 3);
+        stand.log.fail_reads(TopicName::Decisions, 3);
+    }
+    stand.finished().await;
+    run.stop().await;
+    assert_eq!(stand.got(), stand.wanted());
+}
+
+/// When the log deletes what was not released, what is left of it arrives and the partition goes
+/// on: behind the commit, before the read-ahead, and in between.
+#[tokio::test(start_paused = true)]
+async fn gaps_in_the_log_are_passed() {
+    let mut stand = Stand::new(0);
+    let run = stand.start();
+    stand.send(30).await;
+    stand.finished().await;
+    run.stop().await;
+    stand.send(100).await;
+    let gap = |stand: &Stand| Position(stand.end_of_log().0 - 40);
+    stand.log.trim(TopicName::Spans, P, gap(&stand));
+    let run = stand.start();
+    stand.finished().await;
+    stand.backend.away.store(true, Ordering::Relaxed);
+    stand.send(400).await;
+    stand.log.trim(TopicName::Spans, P, gap(&stand));
+    sleep(Duration::from_secs(5)).await;
+    stand.backend.away.store(false, Ordering::Relaxed);
+    stand.finished().await;
+    let before = stand.wanted().len();
+    stand.send(60).await;
+    stand.finished().await;
+    run.stop().await;
+    let (got, wanted) = (stand.got(), stand.wanted());
+    assert!(got.iter().all(|id| wanted.contains(id)));
+    assert!(got.len() < wanted.len(), "the test has made gaps");
+    assert_eq!(got.last(), wanted.last());
+    let fresh = &wanted[before + 1..];
+    assert!(got.ends_with(fresh), "{got:?} {fresh:?}");
+}
+
+/// When the decision log loses what was not read, the partition starts again and decides anew.
+#[tokio::test(start_paused = true)]
+async fn a_gap_in_the_decisions_is_passed() {
+    let mut stand = Stand::new(1 << 20);
+    let run = stand.start();
+    for _ in 0..5 {
+        stand.send(40).await;
+        stand.log.hold(TopicName::Decisions);
+        stand.send(120).await;
+        // Written and deleted before anybody can read.
+        stand.log.resume(TopicName::Decisions);
+        let end = stand.log.frames(TopicName::Decisions, P);
+        stand.log.trim(TopicName::Decisions, P, end.last().unwrap().position.next());
+    }
+    stand.finished().await;
+    run.stop().await;
+    let mut got = stand.got();
+    got.dedup();
+    assert_eq!(got, stand.wanted());
+}
