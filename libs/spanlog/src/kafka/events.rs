@@ -61,9 +61,22 @@ impl Events {
             throttle = throttle.max(broker.throttle.max);
         }
         self.meters.brokers.set(up);
+        self.reachable(figures.brokers.values().any(|broker| broker.state == "UP"));
         // In microseconds and in milliseconds.
         self.meters.round_trip.set(round_trip / 1e6);
         self.meters.throttle.set(throttle / 1e3);
+    }
+}
+
+impl Events {
+    /// A process that reaches no broker cannot do its work. Idle connections are closed too: only
+    /// together with errors that says something. Clients of readers may have nothing to ask for.
+    fn reachable(&self, connected: bool) {
+        if !matches!(self.client, "writer" | "member") {
+            return;
+        }
+        let away = !connected && self.fate.last_error().is_some();
+        self.fate.trouble(self.client, away.then(|| "no broker answers".to_owned()));
     }
 }
 
@@ -98,7 +111,7 @@ impl ClientContext for Events {
         self.meters.errors.increment(1);
         if code == Some(RDKafkaErrorCode::Fatal) {
             let client = self.client;
-            self.fate.end(format!("the Kafka client `{client}` cannot go on: {reason}"));
+            self.fate.end(&format!("the Kafka client `{client}` cannot go on: {reason}"));
             return;
         }
         // The last of several messages: the broker's own words came before, and say more.

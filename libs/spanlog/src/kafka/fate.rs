@@ -56,11 +56,11 @@ impl Fate {
     }
 
     /// The process has to end, because of `cause`. The first cause counts.
-    pub(super) fn end(&self, cause: String) {
+    pub(super) fn end(&self, cause: &str) {
         let first = self.end.send_if_modified(|end| {
             let first = end.is_none();
             if first {
-                *end = Some(cause.clone());
+                *end = Some(cause.to_owned());
             }
             first
         });

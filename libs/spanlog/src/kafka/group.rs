@@ -12,11 +12,15 @@ use super::{
 };
 use crate::reader::{Committer, Group, GroupEvent, ReadError};
 
+/// How many changes of a partition may wait to be taken. More than one comes only while nobody
+/// takes any.
+const EVENTS_PER_PARTITION: usize = 8;
+
 /// A member of the group; it leaves when it is dropped.
 pub(super) struct KafkaGroup {
     member: Arc<Member>,
     commits: Arc<Commits>,
-    events: mpsc::UnboundedReceiver<GroupEvent>,
+    events: mpsc::Receiver<GroupEvent>,
 }
 
 /// A member's thread, for who closes the log.
@@ -35,8 +39,9 @@ impl KafkaGroup {
         fate: &Arc<Fate>,
         meters: &Arc<Meters>,
     ) -> Result<(Self, Membership), KafkaError> {
-        let (sender, events) = mpsc::unbounded_channel();
-        let ownership = Arc::new(Ownership::new(meters, sender));
+        let (sender, events) =
+            mpsc::channel(EVENTS_PER_PARTITION * usize::try_from(partitions).unwrap_or(1).max(1));
+        let ownership = Arc::new(Ownership::new(fate, meters, sender));
         let member = Arc::new(Member::new(fate, &ownership, topic, session));
         let client =
             member.client(settings).map_err(|error| KafkaError::Client(error.to_string()))?;

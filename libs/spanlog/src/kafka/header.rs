@@ -65,7 +65,7 @@ pub(super) fn read(
             _ => {}
         }
     }
-    Ok((kind.unwrap_or(usual(topic)), epoch))
+    Ok((kind.unwrap_or_else(|| usual(topic)), epoch))
 }
 
 /// What a record of this topic is when nobody says.

@@ -23,14 +23,14 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
     Offset, TopicPartitionList,
     config::ClientConfig,
     consumer::{BaseConsumer, Consumer as _, base_consumer::PartitionQueue},
-    error::KafkaError as ClientError,
+    error::{KafkaError as ClientError, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
 use tokio::sync::Notify;
@@ -43,6 +43,9 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// How long a question to the brokers may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long brokers may take to agree on who leads a partition.
+const SETTLING: Duration = Duration::from_secs(4);
 
 type Client = BaseConsumer<Events>;
 
@@ -106,7 +109,7 @@ impl Lane {
                 Some(Err(ClientError::MessageConsumptionFatal(code))) => {
                     let told = client.client().fatal_error().map(|(_, text)| text);
                     let text = told.unwrap_or_else(|| code.to_string());
-                    self.fate.end(format!("the Kafka client `reader` cannot go on: {text}"));
+                    self.fate.end(&format!("the Kafka client `reader` cannot go on: {text}"));
                 }
                 // Told to the context already.
                 Some(Err(_)) => {}
@@ -143,7 +146,7 @@ impl Lane {
     /// The oldest position of a partition and one past the newest. Asks the brokers; blocks.
     pub(super) fn watermarks(&self, topic: &str, partition: i32) -> Result<(u64, u64), ReadError> {
         let client = self.client()?;
-        let marks = client.fetch_watermarks(topic, partition, PATIENCE);
+        let marks = settled(|| client.fetch_watermarks(topic, partition, PATIENCE));
         let (low, high) = marks.map_err(|error| self.failure(&error))?;
         Ok((u64::try_from(low).unwrap_or_default(), u64::try_from(high).unwrap_or_default()))
     }
@@ -157,15 +160,17 @@ impl Lane {
     ) -> Result<Option<u64>, ReadError> {
         let client = self.client()?;
         let time = i64::try_from(time).unwrap_or(i64::MAX);
-        let times = list(topic, partition, Offset::Offset(time)).map_err(|e| self.failure(&e))?;
-        let found = client.offsets_for_times(times, PATIENCE).map_err(|e| self.failure(&e))?;
-        let found = found.find_partition(topic, partition);
-        let Some(found) = found else { return Ok(None) };
-        found.error().map_err(|error| self.failure(&error))?;
-        match found.offset() {
-            Offset::Offset(at) => Ok(u64::try_from(at).ok()),
-            _ => Ok(None),
-        }
+        let ask = || {
+            let times = list(topic, partition, Offset::Offset(time))?;
+            let found = client.offsets_for_times(times, PATIENCE)?;
+            let Some(found) = found.find_partition(topic, partition) else { return Ok(None) };
+            found.error()?;
+            match found.offset() {
+                Offset::Offset(at) => Ok(u64::try_from(at).ok()),
+                _ => Ok(None),
+            }
+        };
+        settled(ask).map_err(|error| self.failure(&error))
     }
 
     fn client(&self) -> Result<Arc<Client>, ReadError> {
@@ -277,6 +282,32 @@ pub(super) enum Polled {
     Closed,
     /// The client met an error.
     Error(ClientError),
+}
+
+/// The answer to a question that is asked again for a while when the brokers are just agreeing on
+/// who leads the partition.
+fn settled<T>(ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    use RDKafkaErrorCode as Code;
+    let deadline = Instant::now() + SETTLING;
+    loop {
+        match ask() {
+            Err(error)
+                if Instant::now() < deadline
+                    && matches!(
+                        error.rdkafka_error_code(),
+                        Some(
+                            Code::NotLeaderForPartition
+                                | Code::LeaderNotAvailable
+                                | Code::UnknownPartition
+                                | Code::UnknownTopicOrPartition
+                        )
+                    ) =>
+            {
+                std::thread::sleep(SETTLING / 40);
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// A list of one partition.

@@ -67,6 +67,12 @@ impl Lanes {
         }
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.lanes().len()
+    }
+
     /// Ends them all. Gives the threads that close the clients.
     pub(super) fn close(&self) -> Vec<JoinHandle<()>> {
         let lanes = std::mem::take(&mut *self.lanes());

@@ -227,6 +227,19 @@ impl KafkaLog {
     }
 }
 
+#[cfg(test)]
+impl KafkaLog {
+    /// Messages that members of the group got and should not have.
+    pub(super) fn strays(&self) -> u64 {
+        self.shared.members().iter().map(|member| member.member.strays()).sum()
+    }
+
+    /// How many clients read.
+    pub(super) fn lanes(&self) -> usize {
+        self.shared.lanes.count()
+    }
+}
+
 impl Drop for KafkaLog {
     fn drop(&mut self) {
         let shared = Arc::clone(&self.shared);

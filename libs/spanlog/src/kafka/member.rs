@@ -65,6 +65,8 @@ pub(super) struct Member {
     leaving: AtomicBool,
     /// Counts up as long as the thread is well.
     beats: AtomicU64,
+    /// Messages that came all the same.
+    strays: AtomicU64,
 }
 
 /// What the client calls.
@@ -87,6 +89,7 @@ impl Member {
             patience: (session / 3).min(Duration::from_secs(5)),
             leaving: AtomicBool::new(false),
             beats: AtomicU64::new(0),
+            strays: AtomicU64::new(0),
         }
     }
 
@@ -114,10 +117,16 @@ impl Member {
         self.beats.load(Ordering::Acquire)
     }
 
+    /// How many messages came although partitions are paused.
+    #[cfg(test)]
+    pub(super) fn strays(&self) -> u64 {
+        self.strays.load(Ordering::Acquire)
+    }
+
     /// Takes part in the group until told to leave or until the client cannot go on.
     pub(super) fn take_part(&self, client: &MemberClient) {
         if let Err(error) = client.subscribe(&[&self.topic]) {
-            self.fate.end(format!("the group cannot be joined: {error}"));
+            self.fate.end(&format!("the group cannot be joined: {error}"));
         }
         while !self.is_leaving() && self.poll(client) {
             self.announce(client);
@@ -136,12 +145,16 @@ impl Member {
     fn poll(&self, client: &MemberClient) -> bool {
         self.beats.fetch_add(1, Ordering::AcqRel);
         match client.poll(POLL) {
-            // Not to be expected: partitions are paused. It is read elsewhere.
-            None | Some(Ok(_)) => true,
+            None => true,
+            Some(Ok(_)) => {
+                // Partitions are paused: this is not to be expected, and does no harm.
+                self.strays.fetch_add(1, Ordering::AcqRel);
+                true
+            }
             Some(Err(ClientError::MessageConsumptionFatal(code))) => {
                 let told = client.client().fatal_error().map(|(_, text)| text);
                 let text = told.unwrap_or_else(|| code.to_string());
-                self.fate.end(format!("this sampler cannot be a member of the group: {text}"));
+                self.fate.end(&format!("this sampler cannot be a member of the group: {text}"));
                 false
             }
             // Told to the context already; the client tries again by itself.
@@ -235,7 +248,7 @@ impl ConsumerContext for MemberContext {
         };
         if let Err(error) = done {
             // The client waits for an answer that it did not understand.
-            self.member.fate.end(format!("a change of the group failed: {error}"));
+            self.member.fate.end(&format!("a change of the group failed: {error}"));
         }
     }
 }

@@ -24,6 +24,8 @@ mod reader;
 pub mod ring;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod topics;
 mod watchdog;
 

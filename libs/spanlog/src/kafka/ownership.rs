@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    fate::Fate,
     metrics::{Change, Meters},
     patience::wait_until,
 };
@@ -20,6 +21,7 @@ use crate::{
 
 /// The partitions of one member of the group.
 pub(super) struct Ownership {
+    fate: Arc<Fate>,
     meters: Arc<Meters>,
     state: Mutex<State>,
 }
@@ -30,15 +32,18 @@ struct State {
     /// Ours, and told; with the highest position committed by us.
     owned: BTreeMap<Partition, Option<Checkpoint>>,
     /// `None` once there is nobody to tell.
-    events: Option<mpsc::UnboundedSender<GroupEvent>>,
+    events: Option<mpsc::Sender<GroupEvent>>,
 }
 
 impl Ownership {
-    /// Owns nothing; tells `events`. Their number is bounded by that of the partitions: one is told
-    /// to be assigned only after it was told to be revoked.
-    pub(super) fn new(meters: &Arc<Meters>, events: mpsc::UnboundedSender<GroupEvent>) -> Self {
+    /// Owns nothing; tells `events`, which has room for some changes of each partition.
+    pub(super) fn new(
+        fate: &Arc<Fate>,
+        meters: &Arc<Meters>,
+        events: mpsc::Sender<GroupEvent>,
+    ) -> Self {
         let state = State { fresh: BTreeSet::new(), owned: BTreeMap::new(), events: Some(events) };
-        Self { meters: Arc::clone(meters), state: Mutex::new(state) }
+        Self { fate: Arc::clone(fate), meters: Arc::clone(meters), state: Mutex::new(state) }
     }
 
     /// `partitions` were given to us.
@@ -58,7 +63,7 @@ impl Ownership {
             state.owned.insert(partition, None);
             self.meters.rebalanced(Change::Assigned, 1);
             self.meters.partitions.set(state.owned.len() as f64);
-            state.tell(GroupEvent::Assigned { partition, committed });
+            self.tell(&state, GroupEvent::Assigned { partition, committed });
         }
     }
 
@@ -75,7 +80,7 @@ impl Ownership {
                 }
                 let (released, release) = oneshot::channel();
                 releases.push(release);
-                state.tell(GroupEvent::Revoked { partition, lost, released });
+                self.tell(&state, GroupEvent::Revoked { partition, lost, released });
                 if lost {
                     state.owned.remove(&partition);
                 }
@@ -137,13 +142,12 @@ impl Ownership {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl State {
-    fn tell(&self, event: GroupEvent) {
-        if let Some(events) = &self.events {
-            // Nobody listens: the event is dropped, and with it a release is given.
-            let _gone = events.send(event);
+    fn tell(&self, state: &State, event: GroupEvent) {
+        let Some(events) = &state.events else { return };
+        // Nobody listens: the event is dropped, and with it a release is given.
+        if let Err(mpsc::error::TrySendError::Full(_)) = events.try_send(event) {
+            self.fate.end("the changes of the group are not taken any more: the sampler hangs");
         }
     }
 }

@@ -37,7 +37,7 @@ impl Watchdog {
         let hangs = || format!("the thread of the group does nothing for {} s", self.still);
         fate.trouble("watchdog", (self.still >= NOT_READY).then(hangs));
         if self.still >= OVER {
-            fate.end(hangs());
+            fate.end(&hangs());
         }
     }
 }

@@ -62,12 +62,12 @@ impl Compression {
 #[serde(default, deny_unknown_fields)]
 pub struct ConsumerConfig {
     /// Bytes read ahead of what is asked for, for each partition of spans and of decisions, 64KiB
-    /// to 256MiB.
+    /// to 256MiB. One fetched piece comes on top.
     pub queue_bytes: ByteSize,
-    /// Bytes that a broker gives of one partition at a time, 64KiB to 256MiB. One record is given
-    /// in any case.
+    /// Bytes that a broker gives of one partition at a time, compressed, 64KiB to 256MiB. One batch
+    /// is given in any case.
     pub max_partition_fetch_size: ByteSize,
-    /// Bytes that a broker gives at a time, `max_partition_fetch_size` to 1GiB.
+    /// Bytes that a broker gives at a time, compressed, `max_partition_fetch_size` to 1GiB.
     pub max_fetch_size: ByteSize,
     /// How long a broker may wait for new records before it says that there are none, 1ms to 5s.
     pub max_fetch_wait: HumanDuration,
@@ -89,7 +89,7 @@ impl Default for ConsumerConfig {
     fn default() -> Self {
         Self {
             queue_bytes: ByteSize::mib(2),
-            max_partition_fetch_size: ByteSize::mib(1),
+            max_partition_fetch_size: ByteSize::kib(512),
             max_fetch_size: ByteSize::mib(16),
             max_fetch_wait: HumanDuration::from_millis(100),
         }

@@ -66,7 +66,6 @@ fn start() -> Option<Node> {
     Some(Node { brokers, _open: Mutex::new((keeper, open)) })
 }
 
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn skip() {
     let strict = variable("CI").is_some_and(|value| value == "true");
     assert!(!strict, "CI needs Kafka: run `tests/parts/install.sh kafka`");

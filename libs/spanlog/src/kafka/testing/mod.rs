@@ -1,11 +1,5 @@
 //! A real Kafka for the tests.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on fails: this is how"
-)]
-
 mod broker;
 mod topics;
 
