@@ -44,7 +44,9 @@ fn a_backend_that_was_away_gets_everything() {
     let scale = Scale::of_this_run();
     let mut backend = backend();
     let fleet = fleet(&kafka, 2, 3, &exports_to(backend.grpc));
-    let sent = Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0.05"]).finish();
+    let sent =
+        Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0.05", "--late-by", "20s"])
+            .finish();
     assert!(sent.iter().all(|trace| trace.repeated.is_empty()), "the senders noticed the outage");
     for sampler in &fleet.samplers {
         let rss = sampler.rss();
@@ -66,7 +68,9 @@ fn a_backend_that_drops_connections_is_not_believed() {
     let mut backend = backend();
     let fleet = fleet(&kafka, 2, 3, &exports_to(backend.grpc));
     let liar = Liar::listen(backend.grpc);
-    let sent = Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0.05"]).finish();
+    let sent =
+        Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0.05", "--late-by", "20s"])
+            .finish();
     let dropped = liar.end();
     assert!(dropped >= 3, "only {dropped} connections were dropped");
     backend.start();

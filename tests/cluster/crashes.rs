@@ -16,9 +16,10 @@ use super::{
 fn samplers_that_are_killed_lose_nothing() {
     let Some(kafka) = Kafka::shared() else { return };
     let scale = Scale::of_this_run();
-    let mut fleet = fleet(&kafka, 2, 3, &sampling("5s"));
+    let mut fleet = fleet(&kafka, 2, 3, &sampling("12s"));
     let mut moments = scale.moments();
-    let mut load = Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0.05"]);
+    let mut load =
+        Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0.05", "--late-by", "20s"]);
     let mut kills = 0;
     while load.is_running() {
         let sampler = &mut fleet.samplers[kills % 3];
@@ -44,9 +45,10 @@ fn samplers_that_are_killed_lose_nothing() {
 fn gateways_that_are_killed_lose_nothing_acknowledged() {
     let Some(kafka) = Kafka::shared() else { return };
     let scale = Scale::of_this_run();
-    let mut fleet = fleet(&kafka, 2, 3, &sampling("5s"));
+    let mut fleet = fleet(&kafka, 2, 3, &sampling("12s"));
     let mut moments = scale.moments();
-    let mut load = Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0.05"]);
+    let mut load =
+        Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0.05", "--late-by", "20s"]);
     let mut kills = 0;
     while load.is_running() {
         let gateway = &mut fleet.gateways[kills % 2].process;
@@ -72,9 +74,10 @@ fn gateways_that_are_killed_lose_nothing_acknowledged() {
 fn a_zombie_contradicts_nobody() {
     let Some(kafka) = Kafka::shared() else { return };
     let scale = Scale::of_this_run();
-    let mut fleet = fleet(&kafka, 2, 3, &sampling("5s"));
+    let mut fleet = fleet(&kafka, 2, 3, &sampling("12s"));
     let mut moments = scale.moments();
-    let mut load = Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0.05"]);
+    let mut load =
+        Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0.05", "--late-by", "20s"]);
     let mut naps = 0;
     while load.is_running() {
         std::thread::sleep(Duration::from_millis(moments.u64(500..2_500)));

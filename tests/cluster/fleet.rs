@@ -90,13 +90,24 @@ impl Fleet {
 
     /// Adds a gateway that is not started, and gives its number.
     pub(crate) fn add_gateway(&mut self, more: &str) -> usize {
+        self.add_receiver("gateway", more)
+    }
+
+    /// The same for a process that samples too; what it keeps goes to `kept-standalone.jsonl`.
+    pub(crate) fn add_standalone(&mut self) -> usize {
+        let kept = self.folder.path().join("kept-standalone.jsonl");
+        let kept = kept.display();
+        self.add_receiver("standalone", &format!("exporters:\n  file: {{ path: \"{kept}\" }}\n"))
+    }
+
+    fn add_receiver(&mut self, role: &str, more: &str) -> usize {
         let number = self.gateways.len();
         let (grpc, http, admin) = (free_port(), free_port(), free_port());
         let listeners = format!(
             "receivers:\n  otlp:\n    protocols:\n      grpc: {{ endpoint: \"127.0.0.1:{grpc}\" }}\n      \
              http: {{ endpoint: \"127.0.0.1:{http}\" }}\nadmin: {{ endpoint: \"127.0.0.1:{admin}\" }}\n{more}"
         );
-        let process = self.process("gateway", number, &listeners, admin);
+        let process = self.process(role, number, &listeners, admin);
         self.gateways.push(Gateway { process, grpc, http });
         number
     }

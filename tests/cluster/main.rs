@@ -17,6 +17,7 @@ mod fleet;
 mod kafka;
 mod load;
 mod owners;
+mod roles;
 mod steady;
 #[path = "../support/mod.rs"]
 mod support;

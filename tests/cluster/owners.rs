@@ -41,9 +41,13 @@ fn of_two_owners_the_first_verdict_counts() {
         fs::write(&path, text).expect("its configuration");
         fleet.samplers[number].start();
     }
-    let sent =
-        Load::start(&fleet, scale, RATE, &["--slow", "0", "--errors", "0", "--late", "0.05"])
-            .finish();
+    let sent = Load::start(
+        &fleet,
+        scale,
+        RATE,
+        &["--slow", "0", "--errors", "0", "--late", "0.05", "--late-by", "20s"],
+    )
+    .finish();
     let planned = |id: &String| {
         sent.iter().find(|trace| trace.trace_id == *id).map_or(0, |trace| trace.planned)
     };

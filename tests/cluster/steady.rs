@@ -34,9 +34,14 @@ pub(crate) fn fleet(kafka: &Kafka, gateways: usize, samplers: usize, rest: &str)
 fn without_faults_nothing_arrives_twice() {
     let Some(kafka) = Kafka::shared() else { return };
     let scale = Scale::of_this_run();
-    let mut fleet = fleet(&kafka, 2, 3, &sampling("5s"));
+    let mut fleet = fleet(&kafka, 2, 3, &sampling("12s"));
     // Faster than in life: as many traces as in ten minutes at 50 a second and more.
-    let load = Load::start(&fleet, scale, 2 * RATE, &["--slow", "0", "--late", "0.05"]);
+    let load = Load::start(
+        &fleet,
+        scale,
+        2 * RATE,
+        &["--slow", "0", "--late", "0.05", "--late-by", "20s"],
+    );
     let sent = load.finish();
     let verdict = must_be_whole(&sent, fleet.folder.path());
     let arrived = oracle::arrived(fleet.folder.path(), "kept");
@@ -100,8 +105,13 @@ fn a_trace_in_a_silent_partition_is_decided() {
 fn scaling_and_rolling_restarts_repeat_nothing() {
     let Some(kafka) = Kafka::shared() else { return };
     let scale = Scale::of_this_run();
-    let mut fleet = fleet(&kafka, 2, 1, &sampling("5s"));
-    let mut load = Load::start(&fleet, scale, RATE * 3 / 4, &["--slow", "0", "--late", "0.05"]);
+    let mut fleet = fleet(&kafka, 2, 1, &sampling("12s"));
+    let mut load = Load::start(
+        &fleet,
+        scale,
+        RATE * 3 / 4,
+        &["--slow", "0", "--late", "0.05", "--late-by", "20s"],
+    );
     let mut round = 0;
     while load.is_running() {
         std::thread::sleep(Duration::from_secs(2));

@@ -61,6 +61,9 @@ impl Events {
             throttle = throttle.max(broker.throttle.max);
         }
         self.meters.brokers.set(up);
+        let reason = if up == 0 { self.fate.last_error() } else { None };
+        let trouble = reason.map(|reason| format!("no broker is connected: {reason}"));
+        self.fate.trouble(self.client, trouble);
         self.reachable(figures.brokers.values().any(|broker| broker.state == "UP"));
         // In microseconds and in milliseconds.
         self.meters.round_trip.set(round_trip / 1e6);

@@ -1,0 +1,76 @@
+//! What the roles do at their edges: alone, replaced, and without brokers.
+
+use super::{
+    fleet::{Fleet, Layout},
+    kafka::Kafka,
+    oracle::{self, POLICIES},
+    process::{get, succeed, wait_until},
+};
+
+/// Guarantee: one process can be gateway and sampler of a cluster at once.
+#[test]
+fn one_process_can_be_the_whole_cluster() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let rest = format!("tail_sampling:\n  decision_wait: 10s\n{POLICIES}");
+    let mut fleet = Fleet::new(&Layout { rest: &rest, ..Layout::of(&kafka.brokers) });
+    fleet.create_topics();
+    let number = fleet.add_standalone();
+    fleet.gateways[number].process.start();
+    let options = ["--traces", "200", "--rate", "200", "--slow", "0", "--late", "0"];
+    let (generator, record) = fleet.generate(number, &options);
+    succeed(generator, "the generator", &fleet.generator_log(number));
+    let sent = oracle::record(&record);
+    let folder = fleet.folder.path().to_owned();
+    let verdict = oracle::settle(&sent, || oracle::arrived(&folder, "kept"));
+    assert!(verdict.wrong.is_empty() && verdict.replayed == 0, "{verdict:#?}");
+    assert!(fleet.gateways[number].process.stop().success());
+}
+
+/// Scenario: a second sampler takes the name of a first one in the group, as happens when a
+/// configuration is copied.
+///
+/// Guarantee: the first one, which the brokers then shut out for good, says so and ends with 1: it
+/// does not stay and seem alive.
+#[test]
+fn a_sampler_that_is_shut_out_says_so_and_ends() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let name = "    group_instance_id: the-only-one\n";
+    let mut fleet = Fleet::new(&Layout { kafka: name, ..Layout::of(&kafka.brokers) });
+    fleet.create_topics();
+    let (first, second) = (fleet.add_sampler(""), fleet.add_sampler(""));
+    fleet.samplers[first].start();
+    let owned = "wholetrace_sampler_partitions";
+    wait_until("the first owns all", || fleet.samplers[first].metric(owned) >= 8.0);
+    fleet.samplers[second].start();
+    let status = fleet.samplers[first].end();
+    let said = fleet.samplers[first].output();
+    assert_eq!(status.code(), Some(1), "{said}");
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.contains("stopped because of a failure") && last.contains("fenced"), "{said}");
+    wait_until("the second owns all", || fleet.samplers[second].metric(owned) >= 8.0);
+    assert!(fleet.samplers[second].stop().success());
+}
+
+/// Guarantee: gateways and samplers are ready while they reach the brokers, say why when they do
+/// not, and are ready again by themselves.
+#[test]
+fn readiness_follows_the_brokers() {
+    let Some(kafka) = Kafka::start(&["--nodes", "1"]) else { return };
+    let one = "    replication_factor: 1\n    min_insync_replicas: 1\n";
+    let mut fleet = Fleet::new(&Layout { kafka: one, ..Layout::of(&kafka.brokers) });
+    fleet.create_topics();
+    fleet.start(1, 1);
+    kafka.node("kill", "1");
+    wait_until("not ready without brokers", || {
+        !fleet.gateways[0].process.is_ready() && !fleet.samplers[0].is_ready()
+    });
+    assert!(get(&format!("http://127.0.0.1:{}/livez", fleet.samplers[0].admin)).is_some());
+    kafka.node("restart", "1");
+    fleet.gateways[0].process.wait_ready();
+    fleet.samplers[0].wait_ready();
+    let said = fleet.gateways[0].process.output();
+    assert!(said.contains("the log: no broker answers"), "{said}");
+    assert!(said.contains("the log works again"), "{said}");
+    assert!(fleet.gateways[0].process.stop().success());
+    assert!(fleet.samplers[0].stop().success());
+}
