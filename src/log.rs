@@ -1,5 +1,7 @@
 //! The log of a process, whichever it is.
 
+use std::time::Duration;
+
 #[cfg(feature = "kafka")]
 use wholetrace_spanlog::kafka::{Access, KafkaConfig, KafkaLog, TopicAdmin, ring};
 use wholetrace_spanlog::{Group, Log, embedded::EmbeddedLog, routing::Descriptor};
@@ -14,6 +16,7 @@ pub(crate) struct OpenLog {
     kind: Kind,
     routing: Descriptor,
     place: String,
+    retention: Option<Duration>,
 }
 
 enum Kind {
@@ -41,23 +44,26 @@ impl OpenLog {
     pub(crate) async fn open(config: &Config, role: Role) -> anyhow::Result<Self> {
         match config.log.choice() {
             LogChoice::Embedded(embedded) => {
-                tracing::info!(directory = %embedded.directory.display(), "open the log");
+                tracing::info!(%role, directory = %embedded.directory.display(), "open the log");
                 let place =
                     format!("{} (at most {})", embedded.directory.display(), embedded.quota);
                 let embedded = embedded.clone();
                 let open = move || EmbeddedLog::open(&embedded);
                 let log = tokio::task::spawn_blocking(open).await??;
                 let routing = log.routing();
-                Ok(Self { kind: Kind::Embedded(log), routing, place })
+                // It deletes nothing that is not finished.
+                Ok(Self { kind: Kind::Embedded(log), routing, place, retention: None })
             }
             #[cfg(feature = "kafka")]
             LogChoice::Kafka(kafka) => {
+                tracing::info!(%role, brokers = kafka.brokers.join(","), "connect to the log");
                 let routing = agreed(kafka).await?;
                 let access = if role.samples() { Access::ReadAndWrite } else { Access::Write };
                 let log = KafkaLog::connect(kafka, access).await?;
                 let (brokers, topic) = (kafka.brokers.join(","), &kafka.spans.topic);
                 let place = format!("Kafka {brokers}, {} partitions of {topic}", log.partitions());
-                Ok(Self { kind: Kind::Kafka(Box::new(log)), routing, place })
+                let retention = Some(kafka.spans.retention.get());
+                Ok(Self { kind: Kind::Kafka(Box::new(log)), routing, place, retention })
             }
         }
     }
@@ -65,6 +71,11 @@ impl OpenLog {
     /// Where it is, for people.
     pub(crate) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// How long spans are kept, whether they are finished or not, if that is bounded.
+    pub(crate) const fn retention(&self) -> Option<Duration> {
+        self.retention
     }
 
     /// The mapping of traces to partitions.
@@ -106,9 +117,13 @@ impl OpenLog {
             #[cfg(feature = "kafka")]
             Kind::Kafka(log) => {
                 let status = log.status();
-                let last = status.last_error.map(|error| format!("; {error}")).unwrap_or_default();
-                let figures = format!("{} bytes wait to be written{last}", status.waiting_bytes);
-                status.trouble.map(|reason| Trouble { reason, figures })
+                status.trouble.map(|trouble| {
+                    // What comes behind changes all the time.
+                    let (reason, detail) = trouble.split_once(": ").unwrap_or((&trouble, ""));
+                    let waiting = status.waiting_bytes;
+                    let figures = format!("{waiting} bytes wait to be written; {detail}");
+                    Trouble { reason: reason.to_owned(), figures }
+                })
             }
         }
     }
@@ -139,7 +154,6 @@ impl OpenLog {
 /// against what they must be.
 #[cfg(feature = "kafka")]
 async fn agreed(config: &KafkaConfig) -> anyhow::Result<Descriptor> {
-    tracing::info!(brokers = config.brokers.join(","), "connect to the log");
     let admin = TopicAdmin::connect(config, config.start_timeout.get()).await?;
     admin.verify().await?;
     Ok(ring::agreed(config).await?)

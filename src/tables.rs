@@ -9,11 +9,12 @@ const KAFKA: &[Metric] = wholetrace_spanlog::kafka::TABLE;
 const KAFKA: &[Metric] = &[];
 
 /// The tables, each with its heading in the documentation.
-pub(crate) const TABLES: [(&str, &[Metric]); 6] = [
+pub(crate) const TABLES: [(&str, &[Metric]); 7] = [
     ("Gateway", wholetrace_gateway::METRICS),
     ("Log of a single machine", wholetrace_spanlog::metrics::TABLE),
     ("Log over Kafka", KAFKA),
     ("Sampler", wholetrace_sampler::metrics::TABLE),
+    ("Partitions", wholetrace_sampler::partition_metrics::TABLE),
     ("Exporters", wholetrace_sampler::exporter::metrics::TABLE),
     ("Process", metrics::TABLE),
 ];

@@ -28,7 +28,9 @@ pub(crate) async fn watch(
         let trouble = log.trouble();
         match &trouble {
             None => working.ready(),
-            Some(trouble) => working.not_ready(trouble.reason.clone()),
+            Some(trouble) => {
+                working.not_ready(format!("{} ({})", trouble.reason, trouble.figures));
+            }
         }
         tell(before.as_ref(), trouble.as_ref());
         before = trouble;
@@ -42,7 +44,7 @@ fn tell(before: Option<&Trouble>, now: Option<&Trouble>) {
         (Some(before), Some(now)) if before.reason == now.reason => {}
         (_, Some(now)) => tracing::warn!(
             figures = now.figures,
-            "the log: {}; senders are asked to come back until it is over",
+            "the log: {}; it goes on by itself when that is over",
             now.reason
         ),
         (Some(before), None) => tracing::info!("the log works again; before, {}", before.reason),

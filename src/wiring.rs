@@ -96,7 +96,10 @@ fn sampling(config: &Config, log: &OpenLog) -> anyhow::Result<Sampling> {
         exporters: config.exporters.clone(),
         memory: config.memory.sampler(),
     };
-    let sampler = Sampler::new(&sampler_config, parts);
+    let mut sampler = Sampler::new(&sampler_config, parts);
+    if let Some(retention) = log.retention() {
+        sampler = sampler.with_retention(retention);
+    }
     let policies = sampler.policies();
     Ok(Sampling { sampler, policies, window_cache })
 }

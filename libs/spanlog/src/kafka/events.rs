@@ -64,22 +64,9 @@ impl Events {
         let reason = if up == 0 { self.fate.last_error() } else { None };
         let trouble = reason.map(|reason| format!("no broker is connected: {reason}"));
         self.fate.trouble(self.client, trouble);
-        self.reachable(figures.brokers.values().any(|broker| broker.state == "UP"));
         // In microseconds and in milliseconds.
         self.meters.round_trip.set(round_trip / 1e6);
         self.meters.throttle.set(throttle / 1e3);
-    }
-}
-
-impl Events {
-    /// A process that reaches no broker cannot do its work. Idle connections are closed too: only
-    /// together with errors that says something. Clients of readers may have nothing to ask for.
-    fn reachable(&self, connected: bool) {
-        if !matches!(self.client, "writer" | "member") {
-            return;
-        }
-        let away = !connected && self.fate.last_error().is_some();
-        self.fate.trouble(self.client, away.then(|| "no broker answers".to_owned()));
     }
 }
 
