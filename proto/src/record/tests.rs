@@ -123,7 +123,7 @@ fn what_a_batch_must_not_say_is_refused() {
             wanted
         );
     }
-    let many = encode_decisions(&vec!["p"; POLICIES_MAX + 1], &[]);
+    let many = encode_decisions(&vec!["p"; POLICIES_MAX + 1], None, &[]);
     assert!(matches!(
         DecisionBatch::read(&many),
         Err(RecordError::Bound { field: "policies", .. })
@@ -132,7 +132,7 @@ fn what_a_batch_must_not_say_is_refused() {
 
 #[test]
 fn fields_of_a_later_version_are_passed_over() {
-    let mut record = encode_decisions(&POLICIES, &[sample()]);
+    let mut record = encode_decisions(&POLICIES, None, &[sample()]);
     put_bytes(&mut record, 15, b"later");
     let batch = DecisionBatch::read(&record).unwrap();
     assert_eq!(batch.decisions().collect::<Vec<_>>(), [sample()]);
@@ -143,7 +143,7 @@ fn fields_of_a_later_version_are_passed_over() {
 
 #[test]
 fn every_truncation_is_refused_or_a_shorter_batch() {
-    let record = encode_decisions(&POLICIES, &[sample(), sample()]);
+    let record = encode_decisions(&POLICIES, None, &[sample(), sample()]);
     for end in 0..record.len() {
         if let Ok(batch) = DecisionBatch::read(&record[..end]) {
             assert!(batch.len() < 2 && batch.decisions().count() == batch.len());
