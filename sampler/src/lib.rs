@@ -11,6 +11,7 @@ mod keyed;
 pub mod metrics;
 mod open_traces;
 pub mod partition;
+pub mod partition_metrics;
 pub mod policy;
 mod release;
 mod sampler;

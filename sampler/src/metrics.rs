@@ -4,7 +4,10 @@ use metrics::{Counter, Gauge, counter, gauge};
 use wholetrace_runtime::metrics::{Label, Metric, Unit};
 use wholetrace_spanlog::{Partition, Position, TopicName};
 
-use crate::partition::{Levels, Stats};
+use crate::{
+    partition::{Levels, Stats},
+    partition_metrics::Takeovers,
+};
 
 /// Handles made once; all partitions share them.
 #[derive(Clone)]
@@ -19,6 +22,7 @@ pub(crate) struct SamplerMetrics {
     pub(crate) superseded: Counter,
     gaps: [Counter; 2],
     lost_positions: Counter,
+    pub(crate) takeovers: Takeovers,
 }
 
 /// A topic that appends are tried again for.
@@ -48,6 +52,7 @@ impl SamplerMetrics {
             superseded: counter!(SUPERSEDED),
             gaps: GAP_TOPICS.map(|topic| counter!(GAPS, "topic" => topic)),
             lost_positions: counter!(LOST_POSITIONS),
+            takeovers: Takeovers::new(),
         }
     }
 
@@ -134,6 +139,8 @@ const COUNTED: &[Counted] = &[
     ((RELEASED_SPANS, Some(("verdict", "not_sampled"))), |stats| stats.spans_not_sampled),
     ((RELEASED_SPANS, Some(("verdict", "undecided"))), |stats| stats.spans_undecided),
     ((SCANNED_RECORDS, None), |stats| stats.records_scanned),
+    ((RELEASED_FRAMES, Some(("source", "cache"))), |stats| stats.frames_from_cache),
+    ((RELEASED_FRAMES, Some(("source", "log"))), |stats| stats.frames_from_log),
     ((REFETCHED_BYTES, None), |stats| stats.refetched_bytes),
     ((DROPPED_FRAMES, None), |stats| stats.frames_lost),
     ((DEAD_LETTERS, Some(("reason", "undecodable"))), |stats| stats.frames_undecodable),
@@ -156,6 +163,7 @@ const FORGOTTEN_DECISIONS: &str = "wholetrace_sampler_forgotten_decisions_total"
 const BAD_DECISION_RECORDS: &str = "wholetrace_sampler_bad_decision_records_total";
 const RELEASED_SPANS: &str = "wholetrace_sampler_released_spans_total";
 const SCANNED_RECORDS: &str = "wholetrace_sampler_scanned_records_total";
+const RELEASED_FRAMES: &str = "wholetrace_sampler_released_frames_total";
 const REFETCHED_BYTES: &str = "wholetrace_sampler_refetched_bytes_total";
 const DROPPED_FRAMES: &str = "wholetrace_sampler_dropped_frames_total";
 const DEAD_LETTERS: &str = "wholetrace_sampler_dead_letters_total";
@@ -236,6 +244,13 @@ pub const TABLE: &[Metric] = &[
         Unit::None,
         "Records read without opening traces, because too many were open: they are read again.",
     ),
+    Metric::counter(
+        RELEASED_FRAMES,
+        Unit::None,
+        "Frames released: out of the window `cache`, or read again from the `log`. If many are \
+         read again, raise `memory.window_cache`.",
+    )
+    .labels(&[Label::closed("source", &["cache", "log"])]),
     Metric::counter(
         REFETCHED_BYTES,
         Unit::Bytes,

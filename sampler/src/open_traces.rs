@@ -119,6 +119,12 @@ impl OpenTraces {
         self.index.len() - self.decided
     }
 
+    /// When about the oldest trace was first seen whose deadline has not come.
+    pub(crate) fn oldest(&self) -> Option<LogTime> {
+        let heads = self.lists.iter().map(|list| list.oldest).filter(|slot| *slot != NIL);
+        heads.map(|slot| self.get(slot).first_seen).min()
+    }
+
     /// Bytes taken up, by the capacities of what is allocated.
     pub(crate) fn memory(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.capacity() * size_of::<OpenTrace>()).sum::<usize>()

@@ -57,6 +57,7 @@ pub struct Sampler {
     settings: Settings,
     max_decisions: usize,
     max_open_traces: usize,
+    retention: Option<u64>,
 }
 
 /// Replaces the policies of a running sampler. Cheap to clone.
@@ -100,7 +101,16 @@ impl Sampler {
             max_decisions: config.max_decisions(),
             max_open_traces: config.max_open_traces(),
             settings,
+            retention: None,
         }
+    }
+
+    /// Says that the span log deletes records after `retention` even if they are not released: the
+    /// metrics tell how near that is.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Duration) -> Self {
+        self.retention = Some(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX));
+        self
     }
 
     /// The handle that replaces the policies.
@@ -137,6 +147,7 @@ impl Sampler {
             max_decisions: self.max_decisions,
             max_open_traces: self.max_open_traces,
             owned: Arc::new(AtomicUsize::new(0)),
+            retention: self.retention,
         };
         let workers = Workers {
             duty,

@@ -45,7 +45,7 @@ enum Next {
     /// Nothing of the frame is for this exporter.
     Pass,
     /// The frame is to be cut.
-    Cut { position: Position, time: LogTime, payload: Bytes },
+    Cut { position: Position, time: LogTime, payload: Bytes, cached: bool },
 }
 
 /// The releases of all exporters, each at its own frame.
@@ -123,8 +123,12 @@ impl Releases {
             match self.next(index, window, settings, effects) {
                 Next::Wait => waiting[index] = true,
                 Next::Pass => self.releases[index].pass(),
-                Next::Cut { position, time, payload } => {
+                Next::Cut { position, time, payload, cached } => {
                     bytes += payload.len();
+                    if self.releases[index].next() >= self.fresh {
+                        stats.frames_from_cache += u64::from(cached);
+                        stats.frames_from_log += u64::from(!cached);
+                    }
                     if let Err(error) = self.cut(index, &payload, time, decided, settings, stats) {
                         let reason = error.to_string();
                         window.pass(self.slowest());
@@ -167,10 +171,11 @@ impl Releases {
         }
         let (position, time) = (frame.position, frame.time);
         if let Some(cached) = &frame.cached {
-            return Next::Cut { position, time, payload: cached.bytes.clone() };
+            let payload = cached.bytes.clone();
+            return Next::Cut { position, time, payload, cached: true };
         }
         if let Some(payload) = release.take_refetched(position) {
-            return Next::Cut { position, time, payload };
+            return Next::Cut { position, time, payload, cached: false };
         }
         if !release.is_refetching() {
             release.await_refetch(position);

@@ -165,6 +165,18 @@ impl PartitionState {
             && now.since(frame.time) <= self.settings.read_ahead
     }
 
+    /// Whether the own claim counts, and the span log is to be read.
+    #[must_use]
+    pub const fn is_serving(&self) -> bool {
+        self.claims.is_held()
+    }
+
+    /// The lowest position that was not read ahead.
+    #[must_use]
+    pub const fn head(&self) -> Position {
+        self.head
+    }
+
     /// Whether another owner has claimed the partition: what this one decides does not count any
     /// more. If it is the owner all the same, it has to start again.
     #[must_use]
@@ -226,6 +238,11 @@ impl PartitionState {
             unfinished_bytes: 0,
             table_bytes: self.open.memory() + self.decided.memory() + self.window.memory(),
             span_millis: unfinished.map_or(0, |(_, time)| self.watermark.now().since(time)),
+            read_position: self.head,
+            release_position: unfinished.map_or(self.head, |(position, _)| position),
+            now: Some(self.watermark.now()).filter(|now| *now > LogTime(0)),
+            unfinished_since: unfinished.map(|(_, time)| time),
+            undecided_since: self.open.oldest(),
         };
         self.releases.levels(&mut levels);
         levels

@@ -1,5 +1,7 @@
 //! What a partition counts.
 
+use wholetrace_spanlog::{LogTime, Position};
+
 /// Counts since they were last taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -42,6 +44,10 @@ pub struct Stats {
     pub spans_undecided: u64,
     /// Records that were read too early, because too many traces were open.
     pub records_scanned: u64,
+    /// Frames that had kept spans or not, released out of the window cache.
+    pub frames_from_cache: u64,
+    /// The same, read again from the log.
+    pub frames_from_log: u64,
     /// Bytes that were read again because the window cache had no room for them.
     pub refetched_bytes: u64,
     /// Frames gone from the log before they were released.
@@ -69,4 +75,14 @@ pub struct Levels {
     pub table_bytes: usize,
     /// Milliseconds of the log's time between the oldest unfinished frame and the read-ahead.
     pub span_millis: u64,
+    /// The lowest position that was not read ahead.
+    pub read_position: Position,
+    /// The position below which all is finished.
+    pub release_position: Position,
+    /// How far the log's time has come; `None` before the first record.
+    pub now: Option<LogTime>,
+    /// When the oldest record was appended that is not finished.
+    pub unfinished_since: Option<LogTime>,
+    /// When about the oldest trace was first seen that is not decided.
+    pub undecided_since: Option<LogTime>,
 }

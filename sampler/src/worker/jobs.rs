@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 use wholetrace_spanlog::{
-    AppendError, Checkpoint, Committer, Frame, Partition, Position, ReadError, Reader, Record,
-    Writer,
+    AppendError, Checkpoint, Committer, Extent, Frame, Partition, Position, ReadError, Reader,
+    Record, Writer,
 };
 
 use crate::{
@@ -48,6 +48,7 @@ pub(super) enum Done {
     Fetched { from: Position, frames: Result<Vec<Frame>, ReadError> },
     Room { exporter: usize, room: Result<Room, Stopped> },
     Committed(Checkpoint, Result<(), ReadError>),
+    Extent(Result<Extent, ReadError>),
     Failed(WorkerError),
 }
 

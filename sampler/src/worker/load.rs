@@ -28,6 +28,8 @@ const FIRST_WITHIN: Duration = Duration::from_secs(2);
 pub(super) struct Cursors {
     pub(super) spans: Reading,
     pub(super) decisions: Reading,
+    /// One past the newest record of the span log when all this began.
+    pub(super) end: Position,
 }
 
 /// Tells `shell` all decisions that are recorded, and opens the cursors behind them and at the
@@ -66,7 +68,7 @@ pub(super) async fn load(
     shell.step(Input::Loaded);
     let begin = Start::Position(from);
     let decisions = Reading::open(&log.decisions, partition, begin, metrics).await?;
-    Ok(Cursors { spans, decisions })
+    Ok(Cursors { spans, decisions, end: extent.end })
 }
 
 /// Tells all decisions from `hint` on. Gives the position behind them.

@@ -39,6 +39,8 @@ use crate::{
 const READ_BYTES: usize = 1 << 20;
 /// How often what is finished is committed. What a crash repeats was exported within it.
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
+/// How often the log is asked what it holds.
+const ASK_EVERY: Duration = Duration::from_secs(10);
 /// How long what is under way may take when the ownership ends.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
@@ -56,6 +58,8 @@ pub(crate) struct Duty {
     pub(crate) max_decisions: usize,
     pub(crate) max_open_traces: usize,
     pub(crate) owned: Arc<AtomicUsize>,
+    /// How long the log keeps what is not released, in milliseconds, if that is bounded.
+    pub(crate) retention: Option<u64>,
 }
 
 /// Works on one partition for as long as this process owns it.
@@ -79,6 +83,7 @@ enum End {
 /// The timers of a round.
 struct Timers {
     commit: Interval,
+    extent: Interval,
     idle: Interval,
 }
 
@@ -136,6 +141,7 @@ impl Worker {
             committer: Arc::clone(&self.duty.committer),
             exporters: self.duty.exporters.clone(),
             metrics: self.duty.metrics.clone(),
+            retention: self.duty.retention,
         };
         let mut shell = Shell::new(self.settings.clone(), policies, committed.clone(), means, sink);
         self.share_bounds(&mut shell);
@@ -188,6 +194,7 @@ impl Worker {
         stop: &Shutdown,
     ) -> Result<End, WorkerError> {
         let mut timers = self.timers();
+        shell.catch_up_to(cursors.end);
         let mut settled = Vec::new();
         let mut reopen_at = None;
         let mut silent = false;
@@ -217,6 +224,7 @@ impl Worker {
                     }
                 }
                 _ = timers.commit.tick() => self.housekeep(shell),
+                _ = timers.extent.tick() => shell.ask_extent(),
                 _ = timers.idle.tick() => {
                     if silent && wants_frames {
                         shell.step(Input::Idle);
@@ -234,7 +242,7 @@ impl Worker {
                 },
             }
             let rewind = shell.take_rewind();
-            if let Some(position) = rewind.or(reopen_at.take()) {
+            if let Some(position) = rewind.or_else(|| reopen_at.take()) {
                 tokio::select! {
                     () = stop.requested() => return Ok(End::Stopped),
                     spans = self.reopen(position) => cursors.spans = spans?,
@@ -261,8 +269,13 @@ impl Worker {
     fn timers(&self) -> Timers {
         let wait = Duration::from_millis(u64::from(self.settings.decision_wait));
         let idle = (wait / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
-        let mut timers = Timers { commit: interval(COMMIT_EVERY), idle: interval(idle) };
+        let mut timers = Timers {
+            commit: interval(COMMIT_EVERY),
+            extent: interval(ASK_EVERY),
+            idle: interval(idle),
+        };
         timers.commit.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        timers.extent.set_missed_tick_behavior(MissedTickBehavior::Delay);
         timers.idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
         timers
     }

@@ -8,6 +8,7 @@ use futures_util::{
     future::BoxFuture,
     stream::{FuturesUnordered, StreamExt},
 };
+use tokio::time::Instant;
 use wholetrace_spanlog::{Checkpoint, Committer, Log, Partition, Position, ReadError, Record};
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     },
     metrics::{Appending, SamplerMetrics},
     partition::{Effect, Input, Letter, Levels, PartitionState, Settings},
+    partition_metrics::{PartitionGauges, Stage},
     policy::PolicySet,
     worker::{
         jobs::{Done, WorkerError, append, commit, fetch},
@@ -37,6 +39,8 @@ pub(super) struct Means {
     pub(super) committer: Arc<dyn Committer>,
     pub(super) exporters: Vec<ExporterHandle>,
     pub(super) metrics: SamplerMetrics,
+    /// How long the log keeps what is not released, in milliseconds, if that is bounded.
+    pub(super) retention: Option<u64>,
 }
 
 /// The state of a partition, and what it has under way.
@@ -62,6 +66,20 @@ pub(super) struct Shell {
     /// Whether the ownership ends: nothing new is begun.
     ending: bool,
     levels: Levels,
+    gauges: PartitionGauges,
+    /// Whether the log was asked what it holds.
+    asking: bool,
+    takeover: Takeover,
+}
+
+/// How far this ownership has come.
+#[derive(Clone, Copy)]
+struct Takeover {
+    began: Instant,
+    /// What is to be reached next, if anything is.
+    next: Option<Stage>,
+    /// The end of the span log when it began.
+    end: Position,
 }
 
 impl Shell {
@@ -76,8 +94,6 @@ impl Shell {
         Self {
             partition: settings.partition,
             outboxes: means.exporters.iter().cloned().map(Outbox::new).collect(),
-            state: PartitionState::new(settings, policies, start.as_ref()),
-            means,
             sink,
             jobs: FuturesUnordered::new(),
             effects: Vec::new(),
@@ -90,6 +106,15 @@ impl Shell {
             committed,
             ending: false,
             levels: Levels::default(),
+            gauges: PartitionGauges::new(settings.partition, means.retention),
+            asking: false,
+            takeover: Takeover {
+                began: Instant::now(),
+                next: Some(Stage::Reading),
+                end: Position::default(),
+            },
+            state: PartitionState::new(settings, policies, start.as_ref()),
+            means,
         }
     }
 
@@ -140,6 +165,37 @@ impl Shell {
         self.effects = effects;
         self.send();
         self.means.metrics.count(&self.state.take_stats());
+        if self.takeover.next.is_some() {
+            self.come_further();
+        }
+    }
+
+    /// Notes where the span log ended when the ownership began.
+    pub(super) const fn catch_up_to(&mut self, end: Position) {
+        self.takeover.end = end;
+    }
+
+    fn come_further(&mut self) {
+        let Takeover { began, next, end } = self.takeover;
+        let took = began.elapsed();
+        if next == Some(Stage::Reading) && self.state.is_serving() {
+            self.means.metrics.takeovers.reached(Stage::Reading, took);
+            self.takeover.next = Some(Stage::CaughtUp);
+        }
+        if self.takeover.next == Some(Stage::CaughtUp) && self.state.head() >= end {
+            self.means.metrics.takeovers.reached(Stage::CaughtUp, took);
+            self.takeover.next = None;
+        }
+    }
+
+    /// Asks the log what it holds, for the gauges.
+    pub(super) fn ask_extent(&mut self) {
+        if !self.asking {
+            self.asking = true;
+            let (reader, partition) = (Arc::clone(&self.means.log.spans.reader), self.partition);
+            let job = async move { Done::Extent(reader.extent(partition).await) };
+            self.jobs.push(job.boxed());
+        }
     }
 
     pub(super) fn settle(&mut self, settled: Vec<Settled>) {
@@ -250,6 +306,13 @@ impl Shell {
                 }
             }
             Done::Committed(checkpoint, result) => self.on_committed(checkpoint, result)?,
+            Done::Extent(extent) => {
+                self.asking = false;
+                // It is asked again in some seconds.
+                if let Ok(extent) = extent {
+                    self.gauges.extent(extent);
+                }
+            }
             Done::Failed(error) => return Err(error),
         }
         Ok(())
@@ -304,6 +367,7 @@ impl Shell {
     pub(super) fn report(&mut self) {
         let now = self.state.levels();
         self.means.metrics.level(&self.levels, &now);
+        self.gauges.tell(&now);
         self.levels = now;
     }
 }
