@@ -18,6 +18,7 @@ mod kafka;
 mod load;
 mod owners;
 mod roles;
+mod secure;
 mod steady;
 #[path = "../support/mod.rs"]
 mod support;

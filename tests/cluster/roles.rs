@@ -56,6 +56,8 @@ fn a_sampler_that_is_shut_out_says_so_and_ends() {
 #[test]
 fn readiness_follows_the_brokers() {
     let Some(kafka) = Kafka::start(&["--nodes", "1"]) else { return };
+    let (fine, said) = Fleet::new(&Layout::of(&kafka.brokers)).topics("create");
+    assert!(!fine && said.contains("there are not 3 brokers for its copies"), "{said}");
     let one = "    replication_factor: 1\n    min_insync_replicas: 1\n";
     let mut fleet = Fleet::new(&Layout { kafka: one, ..Layout::of(&kafka.brokers) });
     fleet.create_topics();
