@@ -7,11 +7,13 @@ use prost::Message;
 use wholetrace_proto::{
     assemble::Assembler,
     check::{HeadKind, SpanError, check_head, check_span},
+    divide::divide,
+    flag::append_flagged,
     id::TraceKey,
     otlp::{ResourceSpans, ScopeSpans, Span, TracesData},
     record::{DeadLetter, Decision, DecisionBatch, encode_decisions},
     repair::{repair_head, repair_span},
-    spans::{Head, SpanRef, Visitor, visit},
+    spans::{Head, SpanRef, Visitor, count, visit},
     tracestate::{Kept, Threshold, read, rewrite},
     wire::{Cursor, WireError},
 };
@@ -47,8 +49,18 @@ pub(crate) fn spans(data: &[u8]) {
     if visit(&joined, &mut again).is_ok() {
         assert_eq!(again.spans(), walked.out.spans());
         assert_eq!(again.to_vec(), joined);
+        divided(&joined, again.spans());
     } else {
         panic!("what was joined cannot be walked");
+    }
+}
+
+/// Divided anywhere, no span is lost.
+fn divided(message: &[u8], spans: usize) {
+    for first in [0, spans / 2, spans] {
+        let (a, b) = divide(message, first).expect("what was joined can be walked");
+        assert_eq!(count(&a), Ok(first));
+        assert_eq!(count(&b), Ok(spans - first));
     }
 }
 
@@ -132,8 +144,22 @@ pub(crate) fn span(data: &[u8]) {
         }
         Err(_) => {}
     }
+    flag(data);
     let _ = ResourceSpans::decode(&*repair_head(HeadKind::Resource, data));
     let _ = ScopeSpans::decode(&*repair_head(HeadKind::Scope, data));
+}
+
+/// A flag is set once, and nothing else in the span changes.
+fn flag(data: &[u8]) {
+    let mut out = Vec::new();
+    append_flagged(data, "late", &mut out);
+    let (Ok(mut before), Ok(mut after)) = (Span::decode(data), Span::decode(&*out)) else { return };
+    let flags = |span: &Span| span.attributes.iter().filter(|one| one.key == "late").count();
+    assert_eq!(flags(&after), 1);
+    for span in [&mut before, &mut after] {
+        span.attributes.retain(|one| one.key != "late");
+    }
+    assert_eq!(before, after);
 }
 
 /// A batch that is read is written back to one that reads the same.

@@ -48,13 +48,14 @@ pub fn append_flagged(body: &[u8], key: &str, out: &mut Vec<u8>) {
 /// Whether `field` of a span is the attribute `key`.
 fn sets(field: &Field<'_>, key: &str) -> bool {
     let (ATTRIBUTES, Value::Bytes(attribute)) = (field.number, field.value) else { return false };
-    let mut fields = Cursor::new(attribute);
+    let (mut fields, mut found) = (Cursor::new(attribute), false);
     while let Ok(Some(field)) = fields.next_field() {
-        if field.number == KEY && field.value == Value::Bytes(key.as_bytes()) {
-            return true;
+        if field.number == KEY {
+            // The last one counts.
+            found = field.value == Value::Bytes(key.as_bytes());
         }
     }
-    false
+    found
 }
 
 #[cfg(test)]
