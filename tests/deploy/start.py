@@ -1,10 +1,12 @@
 """Starts the commands of the containers with the files that they mount, outside of containers: the
-composition's against a real Kafka, Envoy and Jaeger, then those of Kubernetes against a Kafka that
-demands TLS and SCRAM. Only addresses and sizes are laid over: nobody resolves the names here."""
+composition's against a real Kafka, Envoy and Jaeger, with a real Collector that reads the spans
+topic beside them, then those of Kubernetes against a Kafka that demands TLS and SCRAM. Only
+addresses and sizes are laid over: nobody resolves the names here."""
 
 import json
 import pathlib
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +20,7 @@ from files import DEPLOY, ROOT, TOOLS, WHOLETRACE, composition, kubernetes, moun
 
 CLUSTER = ROOT / "tests/parts/kafka/cluster"
 JAEGER = ROOT / "tests/parts/.build/jaeger/jaeger"
+COLLECTOR = ROOT / "tests/parts/.build/collector/collector"
 WAIT = 90.0
 
 
@@ -148,6 +151,31 @@ def start_envoy(world, file, gateways):
     return ports
 
 
+def start_collector(world, topic):
+    """A Collector that reads a topic into a file."""
+    text = (ROOT / "tests/parts/collector/read-spans.yaml").read_text()
+    read = world.folder / "read-spans.jsonl"
+    for word, value in (("BROKERS", ",".join(world.brokers("plaintext"))), ("TOPIC", topic), ("FILE", str(read))):
+        text = text.replace(word, value)
+    config = world.folder / "read-spans.yaml"
+    config.write_text(text)
+    return world.start("collector", COLLECTOR, "--config", config), read
+
+
+def spans_in(file):
+    """The spans in lines of OTLP/JSON, each once; a last line that is not whole yet is left out."""
+    lines = file.read_text().split("\n")[:-1] if file.exists() else []
+    return {(span["traceId"], span["spanId"]) for line in lines for resource in json.loads(line).get("resourceSpans", [])
+            for scope in resource.get("scopeSpans", []) for span in scope["spans"]}
+
+
+def send(*command):
+    """Runs a sender to its end: how many spans were acknowledged."""
+    said = run(WHOLETRACE, *command).strip()
+    print(said)
+    return int(re.match(r"(\d+) spans of ", said).group(1))
+
+
 def the_composition(world):
     services = composition()
     kafka = {"log": {"kafka": {"brokers": world.brokers("plaintext")}}}
@@ -171,15 +199,21 @@ def the_composition(world):
     balanced = start_envoy(world, mounted(services["load-balancer"], "/etc/envoy/envoy.yaml"), gateways)
     sender = list(services["sender"]["command"])
     sender[sender.index("--endpoint") + 1] = f"http://127.0.0.1:{balanced['otlp_grpc']}"
-    print(run(WHOLETRACE, *sender, "--duration", "5s", "--late", "0").strip())
+    sent = send(*sender, "--duration", "5s", "--late", "0")
     sender[sender.index("--endpoint") + 1] = f"http://127.0.0.1:{balanced['otlp_http']}"
-    print(run(WHOLETRACE, *sender, "--protocol", "http", "--duration", "2s", "--late", "0", "--seed", "2").strip())
+    sent += send(*sender, "--protocol", "http", "--duration", "2s", "--late", "0", "--seed", "2")
     for number, ports in enumerate(gateways):
         lines = get(ports[2], "/metrics").split("\n")
         spans = sum(float(line.split()[-1]) for line in lines if line.startswith("wholetrace_gateway_spans_total"))
         if spans == 0:
             raise SystemExit(f"the load balancer sent nothing to gateway {number}")
     until("kept traces are in Jaeger", lambda: json.loads(get(query, "/api/services") or "{}").get("data"), every)
+
+    collector, read = start_collector(world, "wholetrace-spans")
+    until("a Collector reads the topic", lambda: len(spans_in(read)) >= sent, [collector])
+    if len(spans_in(read)) != sent:
+        raise SystemExit(f"{sent} spans were acknowledged, the Collector read {len(spans_in(read))}")
+    print(f"a Collector has read all {sent} spans of the topic")
     stop(processes["gateway"], 60)
     stop(processes["sampler"], 60)
     print("the composition: kept traces are in Jaeger, and all stopped when asked to")
