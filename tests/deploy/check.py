@@ -178,13 +178,26 @@ def pod_is_safe(name, pod, container):
           and pod["automountServiceAccountToken"] is False, f"{name}: has rights it does not need")
 
 
+def pages():
+    """Whether what docs/cluster.md names is there: metrics, files, and keys of `log.kafka`."""
+    text = (ROOT / "docs/cluster.md").read_text()
+    metrics = (ROOT / "docs/metrics.md").read_text()
+    for name in set(re.findall(r"`(wholetrace_\w+)`", text)):
+        judge(f"| `{name}` |" in metrics, f"docs/cluster.md: there is no metric `{name}`")
+    for link in set(re.findall(r"\]\(([^)#]+)", text)):
+        judge((ROOT / "docs" / link).exists(), f"docs/cluster.md: {link} does not exist")
+    keys = (ROOT / "docs/configuration.md").read_text()
+    for key in set(re.findall(r"`((?:log\.kafka|tail_sampling|limits|memory|producer|consumer|spans|decisions|dead_letters)\.[a-z_.]+)`", text)):
+        judge(f"{key}` |" in keys, f"docs/cluster.md: there is no setting `{key}`")
+
+
 def examples():
     wholetrace_check(ROOT / "examples/cluster/cluster.yaml")
     for script in ("examples/cluster/run", "tests/parts/kafka/cluster", "tests/parts/install.sh", "tests/deploy/check"):
         subprocess.run(["bash", "-n", script], cwd=ROOT, check=True)
 
 
-for part in (image, composed, orchestrated, examples):
+for part in (image, composed, orchestrated, pages, examples):
     part()
     print(f"{part.__name__}: judged")
 if problems:
