@@ -95,6 +95,7 @@ fn sampling(config: &Config, log: &OpenLog) -> anyhow::Result<Sampling> {
         tail_sampling: config.tail_sampling.clone(),
         exporters: config.exporters.clone(),
         memory: config.memory.sampler(),
+        epoch: log.routing().epoch,
     };
     let mut sampler = Sampler::new(&sampler_config, parts);
     if let Some(retention) = log.retention() {

@@ -25,6 +25,9 @@ pub struct SamplerConfig {
     pub tail_sampling: TailSamplingConfig,
     /// Where kept traces go.
     pub exporters: ExportersConfig,
+    /// Epoch of the mapping of traces to partitions; frames of another one are counted. 0 counts
+    /// none.
+    pub epoch: u32,
     /// Bounds of memory.
     pub memory: SamplerMemory,
 }
@@ -90,6 +93,7 @@ impl SamplerConfig {
         Settings {
             partition: Partition(0),
             owner: 0,
+            epoch: self.epoch,
             exporters,
             decision_wait,
             decision_wait_after_root: millis(

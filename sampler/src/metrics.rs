@@ -123,6 +123,7 @@ const COUNTED: &[Counted] = &[
     ((READ_RECORDS, None), |stats| stats.records),
     ((READ_BYTES, None), |stats| stats.bytes),
     ((READ_SPANS, None), |stats| stats.spans),
+    ((FOREIGN_FRAMES, None), |stats| stats.frames_foreign),
     ((TICKS, None), |stats| stats.ticks),
     ((TRACES, None), |stats| stats.traces),
     ((LATE_SPANS, None), |stats| stats.late_spans),
@@ -152,6 +153,7 @@ const TOPICS: [&str; 3] = ["spans", "decisions", "dead_letters"];
 const READ_RECORDS: &str = "wholetrace_sampler_read_records_total";
 const READ_BYTES: &str = "wholetrace_sampler_read_bytes_total";
 const READ_SPANS: &str = "wholetrace_sampler_read_spans_total";
+const FOREIGN_FRAMES: &str = "wholetrace_sampler_foreign_frames_total";
 const TICKS: &str = "wholetrace_sampler_ticks_total";
 const TRACES: &str = "wholetrace_sampler_traces_total";
 const LATE_SPANS: &str = "wholetrace_sampler_late_spans_total";
@@ -190,6 +192,12 @@ pub const TABLE: &[Metric] = &[
     Metric::counter(READ_RECORDS, Unit::None, "Records read ahead from the span log."),
     Metric::counter(READ_BYTES, Unit::Bytes, "Bytes of records read ahead."),
     Metric::counter(READ_SPANS, Unit::None, "Spans read ahead; after a restart, some again."),
+    Metric::counter(
+        FOREIGN_FRAMES,
+        Unit::None,
+        "Frames that were not routed by the mapping of the fleet: somebody else writes to the topic, \
+         or a gateway of another fleet. Their traces may be split.",
+    ),
     Metric::counter(TICKS, Unit::None, "Ticks read: records that say nothing but the time."),
     Metric::counter(TRACES, Unit::None, "Traces seen for the first time."),
     Metric::counter(

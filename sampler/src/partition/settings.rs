@@ -9,6 +9,8 @@ pub struct Settings {
     pub partition: Partition,
     /// A number that no other ownership of the partition has.
     pub owner: u64,
+    /// Epoch of the mapping by which the fleet routes traces to partitions; 0 if it plays no part.
+    pub epoch: u32,
     /// Names of the exporters, at least one, in the order of their indexes.
     pub exporters: Vec<String>,
     /// From the first span of a trace to its decision, in milliseconds of the log's time.

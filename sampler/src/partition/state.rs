@@ -263,6 +263,8 @@ impl PartitionState {
         self.head = frame.position.next();
         self.stats.records += 1;
         self.stats.bytes += frame.payload.len() as u64;
+        let foreign = self.settings.epoch != 0 && frame.epoch != self.settings.epoch;
+        self.stats.frames_foreign += u64::from(foreign && frame.kind == RecordKind::Spans);
         let time = self.watermark.advance(frame.time);
         self.decide_due(time, effects);
         let mut entry = WindowFrame {

@@ -9,6 +9,9 @@ pub struct Stats {
     pub records: u64,
     /// Bytes of payload read ahead.
     pub bytes: u64,
+    /// Frames that were routed by another mapping than the fleet's, or by nobody's: what is in them
+    /// may be parts of traces whose rest is in other partitions.
+    pub frames_foreign: u64,
     /// Ticks read.
     pub ticks: u64,
     /// Spans read ahead.

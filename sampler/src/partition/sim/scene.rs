@@ -45,6 +45,7 @@ impl Scene {
         let settings = Settings {
             partition: Partition(3),
             owner: 0,
+            epoch: 0,
             exporters: (0..rng.usize(1..=3)).map(|i| format!("e{i}")).collect(),
             decision_wait: WAIT,
             decision_wait_after_root: *pick(rng, &[0, 0, 1, 300, 2000]),

@@ -94,7 +94,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        partition::{input::Input, settings::Settings},
+        partition::{
+            input::{Input, ReadFrame},
+            settings::Settings,
+        },
         testing::policies,
     };
 
@@ -102,6 +105,7 @@ mod tests {
         let settings = Settings {
             partition: Partition(0),
             owner: 9,
+            epoch: 2,
             exporters: vec!["one".into()],
             decision_wait: 1000,
             decision_wait_after_root: 0,
@@ -138,6 +142,21 @@ mod tests {
             payload: encode_decisions(&["one"], Some(Claim { term: 1, owner: 1 }), few).into(),
         };
         (0..).zip(all.chunks(100)).map(record).collect()
+    }
+
+    /// Frames by another mapping, and by nobody's; a tick is routed by none.
+    #[test]
+    fn what_the_fleet_did_not_route_is_counted() {
+        let (mut state, mut effects) = (state(400), Vec::new());
+        let frames = [(RecordKind::Spans, 2), (RecordKind::Spans, 1), (RecordKind::Spans, 0)];
+        let frames = frames.into_iter().chain([(RecordKind::Tick, 0)]);
+        let read = (0..).zip(frames).map(|(position, (kind, epoch))| {
+            let (position, time) = (Position(position), LogTime(1_000));
+            let frame = Frame { position, time, kind, epoch, payload: bytes::Bytes::new() };
+            ReadFrame { frame, lease: None }
+        });
+        state.step(Input::Frames(read.collect()), &mut effects);
+        assert_eq!(state.take_stats().frames_foreign, 2);
     }
 
     /// I6: a new owner does not remember more than an old one, however much is recorded.
