@@ -1,6 +1,7 @@
 //! The shape of the source tree, as a test: no import cycles between modules, files that can be
 //! read in one sitting, and nothing in the tree that belongs to one machine.
 
+mod dependencies;
 mod modules;
 
 use std::{
@@ -67,6 +68,38 @@ fn a_cycle_is_found() {
     let graph = modules::graph(folder.path()).expect("it parses");
     let cycles = modules::cycles(&graph);
     assert_eq!(cycles, ["a, b"]);
+}
+
+#[test]
+fn dependencies_keep_the_rules_of_deny_toml() {
+    let rules = dependencies::Rules::read(root());
+    let metadata = dependencies::metadata(root(), &rules);
+    for one in dependencies::repeated(&metadata) {
+        println!("in several versions: {one}");
+    }
+    let breaches = dependencies::breaches(&metadata, &rules);
+    assert!(breaches.is_empty(), "against deny.toml:\n{}", breaches.join("\n"));
+}
+
+#[test]
+fn license_expressions_are_understood() {
+    let allowed: Vec<String> =
+        ["MIT", "ISC", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned).into();
+    for (expression, expected) in [
+        ("MIT", true),
+        ("MIT/GPL-3.0", true),
+        ("GPL-3.0 OR ISC", true),
+        ("MIT AND GPL-3.0", false),
+        ("(GPL-3.0 OR MIT) AND ISC", true),
+        ("GPL-3.0 OR MIT AND ISC", true),
+        ("(MIT OR ISC) AND GPL-3.0", false),
+        ("Apache-2.0 WITH LLVM-exception OR GPL-3.0", true),
+        ("Apache-2.0", false),
+        ("(MIT", false),
+        ("", false),
+    ] {
+        assert_eq!(dependencies::is_allowed(expression, &allowed), expected, "{expression}");
+    }
 }
 
 #[test]
