@@ -1,0 +1,158 @@
+//! The rules of `deny.toml`, applied to what cargo says of the dependencies: for where
+//! `cargo deny` is not installed. It reads the lists that are in the file, and no others.
+
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
+
+use serde::Deserialize;
+use toml_edit::DocumentMut;
+
+/// The registry that dependencies may come from.
+const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+/// What cargo says of a workspace and all that it depends on.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    license: Option<String>,
+    /// None for what is in the workspace.
+    source: Option<String>,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    name: String,
+    req: String,
+    source: Option<String>,
+}
+
+/// What may come in with a dependency.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    targets: Vec<String>,
+    licenses: Vec<String>,
+}
+
+impl Rules {
+    /// Those in `deny.toml` below `root`.
+    pub(crate) fn read(root: &Path) -> Self {
+        let text = fs::read_to_string(root.join("deny.toml")).expect("deny.toml");
+        let file: DocumentMut = text.parse().expect("deny.toml is TOML");
+        let list = |section: &str, key: &str| -> Vec<String> {
+            let items = file[section][key].as_array().expect("a list").iter();
+            items.map(|item| item.as_str().expect("a text").to_owned()).collect()
+        };
+        for (section, key) in [("sources", "unknown-registry"), ("sources", "unknown-git")] {
+            assert_eq!(file[section][key].as_str(), Some("deny"), "{section}.{key}");
+        }
+        assert_eq!(file["bans"]["wildcards"].as_str(), Some("deny"), "bans.wildcards");
+        Self { targets: list("graph", "targets"), licenses: list("licenses", "allow") }
+    }
+}
+
+/// What cargo says of the workspace at `root`, for all targets of `rules`.
+pub(crate) fn metadata(root: &Path, rules: &Rules) -> Metadata {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["metadata", "--format-version", "1", "--locked"]).current_dir(root);
+    for target in &rules.targets {
+        command.args(["--filter-platform", target]);
+    }
+    let output = command.output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("metadata")
+}
+
+/// All that breaks `rules`.
+pub(crate) fn breaches(metadata: &Metadata, rules: &Rules) -> Vec<String> {
+    let mut breaches = Vec::new();
+    for package in &metadata.packages {
+        let name = format!("{} {}", package.name, package.version);
+        match &package.license {
+            None => breaches.push(format!("{name} names no license")),
+            Some(license) if !is_allowed(license, &rules.licenses) => {
+                breaches.push(format!("{name} has the license `{license}`"));
+            }
+            Some(_) => {}
+        }
+        match &package.source {
+            Some(source) if source != REGISTRY => {
+                breaches.push(format!("{name} comes from `{source}`"));
+            }
+            Some(_) => {}
+            None => breaches.extend(wildcards(package).map(|one| format!("{name}: {one}"))),
+        }
+    }
+    breaches
+}
+
+/// Dependencies of a package of ours that take any version.
+fn wildcards(package: &Package) -> impl Iterator<Item = String> {
+    let open = package.dependencies.iter().filter(|one| one.req == "*" && one.source.is_some());
+    open.map(|one| format!("`{}` may have any version", one.name))
+}
+
+/// Crates that come in several versions, which costs time to build and is no breach.
+pub(crate) fn repeated(metadata: &Metadata) -> Vec<String> {
+    let mut versions = BTreeMap::<&str, Vec<&str>>::new();
+    for package in &metadata.packages {
+        versions.entry(&package.name).or_default().push(&package.version);
+    }
+    let several = versions.iter().filter(|(_, versions)| versions.len() > 1);
+    several.map(|(name, versions)| format!("{name} {}", versions.join(", "))).collect()
+}
+
+/// Whether a license expression, as SPDX has them, can be satisfied with `allowed` licenses.
+pub(crate) fn is_allowed(expression: &str, allowed: &[String]) -> bool {
+    // An older way to write `OR`.
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let mut rest = words.as_slice();
+    alternatives(&mut rest, allowed) && rest.is_empty()
+}
+
+/// One of several: `AND` binds closer than `OR`.
+fn alternatives(words: &mut &[&str], allowed: &[String]) -> bool {
+    let mut any = together(words, allowed);
+    while let [first, rest @ ..] = *words
+        && *first == "OR"
+    {
+        *words = rest;
+        any |= together(words, allowed);
+    }
+    any
+}
+
+/// All of several.
+fn together(words: &mut &[&str], allowed: &[String]) -> bool {
+    let mut all = license(words, allowed);
+    while let [first, rest @ ..] = *words
+        && *first == "AND"
+    {
+        *words = rest;
+        all &= license(words, allowed);
+    }
+    all
+}
+
+fn license(words: &mut &[&str], allowed: &[String]) -> bool {
+    let (name, rest) = match *words {
+        ["(", rest @ ..] => {
+            *words = rest;
+            let inside = alternatives(words, allowed);
+            let closed = words.first() == Some(&")");
+            *words = words.get(1..).unwrap_or_default();
+            return inside && closed;
+        }
+        [license, "WITH", exception, rest @ ..] => (format!("{license} WITH {exception}"), rest),
+        [license, rest @ ..] => ((*license).to_owned(), rest),
+        [] => return false,
+    };
+    *words = rest;
+    allowed.contains(&name)
+}
