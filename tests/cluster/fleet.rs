@@ -28,7 +28,6 @@ pub(crate) struct Fleet {
 pub(crate) struct Gateway {
     pub(crate) process: Process,
     pub(crate) grpc: u16,
-    pub(crate) http: u16,
 }
 
 /// What differs between fleets.
@@ -102,13 +101,13 @@ impl Fleet {
 
     fn add_receiver(&mut self, role: &str, more: &str) -> usize {
         let number = self.gateways.len();
-        let (grpc, http, admin) = (free_port(), free_port(), free_port());
+        let (grpc, admin) = (free_port(), free_port());
         let listeners = format!(
             "receivers:\n  otlp:\n    protocols:\n      grpc: {{ endpoint: \"127.0.0.1:{grpc}\" }}\n      \
-             http: {{ endpoint: \"127.0.0.1:{http}\" }}\nadmin: {{ endpoint: \"127.0.0.1:{admin}\" }}\n{more}"
+             http: {{ endpoint: \"127.0.0.1:0\" }}\nadmin: {{ endpoint: \"127.0.0.1:{admin}\" }}\n{more}"
         );
         let process = self.process(role, number, &listeners, admin);
-        self.gateways.push(Gateway { process, grpc, http });
+        self.gateways.push(Gateway { process, grpc });
         number
     }
 

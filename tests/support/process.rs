@@ -111,16 +111,14 @@ impl Process {
 
     /// Waits until it has ended.
     pub(crate) fn end(&mut self) -> ExitStatus {
-        let mut child = self.child.take().expect("it runs");
         let begun = Instant::now();
         loop {
+            let child = self.child.as_mut().expect("it runs");
             if let Some(status) = child.try_wait().expect("its status") {
+                self.child = None;
                 return status;
             }
-            if begun.elapsed() > PATIENCE {
-                self.child = Some(child);
-                panic!("it did not end:\n{}", self.output());
-            }
+            assert!(begun.elapsed() < PATIENCE, "it did not end:\n{}", self.output());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

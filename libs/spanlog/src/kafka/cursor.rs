@@ -245,7 +245,8 @@ impl KafkaCursor {
 
     /// Finds out why the client stopped, and lets it go on if it can.
     async fn start_again(&mut self) -> Result<(), ReadError> {
-        let (low, high) = self.queries.watermarks(self.claim.lane(), &self.source).await?;
+        let Source { topic, number, .. } = &self.source;
+        let (low, high) = self.queries.watermarks(self.claim.lane(), topic, *number).await?;
         if self.next < low {
             let partition = self.source.partition.0;
             let (asked, oldest) = (Position(self.next), Position(low));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::{cursor::Source, lane::Lane};
+use super::lane::Lane;
 use crate::reader::ReadError;
 
 /// How many questions wait for an answer at a time: each blocks a thread.
@@ -34,9 +34,10 @@ impl Queries {
     pub(super) async fn watermarks(
         &self,
         lane: &Arc<Lane>,
-        source: &Source,
+        topic: &Arc<str>,
+        number: i32,
     ) -> Result<(u64, u64), ReadError> {
-        let (lane, source) = (Arc::clone(lane), source.clone());
-        self.run(move || lane.watermarks(&source.topic, source.number)).await
+        let (lane, topic) = (Arc::clone(lane), Arc::clone(topic));
+        self.run(move || lane.watermarks(&topic, number)).await
     }
 }

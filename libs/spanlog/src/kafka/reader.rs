@@ -88,7 +88,7 @@ impl KafkaReader {
         let source = self.source(partition)?;
         let lane = self.lanes.first()?;
         // The end first: what comes while the time is asked for is behind it.
-        let (low, high) = self.queries.watermarks(&lane, &source).await?;
+        let (low, high) = self.queries.watermarks(&lane, &source.topic, source.number).await?;
         let (next, from_time) = match start {
             Start::Earliest => (low, LogTime(0)),
             Start::Position(position) => (position.0.max(low), LogTime(0)),
@@ -135,13 +135,15 @@ impl KafkaReader {
             Some(mut kept) => {
                 self.meters.rereads_next.increment(1);
                 if from.0 >= kept.end {
-                    kept.end = self.queries.watermarks(&lane, &source).await?.1;
+                    kept.end =
+                        self.queries.watermarks(&lane, &source.topic, source.number).await?.1;
                 }
                 kept
             }
             None => {
                 self.meters.rereads_elsewhere.increment(1);
-                let (low, end) = self.queries.watermarks(&lane, &source).await?;
+                let (low, end) =
+                    self.queries.watermarks(&lane, &source.topic, source.number).await?;
                 if from.0 < low {
                     let (asked, oldest) = (from, Position(low));
                     return Err(ReadError::Gone { partition: partition.0, asked, oldest });
@@ -252,7 +254,7 @@ impl Reader for KafkaReader {
         Box::pin(async move {
             let source = self.source(partition)?;
             let lane: Arc<Lane> = self.lanes.first()?;
-            let (start, end) = self.queries.watermarks(&lane, &source).await?;
+            let (start, end) = self.queries.watermarks(&lane, &source.topic, source.number).await?;
             Ok(Extent { start: Position(start), end: Position(end) })
         })
     }

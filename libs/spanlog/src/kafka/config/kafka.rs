@@ -12,7 +12,7 @@ use super::{
     security::AuthConfig,
     topics::{
         self, DeadLettersTopicConfig, DecisionsTopicConfig, RingTopicConfig, SpansTopicConfig,
-        TopicSettings, WeakTopics,
+        TopicSettings, Topics, WeakTopics,
     },
     transfer::{ConsumerConfig, ProducerConfig},
 };
@@ -122,7 +122,7 @@ impl KafkaConfig {
         problems.check_range(join(path, "replication_factor"), self.replication_factor, 1, 9);
         let (insync, most) = (self.min_insync_replicas, self.replication_factor);
         problems.check_range(join(path, "min_insync_replicas"), insync, 1, most.max(1));
-        topics::check(self, path, problems);
+        topics::check(&self.all_topics(), path, problems);
         self.producer.check(&join(path, "producer"), problems);
         self.consumer.check(&join(path, "consumer"), problems);
     }
@@ -162,7 +162,19 @@ impl KafkaConfig {
     /// How the topics must be: spans, decisions, dead letters and the ring.
     #[must_use]
     pub fn topics(&self) -> [TopicSettings; 4] {
-        topics::settings(self)
+        topics::settings(&self.all_topics())
+    }
+
+    const fn all_topics(&self) -> Topics<'_> {
+        Topics {
+            spans: &self.spans,
+            decisions: &self.decisions,
+            dead_letters: &self.dead_letters,
+            ring: &self.ring,
+            replication_factor: self.replication_factor,
+            min_insync_replicas: self.min_insync_replicas,
+            max_message_bytes: self.producer.max_message_bytes.get(),
+        }
     }
 
     /// The most memory that the client takes in a gateway, in bytes.

@@ -7,7 +7,6 @@ use wholetrace_runtime::{
     units::HumanDuration,
 };
 
-use super::kafka::KafkaConfig;
 use crate::{routing::MAX_PARTITIONS, topic::TopicName};
 
 /// Room for the headers of a record and the frame of a batch around the largest value.
@@ -145,7 +144,19 @@ impl TopicSettings {
     }
 }
 
-pub(super) fn settings(config: &KafkaConfig) -> [TopicSettings; 4] {
+/// All that the configuration says about topics.
+pub(super) struct Topics<'a> {
+    pub(super) spans: &'a SpansTopicConfig,
+    pub(super) decisions: &'a DecisionsTopicConfig,
+    pub(super) dead_letters: &'a DeadLettersTopicConfig,
+    pub(super) ring: &'a RingTopicConfig,
+    pub(super) replication_factor: u16,
+    pub(super) min_insync_replicas: u16,
+    /// The largest record.
+    pub(super) max_message_bytes: u64,
+}
+
+pub(super) fn settings(config: &Topics<'_>) -> [TopicSettings; 4] {
     let base = TopicSettings {
         holds: None,
         topic: config.ring.topic.clone(),
@@ -153,7 +164,7 @@ pub(super) fn settings(config: &KafkaConfig) -> [TopicSettings; 4] {
         replication_factor: config.replication_factor,
         min_insync_replicas: config.min_insync_replicas,
         retention: None,
-        max_message_bytes: config.producer.max_message_bytes.get().saturating_add(BATCH_OVERHEAD),
+        max_message_bytes: config.max_message_bytes.saturating_add(BATCH_OVERHEAD),
     };
     let topic = |holds, topic: &str, retention| TopicSettings {
         holds: Some(holds),
@@ -170,7 +181,7 @@ pub(super) fn settings(config: &KafkaConfig) -> [TopicSettings; 4] {
     ]
 }
 
-pub(super) fn check(config: &KafkaConfig, path: &str, problems: &mut Problems) {
+pub(super) fn check(config: &Topics<'_>, path: &str, problems: &mut Problems) {
     let names = [
         ("spans", &config.spans.topic),
         ("decisions", &config.decisions.topic),
