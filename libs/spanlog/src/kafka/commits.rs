@@ -39,7 +39,6 @@ type Answer = oneshot::Sender<Result<(), ReadError>>;
 pub(super) struct Commits {
     member: Arc<Member>,
     meters: Arc<Meters>,
-    partitions: u32,
     waiting: Mutex<Waiting>,
     changed: Condvar,
 }
@@ -57,11 +56,10 @@ struct Pending {
 }
 
 impl Commits {
-    pub(super) fn new(member: &Arc<Member>, meters: &Arc<Meters>, partitions: u32) -> Self {
+    pub(super) fn new(member: &Arc<Member>, meters: &Arc<Meters>) -> Self {
         Self {
             member: Arc::clone(member),
             meters: Arc::clone(meters),
-            partitions,
             waiting: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -159,8 +157,8 @@ impl Commits {
         partition: Partition,
         mut checkpoint: Checkpoint,
     ) -> Result<oneshot::Receiver<Result<(), ReadError>>, ReadError> {
-        if partition.0 >= self.partitions {
-            let partitions = self.partitions;
+        let partitions = self.member.partitions;
+        if partition.0 >= partitions {
             return Err(ReadError::NoSuchPartition { partition: partition.0, partitions });
         }
         if checkpoint.metadata.len() > MAX_METADATA {

@@ -78,13 +78,18 @@ impl ClientContext for Events {
             Level::Emerg | Level::Alert | Level::Critical => {
                 tracing::error!(client, fac, "{message}");
             }
-            // A broker that is away is told once, by `error`; here it floods.
+            // A broker that is away is told once, by `error`; here it floods. But that a broker hangs
+            // up on us, as when it wants TLS, is said only here.
             Level::Error | Level::Warning if matches!(fac, "FAIL" | "ERROR") => {
                 tracing::debug!(client, fac, "{message}");
+                self.fate.noted(client, plain(message));
             }
             Level::Error | Level::Warning => tracing::warn!(client, fac, "{message}"),
             Level::Notice | Level::Info | Level::Debug => {
                 tracing::debug!(client, fac, "{message}");
+                if fac == "FAIL" {
+                    self.fate.noted(client, plain(message));
+                }
             }
         }
     }
@@ -108,9 +113,41 @@ impl ClientContext for Events {
         if code == Some(RDKafkaErrorCode::AllBrokersDown) && self.fate.last_error().is_some() {
             return;
         }
-        let text = if reason.is_empty() { error.to_string() } else { reason.to_owned() };
+        let text = if reason.is_empty() { error.to_string() } else { plain(reason).to_owned() };
         self.fate.failed(self.client, text);
     }
 }
 
 impl ConsumerContext for Events {}
+
+/// A reason without what only the client's makers understand:
+/// `broker/1: what happened` of `[thrd:broker/1]: broker/1: what happened (after 3ms in state …)`.
+fn plain(reason: &str) -> &str {
+    let said = reason.split_once("]: ").map_or(reason, |(_, said)| said);
+    said.split_once(" (after ").map_or(said, |(said, _)| said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_said_plainly() {
+        let reason = "[thrd:localhost:1/bootstrap]: localhost:1/bootstrap: Connect to \
+                      ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)";
+        let said = "localhost:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused";
+        assert_eq!(plain(reason), said);
+        assert_eq!(plain("3/3 brokers are down"), "3/3 brokers are down");
+    }
+
+    #[test]
+    fn figures_of_the_client_are_understood() {
+        let json = br#"{"ts":1,"brokers":{
+            "a:1/1":{"nodeid":1,"state":"UP","rtt":{"avg":1500,"max":9},"throttle":{"max":20}},
+            "a:1/bootstrap":{"nodeid":-1,"state":"UP"},
+            "b:1/2":{"nodeid":2,"state":"CONNECT"}}}"#;
+        let figures: Figures = serde_json::from_slice(json).unwrap();
+        assert_eq!(figures.brokers.len(), 3);
+        assert!((figures.brokers["a:1/1"].rtt.avg - 1500.0).abs() < 1e-9);
+    }
+}

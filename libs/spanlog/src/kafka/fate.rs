@@ -14,8 +14,8 @@ use tokio::sync::watch;
 /// How often the same client's errors are told in the log of the process.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// How long an error says something about now.
-const FRESH: Duration = Duration::from_secs(30);
+/// How long an error says something about now: the client repeats itself every 30 s only.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// How the clients of one log are doing.
 pub(super) struct Fate {
@@ -97,6 +97,17 @@ impl Fate {
             }
         };
         errors.insert(client, Failure { text, at: now, told, untold });
+    }
+
+    /// `client` has something to say that explains an error, should there be one.
+    pub(super) fn noted(&self, client: &'static str, text: &str) {
+        let now = Instant::now();
+        let mut errors = self.errors();
+        // Not told yet: the first error is.
+        let told = now.checked_sub(TELL_EVERY).unwrap_or(now);
+        let note = || Failure { text: String::new(), at: now, told, untold: 0 };
+        let last = errors.entry(client).or_insert_with(note);
+        (last.text, last.at) = (text.to_owned(), now);
     }
 
     /// What went wrong last with any client, if that is not long ago.

@@ -42,10 +42,10 @@ impl KafkaGroup {
         let (sender, events) =
             mpsc::channel(EVENTS_PER_PARTITION * usize::try_from(partitions).unwrap_or(1).max(1));
         let ownership = Arc::new(Ownership::new(fate, meters, sender));
-        let member = Arc::new(Member::new(fate, &ownership, topic, session));
+        let member = Arc::new(Member::new(fate, &ownership, topic, partitions, session));
         let client =
             member.client(settings).map_err(|error| KafkaError::Client(error.to_string()))?;
-        let commits = Arc::new(Commits::new(&member, meters, partitions));
+        let commits = Arc::new(Commits::new(&member, meters));
         let committing = {
             let (commits, client) = (Arc::clone(&commits), Arc::clone(&client));
             std::thread::Builder::new()

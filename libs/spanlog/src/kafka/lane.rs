@@ -216,7 +216,13 @@ impl Claim {
         *self.slot.queue() = Some(queue);
         list(topic, *partition, Offset::Offset(position))
             .and_then(|list| client.incremental_assign(&list))
-            .map_err(|error| self.lane.failure(&error))
+            .map_err(|error| self.lane.failure(&error))?;
+        if self.lane.stop.load(Ordering::Acquire) {
+            // Too late to be closed with the others.
+            drop(self.slot.queue().take());
+            return Err(ReadError::Closed);
+        }
+        Ok(())
     }
 
     /// Reads from another position on. Blocks for a moment.

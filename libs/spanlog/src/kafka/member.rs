@@ -59,6 +59,8 @@ pub(super) struct Member {
     pub(super) ownership: Arc<Ownership>,
     /// The topic that the group is about.
     pub(super) topic: String,
+    /// How many partitions it had at the start.
+    pub(super) partitions: u32,
     /// How long a revocation waits.
     patience: Duration,
     /// Whether to leave.
@@ -80,12 +82,14 @@ impl Member {
         fate: &Arc<Fate>,
         ownership: &Arc<Ownership>,
         topic: &str,
+        partitions: u32,
         session: Duration,
     ) -> Self {
         Self {
             fate: Arc::clone(fate),
             ownership: Arc::clone(ownership),
             topic: topic.to_owned(),
+            partitions,
             patience: (session / 3).min(Duration::from_secs(5)),
             leaving: AtomicBool::new(false),
             beats: AtomicU64::new(0),
@@ -201,7 +205,14 @@ impl Member {
         client.pause(&list)?;
         client.incremental_assign(&list)?;
         client.pause(&list)?;
-        self.ownership.given(partitions.iter().copied());
+        let (known, new): (Vec<Partition>, Vec<Partition>) =
+            partitions.iter().partition(|partition| partition.0 < self.partitions);
+        if !new.is_empty() {
+            // No gateway that routes as we do writes there.
+            let topic = &self.topic;
+            tracing::error!(topic, ?new, "partitions were added to the topic: they are not read");
+        }
+        self.ownership.given(known);
         Ok(())
     }
 

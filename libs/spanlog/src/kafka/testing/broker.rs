@@ -2,14 +2,17 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Mutex, OnceLock},
 };
 
-/// One node, which ends with the process of the tests.
-struct Node {
+/// One node, which ends with this handle or with the process of the tests.
+pub(crate) struct Node {
+    /// Where it listens, without any security.
     brokers: String,
+    /// Its folder.
+    folder: PathBuf,
     /// The keeper of the node stops it when this end is closed.
     _open: Mutex<(Child, ChildStdin)>,
 }
@@ -25,7 +28,7 @@ pub(crate) fn brokers() -> Option<&'static str> {
     if let Some(named) = NAMED.get_or_init(|| variable("WHOLETRACE_TEST_KAFKA")) {
         return Some(named);
     }
-    FOUND.get_or_init(start).as_ref().map(|node| node.brokers.as_str())
+    FOUND.get_or_init(|| Node::start("")).as_ref().map(|node| node.brokers.as_str())
 }
 
 #[expect(
@@ -36,34 +39,57 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn start() -> Option<Node> {
-    let parts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parts");
-    let script = parts.join("kafka/cluster");
-    if !parts.join(".build/kafka/libs").is_dir() {
-        skip();
-        return None;
+impl Node {
+    /// A node that also listens as `--secure` of the script says. `None` where Kafka is not
+    /// installed.
+    pub(crate) fn secure() -> Option<Self> {
+        Self::start("--secure")
     }
-    // The folder goes with the keeper, which outlives this process for a moment.
-    let keep = r#"dir=$(mktemp -d) || exit 1
-        trap '"$0" stop "$dir" >/dev/null 2>&1; rm -rf "$dir"' EXIT
-        "$0" start "$dir" --nodes 1 >&2 && "$0" brokers "$dir" && read -r _"#;
-    let mut keeper = Command::new("bash")
-        .args(["-c", keep])
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("bash starts the broker");
-    let open = keeper.stdin.take().unwrap();
-    let mut brokers = String::new();
-    BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut brokers).unwrap();
-    let brokers = brokers.trim().to_owned();
-    assert!(
-        !brokers.is_empty(),
-        "the broker does not start: run tests/parts/kafka/cluster by hand"
-    );
-    Some(Node { brokers, _open: Mutex::new((keeper, open)) })
+
+    fn start(option: &str) -> Option<Self> {
+        let parts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parts");
+        let script = parts.join("kafka/cluster");
+        if !parts.join(".build/kafka/libs").is_dir() {
+            skip();
+            return None;
+        }
+        // The folder goes with the keeper, which outlives this process for a moment.
+        let keep = r#"dir=$(mktemp -d) || exit 1
+            trap '"$0" stop "$dir" >/dev/null 2>&1; rm -rf "$dir"' EXIT
+            "$0" start "$dir" --nodes 1 $1 >&2 && "$0" brokers "$dir" && echo "$dir" && read -r _"#;
+        let mut keeper = Command::new("bash")
+            .args(["-c", keep])
+            .arg(script)
+            .arg(option)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("bash starts the broker");
+        let open = keeper.stdin.take().unwrap();
+        let mut said = BufReader::new(keeper.stdout.take().unwrap()).lines();
+        let mut line = || said.next().and_then(Result::ok);
+        let (Some(brokers), Some(folder)) = (line(), line()) else {
+            panic!("the broker does not start: try tests/parts/kafka/cluster by hand");
+        };
+        Some(Self { brokers, folder: folder.into(), _open: Mutex::new((keeper, open)) })
+    }
+
+    /// Where it listens, without any security.
+    pub(crate) fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// Where its other listeners are: `offset` ports behind.
+    pub(crate) fn listener(&self, offset: u16) -> String {
+        let (host, port) = self.brokers.rsplit_once(':').unwrap();
+        format!("{host}:{}", port.parse::<u16>().unwrap() + offset)
+    }
+
+    /// A file in its folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
 }
 
 fn skip() {

@@ -3,5 +3,5 @@
 mod broker;
 mod topics;
 
-pub(super) use broker::brokers;
+pub(super) use broker::{Node, brokers};
 pub(super) use topics::{admin, config};

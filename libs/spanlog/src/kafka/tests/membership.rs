@@ -118,7 +118,7 @@ async fn a_static_member_that_is_replaced_ends_with_the_cause() {
     let second_log = open(&config).await;
     let mut second = Worker::join(&second_log);
     let cause = patiently(first_log.ended()).await;
-    assert!(cause.contains("group") || cause.contains("member"), "{cause}");
+    assert!(cause.contains("Static consumer fenced"), "{cause}");
     assert_eq!(first_log.status().trouble, Some(cause));
     // Its partitions are lost to it, and its events end with the cause.
     let lost = loop {

@@ -3,6 +3,7 @@
 mod faults;
 mod membership;
 mod reading;
+mod security;
 mod writing;
 
 use std::{sync::Arc, time::Duration};
