@@ -5,15 +5,16 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::print_stderr,
-    reason = "a test that cannot go on fails, and one that is skipped says so"
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, and says what it did or why it is skipped"
 )]
 
 mod backend;
 mod brokers;
 mod crashes;
 mod fleet;
+mod interchange;
 mod kafka;
 mod load;
 mod owners;

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use rdkafka::{Message as _, Timestamp, error::RDKafkaErrorCode, message::BorrowedMessage};
 
 use super::{
-    header,
+    header::{self, Said},
     lane::{Claim, Polled},
     metrics::Meters,
     queries::Queries,
@@ -202,8 +202,11 @@ impl KafkaCursor {
         self.newest = time;
         self.from_time = LogTime(0);
         let position = Position(at);
-        let (kind, epoch) = header::read(self.source.name, message.headers())
-            .map_err(|detail| self.damaged(position, detail))?;
+        let Said { kind, epoch, strange } = header::read(self.source.name, message.headers());
+        if let Some(strange) = strange {
+            self.meters.topic(self.source.name).strange.increment(1);
+            tracing::debug!(topic = self.source.name.as_str(), at, strange, "a foreign header");
+        }
         // A view into what was fetched: kept, it would keep all of it.
         let payload = Bytes::copy_from_slice(message.payload().unwrap_or_default());
         Ok(Some(Frame { position, time, kind, epoch, payload }))

@@ -7,7 +7,9 @@
 //! | `wholetrace.epoch` | version of the mapping that chose the partition, in decimal; only if there is one |
 //!
 //! Values stay what others can read. A record without headers comes from somebody else, and is
-//! what its topic is for.
+//! what its topic is for. So is one whose headers cannot be read, from a version to come for
+//! instance: whoever takes the record decodes its value or puts it to the dead letters, and one
+//! record never stops a partition.
 
 use rdkafka::message::{BorrowedHeaders, Header, Headers, OwnedHeaders};
 
@@ -32,40 +34,31 @@ pub(super) fn write(kind: RecordKind, epoch: u32) -> OwnedHeaders {
     headers
 }
 
-/// Kind and epoch of a record of `topic` with these headers.
-///
-/// # Errors
-/// What keeps the record from being read.
-pub(super) fn read(
-    topic: TopicName,
-    headers: Option<&BorrowedHeaders>,
-) -> Result<(RecordKind, u32), String> {
-    let (mut kind, mut epoch) = (None, 0);
+/// What the headers of a record say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) kind: RecordKind,
+    pub(super) epoch: u32,
+    /// What of them could not be read.
+    pub(super) strange: Option<String>,
+}
+
+/// What a record of `topic` with these headers is.
+pub(super) fn read(topic: TopicName, headers: Option<&BorrowedHeaders>) -> Said {
+    let mut said = Said { kind: usual(topic), epoch: 0, strange: None };
     for header in headers.map(Headers::iter).into_iter().flatten() {
-        match header.key {
-            VERSION => {
-                let version = number(header.value);
-                if version != Some(FORMAT) {
-                    return Err(format!(
-                        "`{VERSION}` is `{}`, this version reads `{FORMAT}`",
-                        shown(header.value)
-                    ));
-                }
-            }
-            KIND => {
-                let known = header.value.and_then(parse);
-                let unknown = || format!("`{KIND}` is `{}`", shown(header.value));
-                kind = Some(known.ok_or_else(unknown)?);
-            }
-            EPOCH => {
-                let unknown = || format!("`{EPOCH}` is `{}`", shown(header.value));
-                epoch = number(header.value).ok_or_else(unknown)?;
-            }
+        let known = match header.key {
+            VERSION => number(header.value) == Some(FORMAT),
+            KIND => header.value.and_then(parse).map(|kind| said.kind = kind).is_some(),
+            EPOCH => number(header.value).map(|epoch| said.epoch = epoch).is_some(),
             // Somebody's trace context, for instance.
-            _ => {}
+            _ => true,
+        };
+        if !known {
+            said.strange = Some(format!("`{}` is `{}`", header.key, shown(header.value)));
         }
     }
-    Ok((kind.unwrap_or_else(|| usual(topic)), epoch))
+    said
 }
 
 /// What a record of this topic is when nobody says.
@@ -99,4 +92,39 @@ fn number(value: Option<&[u8]>) -> Option<u32> {
 fn shown(value: Option<&[u8]>) -> String {
     let value = value.unwrap_or_default();
     String::from_utf8_lossy(value.get(..64).unwrap_or(value)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(headers: &[(&str, &str)]) -> Said {
+        let new = OwnedHeaders::new();
+        let headers = headers
+            .iter()
+            .fold(new, |headers, (key, value)| headers.insert(Header { key, value: Some(*value) }));
+        read(TopicName::Spans, Some(headers.as_borrowed()))
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        for kind in [RecordKind::Spans, RecordKind::Tick, RecordKind::Decisions] {
+            let headers = write(kind, 7);
+            let expected = Said { kind, epoch: 7, strange: None };
+            assert_eq!(read(TopicName::Spans, Some(headers.as_borrowed())), expected);
+        }
+    }
+
+    #[test]
+    fn headers_from_elsewhere_leave_a_record_what_its_topic_is_for() {
+        let plain = Said { kind: RecordKind::Spans, epoch: 0, strange: None };
+        assert_eq!(read(TopicName::Spans, None), plain);
+        assert_eq!(said(&[("traceparent", "00-1-2-03")]), plain);
+        for (key, value) in [(VERSION, "2"), (KIND, "riddle"), (EPOCH, "first")] {
+            let strange = Some(format!("`{key}` is `{value}`"));
+            assert_eq!(said(&[(key, value)]), Said { strange, ..plain.clone() });
+        }
+        let newer = said(&[(VERSION, "2"), (KIND, "tick"), (EPOCH, "3")]);
+        assert_eq!((newer.kind, newer.epoch), (RecordKind::Tick, 3));
+    }
 }

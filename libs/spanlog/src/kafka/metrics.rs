@@ -12,6 +12,7 @@ const WAITING: &str = "wholetrace_kafka_waiting_bytes";
 const DELIVERY: &str = "wholetrace_kafka_delivery_duration_seconds";
 const READ: &str = "wholetrace_kafka_read_records_total";
 const READ_BYTES: &str = "wholetrace_kafka_read_bytes_total";
+const STRANGE: &str = "wholetrace_kafka_foreign_headers_total";
 const REREADS: &str = "wholetrace_kafka_rereads_total";
 const SWEPT: &str = "wholetrace_kafka_swept_records_total";
 const PARTITIONS: &str = "wholetrace_kafka_assigned_partitions";
@@ -53,6 +54,13 @@ pub const TABLE: &[Metric] = &[
     .labels(&[TOPIC]),
     Metric::counter(READ, Unit::None, "Records read, those read again included.").labels(&[TOPIC]),
     Metric::counter(READ_BYTES, Unit::Bytes, "Their payloads, uncompressed.").labels(&[TOPIC]),
+    Metric::counter(
+        STRANGE,
+        Unit::None,
+        "Records read with headers of a version or a kind that is not known. They are taken for \
+         what their topic is for, by their value.",
+    )
+    .labels(&[TOPIC]),
     Metric::counter(REREADS, Unit::None, "Requests to read again, by where they went on.")
         .labels(&[Label::closed("at", &["next", "elsewhere"])]),
     Metric::counter(
@@ -99,6 +107,7 @@ pub(super) struct TopicMeters {
     pub(super) delivery: Histogram,
     pub(super) read: Counter,
     pub(super) read_bytes: Counter,
+    pub(super) strange: Counter,
     refusals: [Counter; 6],
 }
 
@@ -177,6 +186,7 @@ impl TopicMeters {
             delivery: histogram!(DELIVERY, "topic" => topic),
             read: counter!(READ, "topic" => topic),
             read_bytes: counter!(READ_BYTES, "topic" => topic),
+            strange: counter!(STRANGE, "topic" => topic),
             refusals: REASONS
                 .map(|reason| counter!(REFUSALS, "topic" => topic, "reason" => reason)),
         }
