@@ -24,9 +24,9 @@ pub enum Input {
     Frames(Vec<ReadFrame>),
     /// The next records of the decision log, in order: its decisions take effect.
     Decisions(Vec<Frame>),
-    /// When the first record of the span log was appended that is to be read, before anything else
-    /// is told; `None` when there is none yet. Decisions that it cannot obey need no memory.
-    Begins(Option<LogTime>),
+    /// No record of the span log that is to be read was appended earlier. To be told first, if it is
+    /// known: decisions that no record can obey need no memory.
+    Begins(LogTime),
     /// All decisions are told that are recorded at the start of an ownership.
     Loaded,
     /// What [`Effect::Fetch`](super::Effect::Fetch) asked for.

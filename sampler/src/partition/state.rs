@@ -45,9 +45,6 @@ pub struct PartitionState {
     verdicts: Verdicts,
     /// The lowest position that was not read ahead.
     head: Position,
-    /// Whether the span log holds nothing to read at the start: what comes is later than all that is
-    /// decided.
-    at_end: bool,
     /// Where the last record of the decision log stands that an owner wrote while it was that.
     last_claimed: Position,
     /// Whether a tick is on its way through the log.
@@ -80,7 +77,6 @@ impl PartitionState {
             verdicts: Verdicts::default(),
             head: position,
             claims: Claims::new(),
-            at_end: false,
             last_claimed: Position(hints.decisions.unwrap_or_default()),
             tick_pending: false,
             scan: None,
@@ -106,10 +102,7 @@ impl PartitionState {
                 }
                 self.forget_excess();
             }
-            Input::Begins(time) => {
-                self.at_end = time.is_none();
-                self.watermark.advance(time.unwrap_or_default());
-            }
+            Input::Begins(time) => drop(self.watermark.advance(time)),
             Input::Loaded => {
                 let claim = self.claims.make(self.settings.owner);
                 effects.push(Effect::AppendDecisions(encode_claim(claim)));
@@ -288,11 +281,15 @@ impl PartitionState {
         self.window.push(entry);
     }
 
+    /// Whether a frame was read.
+    fn has_read(&self) -> bool {
+        self.window.end() > 0
+    }
+
     /// Forgets the oldest decisions beyond the bound: later frames do not obey them.
     fn forget_excess(&mut self) {
-        // Before the first frame, the watermark is that frame's time.
-        let frames_are_later = u64::from(!self.claims.is_held());
-        let now = self.watermark.now().minus(frames_are_later);
+        // Before the first frame, the watermark is a time that it may have.
+        let now = self.watermark.now().minus(u64::from(!self.has_read()));
         let remembered = self.settings.max_decisions / 4 * 3;
         self.stats.decisions_forgotten += self.decided.forget_excess(remembered, now);
     }

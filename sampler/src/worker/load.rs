@@ -56,13 +56,20 @@ pub(super) async fn load(
     }
     let mut spans = Reading::open(&log.spans, partition, begin, metrics).await?;
     let from = start.as_ref().map_or(extent.start, |start| start.position);
-    let mut begins = None;
-    if from < extent.end
-        && let Ok(first) = timeout(FIRST_WITHIN, spans.peek()).await
+    let first = async {
+        if from < extent.end {
+            return spans.peek().await;
+        }
+        // The last one that was read: what comes is not earlier.
+        let last = Position(extent.end.0.saturating_sub(1));
+        let read = again(metrics, || reader.fetch(partition, last, 1)).await;
+        Ok(read.ok().and_then(|frames| frames.first().map(|frame| frame.time)))
+    };
+    if let Ok(begins) = timeout(FIRST_WITHIN, first).await
+        && let Some(time) = begins?
     {
-        begins = first?;
+        shell.step(Input::Begins(time));
     }
-    shell.step(Input::Begins(begins));
     let hint = start.as_ref().and_then(|start| start.hints.decisions).unwrap_or_default();
     let from = load_decisions(shell, log, partition, Position(hint), metrics).await?;
     shell.step(Input::Loaded);

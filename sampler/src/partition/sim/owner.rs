@@ -63,7 +63,9 @@ impl Owner {
         };
         let recorded = decisions[owner.decisions_read..].to_vec();
         owner.decisions_read = decisions.len();
-        owner.step(Input::Begins(spans.get(owner.read).map(|frame| frame.time)));
+        if let Some(frame) = spans.get(owner.read).or(spans.last()) {
+            owner.step(Input::Begins(frame.time));
+        }
         owner.step(Input::Decisions(recorded));
         owner.step(Input::Loaded);
         owner
