@@ -28,10 +28,13 @@ Examples:
   wholetrace standalone --set exporters.otlp/jaeger.endpoint=127.0.0.1:14317 \\
                         --set exporters.otlp/jaeger.tls.insecure=true
       Sends kept traces to a Jaeger whose OTLP port is 14317.
+  wholetrace topics create --config cluster.yaml
+      Makes the topics of a cluster in Kafka. Then any number of `wholetrace gateway` and
+      `wholetrace sampler` with the same file; examples/cluster/ has one.
   wholetrace check --config wholetrace.yaml
       Says everything that is wrong with a configuration, or what it comes to.
 
-Exit codes: 0 fine, 1 configuration problems or failure, 2 wrong usage.";
+Exit codes: 0 fine, 1 configuration or topic problems or failure, 2 wrong usage.";
 
 const STOPPING: &str = "SIGTERM and SIGINT drain and stop; a second one stops at once.";
 

@@ -9,12 +9,12 @@ use std::{
 
 use super::parts::{folder, stands};
 
-/// A Kafka cluster. Stopped and removed when dropped, and also when the tests end in any other way.
+/// A Kafka cluster. Ended and removed when dropped, and also when the tests end in any other way.
 pub(crate) struct Kafka {
     place: tempfile::TempDir,
     /// `host:port,host:port`.
     pub(crate) brokers: String,
-    /// Stops the brokers when its standard input ends, and that ends with this process.
+    /// Ends the brokers when its standard input ends, and that ends with this process.
     guard: Child,
     pipe: Option<ChildStdin>,
 }
@@ -41,9 +41,10 @@ impl Kafka {
         }
         let place = tempfile::tempdir().expect("a folder");
         let script = folder().join("kafka/cluster");
-        // Made first: what starts is stopped even when the start fails.
+        // Made first: what starts is stopped even when the start fails. Node by node: some may be dead.
+        let end = "cat; for n in 1 2 3; do \"$0\" kill \"$1\" $n; done; rm -rf \"$1\"";
         let mut guard = Command::new("bash")
-            .args(["-c", "cat; \"$0\" kill \"$1\" all", &script.display().to_string()])
+            .args(["-c", end, &script.display().to_string()])
             .arg(place.path())
             .process_group(0)
             .stdin(Stdio::piped())
