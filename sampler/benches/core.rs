@@ -139,6 +139,7 @@ fn policies() -> Arc<PolicySet> {
 fn settings() -> Settings {
     Settings {
         owner: 1,
+        epoch: 0,
         partition: Partition(0),
         exporters: vec!["otlp".to_owned()],
         decision_wait: DECISION_WAIT,

@@ -63,7 +63,7 @@ impl Owner {
         };
         let recorded = decisions[owner.decisions_read..].to_vec();
         owner.decisions_read = decisions.len();
-        if let Some(frame) = spans.get(owner.read).or(spans.last()) {
+        if let Some(frame) = spans.get(owner.read).or_else(|| spans.last()) {
             owner.step(Input::Begins(frame.time));
         }
         owner.step(Input::Decisions(recorded));
