@@ -11,12 +11,12 @@ use super::{
     lane::{Claim, Polled},
     metrics::Meters,
     queries::Queries,
+    source::Source,
 };
 use crate::{
-    position::{LogTime, Partition, Position},
+    position::{LogTime, Position},
     reader::{Cursor, ReadError},
     record::Frame,
-    topic::TopicName,
 };
 
 /// How long a cursor trusts the client to tell it of new records, at first. It did not always.
@@ -24,16 +24,6 @@ const SWEEP: Duration = Duration::from_millis(50);
 
 /// The same for a partition that is silent for long.
 const LONG_SWEEP: Duration = Duration::from_millis(800);
-
-/// A partition of a topic, by all its names.
-#[derive(Clone)]
-pub(super) struct Source {
-    pub(super) name: TopicName,
-    pub(super) topic: Arc<str>,
-    pub(super) partition: Partition,
-    /// The partition as the client has it.
-    pub(super) number: i32,
-}
 
 /// Reads one partition in order.
 pub(super) struct KafkaCursor {

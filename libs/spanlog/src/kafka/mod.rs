@@ -22,6 +22,7 @@ mod producer;
 mod queries;
 mod reader;
 pub mod ring;
+mod source;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

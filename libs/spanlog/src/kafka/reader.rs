@@ -9,11 +9,12 @@ use std::{
 use futures_util::future::BoxFuture;
 
 use super::{
-    cursor::{KafkaCursor, Source},
+    cursor::KafkaCursor,
     lane::{Claim, Lane},
     lanes::Lanes,
     metrics::Meters,
     queries::Queries,
+    source::Source,
 };
 use crate::{
     position::{LogTime, Partition, Position},
