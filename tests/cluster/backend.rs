@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    fleet::Fleet,
     gateway_process::Gateway,
     kafka::Kafka,
     load::{Load, RATE, Scale, must_be_whole},
@@ -26,11 +27,18 @@ fn backend() -> Gateway {
     )
 }
 
-fn exports_to(port: u16) -> String {
-    format!(
-        "{}exporters:\n  otlp: {{ endpoint: \"127.0.0.1:{port}\", tls: {{ insecure: true }} }}\nmemory: {{ window_cache: 1MiB }}\n",
-        sampling("5s")
-    )
+/// Two gateways and three samplers that export to `backend` and have hardly any memory for spans.
+fn fleet_before(kafka: &Kafka, backend: &Gateway) -> Fleet {
+    let mut fleet = fleet(kafka, 2, 0, &sampling("12s"));
+    let sections = format!(
+        "exporters:\n  otlp: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }} }}\nmemory: {{ window_cache: 1MiB }}\n",
+        backend.grpc
+    );
+    for _ in 0..3 {
+        let number = fleet.add_sampler(&sections);
+        fleet.samplers[number].start();
+    }
+    fleet
 }
 
 /// Scenario: the backend is away from the beginning until all is sent: far longer than the decision
@@ -43,7 +51,7 @@ fn a_backend_that_was_away_gets_everything() {
     let Some(kafka) = Kafka::shared() else { return };
     let scale = Scale::of_this_run();
     let mut backend = backend();
-    let fleet = fleet(&kafka, 2, 3, &exports_to(backend.grpc));
+    let fleet = fleet_before(&kafka, &backend);
     let sent =
         Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0.05", "--late-by", "20s"])
             .finish();
@@ -66,7 +74,7 @@ fn a_backend_that_drops_connections_is_not_believed() {
     let Some(kafka) = Kafka::shared() else { return };
     let scale = Scale::of_this_run();
     let mut backend = backend();
-    let fleet = fleet(&kafka, 2, 3, &exports_to(backend.grpc));
+    let fleet = fleet_before(&kafka, &backend);
     let liar = Liar::listen(backend.grpc);
     let sent =
         Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0.05", "--late-by", "20s"])
