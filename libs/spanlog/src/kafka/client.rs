@@ -14,6 +14,9 @@ const STATISTICS: HumanDuration = HumanDuration::from_secs(5);
 /// watchdog acts before that.
 const MAX_POLL_INTERVAL: HumanDuration = HumanDuration::from_secs(60);
 
+/// Compressed bytes that a broker gathers before it answers who reads.
+const FETCH_MIN: u32 = 256 << 10;
+
 /// Room for the headers of a record and the frame of a batch around the largest value.
 const OVERHEAD: u64 = 64 << 10;
 
@@ -110,6 +113,9 @@ pub(super) fn reader(config: &KafkaConfig) -> ClientConfig {
         // A full queue is looked at again after this; the default of 1 s makes hiccups.
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.error.backoff.ms", "200")
+        // Traces wait for seconds anyway: a broker answers when it has this much, or after the wait.
+        // Without it every batch that a gateway writes is fetched, and paid for, on its own.
+        .set("fetch.min.bytes", FETCH_MIN.to_string())
         .set("fetch.wait.max.ms", settings.max_fetch_wait.as_millis().to_string())
         .set("fetch.message.max.bytes", piece.to_string())
         .set("fetch.max.bytes", all.to_string())
