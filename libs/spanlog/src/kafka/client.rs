@@ -15,7 +15,7 @@ const STATISTICS: HumanDuration = HumanDuration::from_secs(5);
 const MAX_POLL_INTERVAL: HumanDuration = HumanDuration::from_secs(60);
 
 /// Compressed bytes that a broker gathers before it answers who reads.
-const FETCH_MIN: u32 = 256 << 10;
+const FETCH_MIN: u32 = 1 << 20;
 
 /// Room for the headers of a record and the frame of a batch around the largest value.
 const OVERHEAD: u64 = 64 << 10;

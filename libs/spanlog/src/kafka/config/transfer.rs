@@ -91,7 +91,7 @@ impl Default for ConsumerConfig {
             queue_bytes: ByteSize::mib(2),
             max_partition_fetch_size: ByteSize::kib(512),
             max_fetch_size: ByteSize::mib(16),
-            max_fetch_wait: HumanDuration::from_millis(100),
+            max_fetch_wait: HumanDuration::from_millis(250),
         }
     }
 }
