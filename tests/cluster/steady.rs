@@ -35,7 +35,7 @@ fn without_faults_nothing_arrives_twice() {
     let Some(kafka) = Kafka::shared() else { return };
     let scale = Scale::of_this_run();
     let mut fleet = fleet(&kafka, 2, 3, &sampling("12s"));
-    // Faster than in life: as many traces as in ten minutes at 50 a second and more.
+    // Faster than in life: the traces of ten minutes at 38 a second.
     let load = Load::start(
         &fleet,
         scale,
