@@ -15,7 +15,7 @@ use tonic::{Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, StatusExt};
 use wholetrace_proto::wire::{put_bytes, put_uint};
 
-use crate::reject::{Rejection, SpanRejects};
+use crate::reject::{RejectReason, Rejection, SpanRejects};
 
 /// What became of a request that was served.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,8 +83,13 @@ pub(crate) fn typed(
     response
 }
 
-/// Adds `Retry-After` where the same request may succeed later.
+/// Adds `Retry-After` where the same request may succeed later, and what a 401 must say (RFC 9110,
+/// section 15.5.2).
 pub(crate) fn advise_retry(response: &mut Response<AnswerBody>, rejection: &Rejection) {
+    if rejection.reason == RejectReason::Unauthenticated {
+        let scheme = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    }
     if let Some(wait) = rejection.reason.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
     }
@@ -171,7 +176,6 @@ pub(crate) fn export_response_json(accepted: &Accepted) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reject::RejectReason;
 
     /// Both places that SDKs look at say the same delay.
     #[test]

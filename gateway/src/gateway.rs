@@ -14,7 +14,7 @@ use wholetrace_runtime::{
 use wholetrace_spanlog::{Writer, routing::Routing};
 
 use crate::{
-    admission::{descriptors, memory::MemoryGate},
+    admission::{descriptors, memory::MemoryGate, tenants::Tenants},
     config::{
         GatewayConfig,
         limits::LimitsConfig,
@@ -90,6 +90,7 @@ impl Gateway {
             routing,
             ingest,
             in_flight: ByteBudget::new("requests in flight", limits.in_flight.as_usize()),
+            tenants: Tenants::new(&config.authentication),
             memory: memory.clone(),
             span_bytes_max: limits.span_bytes.as_usize(),
             request_timeout: limits.request_timeout.get(),

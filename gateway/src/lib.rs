@@ -26,6 +26,7 @@ pub use config::{
         CorsConfig, KeepaliveConfig, KeepaliveServerConfig, OtlpConfig, OtlpGrpcConfig,
         OtlpHttpConfig, OtlpProtocols, ReceiversConfig, ZipkinConfig,
     },
+    tenants::{AuthenticationConfig, TenantConfig},
 };
 pub use gateway::{BindError, Gateway};
 pub use ingest::batch::{Frame, frames};

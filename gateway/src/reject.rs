@@ -39,6 +39,10 @@ pub enum RejectReason {
     Malformed,
     /// Resources and scopes would have to be repeated in more bytes than may be in flight.
     Amplified,
+    /// The request has no token of a tenant.
+    Unauthenticated,
+    /// The tenant has sent as many bytes as it may for now.
+    TenantRate,
     /// The process uses as much memory as it may.
     Memory,
     /// Requests in flight hold as many bytes as they may.
@@ -71,7 +75,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All reasons, in the order of the enum.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Connections,
         Self::Handshake,
         Self::HeaderTimeout,
@@ -85,6 +89,8 @@ impl RejectReason {
         Self::Incomplete,
         Self::Malformed,
         Self::Amplified,
+        Self::Unauthenticated,
+        Self::TenantRate,
         Self::Memory,
         Self::InFlight,
         Self::Queue,
@@ -118,6 +124,8 @@ impl RejectReason {
             Self::Incomplete => "incomplete",
             Self::Malformed => "malformed",
             Self::Amplified => "amplified",
+            Self::Unauthenticated => "unauthenticated",
+            Self::TenantRate => "tenant_rate",
             Self::Memory => "memory",
             Self::InFlight => "in_flight",
             Self::Queue => "queue",
@@ -148,8 +156,10 @@ impl RejectReason {
             Self::BodyTooLarge
             | Self::InflatedTooLarge
             | Self::Amplified
+            | Self::TenantRate
             | Self::Memory
             | Self::InFlight => Code::ResourceExhausted,
+            Self::Unauthenticated => Code::Unauthenticated,
             Self::SlowSender | Self::HeaderTimeout => Code::DeadlineExceeded,
             Self::Incomplete => Code::Cancelled,
             Self::Connections
@@ -182,7 +192,8 @@ impl RejectReason {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
             Self::SlowSender | Self::HeaderTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Memory | Self::InFlight => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::TenantRate | Self::Memory | Self::InFlight => StatusCode::TOO_MANY_REQUESTS,
             Self::Connections
             | Self::Handshake
             | Self::Queue
@@ -207,9 +218,11 @@ impl RejectReason {
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::InFlight | Self::Queue | Self::LogBusy | Self::ShuttingDown => {
-                Some(Duration::from_secs(1))
-            }
+            Self::TenantRate
+            | Self::InFlight
+            | Self::Queue
+            | Self::LogBusy
+            | Self::ShuttingDown => Some(Duration::from_secs(1)),
             Self::Memory | Self::LogTimeout | Self::LogFailed => Some(Duration::from_secs(5)),
             // Room comes back at the pace of an exporter or of a person.
             Self::LogQuota | Self::LogDisk => Some(Duration::from_secs(10)),

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | `cors` | a request | a browser's preflight is answered before anything else looks at it, and every answer carries the headers without which a page may not read it |
 //! | `Speak` | head → form; outcome → answer | outside of all that can refuse or panic, so that each refusal is counted once and told in the words of the protocol |
+//! | `authenticate` | head → pass | whoever may not send costs us no more than this, and whoever has sent enough neither |
 //! | `memory` | head | costs nothing, and refuses before anything of the body is read |
 //! | `lease` | head → held bytes | a body is read only by who holds bytes for it |
 //! | `receive` | held bytes → body | in time and within the cap of the receiver |
@@ -42,6 +43,7 @@ use crate::{
         inflate::inflate,
         lease::Held,
         memory::MemoryGate,
+        tenants::{Pass, Tenants},
     },
     answer::{Accepted, AnswerBody},
     ingest::framer::Ingest,
@@ -56,6 +58,7 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) routing: Routing,
     pub(crate) ingest: Ingest,
+    pub(crate) tenants: Tenants,
     pub(crate) in_flight: ByteBudget,
     pub(crate) memory: MemoryGate,
     pub(crate) span_bytes_max: usize,
@@ -86,7 +89,7 @@ pub(crate) fn stack<P: Protocol>(shared: &Shared, receiver: Receiver<P>) -> Stac
     let protocol = Arc::new(protocol);
     let wire_bytes_max = message_bytes_max.saturating_add(FRAMING_BYTES);
 
-    let gate = shared.memory.clone();
+    let (tenants, gate) = (shared.tenants.clone(), shared.memory.clone());
     let budget = shared.in_flight.clone();
     let request_timeout = shared.request_timeout;
     let (reader, unpacker) = (Arc::clone(&protocol), Arc::clone(&protocol));
@@ -99,6 +102,7 @@ pub(crate) fn stack<P: Protocol>(shared: &Shared, receiver: Receiver<P>) -> Stac
             metrics: metrics.clone(),
             inner,
         }))
+        .layer(step(move |request| authenticate(tenants.clone(), request)))
         .layer(step(move |request| memory(gate.clone(), request)))
         .layer(step(move |request| lease(budget.clone(), wire_bytes_max, request)))
         .layer(step({
@@ -120,12 +124,14 @@ struct Unread {
     head: Parts,
     form: Form,
     body: Incoming,
+    pass: Pass,
 }
 
 /// A request that holds bytes for its body.
 struct Leased {
     form: Form,
     body: Incoming,
+    pass: Pass,
     declared: Option<usize>,
     held: Held,
 }
@@ -178,7 +184,7 @@ where
                     return Ok(protocol.refused(None, &rejection));
                 }
             };
-            let served = inner.oneshot(Unread { head, form, body });
+            let served = inner.oneshot(Unread { head, form, body, pass: Pass::default() });
             let outcome = AssertUnwindSafe(served).catch_unwind().await.unwrap_or_else(|_| {
                 Err(Rejection::new(RejectReason::Internal, "the gateway failed on this request"))
             });
@@ -196,6 +202,14 @@ where
     }
 }
 
+/// Refuses who may not send, or not more for now.
+async fn authenticate(tenants: Tenants, request: Unread) -> Result<Unread, Rejection> {
+    match tenants.admit(&request.head.headers) {
+        Ok(pass) => Ok(Unread { pass, ..request }),
+        Err(rejection) => Err(refuse_unread(&request.head, request.body, rejection).await),
+    }
+}
+
 /// Refuses while the process uses more memory than it may.
 async fn memory(gate: MemoryGate, request: Unread) -> Result<Unread, Rejection> {
     match gate.check() {
@@ -206,7 +220,7 @@ async fn memory(gate: MemoryGate, request: Unread) -> Result<Unread, Rejection> 
 
 /// Holds bytes for the body, as far as the head says how many.
 async fn lease(budget: ByteBudget, most: usize, request: Unread) -> Result<Leased, Rejection> {
-    let Unread { head, form, body } = request;
+    let Unread { head, form, body, pass } = request;
     let declared = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let declared = declared.and_then(|length| length.parse::<usize>().ok());
     let held = if declared.is_some_and(|declared| declared > most) {
@@ -215,7 +229,7 @@ async fn lease(budget: ByteBudget, most: usize, request: Unread) -> Result<Lease
         Held::take(&budget, first_lease(declared))
     };
     match held {
-        Ok(held) => Ok(Leased { form, body, declared, held }),
+        Ok(held) => Ok(Leased { form, body, pass, declared, held }),
         Err(rejection) => Err(refuse_unread(&head, body, rejection).await),
     }
 }
@@ -227,10 +241,11 @@ async fn receive<P: Protocol>(
     (cap, time): (usize, Duration),
     request: Leased,
 ) -> Result<Received, Rejection> {
-    let Leased { form, body, declared, mut held } = request;
+    let Leased { form, body, pass, declared, mut held } = request;
     let bounds = Bounds { cap, declared, deadline: Instant::now() + time };
     let bytes = read(body, bounds, &mut held, |first| protocol.expect(first)).await?;
     metrics.received(bytes.len());
+    pass.charge(bytes.len());
     Ok(Received { form, bytes, held })
 }
 

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wholetrace_gateway::{GatewayConfig, LimitsConfig, ReceiversConfig};
+use wholetrace_gateway::{AuthenticationConfig, GatewayConfig, LimitsConfig, ReceiversConfig};
 use wholetrace_runtime::{
     admin::AdminConfig,
     logging::LoggingConfig,
@@ -39,6 +39,8 @@ const MEMORY_MAX: ByteSize = ByteSize::gib(16 << 10);
 pub(crate) struct Config {
     /// Where spans come in.
     pub(crate) receivers: ReceiversConfig,
+    /// Who may send.
+    pub(crate) authentication: AuthenticationConfig,
     /// Bounds of what the receivers hold and wait for.
     pub(crate) limits: LimitsConfig,
     /// Where spans are made durable, and wait for the decision about their trace.
@@ -232,13 +234,17 @@ impl Config {
         if limits.process_memory.get() == 0 {
             limits.process_memory = ByteSize::bytes(memory_limit(self).unwrap_or(0));
         }
-        GatewayConfig { receivers: self.receivers.clone(), limits }
+        let authentication = self.authentication.clone();
+        GatewayConfig { receivers: self.receivers.clone(), authentication, limits }
     }
 
     /// Adds everything that is wrong to `problems`.
     pub(crate) fn check(&self, problems: &mut Problems) {
-        let gateway =
-            GatewayConfig { receivers: self.receivers.clone(), limits: self.limits.clone() };
+        let gateway = GatewayConfig {
+            receivers: self.receivers.clone(),
+            authentication: self.authentication.clone(),
+            limits: self.limits.clone(),
+        };
         gateway.check("", problems);
         self.log.check(&self.limits, problems);
         // Compiled again where it is used.

@@ -1,4 +1,4 @@
-//! What stands before a body is read and inflated: connections, process memory, bytes in flight.
+//! What stands before a body is read and inflated: tenants, process memory, bytes in flight.
 
 pub(crate) mod activity;
 pub(crate) mod body;
@@ -6,3 +6,4 @@ pub(crate) mod descriptors;
 pub(crate) mod inflate;
 pub(crate) mod lease;
 pub(crate) mod memory;
+pub(crate) mod tenants;

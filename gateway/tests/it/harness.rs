@@ -45,6 +45,12 @@ impl Running {
         Self::start_with(name, limits, "{}", "{}").await
     }
 
+    /// Starts a gateway whose section `authentication` is this JSON text.
+    pub(crate) async fn start_for(name: &'static str, authentication: &str) -> Self {
+        let limits = format!(r#"{{}}, "authentication": {authentication}"#);
+        Self::start_with(name, &limits, "{}", "{}").await
+    }
+
     /// The same with settings for gRPC and HTTP.
     pub(crate) async fn start_with(
         name: &'static str,

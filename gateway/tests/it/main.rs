@@ -8,4 +8,5 @@ mod harness;
 mod log_faults;
 mod senders;
 mod served;
+mod tenants;
 mod tls;

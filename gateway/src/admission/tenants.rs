@@ -1,0 +1,199 @@
+//! Who sends, and whether they may send more.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use http::{HeaderMap, header::AUTHORIZATION};
+use tokio::time::Instant;
+
+use crate::{
+    config::tenants::AuthenticationConfig,
+    reject::{RejectReason, Rejection},
+};
+
+/// Seconds of its rate that a tenant may send at once.
+const BURST_SECONDS: f64 = 10.0;
+
+/// Those who may send.
+#[derive(Clone, Default)]
+pub(crate) struct Tenants(Option<Arc<Known>>);
+
+struct Known {
+    tenants: Vec<(Vec<Digest>, Pass)>,
+    keys: Keys,
+}
+
+/// A token is compared by a hash whose keys nobody knows: how long that takes tells nothing of it.
+type Digest = (u64, u64);
+
+#[derive(Default)]
+struct Keys(RandomState, RandomState);
+
+impl Keys {
+    fn digest(&self, token: &[u8]) -> Digest {
+        (self.0.hash_one(token), self.1.hash_one(token))
+    }
+}
+
+/// What a request may send by.
+#[derive(Clone, Default)]
+pub(crate) struct Pass(Option<Arc<Rate>>);
+
+/// A bucket of bytes that fills at a rate. It may go below zero, since what a request takes is known
+/// only when it is read.
+struct Rate {
+    per_second: f64,
+    level: Mutex<(f64, Instant)>,
+}
+
+impl Tenants {
+    /// Those of `config`; with none everybody may send.
+    pub(crate) fn new(config: &AuthenticationConfig) -> Self {
+        if config.tenants.is_empty() {
+            return Self(None);
+        }
+        let keys = Keys::default();
+        let tenants = config.tenants.iter().map(|tenant| {
+            let tokens = tenant.tokens.iter().map(|token| keys.digest(token.reveal().as_bytes()));
+            (tokens.collect(), Pass::new(tenant.bytes_per_second.get()))
+        });
+        let tenants = tenants.collect();
+        Self(Some(Arc::new(Known { tenants, keys })))
+    }
+
+    /// Whose request it is, if they may send now.
+    ///
+    /// # Errors
+    /// No token, an unknown one, or a tenant that has sent enough for the moment.
+    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<Pass, Rejection> {
+        let Some(known) = &self.0 else { return Ok(Pass::default()) };
+        let token = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        let token = token.ok_or_else(|| {
+            unknown("the request has no `authorization: Bearer` header: send the tenant's token")
+        })?;
+        let digest = known.keys.digest(token);
+        // All are compared, whichever it is.
+        let mut found = None;
+        for (tokens, pass) in &known.tenants {
+            if tokens.iter().fold(false, |known, token| known | (*token == digest)) {
+                found = Some(pass);
+            }
+        }
+        let pass = found.ok_or_else(|| unknown("no tenant has the token of this request"))?;
+        pass.check()?;
+        Ok(pass.clone())
+    }
+}
+
+fn unknown(message: &'static str) -> Rejection {
+    Rejection::new(RejectReason::Unauthenticated, message)
+}
+
+/// The token of an `authorization` header; the scheme's case is free.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+impl Pass {
+    fn new(per_second: u64) -> Self {
+        if per_second == 0 {
+            return Self(None);
+        }
+        let per_second = per_second as f64;
+        let level = Mutex::new((per_second * BURST_SECONDS, Instant::now()));
+        Self(Some(Arc::new(Rate { per_second, level })))
+    }
+
+    fn check(&self) -> Result<(), Rejection> {
+        let Some(rate) = &self.0 else { return Ok(()) };
+        if rate.take(0, Instant::now()) > 0.0 {
+            return Ok(());
+        }
+        Err(Rejection::new(
+            RejectReason::TenantRate,
+            format!("the tenant may send {} bytes a second: retry later", rate.per_second),
+        ))
+    }
+
+    /// Notes what a request took.
+    pub(crate) fn charge(&self, bytes: usize) {
+        if let Some(rate) = &self.0 {
+            rate.take(bytes, Instant::now());
+        }
+    }
+}
+
+impl Rate {
+    /// Takes bytes out, after filling up for the time that has passed; gives what is left.
+    fn take(&self, bytes: usize, now: Instant) -> f64 {
+        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = now.saturating_duration_since(level.1).as_secs_f64();
+        let full = self.per_second * BURST_SECONDS;
+        level.0 = (level.0 + passed * self.per_second).min(full) - bytes as f64;
+        level.1 = now;
+        level.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn tenants(text: &str) -> Tenants {
+        Tenants::new(&serde_json::from_str(text).unwrap())
+    }
+
+    fn with(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(AUTHORIZATION, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn without_tenants_everybody_may_send() {
+        assert!(tenants("{}").admit(&HeaderMap::new()).is_ok());
+    }
+
+    #[test]
+    fn who_has_no_token_of_a_tenant_is_refused() {
+        let tenants = tenants(
+            r#"{"tenants": [{"name": "a", "tokens": ["first-of-a-tokens", "second-of-a-token"]},
+                            {"name": "b", "tokens": ["the-token-of-b-it"]}]}"#,
+        );
+        for good in
+            ["Bearer first-of-a-tokens", "bearer second-of-a-token", "BEARER  the-token-of-b-it"]
+        {
+            assert!(tenants.admit(&with(good)).is_ok(), "{good}");
+        }
+        for bad in ["Bearer first-of-a-token", "Basic first-of-a-tokens", "Bearer", "Bearer "] {
+            let refused = tenants.admit(&with(bad)).err().map(|rejection| rejection.reason);
+            assert_eq!(refused, Some(RejectReason::Unauthenticated), "{bad}");
+        }
+        assert!(tenants.admit(&HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn a_tenant_that_has_sent_enough_waits_for_its_rate() {
+        let tenants = tenants(
+            r#"{"tenants": [{"name": "a", "tokens": ["first-of-a-tokens"], "bytes_per_second": 1}]}"#,
+        );
+        let headers = with("Bearer first-of-a-tokens");
+        tenants.admit(&headers).unwrap().charge(1_000_000);
+        let refused = tenants.admit(&headers).err().map(|rejection| rejection.reason);
+        assert_eq!(refused, Some(RejectReason::TenantRate));
+    }
+
+    #[test]
+    fn a_bucket_fills_at_its_rate_up_to_ten_seconds_of_it() {
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let rate = Rate { per_second: 100.0, level: Mutex::new((1_000.0, now)) };
+        assert!(rate.take(1_200, now) < 0.0);
+        assert!(rate.take(0, after(1)) < 0.0);
+        assert!(rate.take(0, after(3)) > 0.0);
+        assert!((rate.take(0, after(3_600)) - 1_000.0).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,67 @@
+//! The `authentication` section: who may send, and how much.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wholetrace_runtime::{
+    problems::{Problem, Problems, join},
+    secret::Secret,
+    units::ByteSize,
+};
+
+/// Most tenants: each request's token is compared with all.
+const TENANTS_MAX: usize = 1_000;
+/// Shorter tokens can be guessed.
+const TOKEN_CHARS_MIN: usize = 16;
+
+/// Who may send. Without tenants everybody may who reaches a listener; client certificates are a
+/// matter of each listener's `tls`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthenticationConfig {
+    /// Those who may send. With one or more, each request to any receiver must carry the token of
+    /// one of them, as `Authorization: Bearer TOKEN`.
+    pub tenants: Vec<TenantConfig>,
+}
+
+/// Somebody who may send.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TenantConfig {
+    /// Name, for messages.
+    pub name: String,
+    /// Tokens of 16 characters or more; a second one lets senders change over. Take them from
+    /// `${env:NAME}` or `${file:PATH}`.
+    pub tokens: Vec<Secret>,
+    /// Bytes of request bodies, as they come over the wire, that are taken in a second, counted
+    /// over ten seconds; 0 for no bound. Of each gateway, whatever the number of gateways.
+    pub bytes_per_second: ByteSize,
+}
+
+impl AuthenticationConfig {
+    /// Adds everything that is wrong with it to `problems`; `path` is where it stands.
+    pub(crate) fn check(&self, path: &str, problems: &mut Problems) {
+        let path = join(path, "tenants");
+        if self.tenants.len() > TENANTS_MAX {
+            let problem = Problem::new(path.as_str(), format!("has more than {TENANTS_MAX}"));
+            problems.push_error(problem.value(self.tenants.len()).hint("let senders share tokens"));
+        }
+        for (index, tenant) in self.tenants.iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            if tenant.name.is_empty() {
+                problems.error(join(&path, "name"), "must not be empty", "give each tenant a name");
+            }
+            if tenant.tokens.is_empty() {
+                let hint = "give it one, for instance `${env:NAME}`, or remove the tenant";
+                problems.error(join(&path, "tokens"), "names no token", hint);
+            }
+            for token in &tenant.tokens {
+                let token = token.reveal();
+                if token.chars().count() < TOKEN_CHARS_MIN || !token.is_ascii() {
+                    let message = format!("has one with fewer than {TOKEN_CHARS_MIN} characters");
+                    let hint = "make a longer one of ASCII, for instance by `openssl rand -hex 24`";
+                    problems.error(join(&path, "tokens"), message, hint);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Who may send: tokens and rates of tenants, before anything of a body is read.
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use tonic::{Code, Request};
+use tonic_types::StatusExt;
+use wholetrace_proto::otlp::EXPORT_PATH;
+use wholetrace_runtime::grpc::BytesCodec;
+
+use crate::{
+    grpc::channel,
+    harness::{JSON, PROTOBUF, Running, post, request, span},
+};
+
+const REFUSED: &str = "wholetrace_gateway_requests_refused_total";
+
+#[tokio::test]
+async fn only_tenants_are_served_and_all_receivers_ask() {
+    let gateway = Running::start_for(
+        "tenants",
+        r#"{"tenants": [{"name": "shop", "tokens": ["the-token-of-the-shop"]}]}"#,
+    )
+    .await;
+    let body = request(vec![span(1, "http")]);
+    for token in ["Bearer the-token-of-the-shed", "Basic the-token-of-the-shop"] {
+        let headers = [PROTOBUF[0], ("authorization", token)];
+        let answer = post(gateway.http(), "/v1/traces", &headers, &body).await;
+        assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("bearer")));
+    }
+    assert_eq!(post(gateway.http(), "/v1/traces", PROTOBUF, &body).await.status, 401);
+    assert_eq!(post(gateway.zipkin(), "/api/v2/spans", JSON, b"[]").await.status, 401);
+    let good = [PROTOBUF[0], ("authorization", "Bearer the-token-of-the-shop")];
+    assert_eq!(post(gateway.http(), "/v1/traces", &good, &body).await.status, 200);
+
+    let channel = channel(gateway.grpc()).await;
+    for (token, code) in [
+        (None, Code::Unauthenticated),
+        (Some("Bearer nobody's"), Code::Unauthenticated),
+        (Some("Bearer the-token-of-the-shop"), Code::Ok),
+    ] {
+        let mut client = tonic::client::Grpc::new(channel.clone());
+        client.ready().await.unwrap();
+        let mut export = Request::new(Bytes::from(request(vec![span(2, "grpc")])));
+        if let Some(token) = token {
+            export.metadata_mut().insert("authorization", token.parse().unwrap());
+        }
+        let answer = client.unary(export, PathAndQuery::from_static(EXPORT_PATH), BytesCodec).await;
+        assert_eq!(answer.map_or_else(|status| status.code(), |_| Code::Ok), code, "{token:?}");
+    }
+    assert_eq!(gateway.names(), ["grpc", "http"]);
+    assert_eq!(gateway.count(REFUSED, "unauthenticated"), 6);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_tenant_beyond_its_rate_is_told_to_retry() {
+    let gateway = Running::start_for(
+        "rates",
+        r#"{"tenants": [{"name": "a", "tokens": ["the-token-of-the-one"], "bytes_per_second": 1},
+                        {"name": "b", "tokens": ["the-token-of-another"]}]}"#,
+    )
+    .await;
+    let one = [PROTOBUF[0], ("authorization", "Bearer the-token-of-the-one")];
+    let another = [PROTOBUF[0], ("authorization", "Bearer the-token-of-another")];
+    let body = request(vec![span(1, &"x".repeat(100_000))]);
+    assert_eq!(post(gateway.http(), "/v1/traces", &one, &body).await.status, 200);
+    let answer = post(gateway.http(), "/v1/traces", &one, &body).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")));
+    assert_eq!(post(gateway.http(), "/v1/traces", &another, &body).await.status, 200);
+
+    let mut client = tonic::client::Grpc::new(channel(gateway.grpc()).await);
+    client.ready().await.unwrap();
+    let mut export = Request::new(Bytes::from(body));
+    export.metadata_mut().insert("authorization", one[1].1.parse().unwrap());
+    let path = PathAndQuery::from_static(EXPORT_PATH);
+    let refused = client.unary(export, path, BytesCodec).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.get_details_retry_info().is_some());
+    assert_eq!(gateway.count(REFUSED, "tenant_rate"), 2);
+    gateway.stop().await;
+}
