@@ -1,6 +1,6 @@
 //! No faults: steady state, partitions that are nearly silent, scaling and rolling restarts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{
     fleet::{Fleet, Layout},
@@ -75,12 +75,14 @@ fn a_trace_in_a_silent_partition_is_decided() {
         let (mut generator, record) = fleet.generate(0, &options);
         assert!(generator.wait().expect("it ended").success());
         let sent = oracle::record(&record);
+        let begun = Instant::now();
         wait_until("all traces are decided and exported", || {
             let arrived = oracle::arrived(fleet.folder.path(), "kept");
             sent.iter().all(|trace| {
                 arrived.get(&trace.trace_id).is_some_and(|spans| spans.len() == trace.planned)
             })
         });
+        println!("decided and exported {:.1} s after the last span", begun.elapsed().as_secs_f64());
         let all = fleet.samplers.iter().map(|it| it.metric("wholetrace_sampler_ticks_total"));
         let all: f64 = all.sum();
         assert!(all > ticks, "no tick was written: {all}");

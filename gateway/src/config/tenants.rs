@@ -56,9 +56,11 @@ impl AuthenticationConfig {
             }
             for token in &tenant.tokens {
                 let token = token.reveal();
-                if token.chars().count() < TOKEN_CHARS_MIN || !token.is_ascii() {
-                    let message = format!("has one with fewer than {TOKEN_CHARS_MIN} characters");
-                    let hint = "make a longer one of ASCII, for instance by `openssl rand -hex 24`";
+                if token.len() < TOKEN_CHARS_MIN || !token.is_ascii() {
+                    let message = format!(
+                        "has one that is not {TOKEN_CHARS_MIN} or more characters of ASCII"
+                    );
+                    let hint = "make another, for instance by `openssl rand -hex 24`";
                     problems.error(join(&path, "tokens"), message, hint);
                 }
             }

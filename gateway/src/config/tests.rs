@@ -87,3 +87,14 @@ fn a_listener_open_to_the_network_is_warned_of() {
     config.check("", &mut problems);
     assert_eq!(problems.warnings()[0].path, "receivers.zipkin.endpoint");
 }
+
+#[test]
+fn tenants_need_a_name_and_a_token_that_cannot_be_guessed() {
+    let json = r#"{"authentication": {"tenants": [
+        {"name": "", "tokens": ["a-token-that-is-long"]}, {"name": "b"},
+        {"name": "c", "tokens": ["short", "a-token-that-is-lông"]}
+    ]}}"#;
+    let at = |path: &str| format!("authentication.tenants{path}");
+    let expected = [at("[0].name"), at("[1].tokens"), at("[2].tokens"), at("[2].tokens")];
+    assert_eq!(problems_of(json), expected);
+}
