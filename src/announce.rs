@@ -58,24 +58,34 @@ fn next(text: &mut String, config: &Config, process: &Process) {
         let _ = writeln!(text, "\n{said}");
         return;
     }
+    let mut hints = String::new();
     let grpc = process.receivers().find(|(name, _)| name.ends_with("/grpc"));
-    text.push_str("\nNext, in another terminal:\n");
-    if let Some((_, address)) = grpc {
+    // The generator has no token of a tenant.
+    if let Some((_, address)) = grpc.filter(|_| config.authentication.tenants.is_empty()) {
         let endpoint = if address.port() == 4317 {
             String::new()
         } else {
             format!("--endpoint http://{address} ")
         };
-        let _ = writeln!(text, "  {program} generate {endpoint}--duration 30s");
+        let _ = writeln!(hints, "  {program} generate {endpoint}--duration 30s");
     }
     let file = config.exporters.0.iter().find_map(|(_, exporter)| match exporter {
         ExporterConfig::File(file) => Some(file.path.display()),
         _ => None,
     });
     if let Some(file) = file.filter(|_| process.role.samples()) {
-        let _ = writeln!(text, "  tail -f {file}");
+        let _ = writeln!(hints, "  tail -f {file}");
     }
-    let _ = writeln!(text, "Point an SDK at it with OTEL_EXPORTER_OTLP_ENDPOINT. {said}");
+    text.push('\n');
+    if !hints.is_empty() {
+        let _ = write!(text, "Next, in another terminal:\n{hints}");
+    }
+    if config.receivers.otlp.is_empty() {
+        text.push_str("Point a Zipkin tracer at it. ");
+    } else {
+        text.push_str("Point an SDK at it with OTEL_EXPORTER_OTLP_ENDPOINT. ");
+    }
+    let _ = writeln!(text, "{said}");
 }
 
 fn target(exporter: &ExporterConfig) -> String {
