@@ -43,32 +43,46 @@ struct Piece {
 /// Joins `splits` to frames of about `frame_bytes`: more only where one run and its heads alone
 /// have more.
 #[must_use]
-pub fn frames(splits: &[&Split], frame_bytes: usize) -> Vec<Frame> {
+pub fn frames<'a>(splits: &'a [&'a Split], frame_bytes: usize) -> Frames<'a> {
     let (pieces, heads) = pieces(splits);
-    let plans = plan(&pieces, frame_bytes);
-    let batch = Batch { splits, pieces: &pieces, heads: &heads };
-    let mut out = Vec::with_capacity(plans.iter().map(|range| batch.len(range.clone())).sum());
-    let mut ends = Vec::with_capacity(plans.len());
-    for range in &plans {
-        batch.write(range.clone(), &mut out);
-        ends.push(out.len());
-    }
-    // The frames of a batch become durable together, so they share one allocation.
-    let mut rest = Bytes::from(out);
-    let mut start = 0;
-    let mut members = Members { last_frame: vec![0; splits.len()] };
-    plans
-        .into_iter()
-        .zip(ends)
-        .enumerate()
-        .map(|(index, (range, end))| {
-            let payload = rest.split_to(end - std::mem::replace(&mut start, end));
-            let pieces = pieces.get(range).unwrap_or_default();
-            let partition = pieces.first().map_or(Partition(0), |piece| piece.partition);
-            Frame { partition, payload, requests: members.of(index + 1, pieces) }
-        })
-        .collect()
+    let plans = plan(&pieces, frame_bytes).into_iter();
+    let members = Members { last_frame: vec![0; splits.len()] };
+    Frames { splits, pieces, heads, plans, members, made: 0 }
 }
+
+/// The frames of a batch, each written when it is asked for: a log that copies a frame at once, as
+/// the Kafka client does, reads it while it is in the processor's cache, and gives its memory back
+/// before the next one is written.
+#[derive(Debug)]
+pub struct Frames<'a> {
+    splits: &'a [&'a Split],
+    pieces: Vec<Piece>,
+    heads: Vec<&'a [u8]>,
+    plans: std::vec::IntoIter<Range<usize>>,
+    members: Members,
+    made: usize,
+}
+
+impl Iterator for Frames<'_> {
+    type Item = Frame;
+
+    fn next(&mut self) -> Option<Frame> {
+        let range = self.plans.next()?;
+        self.made += 1;
+        let mut payload = Vec::with_capacity(self.frame_len(range.clone()));
+        self.write(range.clone(), &mut payload);
+        let pieces = self.pieces.get(range).unwrap_or_default();
+        let partition = pieces.first().map_or(Partition(0), |piece| piece.partition);
+        let requests = self.members.of(self.made, pieces);
+        Some(Frame { partition, payload: payload.into(), requests })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.plans.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Frames<'_> {}
 
 /// All runs by partition, then by head, and the heads by number.
 fn pieces<'a>(splits: &[&'a Split]) -> (Vec<Piece>, Vec<&'a [u8]>) {
@@ -127,13 +141,7 @@ fn same_scope(one: &Piece, other: &Piece) -> bool {
     (one.resource, one.scope) == (other.resource, other.scope)
 }
 
-struct Batch<'a> {
-    splits: &'a [&'a Split],
-    pieces: &'a [Piece],
-    heads: &'a [&'a [u8]],
-}
-
-impl Batch<'_> {
+impl Frames<'_> {
     fn head(&self, number: u32) -> &[u8] {
         self.heads.get(number as usize).copied().unwrap_or_default()
     }
@@ -143,7 +151,7 @@ impl Batch<'_> {
     }
 
     /// Length of the frame with the pieces of `range`.
-    fn len(&self, range: Range<usize>) -> usize {
+    fn frame_len(&self, range: Range<usize>) -> usize {
         self.pieces(range)
             .chunk_by(|one, other| one.resource == other.resource)
             .map(|pieces| delimited_len(RESOURCE_SPANS, self.resource_len(pieces)))
@@ -224,6 +232,7 @@ impl Hasher for Hashed {
 }
 
 /// Lists the requests of a frame, each once.
+#[derive(Debug)]
 struct Members {
     /// By request, the last frame that it was listed for.
     last_frame: Vec<usize>,

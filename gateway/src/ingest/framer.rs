@@ -143,16 +143,15 @@ impl Framer {
     fn start(&self, batch: Vec<Waiting>) -> Flight {
         let splits: Vec<&Split> = batch.iter().map(|waiting| &waiting.split).collect();
         let frames = frames(&splits, self.framing.frame_bytes);
-        let bytes = frames.iter().map(|frame| frame.payload.len()).sum();
-        self.metrics.batch(batch.len(), frames.len(), bytes);
-        let appending = frames
-            .into_iter()
-            .map(|frame| {
-                let record = Record::spans(self.framing.epoch, frame.payload);
-                let append = self.writer.append(frame.partition, record);
-                Appending { append, requests: frame.requests }
-            })
-            .collect();
+        let (requests, count, mut bytes) = (batch.len(), frames.len(), 0);
+        let mut appending = Vec::with_capacity(count);
+        for frame in frames {
+            bytes += frame.payload.len();
+            let record = Record::spans(self.framing.epoch, frame.payload);
+            let append = self.writer.append(frame.partition, record);
+            appending.push(Appending { append, requests: frame.requests });
+        }
+        self.metrics.batch(requests, count, bytes);
         let requests = batch
             .into_iter()
             .map(|Waiting { held, answer, .. }| Request {

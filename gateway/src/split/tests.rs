@@ -91,7 +91,7 @@ fn text_that_is_not_utf8_is_repaired() {
     body[at + 1] = 0xff;
     let split = split_of(body);
     assert_eq!((split.spans(), split.rejects().total()), (3, 0));
-    let frames = crate::ingest::batch::frames(&[&split], 1 << 18);
+    let frames: Vec<_> = crate::ingest::batch::frames(&[&split], 1 << 18).collect();
     let decoded = ExportTraceServiceRequest::decode(frames[0].payload.clone()).unwrap();
     let names: Vec<_> = decoded.resource_spans[0].scope_spans[0]
         .spans
@@ -135,7 +135,7 @@ fn repeated_heads_count() {
     let resource = ResourceSpans { scope_spans, schema_url, ..ResourceSpans::default() };
     let body = ExportTraceServiceRequest { resource_spans: vec![resource] }.encode_to_vec();
     let split = split(body.into(), &routing(16), 1 << 20).unwrap();
-    let frames = crate::ingest::batch::frames(&[&split], 1 << 18);
+    let frames: Vec<_> = crate::ingest::batch::frames(&[&split], 1 << 18).collect();
     let bytes: usize = frames.iter().map(|frame| frame.payload.len()).sum();
     assert!(bytes > 100_000);
     assert!(split.frame_bytes() >= bytes && split.frame_bytes() < bytes + 16 * 2 * ENVELOPE_BYTES);

@@ -193,7 +193,7 @@ fn equal_heads_of_different_senders_are_written_once() {
         .map(|index| split(request(&index.to_string()).into(), &routing, 1 << 20).unwrap())
         .collect();
     let splits: Vec<&Split> = splits.iter().collect();
-    let frames = frames(&splits, 1 << 18);
+    let frames: Vec<_> = frames(&splits, 1 << 18).collect();
     assert_eq!(frames.len(), 1);
     assert!(frames[0].payload.len() < 2_000, "{}", frames[0].payload.len());
     assert_eq!(frames[0].requests, (0..10).collect::<Vec<u32>>());
