@@ -14,8 +14,8 @@ const STATISTICS: HumanDuration = HumanDuration::from_secs(5);
 /// watchdog acts before that.
 const MAX_POLL_INTERVAL: HumanDuration = HumanDuration::from_secs(60);
 
-/// Compressed bytes that a broker gathers before it answers who reads.
-const FETCH_MIN: u32 = 1 << 20;
+/// Compressed bytes that a broker gathers before it answers who reads ahead.
+const FETCH_MIN: u64 = 512 << 10;
 
 /// Room for the headers of a record and the frame of a batch around the largest value.
 const OVERHEAD: u64 = 64 << 10;
@@ -30,6 +30,15 @@ pub(super) enum Order {
     Loose,
     /// One: records of a partition stay in order whatever happens.
     Strict,
+}
+
+/// When a broker answers who reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// When enough has come together, or after a wait.
+    Gathered,
+    /// When there is anything: what is asked for is known to be there.
+    AtOnce,
 }
 
 /// What all clients have in common; `role` tells them apart in the brokers' logs.
@@ -91,11 +100,17 @@ pub(super) fn producer(config: &KafkaConfig, order: Order) -> ClientConfig {
 }
 
 /// A client that reads what it is told to, outside of any group.
-pub(super) fn reader(config: &KafkaConfig) -> ClientConfig {
+pub(super) fn reader(config: &KafkaConfig, answer: Answer) -> ClientConfig {
     let settings = &config.consumer;
     let mut client = common(config, "reader");
     let piece = settings.max_partition_fetch_size.get().min(MOST);
     let all = settings.max_fetch_size.get().max(largest(config)).min(MOST);
+    let least = match answer {
+        // Not more than may come of one partition: where only that one has records, the brokers
+        // would wait before each answer for what they may not give.
+        Answer::Gathered => FETCH_MIN.min(piece),
+        Answer::AtOnce => 1,
+    };
     client
         // The client wants one to read at all; it never joins it.
         .set("group.id", &config.group_id)
@@ -115,7 +130,7 @@ pub(super) fn reader(config: &KafkaConfig) -> ClientConfig {
         .set("fetch.error.backoff.ms", "200")
         // Traces wait for seconds anyway: a broker answers when it has this much, or after the wait.
         // Without it every batch that a gateway writes is fetched, and paid for, on its own.
-        .set("fetch.min.bytes", FETCH_MIN.to_string())
+        .set("fetch.min.bytes", least.to_string())
         .set("fetch.wait.max.ms", settings.max_fetch_wait.as_millis().to_string())
         .set("fetch.message.max.bytes", piece.to_string())
         .set("fetch.max.bytes", all.to_string())

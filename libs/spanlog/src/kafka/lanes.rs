@@ -19,20 +19,38 @@ const MOST: usize = 4;
 
 /// All lanes of a log.
 pub(super) struct Lanes {
-    settings: ClientConfig,
+    /// Of the first lane.
+    ahead: ClientConfig,
+    /// Of the others.
+    again: ClientConfig,
     fate: Arc<Fate>,
     lanes: Mutex<Vec<Arc<Lane>>>,
+    /// For questions; nothing is read there. A broker answers what comes by one connection in
+    /// turn, so behind somebody who waits for records every question would wait as long.
+    asking: Mutex<Option<Arc<Lane>>>,
 }
 
 impl Lanes {
-    /// None yet.
-    pub(super) fn new(settings: ClientConfig, fate: &Arc<Fate>) -> Self {
-        Self { settings, fate: Arc::clone(fate), lanes: Mutex::default() }
+    /// None yet: the first will read with the settings `ahead`, the others with `again`.
+    pub(super) fn new(ahead: ClientConfig, again: ClientConfig, fate: &Arc<Fate>) -> Self {
+        Self {
+            ahead,
+            again,
+            fate: Arc::clone(fate),
+            lanes: Mutex::default(),
+            asking: Mutex::default(),
+        }
     }
 
-    /// The lane that is used first, and for questions.
-    pub(super) fn first(&self) -> Result<Arc<Lane>, ReadError> {
-        self.lane(&mut self.lanes(), 0)
+    /// The lane for questions.
+    pub(super) fn asking(&self) -> Result<Arc<Lane>, ReadError> {
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = asking.as_ref() {
+            return Ok(Arc::clone(lane));
+        }
+        let lane = self.start(&self.again)?;
+        *asking = Some(Arc::clone(&lane));
+        Ok(lane)
     }
 
     /// A place to read `partition` of `topic`, on the lane `first` or one behind it. May block for
@@ -54,17 +72,21 @@ impl Lanes {
     }
 
     fn lane(&self, lanes: &mut Vec<Arc<Lane>>, index: usize) -> Result<Arc<Lane>, ReadError> {
-        if self.fate.is_closed() {
-            return Err(ReadError::Closed);
-        }
         loop {
             if let Some(lane) = lanes.get(index) {
                 return Ok(Arc::clone(lane));
             }
-            let lane = Lane::start(&self.settings, &self.fate)
-                .map_err(|error: KafkaError| ReadError::Failed(error.to_string()))?;
-            lanes.push(lane);
+            let settings = if lanes.is_empty() { &self.ahead } else { &self.again };
+            lanes.push(self.start(settings)?);
         }
+    }
+
+    fn start(&self, settings: &ClientConfig) -> Result<Arc<Lane>, ReadError> {
+        if self.fate.is_closed() {
+            return Err(ReadError::Closed);
+        }
+        Lane::start(settings, &self.fate)
+            .map_err(|error: KafkaError| ReadError::Failed(error.to_string()))
     }
 
     /// How many there are.
@@ -75,7 +97,8 @@ impl Lanes {
 
     /// Ends them all. Gives the threads that close the clients.
     pub(super) fn close(&self) -> Vec<JoinHandle<()>> {
-        let lanes = std::mem::take(&mut *self.lanes());
+        let mut lanes = std::mem::take(&mut *self.lanes());
+        lanes.extend(self.asking.lock().unwrap_or_else(PoisonError::into_inner).take());
         lanes.iter().filter_map(|lane| lane.close()).collect()
     }
 

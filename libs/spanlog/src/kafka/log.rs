@@ -13,7 +13,7 @@ use rdkafka::{
 use wholetrace_runtime::problems::Problems;
 
 use super::{
-    client::{self, Order},
+    client::{self, Answer, Order},
     config::KafkaConfig,
     error::KafkaError,
     fate::Fate,
@@ -114,7 +114,11 @@ impl KafkaLog {
             Access::Write => Arc::clone(&loose),
             Access::ReadAndWrite => start(Order::Strict, "ordered_writer")?,
         };
-        let lanes = Arc::new(Lanes::new(client::reader(&config), &fate));
+        let lanes = Arc::new(Lanes::new(
+            client::reader(&config, Answer::Gathered),
+            client::reader(&config, Answer::AtOnce),
+            &fate,
+        ));
         let readers = TopicName::ALL.map(|name| {
             Arc::new(KafkaReader::new(name, topic_of(&config, name), partitions, &lanes, &meters))
         });

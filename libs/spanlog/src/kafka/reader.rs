@@ -87,7 +87,7 @@ impl KafkaReader {
         start: Start,
     ) -> Result<KafkaCursor, ReadError> {
         let source = self.source(partition)?;
-        let lane = self.lanes.first()?;
+        let lane = self.lanes.asking()?;
         // The end first: what comes while the time is asked for is behind it.
         let (low, high) = self.queries.watermarks(&lane, &source.topic, source.number).await?;
         let (next, from_time) = match start {
@@ -130,7 +130,7 @@ impl KafkaReader {
         max_bytes: usize,
     ) -> Result<Vec<Frame>, ReadError> {
         let source = self.source(partition)?;
-        let lane = self.lanes.first()?;
+        let lane = self.lanes.asking()?;
         let kept = self.parked().remove(&partition).filter(|kept| kept.cursor.position() == from.0);
         let mut parked = match kept {
             Some(mut kept) => {
@@ -254,7 +254,7 @@ impl Reader for KafkaReader {
     fn extent(&self, partition: Partition) -> BoxFuture<'_, Result<Extent, ReadError>> {
         Box::pin(async move {
             let source = self.source(partition)?;
-            let lane: Arc<Lane> = self.lanes.first()?;
+            let lane: Arc<Lane> = self.lanes.asking()?;
             let (start, end) = self.queries.watermarks(&lane, &source.topic, source.number).await?;
             Ok(Extent { start: Position(start), end: Position(end) })
         })

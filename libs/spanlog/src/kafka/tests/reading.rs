@@ -12,10 +12,12 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
+use wholetrace_runtime::units::{ByteSize, HumanDuration};
+
 use super::{P0, configured, fill, number, open, patiently, take};
 use crate::{
     kafka::{client, testing::admin},
-    position::Position,
+    position::{Partition, Position},
     reader::{ReadError, Start},
     record::RecordKind,
 };
@@ -179,7 +181,7 @@ async fn what_is_read_ahead_is_bounded() {
     let Some(config) = configured(2).await else { return };
     let log = open(&config).await;
     fill(&log.log().spans, P0, 128, 256 << 10).await;
-    let mut settings = client::reader(&config);
+    let mut settings = client::reader(&config, client::Answer::Gathered);
     settings.set("statistics.interval.ms", "100");
     let topic = config.spans.topic.clone();
     let read = move || {
@@ -207,4 +209,36 @@ async fn what_is_read_ahead_is_bounded() {
     let piece = config.consumer.max_partition_fetch_size.get();
     let bound = config.consumer.queue_bytes.get() + piece + (256 << 10);
     assert!(held <= bound, "{held} bytes, more than {bound}");
+}
+
+/// A broker may hold an answer back until enough has come together. Nobody waits for that where
+/// there is enough, in one partition alone too, and no question waits behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_is_given_at_once() {
+    let Some(mut config) = configured(2).await else { return };
+    config.consumer.max_fetch_wait = HumanDuration::from_secs(5);
+    config.consumer.max_partition_fetch_size = ByteSize::kib(64);
+    let log = open(&config).await;
+    let spans = log.log().spans;
+    let positions = fill(&spans, P0, 64, 64 << 10).await;
+    // At the end of a partition where nothing comes.
+    let mut idle = spans.reader.open(Partition(1), Start::Earliest).await.unwrap();
+    let waiting = tokio::spawn(async move { idle.next(1).await });
+    // Were each of these held back, it would be minutes.
+    let read = async {
+        for (number, position) in positions.iter().enumerate() {
+            let extent = spans.reader.extent(Partition(1)).await.unwrap();
+            assert_eq!(extent.start, extent.end);
+            if number % 8 == 0 {
+                let again = spans.reader.fetch(P0, *position, 1).await.unwrap();
+                assert_eq!(again[0].position, *position);
+            }
+        }
+        let mut cursor = spans.reader.open(P0, Start::Earliest).await.unwrap();
+        let frames = take(&mut *cursor, positions.len()).await;
+        assert_eq!(frames.last().unwrap().position, *positions.last().unwrap());
+    };
+    patiently(read).await;
+    assert!(!waiting.is_finished());
+    waiting.abort();
 }

@@ -48,7 +48,8 @@ async fn records_look_like_this_on_the_wire() {
     for record in [frame, Record::tick()] {
         patiently(spans.writer.append(P0, record)).await.unwrap();
     }
-    let consumer: BaseConsumer = client::reader(&config).create().unwrap();
+    let consumer: BaseConsumer =
+        client::reader(&config, client::Answer::Gathered).create().unwrap();
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(&config.spans.topic, 0, Offset::Beginning).unwrap();
     consumer.assign(&list).unwrap();
