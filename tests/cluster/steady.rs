@@ -63,13 +63,15 @@ fn without_faults_nothing_arrives_twice() {
 /// Scenario: so few traces that most partitions are silent after each.
 ///
 /// Guarantee: a silent partition's owner brings the time into the log, and each trace is decided
-/// (I8), although no span comes after it.
+/// (I8) within two decision waits, although no span comes after it.
 #[test]
 fn a_trace_in_a_silent_partition_is_decided() {
     let Some(kafka) = Kafka::shared() else { return };
-    let fleet = fleet(&kafka, 1, 2, &sampling("2s"));
+    // Long enough that a busy machine does not decide about the second of them.
+    let wait = Duration::from_secs(10);
+    let fleet = fleet(&kafka, 1, 2, &sampling("10s"));
     let mut ticks = 0.0;
-    for seed in ["1", "2", "3"] {
+    for seed in ["1", "2"] {
         let options =
             ["--traces", "4", "--rate", "100", "--errors", "1", "--late", "0", "--seed", seed];
         let (mut generator, record) = fleet.generate(0, &options);
@@ -82,7 +84,9 @@ fn a_trace_in_a_silent_partition_is_decided() {
                 arrived.get(&trace.trace_id).is_some_and(|spans| spans.len() == trace.planned)
             })
         });
-        println!("decided and exported {:.1} s after the last span", begun.elapsed().as_secs_f64());
+        let taken = begun.elapsed();
+        println!("decided and exported {:.1} s after the last span", taken.as_secs_f64());
+        assert!(taken < wait * 2, "decided {taken:?} after the last span, with a wait of {wait:?}");
         let all = fleet.samplers.iter().map(|it| it.metric("wholetrace_sampler_ticks_total"));
         let all: f64 = all.sum();
         assert!(all > ticks, "no tick was written: {all}");
