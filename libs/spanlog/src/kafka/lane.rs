@@ -2,7 +2,7 @@
 //!
 //! A client reads each partition from one place at a time. Several cursors of one partition, and
 //! reading again behind a cursor, need several clients: *lanes*. They are made when they are
-//! needed; a sampler needs two.
+//! needed; a sampler needs two, and one more for questions.
 //!
 //! The pitfalls of the client that decide how this is built:
 //!
