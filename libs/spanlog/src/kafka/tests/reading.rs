@@ -11,7 +11,6 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
-
 use wholetrace_runtime::units::{ByteSize, HumanDuration};
 
 use super::{P0, configured, fill, number, open, patiently, take};
