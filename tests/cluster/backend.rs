@@ -15,7 +15,6 @@ use super::{
     gateway_process::Gateway,
     kafka::Kafka,
     load::{Load, RATE, Scale, must_be_whole},
-    parts::free_port,
     steady::{fleet, sampling},
 };
 
@@ -118,8 +117,6 @@ impl Liar {
     fn end(self) -> u64 {
         self.ends.store(true, Ordering::Relaxed);
         self.thread.join().expect("it ends");
-        // Nobody else may have taken the port meanwhile.
-        let _ = free_port();
         self.dropped.load(Ordering::Relaxed)
     }
 }

@@ -2,9 +2,13 @@
 
 use std::{
     net::TcpListener,
+    ops::Range,
     path::{Path, PathBuf},
     process::Command,
-    sync::Mutex,
+    sync::{
+        LazyLock, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
 };
 
 /// The folder of the parts.
@@ -44,8 +48,22 @@ pub(crate) fn stands(part: &str) -> bool {
     false
 }
 
-/// A port on loopback that nobody listened on a moment ago.
+/// A port on loopback that nobody had a moment ago, and that nobody is given before it is used.
+///
+/// Not one of those that the system hands out (from 32768): a connection of another test could
+/// take it before the process that it is for, or while that one is being restarted. Nor one of
+/// the brokers' (`tests/parts/kafka/cluster`, below 26000), of `benches/` (26xxx) or of
+/// `tests/deploy` (below 20000). Each process of tests begins somewhere else and goes round.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
-    listener.local_addr().expect("a bound address").port()
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    static FIRST: LazyLock<u16> = LazyLock::new(|| fastrand::u16(..PORTS.end - PORTS.start));
+    loop {
+        let number = TAKEN.fetch_add(1, Ordering::Relaxed).wrapping_add(*FIRST);
+        let port = PORTS.start + number % (PORTS.end - PORTS.start);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
+
+const PORTS: Range<u16> = 27_000..32_768;
