@@ -17,6 +17,9 @@ const MAX_POLL_INTERVAL: HumanDuration = HumanDuration::from_secs(60);
 /// Compressed bytes that a broker gathers before it answers who reads ahead.
 const FETCH_MIN: u64 = 512 << 10;
 
+/// How long it may wait before it answers who is behind that there is nothing.
+const AT_ONCE: HumanDuration = HumanDuration::from_millis(10);
+
 /// Room for the headers of a record and the frame of a batch around the largest value.
 const OVERHEAD: u64 = 64 << 10;
 
@@ -105,11 +108,12 @@ pub(super) fn reader(config: &KafkaConfig, answer: Answer) -> ClientConfig {
     let mut client = common(config, "reader");
     let piece = settings.max_partition_fetch_size.get().min(MOST);
     let all = settings.max_fetch_size.get().max(largest(config)).min(MOST);
-    let least = match answer {
+    let (least, wait) = match answer {
         // Not more than may come of one partition: where only that one has records, the brokers
         // would wait before each answer for what they may not give.
-        Answer::Gathered => FETCH_MIN.min(piece),
-        Answer::AtOnce => 1,
+        Answer::Gathered => (FETCH_MIN.min(piece), settings.max_fetch_wait),
+        // Nor for a partition whose end was just read, while the queues of others are full.
+        Answer::AtOnce => (1, AT_ONCE.min(settings.max_fetch_wait)),
     };
     client
         // The client wants one to read at all; it never joins it.
@@ -131,7 +135,7 @@ pub(super) fn reader(config: &KafkaConfig, answer: Answer) -> ClientConfig {
         // Traces wait for seconds anyway: a broker answers when it has this much, or after the wait.
         // Without it every batch that a gateway writes is fetched, and paid for, on its own.
         .set("fetch.min.bytes", least.to_string())
-        .set("fetch.wait.max.ms", settings.max_fetch_wait.as_millis().to_string())
+        .set("fetch.wait.max.ms", wait.as_millis().to_string())
         .set("fetch.message.max.bytes", piece.to_string())
         .set("fetch.max.bytes", all.to_string())
         .set("receive.message.max.bytes", (all + OVERHEAD).to_string())

@@ -5,10 +5,12 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use rdkafka::{Message as _, Timestamp, error::RDKafkaErrorCode, message::BorrowedMessage};
+use tokio::task::JoinHandle;
 
 use super::{
     header::{self, Said},
     lane::{Claim, Polled},
+    lanes::{AHEAD, Lanes},
     metrics::Meters,
     queries::Queries,
     source::Source,
@@ -48,6 +50,15 @@ pub(super) struct KafkaCursor {
     /// Whether the client did not tell that there is something.
     unannounced: bool,
     sweep: Duration,
+    /// Of one that is behind: where it goes at the end.
+    behind: Option<Behind>,
+}
+
+/// A cursor is behind: it reads where nothing waits, until it first comes to the end.
+struct Behind {
+    lanes: Arc<Lanes>,
+    /// The place among those that read along, being taken. Who waits for it may give up.
+    moving: Option<JoinHandle<Result<Claim, ReadError>>>,
 }
 
 /// What was at hand.
@@ -83,7 +94,14 @@ impl KafkaCursor {
             at_end: false,
             unannounced: false,
             sweep: SWEEP,
+            behind: None,
         }
+    }
+
+    /// The same, to be read along with the others of `lanes` once it has come to the end.
+    pub(super) fn catching_up(mut self, lanes: &Arc<Lanes>) -> Self {
+        self.behind = Some(Behind { lanes: Arc::clone(lanes), moving: None });
+        self
     }
 
     /// The lowest position not given yet.
@@ -265,10 +283,34 @@ impl KafkaCursor {
         Ok(())
     }
 
+    /// Goes on among those that read along.
+    async fn move_along(&mut self) -> Result<(), ReadError> {
+        let Some(Behind { lanes, moving }) = &mut self.behind else { return Ok(()) };
+        let moving = moving.get_or_insert_with(|| {
+            let claim = self.source.claim(lanes, &AHEAD, self.next);
+            let queries = Arc::clone(&self.queries);
+            tokio::spawn(async move { queries.run(claim).await })
+        });
+        let moved = moving.await;
+        let Some(Behind { lanes, .. }) = self.behind.take() else { return Ok(()) };
+        match moved.map_err(|error| ReadError::Failed(error.to_string())).flatten() {
+            // What it gives again of what the other one gave meanwhile is passed over.
+            Ok(claim) => self.claim = Arc::new(claim),
+            Err(error) => {
+                self.behind = Some(Behind { lanes, moving: None });
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until there may be something to take.
     pub(super) async fn wait(&mut self) -> Result<(), ReadError> {
         if self.stopped {
             self.start_again().await?;
+        }
+        if self.behind.as_ref().is_some_and(|behind| self.at_end || behind.moving.is_some()) {
+            return self.move_along().await;
         }
         let announced = tokio::time::timeout(self.sweep, self.claim.ready()).await.is_ok();
         self.unannounced = !announced;

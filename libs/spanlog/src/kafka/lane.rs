@@ -2,7 +2,9 @@
 //!
 //! A client reads each partition from one place at a time. Several cursors of one partition, and
 //! reading again behind a cursor, need several clients: *lanes*. They are made when they are
-//! needed; a sampler needs two, and one more for questions.
+//! needed; a sampler needs two, and one more for questions. On the first, brokers gather what comes
+//! before they answer; on the others they answer at once, for what is there already. So a cursor
+//! that is behind begins on one of the others, and moves to the first when it comes to the end.
 //!
 //! The pitfalls of the client that decide how this is built:
 //!

@@ -14,8 +14,16 @@ use super::{
 };
 use crate::reader::ReadError;
 
-/// The most lanes: one partition can be read from so many places at a time.
-const MOST: usize = 4;
+/// The first lane, then the others: for who reads along as records come.
+pub(super) const AHEAD: [usize; 4] = [0, 1, 2, 3];
+
+/// The first lane last: for who is behind and wants what is there at once. On the first lane a
+/// request that leaves out the partitions whose queues are full waits for records of the others,
+/// and all of that broker's wait with it.
+pub(super) const BEHIND: [usize; 4] = [1, 2, 3, 0];
+
+/// Never the first lane: for who reads again.
+pub(super) const AGAIN: [usize; 3] = [1, 2, 3];
 
 /// All lanes of a log.
 pub(super) struct Lanes {
@@ -53,17 +61,17 @@ impl Lanes {
         Ok(lane)
     }
 
-    /// A place to read `partition` of `topic`, on the lane `first` or one behind it. May block for
-    /// a moment.
+    /// A place to read `partition` of `topic`, on the first of the lanes `order` where it is free.
+    /// May block for a moment.
     pub(super) fn claim(
         &self,
         topic: &str,
         partition: i32,
-        first: usize,
+        order: &[usize],
     ) -> Result<Claim, ReadError> {
         let mut lanes = self.lanes();
-        for index in first..MOST {
-            if let Some(claim) = self.lane(&mut lanes, index)?.claim(topic, partition) {
+        for index in order {
+            if let Some(claim) = self.lane(&mut lanes, *index)?.claim(topic, partition) {
                 return Ok(claim);
             }
         }

@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 
 use super::{
     cursor::KafkaCursor,
-    lane::{Claim, Lane},
-    lanes::Lanes,
+    lane::Lane,
+    lanes::{AGAIN, AHEAD, BEHIND, Lanes},
     metrics::Meters,
     queries::Queries,
     source::Source,
@@ -99,25 +99,23 @@ impl KafkaReader {
                 (self.queries.run(ask).await?.unwrap_or(high).max(low), time)
             }
         };
-        self.start(source, 0, next, next.min(high), from_time).await
+        if next < high {
+            let cursor = self.start(source, &BEHIND, next, next, from_time).await?;
+            return Ok(cursor.catching_up(&self.lanes));
+        }
+        self.start(source, &AHEAD, next, next.min(high), from_time).await
     }
 
     /// A cursor that gives what stands at `next` and behind, reading from `from` on.
     async fn start(
         &self,
         source: Source,
-        first_lane: usize,
+        order: &'static [usize],
         next: u64,
         from: u64,
         from_time: LogTime,
     ) -> Result<KafkaCursor, ReadError> {
-        let lanes = Arc::clone(&self.lanes);
-        let claimed = source.clone();
-        let claim = move || -> Result<Claim, ReadError> {
-            let claim = lanes.claim(&claimed.topic, claimed.number, first_lane)?;
-            claim.start(from)?;
-            Ok(claim)
-        };
+        let claim = source.claim(&self.lanes, order, from);
         let claim = self.queries.run(claim).await?;
         let (queries, meters) = (Arc::clone(&self.queries), Arc::clone(&self.meters));
         Ok(KafkaCursor::new(claim, source, next, from_time, queries, meters))
@@ -152,7 +150,7 @@ impl KafkaReader {
                 if from.0 >= end {
                     return Ok(Vec::new());
                 }
-                let cursor = self.start(source, 1, from.0, from.0, LogTime(0)).await?;
+                let cursor = self.start(source, &AGAIN, from.0, from.0, LogTime(0)).await?;
                 Parked { cursor, end, since: Instant::now() }
             }
         };

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::{position::Partition, topic::TopicName};
+use super::{lane::Claim, lanes::Lanes};
+use crate::{position::Partition, reader::ReadError, topic::TopicName};
 
 /// A partition of a topic, by all its names.
 #[derive(Clone)]
@@ -12,4 +13,21 @@ pub(super) struct Source {
     pub(super) partition: Partition,
     /// The partition as the client has it.
     pub(super) number: i32,
+}
+
+impl Source {
+    /// The question for a place to read it on one of the lanes `order`, from `position` on.
+    pub(super) fn claim(
+        &self,
+        lanes: &Arc<Lanes>,
+        order: &'static [usize],
+        position: u64,
+    ) -> impl FnOnce() -> Result<Claim, ReadError> + Send + 'static {
+        let (source, lanes) = (self.clone(), Arc::clone(lanes));
+        move || {
+            let claim = lanes.claim(&source.topic, source.number, order)?;
+            claim.start(position)?;
+            Ok(claim)
+        }
+    }
 }

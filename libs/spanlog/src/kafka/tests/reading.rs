@@ -15,6 +15,7 @@ use wholetrace_runtime::units::{ByteSize, HumanDuration};
 
 use super::{P0, configured, fill, number, open, patiently, take};
 use crate::{
+    contract::Topic,
     kafka::{client, testing::admin},
     position::{Partition, Position},
     reader::{ReadError, Start},
@@ -210,6 +211,15 @@ async fn what_is_read_ahead_is_bounded() {
     assert!(held <= bound, "{held} bytes, more than {bound}");
 }
 
+/// Appends `count` records, each a batch of its own and as much as a broker gives at a time.
+async fn fill_by_one(topic: &Topic, count: u32) -> Vec<Position> {
+    let mut positions = Vec::new();
+    for _ in 0..count {
+        positions.extend(fill(topic, P0, 1, 64 << 10).await);
+    }
+    positions
+}
+
 /// A broker may hold an answer back until enough has come together. Nobody waits for that where
 /// there is enough, in one partition alone too, and no question waits behind it.
 #[tokio::test(flavor = "multi_thread")]
@@ -217,12 +227,14 @@ async fn what_is_there_is_given_at_once() {
     let Some(mut config) = configured(2).await else { return };
     config.consumer.max_fetch_wait = HumanDuration::from_secs(5);
     config.consumer.max_partition_fetch_size = ByteSize::kib(64);
+    config.consumer.queue_bytes = ByteSize::mib(64);
     let log = open(&config).await;
     let spans = log.log().spans;
-    let positions = fill(&spans, P0, 64, 64 << 10).await;
-    // At the end of a partition where nothing comes.
+    // Both are at the end.
+    let mut cursor = spans.reader.open(P0, Start::Earliest).await.unwrap();
     let mut idle = spans.reader.open(Partition(1), Start::Earliest).await.unwrap();
     let waiting = tokio::spawn(async move { idle.next(1).await });
+    let positions = fill_by_one(&spans, 40).await;
     // Were each of these held back, it would be minutes.
     let read = async {
         for (number, position) in positions.iter().enumerate() {
@@ -233,11 +245,69 @@ async fn what_is_there_is_given_at_once() {
                 assert_eq!(again[0].position, *position);
             }
         }
-        let mut cursor = spans.reader.open(P0, Start::Earliest).await.unwrap();
         let frames = take(&mut *cursor, positions.len()).await;
         assert_eq!(frames.last().unwrap().position, *positions.last().unwrap());
     };
     patiently(read).await;
     assert!(!waiting.is_finished());
     waiting.abort();
+}
+
+/// A cursor that is behind, and whose queue is full again and again, does not wait until something
+/// comes in partitions where nothing does.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_behind_waits_for_nobody() {
+    let Some(mut config) = configured(2).await else { return };
+    config.consumer.max_fetch_wait = HumanDuration::from_secs(5);
+    config.consumer.max_partition_fetch_size = ByteSize::kib(64);
+    config.consumer.queue_bytes = ByteSize::kib(64);
+    let log = open(&config).await;
+    let spans = log.log().spans;
+    let mut idle = spans.reader.open(Partition(1), Start::Earliest).await.unwrap();
+    let waiting = tokio::spawn(async move { idle.next(1).await });
+    let positions = fill_by_one(&spans, 40).await;
+    let mut cursor = spans.reader.open(P0, Start::Earliest).await.unwrap();
+    let read = async {
+        let mut found: Vec<Position> = Vec::new();
+        while found.len() < positions.len() {
+            let frames = cursor.next(64 << 10).await.unwrap();
+            found.extend(frames.iter().map(|frame| frame.position));
+            // The queue is full by then.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(found, positions);
+    };
+    patiently(read).await;
+    assert!(!waiting.is_finished());
+    waiting.abort();
+}
+
+/// While a cursor moves from where it caught up to where the others read along, nothing is lost or
+/// doubled, also for one who gives up waiting again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_caught_up_misses_nothing() {
+    let Some(config) = configured(1).await else { return };
+    let log = open(&config).await;
+    let spans = log.log().spans;
+    let mut positions = fill(&spans, P0, 4, 10).await;
+    for round in 0..12 {
+        let mut cursor = spans.reader.open(P0, Start::Earliest).await.unwrap();
+        let more = async {
+            tokio::time::sleep(Duration::from_millis(round)).await;
+            fill(&spans, P0, 4, 10).await
+        };
+        let read = async {
+            let (count, mut found) = (positions.len() + 4, Vec::new());
+            while found.len() < count {
+                let soon = Duration::from_millis(round / 2);
+                if let Ok(frames) = tokio::time::timeout(soon, cursor.next(1)).await {
+                    found.extend(frames.unwrap().iter().map(|frame| frame.position));
+                }
+            }
+            found
+        };
+        let (more, found) = patiently(async { tokio::join!(more, read) }).await;
+        positions.extend(more);
+        assert_eq!(found, positions, "in round {round}");
+    }
 }
