@@ -19,7 +19,7 @@
 //! * Closing a client may hang: a thread of its own does it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -46,6 +46,10 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long a question to the brokers may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a client may take to find the leaders of a topic that is new to it. It looks by itself
+/// once a second.
+const INTRODUCTION: Duration = Duration::from_secs(1);
+
 /// How long brokers may take to agree on who leads a partition.
 const SETTLING: Duration = Duration::from_secs(4);
 
@@ -60,6 +64,8 @@ pub(super) struct Lane {
     /// Taken out to be closed.
     client: Mutex<Option<Arc<Client>>>,
     slots: Mutex<HashMap<Place, Arc<Slot>>>,
+    /// The topics whose leaders the client was made to look up.
+    introduced: Mutex<HashSet<String>>,
     stop: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -91,6 +97,7 @@ impl Lane {
             fate: Arc::clone(fate),
             client: Mutex::new(Some(Arc::clone(&client))),
             slots: Mutex::default(),
+            introduced: Mutex::default(),
             stop: AtomicBool::new(false),
             thread: Mutex::default(),
         });
@@ -175,6 +182,19 @@ impl Lane {
         settled(ask).map_err(|error| self.failure(&error))
     }
 
+    /// Makes the client look up the leaders of `topic`, which it knows by now, if this is the
+    /// first time; otherwise reading it would begin up to a second later. Blocks.
+    fn introduce(&self, client: &Client, topic: &str) {
+        let introduced = || self.introduced.lock().unwrap_or_else(PoisonError::into_inner);
+        if introduced().contains(topic) {
+            return;
+        }
+        // If it fails, the client goes on looking.
+        if client.fetch_metadata(Some(topic), INTRODUCTION).is_ok() {
+            introduced().insert(topic.to_owned());
+        }
+    }
+
     fn client(&self) -> Result<Arc<Client>, ReadError> {
         self.lock_client().clone().ok_or(ReadError::Closed)
     }
@@ -216,6 +236,7 @@ impl Claim {
         queue.set_nonempty_callback(move || ready.notify_one());
         // Kept before it is assigned: nothing can be fetched for a queue that is let go.
         *self.slot.queue() = Some(queue);
+        self.lane.introduce(&client, topic);
         list(topic, *partition, Offset::Offset(position))
             .and_then(|list| client.incremental_assign(&list))
             .map_err(|error| self.lane.failure(&error))?;
