@@ -13,7 +13,7 @@ use wholetrace_proto::{
     assemble::Assembler,
     check::check_span,
     otlp::TracesData,
-    spans::{Head, SpanRef, Visitor, count, visit},
+    spans::{Head, ScopeRef, SpanRef, Visitor, count, visit},
     tracestate::{Kept, Threshold, rewrite},
 };
 
@@ -46,8 +46,8 @@ impl<'a> Visitor<'a> for Tenth<'a> {
         self.out.resource(head);
     }
 
-    fn scope(&mut self, head: Head<'a>) {
-        self.out.scope(head);
+    fn scope(&mut self, scope: ScopeRef<'a>) {
+        self.out.scope(scope.head());
     }
 
     fn span(&mut self, span: SpanRef<'a>) {

@@ -13,7 +13,7 @@ use wholetrace_proto::{
     otlp::{ResourceSpans, ScopeSpans, Span, TracesData},
     record::{DeadLetter, Decision, DecisionBatch, encode_decisions},
     repair::{repair_head, repair_span},
-    spans::{Head, SpanRef, Visitor, count, visit},
+    spans::{Head, ScopeRef, SpanRef, Visitor, count, visit},
     tracestate::{Kept, Threshold, read, rewrite},
     wire::{Cursor, WireError},
 };
@@ -101,7 +101,8 @@ impl<'a> Visitor<'a> for Walked<'a> {
         self.out.resource(head);
     }
 
-    fn scope(&mut self, head: Head<'a>) {
+    fn scope(&mut self, scope: ScopeRef<'a>) {
+        let head = scope.head();
         self.head(HeadKind::Scope, &head);
         self.out.scope(head);
     }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::{
-    spans::{Head, RESOURCE_SPANS, SCOPE_SPANS, SPANS, SpanRef, Visitor},
+    spans::{Head, RESOURCE_SPANS, SCOPE_SPANS, SPANS, ScopeRef, SpanRef, Visitor},
     wire::{delimited_len, put_bytes, put_delimited_head},
 };
 
@@ -187,8 +187,8 @@ impl<'a> Visitor<'a> for Assembler<'a> {
         Self::resource(self, head);
     }
 
-    fn scope(&mut self, head: Head<'a>) {
-        Self::scope(self, head);
+    fn scope(&mut self, scope: ScopeRef<'a>) {
+        Self::scope(self, scope.head());
     }
 
     fn span(&mut self, span: SpanRef<'a>) {

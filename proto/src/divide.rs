@@ -2,7 +2,7 @@
 
 use crate::{
     assemble::Assembler,
-    spans::{Head, SpanRef, Visitor, visit},
+    spans::{Head, ScopeRef, SpanRef, Visitor, visit},
     wire::WireError,
 };
 
@@ -29,7 +29,8 @@ impl<'a> Visitor<'a> for Halves<'a> {
         self.second.resource(head);
     }
 
-    fn scope(&mut self, head: Head<'a>) {
+    fn scope(&mut self, scope: ScopeRef<'a>) {
+        let head = scope.head();
         self.first.scope(head);
         self.second.scope(head);
     }

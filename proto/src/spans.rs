@@ -38,8 +38,8 @@ pub trait Visitor<'a> {
     }
 
     /// The spans of another scope of the same resource follow.
-    fn scope(&mut self, head: Head<'a>) {
-        let _ = head;
+    fn scope(&mut self, scope: ScopeRef<'a>) {
+        let _ = scope;
     }
 
     /// A span.
@@ -85,13 +85,14 @@ fn visit_scope<'a, V: Visitor<'a>>(
     body: Range<usize>,
     visitor: &mut V,
 ) -> Result<(), WireError> {
-    let outline = Outline::of(input, body.clone(), Level::Scope)?;
-    visitor.scope(outline.head);
+    visitor.scope(ScopeRef { input, start: body.start, end: body.end });
     let mut fields = Cursor::within(input, body);
     while let Some(field) = fields.next_field()? {
         if field.number == SPANS {
             let body = field.bytes(Level::Scope.name())?;
             visitor.span(SpanRef { body, offset: field.range.end - body.len() });
+        } else if Level::Scope.is_known(field.number) {
+            field.bytes(Level::Scope.name())?;
         }
     }
     Ok(())
@@ -115,6 +116,25 @@ pub fn count(input: &[u8]) -> Result<usize, WireError> {
     let mut count = Count(0);
     visit(input, &mut count)?;
     Ok(count.0)
+}
+
+/// A scope: the bytes of a `ScopeSpans` message, not looked at yet.
+#[derive(Clone, Copy, Debug)]
+pub struct ScopeRef<'a> {
+    input: &'a [u8],
+    start: usize,
+    end: usize,
+}
+
+impl<'a> ScopeRef<'a> {
+    /// Its head. Parts of it may stand behind the spans, so this walks over all of them: to be
+    /// asked for once, and not before it is needed. Empty when the message is malformed, which
+    /// [`visit`] then finds too.
+    #[must_use]
+    pub fn head(&self) -> Head<'a> {
+        Outline::of(self.input, self.start..self.end, Level::Scope)
+            .map_or(Head::of(&[]), |outline| outline.head)
+    }
 }
 
 /// A span: the bytes of a `Span` message, not looked at yet.
@@ -204,6 +224,12 @@ impl Level {
             Self::Scope => "ScopeSpans",
             Self::Bare => "head",
         }
+    }
+
+    /// Whether it is one of the fields that are looked at, all of which are bytes: the resource or
+    /// scope, the spans, the schema's address.
+    const fn is_known(self, number: u32) -> bool {
+        matches!(number, 1..=3) || (matches!(self, Self::Resource) && number == LIBRARY_SPANS)
     }
 
     const fn is_spans(self, number: u32) -> bool {
@@ -322,11 +348,8 @@ impl<'a> Outline<'a> {
         let mut fields = Cursor::within(input, body.clone());
         let (mut first, mut len, mut current) = ((body.start, body.start), 0, false);
         while let Some(field) = fields.next_field()? {
-            match field.number {
-                // The resource or scope, the spans, the schema's address.
-                1..=3 => drop(field.bytes(level.name())?),
-                LIBRARY_SPANS if level == Level::Resource => drop(field.bytes(level.name())?),
-                _ => {}
+            if level.is_known(field.number) {
+                field.bytes(level.name())?;
             }
             if level.is_spans(field.number) {
                 current |= field.number == SCOPE_SPANS;

@@ -7,7 +7,7 @@ use wholetrace_proto::{
     assemble::Assembler,
     flag::append_flagged,
     id::TraceKey,
-    spans::{Head, SpanRef, Visitor, visit},
+    spans::{Head, ScopeRef, SpanRef, Visitor, visit},
     tracestate::{self, Kept},
     wire::WireError,
 };
@@ -55,7 +55,8 @@ pub(crate) fn cut(
         max_piece,
         resource: None,
         scope: None,
-        new_heads: 0,
+        has_resource: false,
+        has_scope: false,
         last: None,
         piece: Assembler::new(),
         spans: 0,
@@ -66,15 +67,23 @@ pub(crate) fn cut(
     Ok(cutter.cut)
 }
 
+/// The head is looked for when the first span is kept: of most scopes none is.
+#[derive(Clone, Copy)]
+enum Scope<'f> {
+    Told(ScopeRef<'f>),
+    Found(Head<'f>),
+}
+
 struct Cutter<'s, 'f> {
     decided: &'s DecisionTable,
     time: LogTime,
     max_piece: usize,
-    /// The heads of the spans to come, when the piece under way has not got them yet.
+    /// Whose the spans to come are.
     resource: Option<Head<'f>>,
-    scope: Option<Head<'f>>,
-    /// Bytes of heads that the next kept span brings along.
-    new_heads: usize,
+    scope: Option<Scope<'f>>,
+    /// Whether the piece under way has got their heads.
+    has_resource: bool,
+    has_scope: bool,
     last: Option<(TraceKey, Option<Ruling>)>,
     piece: Assembler<'f>,
     spans: u32,
@@ -94,15 +103,19 @@ impl<'f> Cutter<'_, 'f> {
     }
 
     fn keep(&mut self, body: &'f [u8], ruling: Option<Ruling>) {
-        let more = body.len() + std::mem::take(&mut self.new_heads) + OVERHEAD;
-        if self.spans > 0 && self.piece.encoded_len() + more > self.max_piece {
+        let (resource, scope) = (self.resource.unwrap_or(Head::of(&[])), self.scope_head());
+        let heads = if self.has_resource { 0 } else { resource.len() }
+            + if self.has_scope { 0 } else { scope.len() };
+        if self.spans > 0
+            && self.piece.encoded_len() + heads + body.len() + OVERHEAD > self.max_piece
+        {
             self.finish_piece();
-            if let Some(head) = self.resource {
-                self.piece.resource(head);
-            }
-            if let Some(head) = self.scope {
-                self.piece.scope(head);
-            }
+        }
+        if !std::mem::replace(&mut self.has_resource, true) {
+            self.piece.resource(resource);
+        }
+        if !std::mem::replace(&mut self.has_scope, true) {
+            self.piece.scope(scope);
         }
         let probability = ruling.and_then(Ruling::threshold).map_or(Kept::Unknown, Kept::At);
         let late = ruling.is_some_and(Ruling::is_late_fragment);
@@ -121,10 +134,21 @@ impl<'f> Cutter<'_, 'f> {
         self.spans += 1;
     }
 
+    fn scope_head(&mut self) -> Head<'f> {
+        let head = match self.scope {
+            Some(Scope::Told(scope)) => scope.head(),
+            Some(Scope::Found(head)) => return head,
+            None => Head::of(&[]),
+        };
+        self.scope = Some(Scope::Found(head));
+        head
+    }
+
     fn finish_piece(&mut self) {
         if self.spans == 0 {
             return;
         }
+        (self.has_resource, self.has_scope) = (false, false);
         let bytes = std::mem::take(&mut self.piece).to_vec();
         self.cut.bytes += bytes.len();
         self.cut.kept += u64::from(self.spans);
@@ -137,14 +161,12 @@ impl<'f> Visitor<'f> for Cutter<'_, 'f> {
     fn resource(&mut self, head: Head<'f>) {
         self.resource = Some(head);
         self.scope = None;
-        self.new_heads = head.len();
-        self.piece.resource(head);
+        (self.has_resource, self.has_scope) = (false, false);
     }
 
-    fn scope(&mut self, head: Head<'f>) {
-        self.scope = Some(head);
-        self.new_heads += head.len();
-        self.piece.scope(head);
+    fn scope(&mut self, scope: ScopeRef<'f>) {
+        self.scope = Some(Scope::Told(scope));
+        self.has_scope = false;
     }
 
     fn span(&mut self, span: SpanRef<'f>) {

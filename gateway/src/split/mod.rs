@@ -10,7 +10,7 @@ use bytes::Bytes;
 use wholetrace_proto::{
     check::{HeadKind, SpanError, check_head, check_span},
     repair::{repair_head, repair_span},
-    spans::{Head, SpanRef, Visitor, visit},
+    spans::{Head, ScopeRef, SpanRef, Visitor, visit},
     wire::{put_bytes, varint_len},
 };
 use wholetrace_spanlog::{Partition, routing::Routing};
@@ -241,8 +241,8 @@ impl<'a> Visitor<'a> for Splitter<'a> {
         self.scope = Pending { head: Some(Head::of(&[])), ..Pending::none() };
     }
 
-    fn scope(&mut self, head: Head<'a>) {
-        self.scope = Pending { head: Some(head), ..Pending::none() };
+    fn scope(&mut self, scope: ScopeRef<'a>) {
+        self.scope = Pending { head: Some(scope.head()), ..Pending::none() };
     }
 
     fn span(&mut self, span: SpanRef<'a>) {

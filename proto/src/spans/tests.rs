@@ -10,8 +10,8 @@ impl Visitor<'_> for Told {
         self.0.push(format!("resource {}", text(head)));
     }
 
-    fn scope(&mut self, head: Head<'_>) {
-        self.0.push(format!("scope {}", text(head)));
+    fn scope(&mut self, scope: ScopeRef<'_>) {
+        self.0.push(format!("scope {}", text(scope.head())));
     }
 
     fn span(&mut self, span: SpanRef<'_>) {
@@ -52,8 +52,8 @@ fn a_head_in_pieces_is_joined_in_order() {
     let bytes = field(1, &field(2, &scope.concat()));
     struct Heads<'a>(Vec<Head<'a>>);
     impl<'a> Visitor<'a> for Heads<'a> {
-        fn scope(&mut self, head: Head<'a>) {
-            self.0.push(head);
+        fn scope(&mut self, scope: ScopeRef<'a>) {
+            self.0.push(scope.head());
         }
 
         fn span(&mut self, _: SpanRef<'a>) {}

@@ -8,7 +8,7 @@ use wholetrace_proto::{
     id::{SpanId, TraceId},
     otlp::{ResourceSpans, ScopeSpans, Span, TracesData},
     repair::{repair_head, repair_span},
-    spans::{Head, SpanRef, Visitor, count, visit},
+    spans::{Head, ScopeRef, SpanRef, Visitor, count, visit},
 };
 
 use crate::strategy::{self, untidy};
@@ -30,7 +30,8 @@ impl Visitor<'_> for Decoded {
         self.resource = ResourceSpans::decode(&*head.bytes()).unwrap();
     }
 
-    fn scope(&mut self, head: Head<'_>) {
+    fn scope(&mut self, scope: ScopeRef<'_>) {
+        let head = scope.head();
         assert_eq!(check_head(HeadKind::Scope, &head.bytes()), Ok(true));
         self.scope = ScopeSpans::decode(&*head.bytes()).unwrap();
     }
@@ -77,8 +78,8 @@ impl<'a> Visitor<'a> for Sieve<'a> {
         self.out.resource(head);
     }
 
-    fn scope(&mut self, head: Head<'a>) {
-        self.out.scope(head);
+    fn scope(&mut self, scope: ScopeRef<'a>) {
+        self.out.scope(scope.head());
     }
 
     fn span(&mut self, span: SpanRef<'a>) {

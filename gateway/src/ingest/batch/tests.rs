@@ -8,7 +8,7 @@ use wholetrace_proto::{
         AnyValue, ExportTraceServiceRequest, InstrumentationScope, KeyValue, Resource,
         ResourceSpans, ScopeSpans, Span, TracesData, any_value,
     },
-    spans::{Head, SpanRef, Visitor, visit},
+    spans::{Head, ScopeRef, SpanRef, Visitor, visit},
 };
 use wholetrace_spanlog::routing::{Descriptor, Routing};
 
@@ -92,8 +92,8 @@ impl<'a> Visitor<'a> for Seen {
         self.resources.push(head.bytes().into_owned());
     }
 
-    fn scope(&mut self, head: Head<'a>) {
-        self.scopes.push((self.resources.len(), head.bytes().into_owned()));
+    fn scope(&mut self, scope: ScopeRef<'a>) {
+        self.scopes.push((self.resources.len(), scope.head().bytes().into_owned()));
     }
 
     fn span(&mut self, span: SpanRef<'a>) {
