@@ -52,18 +52,17 @@ pub(crate) fn stands(part: &str) -> bool {
 ///
 /// Not one of those that the system hands out (from 32768): a connection of another test could
 /// take it before the process that it is for, or while that one is being restarted. Nor one of
-/// the brokers' (`tests/parts/kafka/cluster`, below 26000), of `benches/` (26xxx) or of
+/// the brokers' (`tests/parts/kafka/cluster`, below 26000), of `benches/` (26xxx and 27xxx) or of
 /// `tests/deploy` (below 20000). Each process of tests begins somewhere else and goes round.
 pub(crate) fn free_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     static FIRST: LazyLock<u16> = LazyLock::new(|| fastrand::u16(..PORTS.end - PORTS.start));
-    loop {
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut ports = PORTS.map(|_| {
         let number = TAKEN.fetch_add(1, Ordering::Relaxed).wrapping_add(*FIRST);
-        let port = PORTS.start + number % (PORTS.end - PORTS.start);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
+        PORTS.start + number % (PORTS.end - PORTS.start)
+    });
+    ports.find(is_free).expect("loopback has ports")
 }
 
-const PORTS: Range<u16> = 27_000..32_768;
+const PORTS: Range<u16> = 28_000..32_768;

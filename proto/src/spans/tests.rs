@@ -89,18 +89,22 @@ fn the_place_of_a_span_is_that_of_its_body() {
 
 #[test]
 fn a_known_field_of_another_type_refuses_the_request() {
-    let mut number = Vec::new();
-    put_uint(&mut number, 2, 7);
-    let mut top = Vec::new();
-    put_uint(&mut top, 1, 7);
-    let cases = [
-        (top, "TracesData"),
-        (field(1, &number), "ResourceSpans"),
-        (field(1, &field(2, &number)), "ScopeSpans"),
-    ];
+    let number = |field| {
+        let mut bytes = Vec::new();
+        put_uint(&mut bytes, field, 7);
+        bytes
+    };
+    let mut cases = vec![(number(1), "TracesData")];
+    for known in 1..=3 {
+        cases.push((field(1, &number(known)), "ResourceSpans"));
+        cases.push((field(1, &field(2, &number(known))), "ScopeSpans"));
+    }
     for (bytes, message) in cases {
-        let error = told(&bytes).unwrap_err();
-        assert!(matches!(error, WireError::WrongType { message: found, .. } if found == message));
+        // Also for who asks for no heads.
+        for error in [told(&bytes).unwrap_err(), count(&bytes).unwrap_err()] {
+            let WireError::WrongType { message: found, .. } = error else { panic!("{error}") };
+            assert_eq!(found, message);
+        }
     }
 }
 

@@ -11,12 +11,13 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
+use tokio::task::JoinHandle;
 use wholetrace_runtime::units::{ByteSize, HumanDuration};
 
 use super::{P0, configured, fill, number, open, patiently, take};
 use crate::{
     contract::Topic,
-    kafka::{client, testing::admin},
+    kafka::{KafkaLog, client, testing::admin},
     position::{Partition, Position},
     reader::{ReadError, Start},
     record::RecordKind,
@@ -211,6 +212,19 @@ async fn what_is_read_ahead_is_bounded() {
     assert!(held <= bound, "{held} bytes, more than {bound}");
 }
 
+/// A log of two partitions whose brokers hold answers back for long and give little at a time, with
+/// queues of `queue` bytes; and somebody who waits at the end of the second partition.
+async fn held_back(queue: ByteSize) -> Option<(Arc<KafkaLog>, JoinHandle<()>)> {
+    let mut config = configured(2).await?;
+    config.consumer.max_fetch_wait = HumanDuration::from_secs(5);
+    config.consumer.max_partition_fetch_size = ByteSize::kib(64);
+    config.consumer.queue_bytes = queue;
+    let log = open(&config).await;
+    let mut idle = log.log().spans.reader.open(Partition(1), Start::Earliest).await.unwrap();
+    let waiting = tokio::spawn(async move { drop(idle.next(1).await) });
+    Some((log, waiting))
+}
+
 /// Appends `count` records, each a batch of its own and as much as a broker gives at a time.
 async fn fill_by_one(topic: &Topic, count: u32) -> Vec<Position> {
     let mut positions = Vec::new();
@@ -224,16 +238,10 @@ async fn fill_by_one(topic: &Topic, count: u32) -> Vec<Position> {
 /// there is enough, in one partition alone too, and no question waits behind it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_there_is_given_at_once() {
-    let Some(mut config) = configured(2).await else { return };
-    config.consumer.max_fetch_wait = HumanDuration::from_secs(5);
-    config.consumer.max_partition_fetch_size = ByteSize::kib(64);
-    config.consumer.queue_bytes = ByteSize::mib(64);
-    let log = open(&config).await;
+    let Some((log, waiting)) = held_back(ByteSize::mib(64)).await else { return };
     let spans = log.log().spans;
-    // Both are at the end.
+    // At the end, too.
     let mut cursor = spans.reader.open(P0, Start::Earliest).await.unwrap();
-    let mut idle = spans.reader.open(Partition(1), Start::Earliest).await.unwrap();
-    let waiting = tokio::spawn(async move { idle.next(1).await });
     let positions = fill_by_one(&spans, 40).await;
     // Were each of these held back, it would be minutes.
     let read = async {
@@ -257,14 +265,8 @@ async fn what_is_there_is_given_at_once() {
 /// comes in partitions where nothing does.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_behind_waits_for_nobody() {
-    let Some(mut config) = configured(2).await else { return };
-    config.consumer.max_fetch_wait = HumanDuration::from_secs(5);
-    config.consumer.max_partition_fetch_size = ByteSize::kib(64);
-    config.consumer.queue_bytes = ByteSize::kib(64);
-    let log = open(&config).await;
+    let Some((log, waiting)) = held_back(ByteSize::kib(64)).await else { return };
     let spans = log.log().spans;
-    let mut idle = spans.reader.open(Partition(1), Start::Earliest).await.unwrap();
-    let waiting = tokio::spawn(async move { idle.next(1).await });
     let positions = fill_by_one(&spans, 40).await;
     let mut cursor = spans.reader.open(P0, Start::Earliest).await.unwrap();
     let read = async {
