@@ -20,7 +20,7 @@ pub(crate) struct SamplerMetrics {
     pub(crate) read_retries: Counter,
     pub(crate) cut_letters: Counter,
     pub(crate) superseded: Counter,
-    gaps: [Counter; 2],
+    gaps: [[Counter; 2]; 2],
     lost_positions: Counter,
     pub(crate) takeovers: Takeovers,
 }
@@ -50,7 +50,9 @@ impl SamplerMetrics {
             read_retries: counter!(READ_RETRIES),
             cut_letters: counter!(CUT_DEAD_LETTERS),
             superseded: counter!(SUPERSEDED),
-            gaps: GAP_TOPICS.map(|topic| counter!(GAPS, "topic" => topic)),
+            gaps: GAP_TOPICS.map(|topic| {
+                GAP_REASONS.map(|reason| counter!(GAPS, "topic" => topic, "reason" => reason))
+            }),
             lost_positions: counter!(LOST_POSITIONS),
             takeovers: Takeovers::new(),
         }
@@ -64,6 +66,8 @@ impl SamplerMetrics {
                 counter.increment(count);
             }
         }
+        let [[_, damaged], _] = &self.gaps;
+        damaged.increment(stats.frames_unreadable);
     }
 
     /// Replaces the part of a partition in the levels.
@@ -85,7 +89,7 @@ impl SamplerMetrics {
         from: Position,
         to: Position,
     ) {
-        let [spans, decisions] = &self.gaps;
+        let [[spans, _], [decisions, _]] = &self.gaps;
         if topic == TopicName::Spans {
             spans.increment(1);
             self.lost_positions.increment(to.0.saturating_sub(from.0));
@@ -93,6 +97,18 @@ impl SamplerMetrics {
             decisions.increment(1);
         }
         tracing::error!(%topic, %partition, %from, %to, "lose records that the log has deleted before they were read: raise its retention");
+    }
+
+    /// Counts and tells that a record of the decision log cannot be read.
+    pub(crate) fn unreadable_decisions(
+        &self,
+        partition: Partition,
+        position: Position,
+        detail: &str,
+    ) {
+        let [_, [_, damaged]] = &self.gaps;
+        damaged.increment(1);
+        tracing::error!(%partition, %position, "pass a record of the decisions that cannot be read, its traces are decided again: {detail}");
     }
 
     pub(crate) fn append_retried(&self, appending: Appending) {
@@ -145,6 +161,7 @@ const COUNTED: &[Counted] = &[
     ((REFETCHED_BYTES, None), |stats| stats.refetched_bytes),
     ((DROPPED_FRAMES, None), |stats| stats.frames_lost),
     ((DEAD_LETTERS, Some(("reason", "undecodable"))), |stats| stats.frames_undecodable),
+    ((DEAD_LETTERS, Some(("reason", "unreadable"))), |stats| stats.frames_unreadable),
     ((DEAD_LETTERS, Some(("reason", "refused"))), |stats| stats.pieces_refused),
 ];
 
@@ -171,6 +188,7 @@ const DROPPED_FRAMES: &str = "wholetrace_sampler_dropped_frames_total";
 const DEAD_LETTERS: &str = "wholetrace_sampler_dead_letters_total";
 /// Topics that are read.
 const GAP_TOPICS: [&str; 2] = ["spans", "decisions"];
+const GAP_REASONS: [&str; 2] = ["deleted", "damaged"];
 
 const GAPS: &str = "wholetrace_sampler_gaps_total";
 const LOST_POSITIONS: &str = "wholetrace_sampler_lost_positions_total";
@@ -269,15 +287,20 @@ pub const TABLE: &[Metric] = &[
         Unit::None,
         "Frames that were deleted from the log before they were released: their spans are lost.",
     ),
-    Metric::counter(DEAD_LETTERS, Unit::None, "Records written to the dead letters.")
-        .labels(&[Label::closed("reason", &["undecodable", "refused"])]),
+    Metric::counter(
+        DEAD_LETTERS,
+        Unit::None,
+        "Records written to the dead letters, those of unreadable decisions aside.",
+    )
+    .labels(&[Label::closed("reason", &["undecodable", "unreadable", "refused"])]),
     Metric::counter(
         GAPS,
         Unit::None,
-        "Gaps in what is read: the log had deleted records before the sampler came to them. Of \
-         `spans`: acknowledged spans are lost. Of `decisions`: the partition started again.",
+        "Gaps in what is read: the log had `deleted` records before the sampler came to them, or a \
+         record is `damaged` and cannot be read. Of `spans`: acknowledged spans are lost. Of \
+         `decisions`: the partition started again.",
     )
-    .labels(&[Label::closed("topic", &GAP_TOPICS)]),
+    .labels(&[Label::closed("topic", &GAP_TOPICS), Label::closed("reason", &GAP_REASONS)]),
     Metric::counter(
         LOST_POSITIONS,
         Unit::None,

@@ -109,6 +109,12 @@ impl Window {
         }
     }
 
+    /// Whether there is a frame at `position` of which something may be released.
+    pub(crate) fn has_payload_at(&self, position: Position) -> bool {
+        let found = self.frames.binary_search_by_key(&position, |frame| frame.position);
+        found.ok().and_then(|index| self.frames.get(index)).is_some_and(|frame| !frame.void)
+    }
+
     /// The frame at `position` turned out to hold nothing that can be released; it waits for
     /// its dead letter.
     pub(crate) fn void_at(&mut self, position: Position) {

@@ -23,8 +23,11 @@ pub trait Reader: Send + Sync + 'static {
     /// Frames at or after `from`, for reading again: as many as fit `max_bytes` of payload, but
     /// at least one if there is one. Never waits for new records: empty at the end of the log.
     ///
+    /// They end before a record that cannot be read.
+    ///
     /// # Errors
-    /// [`ReadError::Gone`] when records at `from` were deleted.
+    /// [`ReadError::Gone`] when records at `from` were deleted. [`ReadError::Damaged`] when the
+    /// first record at or after `from` cannot be read: to go on, ask from behind its position.
     fn fetch(
         &self,
         partition: Partition,
@@ -67,9 +70,10 @@ pub trait Cursor: Send {
     /// fit `max_bytes` of payload but at least one. Cancel-safe: a dropped future loses nothing.
     ///
     /// # Errors
-    /// [`ReadError::Gone`] when the next record was deleted before it was read, and
-    /// [`ReadError::Damaged`] when it cannot be decoded: the cursor stays where it is; to go on
-    /// behind, open another one. [`ReadError::Failed`] may pass: call again.
+    /// [`ReadError::Gone`] when the next record was deleted before it was read: the cursor stays
+    /// where it is; to go on behind, open another one. [`ReadError::Damaged`] once for a record
+    /// that cannot be read, after all frames before it: the next call goes on behind it.
+    /// [`ReadError::Failed`] may pass: call again.
     fn next(&mut self, max_bytes: usize) -> BoxFuture<'_, Result<Vec<Frame>, ReadError>>;
 }
 
@@ -149,7 +153,8 @@ pub enum ReadError {
     /// Ownership has moved: this process must not commit for the partition any more.
     #[error("partition {0} is owned by another process now")]
     NotOwner(u32),
-    /// A stored record does not decode or fails its checksum.
+    /// A stored record does not decode or fails its checksum: a gap of this one record, behind
+    /// which reading goes on.
     #[error("the log is damaged at position {position} of partition {partition}: {detail}")]
     Damaged {
         /// The partition.

@@ -22,6 +22,14 @@ pub struct ReadFrame {
 pub enum Input {
     /// The next records of the span log, in order.
     Frames(Vec<ReadFrame>),
+    /// The next record of the span log cannot be read, or one that [`Effect::Fetch`](super::Effect::Fetch)
+    /// asked for.
+    Unreadable {
+        /// The record.
+        position: Position,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The next records of the decision log, in order: its decisions take effect.
     Decisions(Vec<Frame>),
     /// No record of the span log that is to be read was appended earlier. To be told first, if it is

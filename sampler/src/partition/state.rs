@@ -96,6 +96,10 @@ impl PartitionState {
                 }
                 self.verdicts.flush(&self.epochs, self.claims.mine(), effects);
             }
+            Input::Unreadable { position, detail } => {
+                self.unreadable(position, &detail, effects);
+                self.verdicts.flush(&self.epochs, self.claims.mine(), effects);
+            }
             Input::Decisions(records) => {
                 for record in &records {
                     self.decisions_take_effect(record);

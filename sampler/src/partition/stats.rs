@@ -57,6 +57,8 @@ pub struct Stats {
     pub frames_lost: u64,
     /// Frames that could not be decoded.
     pub frames_undecodable: u64,
+    /// Records of the span log that could not be read.
+    pub frames_unreadable: u64,
     /// Pieces of kept spans that a backend refused for good.
     pub pieces_refused: u64,
 }

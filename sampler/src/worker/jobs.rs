@@ -45,8 +45,16 @@ pub(super) enum Done {
     Decisions,
     Tick,
     Buried(Letter),
-    Fetched { from: Position, frames: Result<Vec<Frame>, ReadError> },
-    Room { exporter: usize, room: Result<Room, Stopped> },
+    /// A dead letter that nothing waits for.
+    Told,
+    Fetched {
+        from: Position,
+        frames: Result<Vec<Frame>, ReadError>,
+    },
+    Room {
+        exporter: usize,
+        room: Result<Room, Stopped>,
+    },
     Committed(Checkpoint, Result<(), ReadError>),
     Extent(Result<Extent, ReadError>),
     Failed(WorkerError),
@@ -130,11 +138,14 @@ pub(super) async fn fetch(
     metrics: SamplerMetrics,
 ) -> Result<Vec<Frame>, ReadError> {
     let mut backoff = Backoff::new();
+    let mut suspect = false;
     loop {
         match reader.fetch(partition, from, max_bytes).await {
             Err(ReadError::Failed(error)) => {
                 tracing::warn!(%partition, "read the log again: {error}");
             }
+            // It may have been spoiled on its way here.
+            Err(ReadError::Damaged { .. }) if !suspect => suspect = true,
             // What was read ahead is durable, so it comes to light again.
             Ok(frames) if frames.is_empty() => {}
             other => return other,

@@ -33,7 +33,7 @@ pub(super) struct Cursors {
 }
 
 /// Tells `shell` all decisions that are recorded, and opens the cursors behind them and at the
-/// commit.
+/// commit. Records of the decisions that cannot be read are told of once, from `told` on.
 ///
 /// # Errors
 /// When the log cannot be read; failures that may pass are waited out.
@@ -42,7 +42,7 @@ pub(super) async fn load(
     log: &Log,
     partition: Partition,
     committed: Option<&Checkpoint>,
-    metrics: &SamplerMetrics,
+    (metrics, told): (&SamplerMetrics, &mut Position),
 ) -> Result<Cursors, ReadError> {
     let start = committed.map(Progress::of);
     let reader = log.spans.reader.as_ref();
@@ -71,7 +71,7 @@ pub(super) async fn load(
         shell.step(Input::Begins(time));
     }
     let hint = start.as_ref().and_then(|start| start.hints.decisions).unwrap_or_default();
-    let from = load_decisions(shell, log, partition, Position(hint), metrics).await?;
+    let from = load_decisions(shell, log, partition, Position(hint), (metrics, told)).await?;
     shell.step(Input::Loaded);
     let begin = Start::Position(from);
     let decisions = Reading::open(&log.decisions, partition, begin, metrics).await?;
@@ -84,13 +84,28 @@ async fn load_decisions(
     log: &Log,
     partition: Partition,
     hint: Position,
-    metrics: &SamplerMetrics,
+    (metrics, told): (&SamplerMetrics, &mut Position),
 ) -> Result<Position, ReadError> {
     let reader = log.decisions.reader.as_ref();
     let oldest = again(metrics, || reader.extent(partition)).await?.start;
     let mut from = oldest.max(hint);
+    let mut suspect = None;
     loop {
-        let records = fetch(reader, partition, from, metrics).await?;
+        let records = match fetch(reader, partition, from, metrics).await {
+            Err(ReadError::Damaged { position, .. }) if suspect != Some(position) => {
+                suspect = Some(position);
+                continue;
+            }
+            Err(ReadError::Damaged { position, detail, .. }) => {
+                if position >= *told {
+                    *told = position.next();
+                    shell.unreadable_decisions(position, &detail);
+                }
+                from = position.next();
+                continue;
+            }
+            records => records?,
+        };
         let Some(last) = records.last() else { return Ok(from) };
         from = last.position.next();
         shell.step(Input::Decisions(records));

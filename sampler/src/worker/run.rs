@@ -68,6 +68,8 @@ pub(crate) struct Worker {
     settings: Settings,
     /// Whether another process is the owner already: then there is nothing to finish.
     lost: Arc<AtomicBool>,
+    /// Records of the decisions below have been told of, if they cannot be read.
+    told: Position,
 }
 
 /// Why a worker's round ended.
@@ -91,7 +93,7 @@ impl Worker {
     /// `lost` is to be set before the worker is told to stop, if another process has taken the
     /// partition over by then.
     pub(crate) const fn new(duty: Duty, settings: Settings, lost: Arc<AtomicBool>) -> Self {
-        Self { duty, settings, lost }
+        Self { duty, settings, lost, told: Position(0) }
     }
 
     /// Works until `stop`; then finishes what is under way within some seconds and commits.
@@ -150,7 +152,7 @@ impl Worker {
             &self.duty.log,
             self.settings.partition,
             committed.as_ref(),
-            &self.duty.metrics,
+            (&self.duty.metrics, &mut self.told),
         );
         let cursors = tokio::select! {
             cursors = loaded => cursors?,
@@ -216,6 +218,8 @@ impl Worker {
                         self.duty.metrics.lost(topic, partition, asked, oldest);
                         return Ok(End::Restart);
                     }
+                    // The same; the next load tells of it.
+                    Err(ReadError::Damaged { .. }) => return Ok(End::Restart),
                     Err(error) => return Err(error.into()),
                 },
                 changed = self.duty.policies.changed() => {
@@ -238,6 +242,10 @@ impl Worker {
                         shell.step(Input::Frames(self.leased(frames)));
                     }
                     Err(ReadError::Gone { asked, .. }) => reopen_at = Some(asked),
+                    Err(ReadError::Damaged { position, detail, .. }) => {
+                        silent = false;
+                        shell.step(Input::Unreadable { position, detail });
+                    }
                     Err(error) => return Err(error.into()),
                 },
             }

@@ -9,6 +9,7 @@ use futures_util::{
     stream::{FuturesUnordered, StreamExt},
 };
 use tokio::time::Instant;
+use wholetrace_proto::record::DeadLetter;
 use wholetrace_spanlog::{Checkpoint, Committer, Log, Partition, Position, ReadError, Record};
 
 use crate::{
@@ -245,12 +246,29 @@ impl Shell {
         self.letters += 1;
         if letter.exporter.is_none() {
             let (partition, position) = (self.partition, letter.position);
-            tracing::error!(%partition, %position, "put a frame to the dead letters that cannot be decoded");
+            let reason = DeadLetter::read(&record).map_or("", |letter| letter.reason);
+            tracing::error!(%partition, %position, "put a frame to the dead letters that cannot be read: {reason}");
         }
         let writer = Arc::clone(&self.means.log.dead_letters.writer);
         let metrics = self.means.metrics.clone();
         let job = bury(writer, self.partition, record, metrics);
         self.jobs.push(job.map(move |end| done(end, Done::Buried(letter))).boxed());
+    }
+
+    /// Tells of a record of the decisions that cannot be read.
+    pub(super) fn unreadable_decisions(&mut self, position: Position, detail: &str) {
+        self.means.metrics.unreadable_decisions(self.partition, position, detail);
+        let letter = DeadLetter {
+            reason: detail,
+            topic: "decisions",
+            partition: self.partition.0,
+            position: position.0,
+            ..DeadLetter::default()
+        };
+        let writer = Arc::clone(&self.means.log.dead_letters.writer);
+        let metrics = self.means.metrics.clone();
+        let job = bury(writer, self.partition, letter.encode().into(), metrics);
+        self.jobs.push(job.map(|end| done(end, Done::Told)).boxed());
     }
 
     fn export(&mut self, exporter: ExporterIndex, kept: Kept) {
@@ -298,7 +316,11 @@ impl Shell {
                 tracing::error!(%partition, from = %asked, to = %oldest, "lose frames that the log has deleted before they were released");
                 self.step(Input::Lost(oldest));
             }
+            Done::Fetched { frames: Err(ReadError::Damaged { position, detail, .. }), .. } => {
+                self.step(Input::Unreadable { position, detail });
+            }
             Done::Fetched { frames: Err(error), .. } => return Err(error.into()),
+            Done::Told => {}
             Done::Room { exporter, room } => {
                 if let (Some(outbox), Ok(room)) = (self.outboxes.get_mut(exporter), room) {
                     self.exporting += outbox.use_room(room, &self.sink);

@@ -4,6 +4,7 @@ use super::subject::{P0, Subject, append_all, open, patiently, read_all, record,
 use crate::{
     position::{LogTime, Partition, Position},
     reader::{ReadError, Start},
+    record::Frame,
 };
 
 /// Earliest, at a position, at a time.
@@ -102,4 +103,42 @@ pub async fn the_extent_is_what_can_be_read(subject: impl Subject) {
     let first = patiently(spans.reader.fetch(P0, extent.start, 1)).await.unwrap();
     assert_eq!(texts(&first), ["a"]);
     assert!(patiently(spans.reader.fetch(P0, extent.end, 1)).await.unwrap().is_empty());
+}
+
+/// What is before a damaged record is read, then it is told of once, then what is behind.
+pub async fn a_damaged_record_is_a_gap_of_one(subject: impl Subject) {
+    let spans = subject.log().spans;
+    let positions = append_all(&spans, P0, &["a", "b", "c", "d", "e", "f"]).await;
+    let damaged = [positions[1], positions[3], positions[4]];
+    if !damaged.iter().all(|position| subject.damage(P0, *position)) {
+        return;
+    }
+    let is_told = |read: Result<Vec<Frame>, ReadError>, at: Position| {
+        let told = matches!(&read, Err(ReadError::Damaged { partition: 0, position, detail })
+            if *position == at && !detail.is_empty());
+        assert!(told, "{at}: {read:?}");
+    };
+    let mut late = open(&spans, P0, Start::Earliest).await;
+    assert_eq!(texts(&patiently(late.next(1 << 20)).await.unwrap()), ["a"]);
+    for round in 0..2 {
+        is_told(patiently(late.next(1 << 20)).await, positions[1]);
+        assert_eq!(texts(&patiently(late.next(1 << 20)).await.unwrap()), ["c"], "round {round}");
+        is_told(patiently(late.next(1 << 20)).await, positions[3]);
+        is_told(patiently(late.next(1 << 20)).await, positions[4]);
+        assert_eq!(texts(&patiently(late.next(1 << 20)).await.unwrap()), ["f"]);
+        late = open(&spans, P0, Start::Position(positions[1])).await;
+    }
+    for (from, expected) in [(0, Ok("a")), (1, Err(1)), (2, Ok("c")), (3, Err(3)), (5, Ok("f"))] {
+        let read = patiently(spans.reader.fetch(P0, positions[from], 1 << 20)).await;
+        match expected {
+            Ok(text) => assert_eq!(texts(&read.unwrap()), [text]),
+            Err(at) => is_told(read, positions[at]),
+        }
+        let behind = patiently(spans.reader.fetch(P0, positions[4].next(), 1 << 20)).await;
+        assert_eq!(texts(&behind.unwrap()), ["f"]);
+    }
+    append_all(&spans, P0, &["g"]).await;
+    let mut end = open(&spans, P0, Start::Position(positions[4])).await;
+    is_told(patiently(end.next(1 << 20)).await, positions[4]);
+    assert_eq!(texts(&take(&mut *end, 2).await), ["f", "g"]);
 }

@@ -35,6 +35,10 @@ pub trait Subject: Send {
 
     /// Sets the clock of the append times. `false` when that cannot be done.
     fn set_time(&self, time: LogTime) -> bool;
+
+    /// Spoils the stored record at `position` of the spans, so that it can never be read again.
+    /// `false` when that cannot be done.
+    fn damage(&self, partition: Partition, position: Position) -> bool;
 }
 
 /// The first partition.

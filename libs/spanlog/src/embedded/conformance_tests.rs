@@ -7,7 +7,11 @@ use tempfile::TempDir;
 
 use super::{EmbeddedConfig, EmbeddedLog};
 use crate::{
-    conformance::Subject, conformance_tests, contract::Log, position::LogTime, reader::Group,
+    conformance::Subject,
+    conformance_tests,
+    contract::Log,
+    position::{LogTime, Partition, Position},
+    reader::Group,
 };
 
 struct Embedded {
@@ -88,6 +92,10 @@ impl Subject for Embedded {
         *self.time.lock().unwrap() = Some(time);
         self.log.hooks().set_time(Some(time));
         true
+    }
+
+    fn damage(&self, _: Partition, _: Position) -> bool {
+        false
     }
 }
 

@@ -9,7 +9,12 @@ use super::{
     log::Access,
     testing::{brokers, config},
 };
-use crate::{conformance::Subject, contract::Log, position::LogTime, reader::Group};
+use crate::{
+    conformance::Subject,
+    contract::Log,
+    position::{LogTime, Partition, Position},
+    reader::Group,
+};
 
 struct Kafka {
     log: Arc<KafkaLog>,
@@ -65,6 +70,11 @@ impl Subject for Kafka {
         // The broker's clock is not ours.
         false
     }
+
+    fn damage(&self, _: Partition, _: Position) -> bool {
+        // The broker's files are not ours.
+        false
+    }
 }
 
 /// As `conformance_tests!` does it, but skipped where there is no Kafka.
@@ -94,6 +104,7 @@ cases!(
     fetch_fits_its_bound_but_gives_at_least_one,
     several_cursors_see_the_same,
     the_extent_is_what_can_be_read,
+    a_damaged_record_is_a_gap_of_one,
     an_answered_append_survives_a_crash,
     handles_of_a_closed_log_are_dead,
     times_never_decrease_also_after_a_restart,

@@ -7,7 +7,7 @@ use crate::{
     conformance::Subject,
     conformance_tests,
     contract::Log,
-    position::{LogTime, Partition},
+    position::{LogTime, Partition, Position},
     reader::Group,
     topic::TopicName,
 };
@@ -56,6 +56,11 @@ impl Subject for Memory {
 
     fn set_time(&self, time: LogTime) -> bool {
         self.0.set_time(Some(time));
+        true
+    }
+
+    fn damage(&self, partition: Partition, position: Position) -> bool {
+        self.0.damage(TopicName::Spans, partition, Some(position));
         true
     }
 }

@@ -150,10 +150,14 @@ impl MemoryLog {
         self.shared.topic(topic).failing_reads.store(times, Ordering::Release);
     }
 
-    /// Reading the record at `position` reports damage from now on; `None` repairs it.
+    /// Reading the record at `position` reports damage from now on, as for those named before;
+    /// `None` repairs them all.
     pub fn damage(&self, topic: TopicName, partition: Partition, position: Option<Position>) {
         if let Some(log) = self.shared.topic(topic).partition(partition) {
-            log.records().damaged = position;
+            match position {
+                Some(position) => drop(log.records().damaged.insert(position)),
+                None => log.records().damaged.clear(),
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The records of one partition.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -35,8 +35,8 @@ pub(super) struct Records {
     pub(super) bytes: u64,
     /// Records ever appended.
     pub(super) count: u64,
-    /// A record whose reading reports damage.
-    pub(super) damaged: Option<Position>,
+    /// Records whose reading reports damage.
+    pub(super) damaged: BTreeSet<Position>,
     discard: bool,
 }
 
@@ -50,7 +50,7 @@ impl PartitionLog {
             time: LogTime(0),
             bytes: 0,
             count: 0,
-            damaged: None,
+            damaged: BTreeSet::new(),
             discard,
         };
         Self { records: Mutex::new(records), grown: Notify::new() }
@@ -86,12 +86,22 @@ impl Records {
         Extent { start: self.start, end: self.end }
     }
 
-    /// Frames at or after `from`: as many as fit `max_bytes`, but at least one if there is one.
-    pub(super) fn read(&self, from: Position, max_bytes: usize) -> Vec<Frame> {
+    /// Frames at or after `from` and before the next damaged one: as many as fit `max_bytes`, but
+    /// at least one if there is one.
+    ///
+    /// # Errors
+    /// The position of the first one when that is damaged.
+    pub(super) fn read(&self, from: Position, max_bytes: usize) -> Result<Vec<Frame>, Position> {
         let first = self.frames.partition_point(|frame| frame.position < from);
         let mut room = max_bytes;
         let mut read = Vec::new();
         for frame in self.frames.range(first..) {
+            if self.damaged.contains(&frame.position) {
+                if read.is_empty() {
+                    return Err(frame.position);
+                }
+                break;
+            }
             match room.checked_sub(frame.payload.len()) {
                 Some(left) => room = left,
                 None if read.is_empty() => room = 0,
@@ -99,7 +109,7 @@ impl Records {
             }
             read.push(frame.clone());
         }
-        read
+        Ok(read)
     }
 
     /// Whether a record at or after `from` was trimmed.

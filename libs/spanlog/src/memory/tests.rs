@@ -108,7 +108,7 @@ async fn reads_fail_and_report_damage_and_gaps_on_demand() {
     log.fail_reads(TopicName::Spans, 1);
     assert!(matches!(topic.reader.extent(P0).await, Err(ReadError::Failed(_))));
     log.damage(TopicName::Spans, P0, Some(Position(10)));
-    let read = topic.reader.fetch(P0, Position(0), 1_000).await;
+    let read = topic.reader.fetch(P0, Position(1), 1_000).await;
     assert!(matches!(read, Err(ReadError::Damaged { position: Position(10), .. })));
     log.damage(TopicName::Spans, P0, None);
     log.trim(TopicName::Spans, P0, Position(10));

@@ -136,9 +136,7 @@ impl Reader for MemoryTopic {
             if records.is_gone(from) {
                 return Err(ReadError::Gone { partition: partition.0, asked: from, oldest });
             }
-            let frames = records.read(from, max_bytes);
-            intact(partition, records.damaged, &frames)?;
-            Ok(frames)
+            records.read(from, max_bytes).map_err(|position| damaged(partition, position))
         })
     }
 
@@ -150,22 +148,9 @@ impl Reader for MemoryTopic {
     }
 }
 
-/// Fails when one of `frames` is the one said to be damaged.
-fn intact(
-    partition: Partition,
-    damaged: Option<Position>,
-    frames: &[Frame],
-) -> Result<(), ReadError> {
-    match damaged {
-        Some(position) if frames.iter().any(|frame| frame.position == position) => {
-            Err(ReadError::Damaged {
-                partition: partition.0,
-                position,
-                detail: "a fault was injected".to_owned(),
-            })
-        }
-        _ => Ok(()),
-    }
+fn damaged(partition: Partition, position: Position) -> ReadError {
+    let detail = "a fault was injected".to_owned();
+    ReadError::Damaged { partition: partition.0, position, detail }
 }
 
 struct MemoryCursor {
@@ -183,16 +168,19 @@ impl Cursor for MemoryCursor {
                 let mut grown = std::pin::pin!(log.grown.notified());
                 grown.as_mut().enable();
                 self.topic.check()?;
-                let (frames, damaged) = {
+                let read = {
                     let records = log.records();
                     if records.is_gone(self.at) {
                         let (asked, oldest) = (self.at, records.start);
                         let partition = self.partition.0;
                         return Err(ReadError::Gone { partition, asked, oldest });
                     }
-                    (records.read(self.at, max_bytes), records.damaged)
+                    records.read(self.at, max_bytes)
                 };
-                intact(self.partition, damaged, &frames)?;
+                let frames = read.map_err(|position| {
+                    self.at = position.next();
+                    damaged(self.partition, position)
+                })?;
                 if let Some(last) = frames.last() {
                     self.at = last.position.next();
                     return Ok(frames);

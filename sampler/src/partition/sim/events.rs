@@ -29,6 +29,7 @@ pub(super) struct Met {
     pub(super) rewinds: u64,
     pub(super) superseded: u64,
     pub(super) ghosts: u64,
+    pub(super) damaged: u64,
 }
 
 impl Met {
@@ -44,5 +45,6 @@ impl Met {
         self.rewinds += other.rewinds;
         self.superseded += other.superseded;
         self.ghosts += other.ghosts;
+        self.damaged += other.damaged;
     }
 }

@@ -72,7 +72,7 @@ fn the_worlds_are_rough() {
         seen.add(&world.met);
     }
     let events::Met { crashes, zombies, refetches, ticks, refused, late, .. } = seen;
-    let events::Met { forgotten, reloads, rewinds, superseded, ghosts, .. } = seen;
+    let events::Met { forgotten, reloads, rewinds, superseded, ghosts, damaged, .. } = seen;
     for (what, count) in [
         ("crashes", crashes),
         ("zombies", zombies),
@@ -85,6 +85,7 @@ fn the_worlds_are_rough() {
         ("rewinds", rewinds),
         ("superseded owners", superseded),
         ("ghosts", ghosts),
+        ("damaged records", damaged),
     ] {
         assert!(count >= 20, "only {count} {what} in 200 worlds");
     }

@@ -1,6 +1,6 @@
 //! One process that owns the partition, or believes so.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use fastrand::Rng;
 use wholetrace_runtime::budget::ByteBudget;
@@ -85,11 +85,25 @@ impl Owner {
         }
     }
 
-    pub(super) fn read_spans(&mut self, log: &[Frame], most: usize) {
+    pub(super) fn read_spans(
+        &mut self,
+        (log, damaged): (&[Frame], &HashSet<Position>),
+        most: usize,
+    ) {
         if !self.state.wants_frames() {
             return;
         }
-        let end = log.len().min(self.read + most);
+        let mut end = log.len().min(self.read + most);
+        let is_damaged = |frame: &Frame| damaged.contains(&frame.position);
+        if let Some(after) = log[self.read..end].iter().position(is_damaged) {
+            end = self.read + after;
+            if after == 0 {
+                let position = log[self.read].position;
+                self.read += 1;
+                self.step(Input::Unreadable { position, detail: "damaged".into() });
+                return;
+            }
+        }
         let frames = log[self.read..end].iter().cloned().map(|frame| {
             let lease = self.budget.try_lease(frame.payload.len());
             ReadFrame { frame, lease }

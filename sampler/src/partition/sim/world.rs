@@ -1,6 +1,6 @@
 //! The logs, the backends and the owners of one run.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use fastrand::Rng;
@@ -30,6 +30,8 @@ pub(super) struct World {
     pub(super) decisions: Vec<Frame>,
     /// What is in the frame at each index of the span log; none of it for garbage.
     pub(super) contents: Vec<Vec<Span>>,
+    /// Records of the span log that nobody can read.
+    damaged: HashSet<Position>,
     committed: Option<Checkpoint>,
     pub(super) policies: Arc<PolicySet>,
     pub(super) events: Vec<Event>,
@@ -55,6 +57,7 @@ impl World {
             spans: Vec::new(),
             decisions: Vec::new(),
             contents: Vec::new(),
+            damaged: HashSet::new(),
             committed: None,
             policies: policies(30),
             events: Vec::new(),
@@ -143,7 +146,7 @@ impl World {
             1 => self.now += self.rng.u64(1..u64::from(WAIT) / 2),
             2 | 3 => {
                 let most = self.rng.usize(1..5);
-                self.owners[who].read_spans(&self.spans, most);
+                self.owners[who].read_spans((&self.spans, &self.damaged), most);
             }
             4 | 5 => {
                 let most = self.rng.usize(1..5);
@@ -196,6 +199,11 @@ impl World {
         if self.by_chance(20) {
             let garbage = *pick(&mut self.rng, &[&b"\x0a\xff"[..], b"\x07", b"\x0a\x02\x12\x09"]);
             self.append_span_record(RecordKind::Spans, Bytes::from_static(garbage), Vec::new());
+        } else if self.by_chance(20) {
+            // What was in it can never be read: nobody can know of it.
+            self.append_span_record(RecordKind::Spans, Bytes::new(), Vec::new());
+            self.damaged.extend(self.spans.last().map(|frame| frame.position));
+            self.met.damaged += 1;
         } else if let Some(spans) = self.scene.frames.pop() {
             self.append_span_record(RecordKind::Spans, frame(&spans), spans);
         }
@@ -253,6 +261,9 @@ impl World {
         let mut room = max_bytes;
         let mut frames = Vec::new();
         for frame in &self.spans[start..] {
+            if self.damaged.contains(&frame.position) {
+                break;
+            }
             if !frames.is_empty() && frame.payload.len() > room {
                 break;
             }
@@ -353,7 +364,7 @@ impl World {
             let before = (owner.read, owner.decisions_read);
             let wanted = owner.state.wants_frames() && owner.read < self.spans.len();
             if wanted {
-                owner.read_spans(&self.spans, 3);
+                owner.read_spans((&self.spans, &self.damaged), 3);
             }
             owner.read_decisions(&self.decisions, 3);
             let owner = &self.owners[0];
@@ -378,7 +389,7 @@ impl World {
         while self.decisions.len() == known || self.owners[0].state.levels().open_traces > 0 {
             self.settle_down();
             if self.owners[0].read == self.spans.len() {
-                self.owners[0].read_spans(&self.spans, 1);
+                self.owners[0].read_spans((&self.spans, &self.damaged), 1);
                 self.settle_down();
             }
             last = self.now;
@@ -399,7 +410,7 @@ impl World {
                 return;
             }
             self.now += u64::from(WAIT) / 4;
-            self.owners[0].read_spans(&self.spans, 1);
+            self.owners[0].read_spans((&self.spans, &self.damaged), 1);
         }
         panic!("the owner never finishes: {:?}", self.owners[0].state.levels());
     }

@@ -10,6 +10,7 @@ use crate::{
         effect::{Effect, Letter},
         state::PartitionState,
     },
+    window::WindowFrame,
 };
 
 impl PartitionState {
@@ -70,6 +71,35 @@ impl PartitionState {
     ) {
         let (partition, time) = (self.settings.partition, self.watermark.now());
         effects.push(letter.write(partition, time, exporter, reason, payload));
+    }
+
+    /// A record of the span log that cannot be read: a gap of this one, which is not passed before
+    /// its dead letter is durable. It takes no time.
+    pub(super) fn unreadable(
+        &mut self,
+        position: Position,
+        detail: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.releases.stop_refetching();
+        if position < self.head {
+            // Only what is still to be released is missed, and once for all exporters.
+            if !self.window.has_payload_at(position) {
+                return;
+            }
+            self.window.void_at(position);
+        } else if self.scan.is_some() {
+            // It is told of when the reader has come back.
+            return;
+        } else {
+            self.head = position.next();
+            self.stats.records += 1;
+            let (time, void) = (self.watermark.now(), true);
+            self.window.push(WindowFrame { position, time, awaited: 1, void, cached: None });
+        }
+        self.stats.frames_unreadable += 1;
+        let letter = Letter { exporter: None, position };
+        self.dead_letter(letter, "", detail, &[], effects);
     }
 
     pub(super) fn dead_lettered(&mut self, letter: Letter) {

@@ -129,3 +129,85 @@ async fn a_gap_in_the_decisions_is_passed() {
     got.dedup();
     assert_eq!(got, stand.wanted());
 }
+
+/// The frames in the dead letters that could not be read, in order.
+fn unreadable(stand: &Stand, topic: &str) -> Vec<u64> {
+    let letters = stand.log.frames(TopicName::DeadLetters, P);
+    let mut positions: Vec<u64> = letters
+        .iter()
+        .map(|letter| DeadLetter::read(&letter.payload).unwrap())
+        .filter(|letter| letter.topic == topic)
+        .inspect(|letter| {
+            assert_eq!((letter.exporter, letter.payload), ("", &[][..]));
+            assert!(letter.reason.contains("fault"), "{}", letter.reason);
+        })
+        .map(|letter| letter.position)
+        .collect();
+    positions.sort_unstable();
+    positions
+}
+
+/// A record that cannot be read is a gap of one: its spans are lost and told of, and the partition
+/// goes on behind it, at its first record as well as later.
+#[tokio::test(start_paused = true)]
+async fn a_damaged_record_is_passed() {
+    for window_cache in [1 << 20, 0] {
+        let mut stand = Stand::new(window_cache);
+        stand.send(60).await;
+        let positions = [0, 32, 33];
+        for position in positions {
+            stand.log.damage(TopicName::Spans, P, Some(Position(position)));
+        }
+        let run = stand.start();
+        stand.finished().await;
+        run.stop().await;
+        assert_eq!(unreadable(&stand, "spans"), positions);
+        let lost = [0, 66];
+        let rest: Vec<u64> = stand.wanted().into_iter().filter(|id| !lost.contains(id)).collect();
+        assert_eq!(stand.got(), rest);
+    }
+}
+
+/// The same for one that could be read at first and cannot when its kept spans are wanted.
+#[tokio::test(start_paused = true)]
+async fn a_record_damaged_before_its_release_is_passed() {
+    let mut stand = Stand::new(0);
+    let run = stand.start();
+    sleep(Duration::from_millis(50)).await;
+    stand.log.hold(TopicName::Decisions);
+    stand.send(60).await;
+    sleep(Duration::from_secs(1)).await;
+    stand.log.damage(TopicName::Spans, P, Some(Position(33)));
+    stand.log.resume(TopicName::Decisions);
+    stand.finished().await;
+    run.stop().await;
+    assert_eq!(unreadable(&stand, "spans"), [33]);
+    let rest: Vec<u64> = stand.wanted().into_iter().filter(|id| *id != 66).collect();
+    assert_eq!(stand.got(), rest);
+}
+
+/// Decisions that cannot be read are made again, and each is told of once.
+#[tokio::test(start_paused = true)]
+async fn damaged_decisions_are_passed() {
+    let mut stand = Stand::new(1 << 20);
+    let run = stand.start();
+    let mut damaged = Vec::new();
+    for _ in 0..5 {
+        stand.send(40).await;
+        stand.log.hold(TopicName::Decisions);
+        stand.send(120).await;
+        let known = stand.log.frames(TopicName::Decisions, P).len();
+        stand.log.resume(TopicName::Decisions);
+        for record in &stand.log.frames(TopicName::Decisions, P)[known..] {
+            stand.log.damage(TopicName::Decisions, P, Some(record.position));
+            damaged.push(record.position.0);
+        }
+    }
+    stand.finished().await;
+    run.stop().await;
+    assert!(damaged.len() >= 5);
+    assert_eq!(unreadable(&stand, "decisions"), damaged);
+    let mut got = stand.got();
+    got.dedup();
+    assert_eq!(got, stand.wanted());
+}

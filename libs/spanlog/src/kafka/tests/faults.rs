@@ -117,6 +117,10 @@ impl Subject for Refusing {
     fn set_time(&self, _: LogTime) -> bool {
         false
     }
+
+    fn damage(&self, _: Partition, _: Position) -> bool {
+        false
+    }
 }
 
 /// Kafka takes nothing for a while: the bound holds, the answer comes at once, and nothing that was
