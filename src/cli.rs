@@ -36,7 +36,8 @@ Examples:
 
 Exit codes: 0 fine, 1 configuration or topic problems or failure, 2 wrong usage.";
 
-const STOPPING: &str = "SIGTERM and SIGINT drain and stop; a second one stops at once.";
+const STOPPING: &str = "SIGTERM and SIGINT drain and stop; a second one stops at once. \
+    SIGHUP, or a change of a configuration file, has it say what takes effect at the next start.";
 
 const RELOADING: &str = "SIGTERM and SIGINT drain and stop; a second one stops at once. \
     SIGHUP, or a change of a configuration file, reloads the policies.";

@@ -17,7 +17,7 @@ use crate::{
     config::{Inputs, Loaded},
     reload::Reload,
     role::Role,
-    signals::Signals,
+    signals::{self, Signals},
     upkeep,
     wiring::{self, Base, Process, Sampling},
 };
@@ -50,6 +50,7 @@ pub(crate) fn run(role: Role, loaded: &Loaded, inputs: Inputs) -> anyhow::Result
 async fn live(role: Role, loaded: &Loaded, inputs: Inputs) -> anyhow::Result<()> {
     // Before anything that takes time: a signal during the start ends it in order.
     let mut signals = Signals::new()?;
+    let hangup = signals::hangup()?;
     let config = &loaded.config;
     let Base { recorder, admin } = wiring::base(role, config).await?;
     let stages = Stages::new();
@@ -71,12 +72,13 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs) -> anyhow::Result<()>
     Tasks::new(stages.stop.clone()).spawn("signals", signals.watch(stages.stop.clone()));
     stages.rest.spawn("metrics", recorder.upkeep(stages.end.clone()));
     let window_cache = sampling.as_ref().map(|sampling| sampling.window_cache.clone());
-    if let Some(Sampling { sampler, policies, .. }) = sampling {
-        let reload = Reload::new(role, config.clone(), inputs, policies)?;
-        stages.rest.spawn("reload", reload.run(stages.end.clone()));
+    let policies = sampling.map(|Sampling { sampler, policies, .. }| {
         let (working, stop) = (stages.working.clone(), stages.stop.clone());
         stages.sampling.spawn("sampler", sample(sampler, working, stop));
-    }
+        policies
+    });
+    let reload = Reload::new(role, config.clone(), inputs, policies, hangup);
+    stages.rest.spawn("reload", reload.run(stages.end.clone()));
     if let Some(gateway) = gateway {
         stages.receiving.spawn("gateway", gateway.run(stages.stop.clone()));
     }

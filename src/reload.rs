@@ -1,10 +1,11 @@
-//! Reloads the policies without a restart: on SIGHUP, or when a configuration file has changed.
+//! Looks at the configuration again, on SIGHUP or when a file has changed: takes the policies from
+//! it without a restart, and says what else has changed.
 
 use std::{fs, path::PathBuf, time::Duration};
 
 use serde_json::Value;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use wholetrace_runtime::{metrics, shutdown::Shutdown};
+use tokio::signal::unix::Signal;
+use wholetrace_runtime::{metrics, problems::join, shutdown::Shutdown};
 use wholetrace_sampler::PolicyHandle;
 
 use crate::{
@@ -20,28 +21,33 @@ const LOOK: Duration = Duration::from_secs(2);
 /// times of changes are not to be trusted where files are mounted into containers.
 type Texts = Vec<Option<String>>;
 
+/// The section that is taken without a restart, but for [`AT_START`].
+const RELOADED: &str = "tail_sampling";
+/// What the sampler takes of it at its start only.
+const AT_START: &str = "tail_sampling.decision_cache";
+
 /// Keeps the policies as the files have them.
 pub(crate) struct Reload {
     role: Role,
     running: Config,
     inputs: Inputs,
-    policies: PolicyHandle,
+    /// Of a process that samples.
+    policies: Option<PolicyHandle>,
     hangup: Signal,
     texts: Texts,
 }
 
 impl Reload {
-    /// # Errors
-    /// When the process cannot listen for the signal.
+    /// `running` is what the process has been started with, from `inputs`.
     pub(crate) fn new(
         role: Role,
         running: Config,
         inputs: Inputs,
-        policies: PolicyHandle,
-    ) -> std::io::Result<Self> {
-        let hangup = signal(SignalKind::hangup())?;
+        policies: Option<PolicyHandle>,
+        hangup: Signal,
+    ) -> Self {
         let texts = texts(&inputs.files);
-        Ok(Self { role, running, inputs, policies, hangup, texts })
+        Self { role, running, inputs, policies, hangup, texts }
     }
 
     /// Watches until the shutdown.
@@ -67,30 +73,36 @@ impl Reload {
     fn reload(&mut self, why: &str) {
         let loaded = match load(&self.inputs, Some(self.role)) {
             Ok(loaded) => loaded,
-            Err(refused) => {
-                metrics::policies_reloaded(false);
-                tracing::error!("{why}, but the policies stay as they are: {refused}");
-                return;
-            }
+            Err(refused) => return self.refuse(why, &refused),
         };
-        for section in changed(&self.running, &loaded.config) {
-            if section != "tail_sampling" {
-                tracing::warn!("`{section}` has changed: that takes effect at the next start");
+        for path in changed(&self.running, &loaded.config) {
+            if self.policies.is_none() || !is_reloaded(&path) {
+                tracing::warn!("`{path}` has changed: that takes effect at the next start");
             }
         }
+        let Some(handle) = &self.policies else {
+            tracing::info!("{why}: a {} has nothing that is reloaded", self.role);
+            return;
+        };
         match wiring::policies(&loaded.config) {
             Ok(policies) => {
-                self.policies.replace(policies);
+                handle.replace(policies);
+                let cache = self.running.tail_sampling.decision_cache.clone();
                 self.running.tail_sampling = loaded.config.tail_sampling;
+                self.running.tail_sampling.decision_cache = cache;
                 metrics::policies_reloaded(true);
                 let count = self.running.tail_sampling.policies.len();
                 tracing::info!(policies = count, "{why}: the policies are reloaded");
             }
-            Err(error) => {
-                metrics::policies_reloaded(false);
-                tracing::error!("{why}, but the policies stay as they are: {error}");
-            }
+            Err(error) => self.refuse(why, &error),
         }
+    }
+
+    fn refuse(&self, why: &str, error: &dyn std::fmt::Display) {
+        if self.policies.is_some() {
+            metrics::policies_reloaded(false);
+        }
+        tracing::error!("{why}, but everything stays as it is: {error}");
     }
 }
 
@@ -98,12 +110,34 @@ fn texts(files: &[PathBuf]) -> Texts {
     files.iter().map(|file| fs::read_to_string(file).ok()).collect()
 }
 
-/// The names of the sections that differ.
+fn is_reloaded(path: &str) -> bool {
+    let below = |section: &str| {
+        path.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    below(RELOADED) && !below(AT_START)
+}
+
+/// The key paths of the settings that differ. Lists differ as a whole.
 fn changed(one: &Config, other: &Config) -> Vec<String> {
-    let sections = |config: &Config| serde_json::to_value(config).unwrap_or_default();
-    let (one, other) = (sections(one), sections(other));
-    let Value::Object(sections) = &one else { return Vec::new() };
-    sections.keys().filter(|name| one.get(*name) != other.get(*name)).cloned().collect()
+    let value = |config: &Config| serde_json::to_value(config).unwrap_or_default();
+    let mut paths = Vec::new();
+    differences(&value(one), &value(other), "", &mut paths);
+    paths
+}
+
+fn differences(one: &Value, other: &Value, path: &str, found: &mut Vec<String>) {
+    let (Value::Object(left), Value::Object(right)) = (one, other) else {
+        if one != other {
+            found.push(path.to_owned());
+        }
+        return;
+    };
+    let added = right.keys().filter(|key| !left.contains_key(*key));
+    for key in left.keys().chain(added) {
+        let (one, other) = (left.get(key), right.get(key));
+        let (one, other) = (one.unwrap_or(&Value::Null), other.unwrap_or(&Value::Null));
+        differences(one, other, &join(path, key), found);
+    }
 }
 
 #[cfg(test)]
@@ -111,12 +145,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sections_that_differ_are_named() {
+    fn settings_that_differ_are_named() {
         let one = Config::default();
         let mut other = one.clone();
         other.admin.endpoint = "127.0.0.1:1".to_owned();
         other.tail_sampling = Config::starter().tail_sampling;
-        assert_eq!(changed(&one, &other), ["tail_sampling", "admin"]);
+        other.tail_sampling.decision_cache.max_entries = Some(7);
+        let paths = changed(&one, &other);
+        let (mut reloaded, mut others): (Vec<_>, Vec<_>) =
+            paths.iter().map(String::as_str).partition(|path| is_reloaded(path));
+        others.sort_unstable();
+        assert_eq!(others, ["admin.endpoint", "tail_sampling.decision_cache.max_entries"]);
+        reloaded.sort_unstable();
+        assert!(reloaded.contains(&"tail_sampling.policies"), "{reloaded:?}");
         assert!(changed(&one, &one).is_empty());
+        assert!(!is_reloaded("tail_sampling_of_others"));
     }
 }

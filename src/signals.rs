@@ -1,12 +1,17 @@
-//! The signals that end the process.
+//! The signals that the process listens to.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wholetrace_runtime::shutdown::Shutdown;
 
-/// SIGTERM and SIGINT.
+/// SIGTERM and SIGINT, which end the process.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+}
+
+/// SIGHUP, which reloads. Whoever does not listen to it is ended by it.
+pub(crate) fn hangup() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
 }
 
 impl Signals {

@@ -99,12 +99,37 @@ fn policies_are_reloaded_and_bad_ones_are_not() {
     policies("[{ name: a, type: always_sample }, { name: b, type: always_sample }]");
     running.wait_for("the policies are reloaded policies=2");
     policies("[{ name: a, type: nonsense }]");
-    running.wait_for("the policies stay as they are");
+    running.wait_for("everything stays as it is");
     policies("[{ name: c, type: always_sample }]");
     running.wait_for("the policies are reloaded policies=1");
     running.signal("HUP");
     running.wait_for("SIGHUP: the policies are reloaded");
 
     running.signal("INT");
+    assert_eq!(running.end().code(), Some(0));
+}
+
+#[test]
+fn what_is_not_reloaded_is_said_by_its_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let with = |cache: &str, more: &str| {
+        let policies = "policies: [{ name: a, type: always_sample }]";
+        let sampling = format!("tail_sampling: {{ {policies}, decision_cache: {{ {cache} }} }}\n");
+        configuration(folder.path(), &format!("{sampling}{more}"))
+    };
+    let file = with("max_age: 1h", "");
+    let mut arguments = vec!["--config", &file];
+    arguments.extend(FREE_PORTS);
+    let mut running = Standalone::start(folder.path(), &arguments);
+    with("max_age: 2h, max_entries: 5", "memory: { window_cache: 3MiB }\n");
+    for key in [
+        "tail_sampling.decision_cache.max_age",
+        "tail_sampling.decision_cache.max_entries",
+        "memory.window_cache",
+    ] {
+        let line = running.wait_for(&format!("`{key}` has changed"));
+        assert!(line.contains("takes effect at the next start"), "{line}");
+    }
+    running.signal("TERM");
     assert_eq!(running.end().code(), Some(0));
 }

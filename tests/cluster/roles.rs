@@ -52,7 +52,7 @@ fn a_sampler_that_is_shut_out_says_so_and_ends() {
 }
 
 /// Guarantee: gateways and samplers are ready while they reach the brokers, say why when they do
-/// not, and are ready again by themselves.
+/// not, and are ready again by themselves. SIGHUP ends none of them.
 #[test]
 fn readiness_follows_the_brokers() {
     let Some(kafka) = Kafka::start(&["--nodes", "1"]) else { return };
@@ -62,6 +62,14 @@ fn readiness_follows_the_brokers() {
     let mut fleet = Fleet::new(&Layout { kafka: one, ..Layout::of(&kafka.brokers) });
     fleet.create_topics();
     fleet.start(1, 1);
+    // It has no policies: it says so and goes on.
+    fleet.gateways[0].process.signal("HUP");
+    wait_until("the gateway has heard SIGHUP", || {
+        fleet.gateways[0]
+            .process
+            .output()
+            .contains("SIGHUP: a gateway has nothing that is reloaded")
+    });
     kafka.node("kill", "1");
     wait_until("not ready without brokers", || {
         !fleet.gateways[0].process.is_ready() && !fleet.samplers[0].is_ready()
