@@ -10,6 +10,7 @@
 //! * `kafka` is the log of a cluster, [`embedded`] that of a single machine, [`memory`] the one for
 //!   tests, with fault switches; `conformance` is the suite that every implementation passes.
 
+mod burst;
 mod clock;
 #[cfg(any(test, feature = "test-util"))]
 pub mod conformance;
@@ -26,6 +27,7 @@ pub mod routing;
 mod topic;
 mod writer;
 
+pub use burst::BurstClock;
 pub use contract::{Log, Topic};
 pub use position::{LogTime, Partition, Position};
 pub use reader::{

@@ -4,6 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -33,6 +34,14 @@ pub trait Writer: Send + Sync + 'static {
 
     /// Hands `record` over for `partition`, without blocking.
     fn append(&self, partition: Partition, record: Record) -> Append;
+
+    /// How long records should gather before they are handed over, all partitions' together: what
+    /// an append costs such a log hangs on how many moments there are at which something is
+    /// appended. [`BurstClock`](crate::BurstClock) says which moments. Zero for a log that groups
+    /// appends by itself: then nothing is to be kept from it.
+    fn linger(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The answer to an append: resolves when the record is durable, or was refused.

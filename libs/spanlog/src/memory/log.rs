@@ -1,12 +1,15 @@
 //! The handle of a memory log, and its switches.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tokio::sync::oneshot;
 
 use super::{
     group::{self, MemoryGroup},
-    shared::{AppendFault, Held, MemoryConfig, Shared},
+    shared::{AppendFault, Held, MemoryConfig, Shared, TopicState},
     topic::MemoryTopic,
 };
 use crate::{
@@ -128,20 +131,54 @@ impl MemoryLog {
         count
     }
 
+    /// While `stuck`, `partition` of `topic` does not answer, as one without a leader; the others
+    /// do. What was appended meanwhile becomes durable in order when it goes on.
+    pub fn stick(&self, topic: TopicName, partition: Partition, stuck: bool) {
+        let state = self.shared.topic(topic);
+        let freed = state.with_faults(|faults| {
+            if stuck {
+                faults.stuck.entry(partition).or_default();
+                return Vec::new();
+            }
+            let held = faults.stuck.remove(&partition).unwrap_or_default();
+            self.write_held(state, held, &mut faults.held_bytes)
+        });
+        for (held, position) in freed {
+            let _gone = held.answer.send(Ok(position));
+        }
+    }
+
+    /// Appends to `topic` that are accepted and not durable.
+    #[must_use]
+    pub fn waiting(&self, topic: TopicName) -> usize {
+        let faults = self.shared.topic(topic).faults();
+        faults.held.len() + faults.stuck.values().map(VecDeque::len).sum::<usize>()
+    }
+
+    /// Writes what was held and took `bytes` with others.
+    fn write_held(
+        &self,
+        state: &TopicState,
+        held: impl IntoIterator<Item = Held>,
+        bytes: &mut u64,
+    ) -> Vec<(Held, Position)> {
+        let gap = self.shared.config.position_gap;
+        let mut written = Vec::new();
+        for held in held {
+            *bytes = bytes.saturating_sub(held.record.payload.len() as u64);
+            if let Some(log) = state.partition(held.partition) {
+                let position = log.write(held.record.clone(), self.shared.clock.now(), gap);
+                written.push((held, position));
+            }
+        }
+        written
+    }
+
     fn take_held(&self, topic: TopicName, most: usize) -> Vec<(Held, Position)> {
         let state = self.shared.topic(topic);
         state.with_faults(|faults| {
             let count = faults.held.len().min(most);
-            let mut written = Vec::with_capacity(count);
-            for held in faults.held.drain(..count) {
-                let record = held.record.clone();
-                faults.held_bytes = faults.held_bytes.saturating_sub(record.payload.len() as u64);
-                if let Some(log) = state.partition(held.partition) {
-                    let gap = self.shared.config.position_gap;
-                    written.push((log.write(record, self.shared.clock.now(), gap), held));
-                }
-            }
-            written.into_iter().map(|(position, held)| (held, position)).collect()
+            self.write_held(state, faults.held.drain(..count), &mut faults.held_bytes)
         })
     }
 

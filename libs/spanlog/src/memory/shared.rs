@@ -1,11 +1,12 @@
 //! What all handles of one memory log share.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -34,6 +35,8 @@ pub struct MemoryConfig {
     pub discard: bool,
     /// Positions left out after each record, so that nobody counts on contiguous ones.
     pub position_gap: u64,
+    /// What [`Writer::linger`](crate::Writer::linger) says.
+    pub linger: Duration,
 }
 
 impl Default for MemoryConfig {
@@ -44,6 +47,7 @@ impl Default for MemoryConfig {
             max_payload_bytes: 16 << 20,
             discard: false,
             position_gap: 0,
+            linger: Duration::ZERO,
         }
     }
 }
@@ -91,6 +95,8 @@ pub(super) struct Faults {
     /// Whether appends wait for [`release`](super::MemoryLog::release).
     pub(super) holding: bool,
     pub(super) held: VecDeque<Held>,
+    /// Partitions that do not answer, and what was appended to them since.
+    pub(super) stuck: BTreeMap<Partition, VecDeque<Held>>,
     pub(super) held_bytes: u64,
 }
 
@@ -196,6 +202,7 @@ impl TopicState {
         let result = change(&mut faults);
         let active = faults.refuse.is_some()
             || faults.holding
+            || !faults.stuck.is_empty()
             || !faults.planned.is_empty()
             || !faults.held.is_empty();
         self.faulty.store(active, Ordering::Release);

@@ -49,6 +49,22 @@ async fn held_appends_are_not_readable_and_full_is_answered_at_once() {
 }
 
 #[tokio::test]
+async fn a_stuck_partition_holds_back_its_own_records_and_no_others() {
+    let log = MemoryLog::default();
+    let topic = log.log().spans;
+    log.stick(TopicName::Spans, P0, true);
+    let held: Vec<_> = ["a", "b"].map(|text| topic.writer.append(P0, record(text))).into();
+    assert_eq!(topic.writer.append(Partition(1), record("c")).await, Ok(Position(0)));
+    assert!(payloads(&log).is_empty());
+    log.stick(TopicName::Spans, P0, false);
+    for (append, position) in held.into_iter().zip(0..) {
+        assert_eq!(append.await, Ok(Position(position)));
+    }
+    assert_eq!(payloads(&log), ["a", "b"]);
+    assert_eq!(topic.writer.append(P0, record("d")).await, Ok(Position(2)));
+}
+
+#[tokio::test]
 async fn a_crash_keeps_what_it_is_told_and_kills_all_handles() {
     let log = MemoryLog::default();
     let topic = log.log().spans;

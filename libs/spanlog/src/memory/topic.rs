@@ -1,6 +1,9 @@
 //! Both sides of one topic in memory.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -58,7 +61,7 @@ impl MemoryTopic {
                     self.write(log, record);
                     return Append::settled(Ok(position));
                 }
-                None if faults.holding => {}
+                None if faults.holding || faults.stuck.contains_key(&partition) => {}
                 None => return Append::settled(Ok(self.write(log, record))),
             }
             let limit = self.shared.config.max_waiting_bytes;
@@ -69,7 +72,8 @@ impl MemoryTopic {
             }
             faults.held_bytes += size;
             let (answer, receiver) = oneshot::channel();
-            faults.held.push_back(Held { partition, record, answer });
+            let held = Held { partition, record, answer };
+            faults.stuck.get_mut(&partition).unwrap_or(&mut faults.held).push_back(held);
             Append::pending(receiver)
         })
     }
@@ -83,6 +87,10 @@ fn no_such(partition: Partition, state: &TopicState) -> Append {
 impl Writer for MemoryTopic {
     fn partitions(&self) -> u32 {
         self.shared.partitions()
+    }
+
+    fn linger(&self) -> Duration {
+        self.shared.config.linger
     }
 
     fn append(&self, partition: Partition, record: Record) -> Append {
