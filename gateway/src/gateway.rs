@@ -83,6 +83,7 @@ impl Gateway {
             epoch: routing.epoch(),
             frame_bytes: limits.frame_bytes.as_usize(),
             append_timeout: limits.append_timeout.get(),
+            log_in_flight: limits.log_in_flight.as_usize(),
         };
         let waiting = limits.waiting_requests as usize;
         let (ingest, framer) = ingest(writer, framing, waiting, IngestMetrics::new());

@@ -25,6 +25,8 @@ const BATCHES: &str = "wholetrace_gateway_batches_total";
 const BATCH_REQUESTS: &str = "wholetrace_gateway_batch_requests";
 const FRAMES: &str = "wholetrace_gateway_frames_total";
 const FRAME_BYTES: &str = "wholetrace_gateway_frame_bytes";
+const LOG_BYTES: &str = "wholetrace_gateway_log_in_flight_bytes";
+const STUCK: &str = "wholetrace_gateway_stuck_partitions";
 
 const RECEIVER: Label =
     Label::capped("receiver", "its name in the configuration, and its protocol");
@@ -90,6 +92,18 @@ pub const TABLE: &[Metric] = &[
     Metric::histogram(BATCH_REQUESTS, Unit::None, "Requests in a batch.", COUNTS),
     Metric::counter(FRAMES, Unit::None, "Frames handed to the log."),
     Metric::histogram(FRAME_BYTES, Unit::Bytes, "Mean size of the frames of a batch.", SIZES),
+    Metric::gauge(
+        LOG_BYTES,
+        Unit::Bytes,
+        "Bytes of spans that gather for the log or are on their way into it; see \
+         `limits.log_in_flight`.",
+    ),
+    Metric::gauge(
+        STUCK,
+        Unit::None,
+        "Partitions of the log that have not answered for half of `limits.append_timeout`. \
+         Requests with spans for them are refused as `log_stuck`.",
+    ),
 ];
 
 /// One counter for each reason of a listener or receiver.
@@ -237,6 +251,8 @@ pub(crate) struct IngestMetrics {
     batch_requests: Histogram,
     frames: Counter,
     frame_bytes: Histogram,
+    log_bytes: Gauge,
+    stuck: Gauge,
 }
 
 impl IngestMetrics {
@@ -247,6 +263,8 @@ impl IngestMetrics {
             batch_requests: histogram!(BATCH_REQUESTS),
             frames: counter!(FRAMES),
             frame_bytes: histogram!(FRAME_BYTES),
+            log_bytes: gauge!(LOG_BYTES),
+            stuck: gauge!(STUCK),
         }
     }
 
@@ -258,6 +276,16 @@ impl IngestMetrics {
         if let Some(mean) = bytes.checked_div(frames) {
             self.frame_bytes.record(mean as f64);
         }
+    }
+
+    /// So many bytes gather for the log or are on their way into it.
+    pub(crate) fn log_bytes(&self, bytes: usize) {
+        self.log_bytes.set(bytes as f64);
+    }
+
+    /// So many partitions do not answer.
+    pub(crate) fn stuck(&self, partitions: usize) {
+        self.stuck.set(partitions as f64);
     }
 }
 

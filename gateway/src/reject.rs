@@ -57,6 +57,8 @@ pub enum RejectReason {
     LogDisk,
     /// The log did not answer in time.
     LogTimeout,
+    /// A partition of the log that some of the spans belong to has not answered for long.
+    LogStuck,
     /// The log failed or took less than it promised.
     LogFailed,
     /// The process is shutting down.
@@ -75,7 +77,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All reasons, in the order of the enum.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Connections,
         Self::Handshake,
         Self::HeaderTimeout,
@@ -98,6 +100,7 @@ impl RejectReason {
         Self::LogQuota,
         Self::LogDisk,
         Self::LogTimeout,
+        Self::LogStuck,
         Self::LogFailed,
         Self::ShuttingDown,
         Self::Internal,
@@ -133,6 +136,7 @@ impl RejectReason {
             Self::LogQuota => "log_quota",
             Self::LogDisk => "log_disk",
             Self::LogTimeout => "log_timeout",
+            Self::LogStuck => "log_stuck",
             Self::LogFailed => "log_failed",
             Self::ShuttingDown => "shutting_down",
             Self::Internal => "internal",
@@ -169,6 +173,7 @@ impl RejectReason {
             | Self::LogQuota
             | Self::LogDisk
             | Self::LogTimeout
+            | Self::LogStuck
             | Self::LogFailed
             | Self::ShuttingDown => Code::Unavailable,
             Self::Internal => Code::Internal,
@@ -201,6 +206,7 @@ impl RejectReason {
             | Self::LogQuota
             | Self::LogDisk
             | Self::LogTimeout
+            | Self::LogStuck
             | Self::LogFailed
             | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -223,7 +229,9 @@ impl RejectReason {
             | Self::Queue
             | Self::LogBusy
             | Self::ShuttingDown => Some(Duration::from_secs(1)),
-            Self::Memory | Self::LogTimeout | Self::LogFailed => Some(Duration::from_secs(5)),
+            Self::Memory | Self::LogTimeout | Self::LogStuck | Self::LogFailed => {
+                Some(Duration::from_secs(5))
+            }
             // Room comes back at the pace of an exporter or of a person.
             Self::LogQuota | Self::LogDisk => Some(Duration::from_secs(10)),
             _ => None,
@@ -248,6 +256,7 @@ impl RejectReason {
                 | Self::LogQuota
                 | Self::LogDisk
                 | Self::LogTimeout
+                | Self::LogStuck
                 | Self::LogFailed
                 | Self::Internal
         )

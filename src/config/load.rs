@@ -213,6 +213,8 @@ fn fit(config: &mut Config, sources: &Sources) {
         // The largest request must fit.
         lower("limits.in_flight", &mut config.limits.in_flight, 8, mib(64));
     }
+    // Half of what the log lets wait.
+    lower("limits.log_in_flight", &mut config.limits.log_in_flight, 32, mib(8));
     #[cfg(feature = "kafka")]
     if let Some(kafka) = &mut config.log.kafka {
         let queues = 16 * u64::from(kafka.spans.partitions.max(1));

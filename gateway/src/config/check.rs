@@ -34,6 +34,7 @@ pub(crate) fn check_limits(limits: &LimitsConfig, path: &str, problems: &mut Pro
     for (key, value, bounds) in [
         ("header_bytes", limits.header_bytes, kib(1)..=mib(1)),
         ("in_flight", limits.in_flight, mib(1)..=ByteSize::gib(1 << 20)),
+        ("log_in_flight", limits.log_in_flight, mib(1)..=ByteSize::gib(4)),
         ("span_bytes", limits.span_bytes, kib(1)..=mib(64)),
         ("frame_bytes", limits.frame_bytes, kib(1)..=mib(16)),
     ] {

@@ -31,6 +31,12 @@ pub struct LimitsConfig {
     /// Bytes of all requests between their head and the log's acknowledgement, inflated. Beyond
     /// it senders are asked to come back. At least as large as the largest request. From 1MiB.
     pub in_flight: ByteSize,
+    /// Bytes of spans that may be on their way into the log at a time, those that gather for it
+    /// included. Each partition has an equal share, so that one that does not answer leaves the
+    /// others theirs; more for one partition waits, or is refused while the partition does not
+    /// answer. Keep it below what the log lets wait (`max_waiting`, `max_pending_bytes`). 1MiB to
+    /// 4GiB.
+    pub log_in_flight: ByteSize,
     /// Requests that wait for the log at a time. 1 to 1,000,000.
     pub waiting_requests: u32,
     /// Resident memory of the process above which requests are refused until it shrinks; 0 for
@@ -57,6 +63,7 @@ impl Default for LimitsConfig {
             streams_per_connection: 100,
             header_bytes: ByteSize::kib(16),
             in_flight: ByteSize::mib(256),
+            log_in_flight: ByteSize::mib(32),
             waiting_requests: 4_096,
             process_memory: ByteSize::bytes(0),
             span_bytes: ByteSize::mib(1),

@@ -1,13 +1,13 @@
 //! Frames on their way into the log, and the requests that wait for them.
 
 use std::{
-    future::Future,
     pin::Pin,
     task::{Context, Poll},
 };
 
+use futures_util::Stream;
 use tokio::sync::oneshot;
-use wholetrace_spanlog::Append;
+use wholetrace_spanlog::{Append, Partition};
 
 use crate::{admission::lease::Held, reject::Rejection};
 
@@ -29,11 +29,21 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) struct Appending {
     pub(crate) append: Append,
+    pub(crate) partition: Partition,
+    pub(crate) bytes: usize,
     pub(crate) requests: Vec<u32>,
 }
 
-/// A batch of frames. Resolves when the log has answered for all of them; each request is answered
-/// as soon as its own are settled: with the first refusal, if there was one.
+/// A frame that the log has answered for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled {
+    pub(crate) partition: Partition,
+    pub(crate) bytes: usize,
+    pub(crate) durable: bool,
+}
+
+/// The frames of a burst. Gives those that the log has answered for; each request is answered as
+/// soon as its own are settled: with the first refusal, if there was one.
 ///
 /// The frames of a request that was refused may be in the log all the same; its sender will send
 /// it again and readers see those spans twice. That is the contract of the log.
@@ -57,15 +67,18 @@ impl Flight {
     }
 }
 
-impl Future for Flight {
-    type Output = ();
+impl Stream for Flight {
+    type Item = Vec<Settled>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Vec<Settled>>> {
         let Self { appending, requests } = self.get_mut();
+        let mut settled = Vec::new();
         // The log settles its frames in bursts, so asking all that are left is asking few too many.
         appending.retain_mut(|frame| match Pin::new(&mut frame.append).poll(context) {
             Poll::Pending => true,
             Poll::Ready(outcome) => {
+                let (partition, bytes, durable) = (frame.partition, frame.bytes, outcome.is_ok());
+                settled.push(Settled { partition, bytes, durable });
                 for request in &frame.requests {
                     if let Some(request) = requests.get_mut(*request as usize) {
                         request.settle(outcome.clone().map(drop).map_err(Rejection::from));
@@ -74,7 +87,11 @@ impl Future for Flight {
                 false
             }
         });
-        if appending.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        match (settled.is_empty(), appending.is_empty()) {
+            (false, _) => Poll::Ready(Some(settled)),
+            (true, true) => Poll::Ready(None),
+            (true, false) => Poll::Pending,
+        }
     }
 }
 

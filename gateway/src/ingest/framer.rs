@@ -1,32 +1,41 @@
-//! The task that turns waiting requests into batches of frames.
+//! The task that turns waiting requests into bursts of frames.
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, stream::SelectAll};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
-use wholetrace_spanlog::{Record, Writer};
+use wholetrace_spanlog::{BurstClock, Record, Writer};
 
 use crate::{
     admission::lease::Held,
     ingest::{
         batch::frames,
-        flight::{Appending, Flight, Outcome, Request},
+        flight::{Appending, Flight, Outcome, Request, Settled},
+        pace::Pace,
+        partitions::{Partitions, Room},
     },
     metrics::IngestMetrics,
     reject::{RejectReason, Rejection},
     split::Split,
 };
 
-/// Batches on their way at a time: one that the log makes durable, and one that it takes up right
-/// after. While they are, requests gather for the next: the slower the log answers, the more of
-/// them share a frame. No timer is needed, and none delays a request that finds the log idle.
-const FLIGHTS_MAX: usize = 2;
+/// A partition that has not answered for this part of the append timeout counts as stuck: early
+/// enough that what waits for it on its account is told in time.
+const STUCK_AFTER: u32 = 2;
 
-/// A batch takes no more requests once its frames have this size.
-const BATCH_BYTES: usize = 4 << 20;
+/// The part of the bytes on their way that one burst may have at most, so that the next one gathers
+/// while it is.
+const BURST_PART: usize = 4;
+
+/// The part of a partition's share that one frame may have at most.
+const FRAME_PART: usize = 2;
+
+/// Requests that wait for room in a partition at most, and let others pass. With more the log is
+/// slow, and nothing is taken any more.
+const HELD_BACK_MAX: usize = 64;
 
 /// How frames are made.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +44,10 @@ pub(crate) struct Framing {
     pub(crate) epoch: u32,
     /// Size at which a frame is closed.
     pub(crate) frame_bytes: usize,
-    /// Time that the log has for a batch.
+    /// Time that the log has for a request.
     pub(crate) append_timeout: Duration,
+    /// Bytes that may gather or be on their way.
+    pub(crate) log_in_flight: usize,
 }
 
 /// A request on its way to the framer.
@@ -65,7 +76,8 @@ pub(crate) fn ingest(
 ) -> (Ingest, Framer) {
     let (queue, waiting) = mpsc::channel(waiting_max);
     let append_timeout = framing.append_timeout;
-    (Ingest { queue, append_timeout }, Framer { waiting, writer, framing, metrics })
+    let framer = Framer::new(waiting, writer, framing, metrics);
+    (Ingest { queue, append_timeout }, framer)
 }
 
 impl Ingest {
@@ -84,7 +96,6 @@ impl Ingest {
         })?;
         match timeout(self.append_timeout, outcome).await {
             Ok(Ok(outcome)) => outcome,
-            // The framer gives up on a batch after the same time.
             Ok(Err(_)) | Err(_) => Err(Rejection::new(
                 RejectReason::LogTimeout,
                 "the log did not answer in time: retry later",
@@ -97,69 +108,192 @@ fn closed() -> Rejection {
     Rejection::new(RejectReason::ShuttingDown, "the gateway is shutting down")
 }
 
-/// Makes frames of waiting requests and hands them to the log.
+/// Gathers waiting requests, makes frames of them and hands those to the log: all that are due at
+/// one moment.
 pub(crate) struct Framer {
     waiting: mpsc::Receiver<Waiting>,
     writer: Arc<dyn Writer>,
     framing: Framing,
     metrics: IngestMetrics,
+    partitions: Partitions,
+    pace: Pace,
+    gathered: Vec<Waiting>,
+    gathered_bytes: usize,
+    /// Requests for which a partition has no room yet, in the order in which they came.
+    held_back: Vec<Waiting>,
+    /// Whether there may be room for them by now.
+    room_came: bool,
+    flights: SelectAll<Flight>,
 }
 
 impl Framer {
+    fn new(
+        waiting: mpsc::Receiver<Waiting>,
+        writer: Arc<dyn Writer>,
+        mut framing: Framing,
+        metrics: IngestMetrics,
+    ) -> Self {
+        let (count, limit) = (writer.partitions(), framing.log_in_flight);
+        let partitions = Partitions::new(count, limit, framing.append_timeout / STUCK_AFTER);
+        framing.frame_bytes = framing.frame_bytes.min(partitions.share() / FRAME_PART);
+        let clock = BurstClock::aligned(writer.linger());
+        let pace = Pace::new(clock, count, framing.frame_bytes, limit / BURST_PART);
+        Self {
+            waiting,
+            writer,
+            framing,
+            metrics,
+            partitions,
+            pace,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            held_back: Vec::new(),
+            room_came: false,
+            flights: SelectAll::new(),
+        }
+    }
+
     /// Works until all handles are gone and everything that waited is settled.
     pub(crate) async fn run(mut self) {
-        let mut flights = FuturesUnordered::new();
+        let mut open = true;
         loop {
-            tokio::select! {
-                biased;
-                Some(_) = flights.next(), if !flights.is_empty() => {}
-                first = self.waiting.recv(), if flights.len() < FLIGHTS_MAX => {
-                    let Some(first) = first else { break };
-                    let batch = self.gather(first);
-                    flights.push(timeout(self.framing.append_timeout, self.start(batch)));
-                }
-            }
-        }
-        while flights.next().await.is_some() {}
-    }
-
-    /// `first` and what else waits, up to the size of a batch.
-    fn gather(&mut self, first: Waiting) -> Vec<Waiting> {
-        let mut bytes = first.split.frame_bytes();
-        let mut batch = vec![first];
-        while bytes < BATCH_BYTES {
-            let Ok(next) = self.waiting.try_recv() else { break };
-            // Its sender has been told already that it was not in time.
-            if next.answer.is_closed() {
+            let now = Instant::now();
+            self.look(now);
+            if self.is_due(now, open) {
+                self.leave(now);
                 continue;
             }
-            bytes = bytes.saturating_add(next.split.frame_bytes());
-            batch.push(next);
+            if !open && self.held_back.is_empty() && self.gathered.is_empty() {
+                break;
+            }
+            let wake_at = self.wake_at(now);
+            tokio::select! {
+                biased;
+                Some(settled) = self.flights.next(), if !self.flights.is_empty() => {
+                    self.settle(&settled);
+                }
+                next = self.waiting.recv(), if open && self.takes_more() => match next {
+                    Some(next) => self.gather(next),
+                    None => open = false,
+                },
+                () = sleep_until(wake_at.unwrap_or(now)), if wake_at.is_some() => {}
+                else => {}
+            }
         }
-        batch
+        // Whoever waits longer than this has been told that it was not in time.
+        let rest = async { while self.flights.next().await.is_some() {} };
+        let _left = timeout(self.framing.append_timeout, rest).await;
     }
 
-    /// Hands the frames of `batch` to the log. The bodies of the requests end here.
-    fn start(&self, batch: Vec<Waiting>) -> Flight {
+    /// Gathers `next` and what else waits, up to the size of a burst.
+    fn gather(&mut self, mut next: Waiting) {
+        loop {
+            self.take(next);
+            if !self.takes_more() || self.pace.is_full(self.gathered_bytes) {
+                return;
+            }
+            let Ok(another) = self.waiting.try_recv() else { return };
+            next = another;
+        }
+    }
+
+    const fn takes_more(&self) -> bool {
+        self.held_back.len() < HELD_BACK_MAX
+    }
+
+    /// Takes a request, refuses it, or holds it back.
+    fn take(&mut self, next: Waiting) {
+        // Its sender has been told already that it was not in time.
+        if next.answer.is_closed() {
+            return;
+        }
+        match self.partitions.room(next.split.needs()) {
+            Room::Free => {
+                self.partitions.gather(next.split.needs());
+                if self.gathered.is_empty() {
+                    self.pace.begin(Instant::now(), self.partitions.expected());
+                }
+                self.gathered_bytes = self.gathered_bytes.saturating_add(next.split.frame_bytes());
+                self.gathered.push(next);
+            }
+            Room::Full => self.held_back.push(next),
+            Room::Stuck(partition) => {
+                let message = format!(
+                    "partition {partition} of the log, to which some of the spans belong, does not \
+                     answer: retry later"
+                );
+                drop(next.answer.send(Err(Rejection::new(RejectReason::LogStuck, message))));
+            }
+        }
+    }
+
+    /// Finds out who does not answer, and whether there is room for what is held back.
+    fn look(&mut self, now: Instant) {
+        self.room_came |= self.partitions.look(now);
+        if std::mem::take(&mut self.room_came) {
+            for held_back in std::mem::take(&mut self.held_back) {
+                self.take(held_back);
+            }
+        }
+        self.metrics.log_bytes(self.partitions.bytes());
+        self.metrics.stuck(self.partitions.stuck());
+    }
+
+    fn is_due(&self, now: Instant, open: bool) -> bool {
+        // What is held back may wait for room that what has gathered takes.
+        let pressed = !open || !self.takes_more();
+        !self.gathered.is_empty()
+            && (pressed || self.pace.is_due(now, self.gathered_bytes, self.partitions.expected()))
+    }
+
+    /// When there is something to do if nothing happens before.
+    fn wake_at(&self, now: Instant) -> Option<Instant> {
+        match (self.pace.wake_at(now), self.partitions.next_look()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Hands the frames of what has gathered to the log. The bodies of the requests end here.
+    fn leave(&mut self, now: Instant) {
+        let batch = std::mem::take(&mut self.gathered);
+        self.gathered_bytes = 0;
+        self.partitions.leave();
         let splits: Vec<&Split> = batch.iter().map(|waiting| &waiting.split).collect();
         let frames = frames(&splits, self.framing.frame_bytes);
-        let (requests, count, mut bytes) = (batch.len(), frames.len(), 0);
+        let (requests, count, mut sum) = (batch.len(), frames.len(), 0);
         let mut appending = Vec::with_capacity(count);
         for frame in frames {
-            bytes += frame.payload.len();
+            let (partition, bytes, requests) =
+                (frame.partition, frame.payload.len(), frame.requests);
             let record = Record::spans(self.framing.epoch, frame.payload);
-            let append = self.writer.append(frame.partition, record);
-            appending.push(Appending { append, requests: frame.requests });
+            let append = self.writer.append(partition, record);
+            self.partitions.send(partition, bytes, now);
+            appending.push(Appending { append, partition, bytes, requests });
+            sum += bytes;
         }
-        self.metrics.batch(requests, count, bytes);
+        self.metrics.batch(requests, count, sum);
         let requests = batch
             .into_iter()
-            .map(|Waiting { held, answer, .. }| Request {
-                answer: Some(answer),
-                held: Some(held),
-                open: 0,
+            .map(|Waiting { split, mut held, answer }| {
+                held.shrink_to(split.frame_bytes());
+                Request { answer: Some(answer), held: Some(held), open: 0 }
             })
             .collect();
-        Flight::new(appending, requests)
+        self.flights.push(Flight::new(appending, requests));
+        self.pace.left(now, count);
+        // Frames may be smaller than was expected of them.
+        self.room_came = true;
+    }
+
+    fn settle(&mut self, settled: &[Settled]) {
+        let now = Instant::now();
+        for Settled { partition, bytes, durable } in settled {
+            self.partitions.settle(*partition, *bytes, *durable, now);
+        }
+        self.room_came = true;
     }
 }
+
+#[cfg(test)]
+mod tests;

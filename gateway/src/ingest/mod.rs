@@ -4,3 +4,5 @@
 pub(crate) mod batch;
 pub(crate) mod flight;
 pub(crate) mod framer;
+pub(crate) mod pace;
+pub(crate) mod partitions;

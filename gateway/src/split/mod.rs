@@ -47,8 +47,16 @@ pub struct Split {
     spans: u32,
     /// What was left out.
     rejects: SpanRejects,
-    /// Bytes of all frames together if no other request shares them, at most.
-    frame_bytes: usize,
+    /// What each partition gets, one entry for each that gets anything.
+    needs: Vec<Need>,
+}
+
+/// What a partition gets of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Need {
+    pub(crate) partition: Partition,
+    /// Bytes of its frames if no other request shares them, at most.
+    pub(crate) bytes: usize,
 }
 
 /// A resource and a scope, as indexes of the heads.
@@ -105,8 +113,8 @@ impl Split {
     /// Bytes that the frames of this request alone have, at most: more than the body's where its
     /// heads are repeated for many partitions.
     #[must_use]
-    pub const fn frame_bytes(&self) -> usize {
-        self.frame_bytes
+    pub fn frame_bytes(&self) -> usize {
+        self.needs.iter().fold(0, |sum, need| sum.saturating_add(need.bytes))
     }
 
     /// Bytes that the split itself takes beside the body.
@@ -116,6 +124,7 @@ impl Split {
             + self.heads.capacity() * size_of::<Place>()
             + self.groups.capacity() * size_of::<Group>()
             + self.runs.capacity() * size_of::<Run>()
+            + self.needs.capacity() * size_of::<Need>()
     }
 
     /// The bytes at `place`.
@@ -135,6 +144,11 @@ impl Split {
 
     pub(crate) fn runs(&self) -> &[Run] {
         &self.runs
+    }
+
+    /// What each partition gets of it.
+    pub(crate) fn needs(&self) -> &[Need] {
+        &self.needs
     }
 }
 
@@ -168,24 +182,29 @@ pub fn split(body: Bytes, routing: &Routing, span_bytes_max: usize) -> Result<Sp
     let Splitter { made, heads, groups, mut runs, spans, rejects, .. } = splitter;
     // Stable, and the runs of a request are mostly in order within each partition.
     runs.sort_by_key(|run| (run.partition, run.group));
-    let mut split =
-        Split { body, made: made.into(), heads, groups, runs, spans, rejects, frame_bytes: 0 };
-    split.frame_bytes = frame_bytes(&split);
+    let needs = Vec::new();
+    let mut split = Split { body, made: made.into(), heads, groups, runs, spans, rejects, needs };
+    split.needs = needs_of(&split);
     Ok(split)
 }
 
-/// Upper bound of the frames of `split` alone.
-fn frame_bytes(split: &Split) -> usize {
+/// Upper bounds of the frames of `split` alone, by partition.
+fn needs_of(split: &Split) -> Vec<Need> {
+    let mut needs: Vec<Need> = Vec::new();
     let mut last = None;
-    split.runs.iter().fold(0_usize, |sum, run| {
-        let heads = if last.replace((run.partition, run.group)) == Some((run.partition, run.group))
-        {
-            0
-        } else {
-            group_bytes(split, run.group)
-        };
-        sum.saturating_add(run.place.len()).saturating_add(heads)
-    })
+    for run in &split.runs {
+        let group = (run.partition, run.group);
+        let heads =
+            if last.replace(group) == Some(group) { 0 } else { group_bytes(split, run.group) };
+        let bytes = run.place.len().saturating_add(heads);
+        match needs.last_mut() {
+            Some(need) if need.partition == run.partition => {
+                need.bytes = need.bytes.saturating_add(bytes);
+            }
+            _ => needs.push(Need { partition: run.partition, bytes }),
+        }
+    }
+    needs
 }
 
 /// What a group adds to a frame beside its spans, at most.

@@ -34,6 +34,20 @@ pub(crate) struct Running {
     task: JoinHandle<()>,
 }
 
+fn routing() -> Routing {
+    Routing::new(Descriptor { epoch: 3, seed: 7, partitions: PARTITIONS }).unwrap()
+}
+
+/// A trace in each partition, for [`span`].
+pub(crate) fn traces() -> [u8; PARTITIONS as usize] {
+    let routing = routing();
+    std::array::from_fn(|partition| {
+        let is_there =
+            |trace: &u8| routing.partition(u64::from_be_bytes([*trace; 8])).0 == partition as u32;
+        (1..=u8::MAX).find(is_there).unwrap()
+    })
+}
+
 fn recorder() -> &'static Recorder {
     static RECORDER: OnceLock<Recorder> = OnceLock::new();
     RECORDER.get_or_init(|| install(&[METRICS]).unwrap())
@@ -76,9 +90,7 @@ impl Running {
         let config: GatewayConfig = serde_json::from_str(&json).unwrap();
         let log =
             MemoryLog::new(MemoryConfig { partitions: PARTITIONS, ..MemoryConfig::default() });
-        let descriptor = Descriptor { epoch: 3, seed: 7, partitions: PARTITIONS };
-        let routing = Routing::new(descriptor).unwrap();
-        let gateway = Gateway::bind(&config, routing, log.log().spans.writer).await.unwrap();
+        let gateway = Gateway::bind(&config, routing(), log.log().spans.writer).await.unwrap();
         let addresses = gateway.addresses().clone();
         let shutdown = Shutdown::new();
         let task = tokio::spawn(gateway.run(shutdown.clone()));

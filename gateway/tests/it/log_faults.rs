@@ -1,8 +1,8 @@
 //! The log fails or is full: a retryable answer within the append timeout, then all is well again.
 
-use wholetrace_spanlog::{AppendError, TopicName, memory::AppendFault};
+use wholetrace_spanlog::{AppendError, Partition, TopicName, memory::AppendFault};
 
-use crate::harness::{PROTOBUF, Running, post, request, span};
+use crate::harness::{PROTOBUF, Running, post, request, span, traces};
 
 #[tokio::test]
 async fn what_the_log_refuses_is_answered_as_retryable_with_its_reason() {
@@ -52,6 +52,62 @@ async fn a_silent_log_is_not_waited_for_longer_than_the_append_timeout() {
     gateway.log.resume(TopicName::Spans);
     gateway.post_good("good").await;
     assert!(gateway.names().contains(&"good".to_owned()));
+    gateway.stop().await;
+}
+
+/// While requests wait for a partition without a leader, those for others are served as ever.
+#[tokio::test]
+async fn a_stuck_partition_costs_the_others_nothing() {
+    let gateway = Running::start("logonestuck", r#"{"append_timeout": "1m"}"#).await;
+    let (address, traces) = (gateway.http(), traces());
+    gateway.log.stick(TopicName::Spans, Partition(0), true);
+    let mut waiting = Vec::new();
+    for number in 1..=4 {
+        waiting.push(tokio::spawn(async move {
+            let body = request(vec![span(traces[0], "stuck")]);
+            post(address, "/v1/traces", PROTOBUF, &body).await.status
+        }));
+        // One after the other, so that they do not share a frame; later ones gather.
+        while number <= 2 && gateway.log.waiting(TopicName::Spans) < number {
+            tokio::task::yield_now().await;
+        }
+    }
+    for index in 0..30 {
+        let body = request(vec![span(traces[1 + index % 3], "well")]);
+        assert_eq!(post(address, "/v1/traces", PROTOBUF, &body).await.status, 200);
+    }
+    assert!(waiting.iter().all(|post| !post.is_finished()), "all were served before");
+    gateway.log.stick(TopicName::Spans, Partition(0), false);
+    for post in waiting {
+        assert_eq!(post.await.unwrap(), 200);
+    }
+    gateway.stop().await;
+}
+
+/// A request with spans for a partition that is known to be stuck is told at once, and nothing of
+/// it is written; once the partition answers, all is well again.
+#[tokio::test]
+async fn what_belongs_to_a_stuck_partition_is_refused_at_once() {
+    let gateway = Running::start("logstuck", r#"{"append_timeout": "200ms"}"#).await;
+    let (address, traces) = (gateway.http(), traces());
+    let refused = |reason: &str| {
+        let reason = format!("reason=\"{reason}\"");
+        gateway.count("wholetrace_gateway_requests_refused_total", &reason)
+    };
+    gateway.log.stick(TopicName::Spans, Partition(2), true);
+    let body = request(vec![span(traces[2], "first")]);
+    let answer = post(address, "/v1/traces", PROTOBUF, &body).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    assert_eq!((refused("log_timeout"), refused("log_stuck")), (1, 0));
+    let all = request(traces.map(|trace| span(trace, "all")).into());
+    let answer = post(address, "/v1/traces", PROTOBUF, &all).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    assert_eq!((refused("log_timeout"), refused("log_stuck")), (1, 1));
+    assert!(gateway.names().is_empty(), "nothing of it was written");
+    gateway.log.stick(TopicName::Spans, Partition(2), false);
+    let answer = post(address, "/v1/traces", PROTOBUF, &all).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(gateway.names(), ["all", "all", "all", "all", "first"]);
     gateway.stop().await;
 }
 
