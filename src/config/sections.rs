@@ -130,6 +130,14 @@ impl LogConfig {
                     "raise it to the sum of `limits.frame_bytes` and `limits.span_bytes`",
                 );
             }
+            let linger = kafka.producer.linger;
+            if linger >= limits.append_timeout {
+                problems.error(
+                    "log.kafka.producer.linger",
+                    format!("`{linger}` is not below `limits.append_timeout`"),
+                    "lower it: requests would be refused before they are sent",
+                );
+            }
             if self.embedded.is_some() {
                 let hint = "remove `embedded` for a cluster, `kafka` for a single machine";
                 problems.error("log", "both `embedded` and `kafka` are configured", hint);

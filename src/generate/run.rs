@@ -31,8 +31,38 @@ struct Request {
     sent: Vec<Sent>,
 }
 
+/// Longest time to an answer that is told exactly, in milliseconds.
+const ANSWER_MAX: usize = 10_000;
+
+/// How many requests were answered after how many milliseconds.
+#[derive(Clone, Debug, Default)]
+struct Answers(Vec<u64>);
+
+impl Answers {
+    fn add(&mut self, after: Duration) {
+        let millis = usize::try_from(after.as_millis()).map_or(ANSWER_MAX, |it| it.min(ANSWER_MAX));
+        if self.0.len() <= millis {
+            self.0.resize(millis + 1, 0);
+        }
+        if let Some(count) = self.0.get_mut(millis) {
+            *count += 1;
+        }
+    }
+
+    /// The time, in milliseconds, within which this share of the requests was answered.
+    fn within(&self, share: f64) -> usize {
+        let wanted = self.0.iter().sum::<u64>() as f64 * share;
+        let mut seen = 0;
+        let found = self.0.iter().position(|count| {
+            seen += count;
+            seen as f64 >= wanted
+        });
+        found.map_or(0, |millis| millis + 1)
+    }
+}
+
 /// What a run came to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Totals {
     traces: u64,
     spans: u64,
@@ -40,6 +70,8 @@ struct Totals {
     repeats: u64,
     rejected: u64,
     failed: u64,
+    /// From the first try to the acknowledgement.
+    answers: Answers,
 }
 
 /// Sends what `options` say and prints a summary.
@@ -80,7 +112,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
             first_error.get_or_insert(error);
         }
     }
-    let mut totals = *totals.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut totals =
+        std::mem::take(&mut *totals.lock().unwrap_or_else(PoisonError::into_inner));
     totals.traces = traces;
     if let (Some(path), Some(record)) = (&options.record, record) {
         let record = std::mem::take(&mut *record.lock().unwrap_or_else(PoisonError::into_inner));
@@ -94,12 +127,15 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
 
 #[expect(clippy::print_stdout, reason = "the summary is what the command is for")]
 fn print_summary(totals: &Totals, elapsed: Duration) {
-    let Totals { traces, spans, requests, repeats, rejected, failed } = totals;
+    let Totals { traces, spans, requests, repeats, rejected, failed, answers } = totals;
     let seconds = elapsed.as_secs_f64();
     println!(
         "{spans} spans of {traces} traces acknowledged in {requests} requests and {seconds:.1} s ({:.0} spans/s); \
-         {repeats} repeats, {rejected} spans rejected, {failed} spans not delivered",
-        *spans as f64 / seconds.max(0.001)
+         {repeats} repeats, {rejected} spans rejected, {failed} spans not delivered; \
+         half of the requests within {} ms, 99 % within {} ms",
+        *spans as f64 / seconds.max(0.001),
+        answers.within(0.5),
+        answers.within(0.99)
     );
 }
 
@@ -252,12 +288,14 @@ async fn deliver_all(
     loop {
         let request = requests.lock().await.recv().await;
         let Some(request) = request else { return outcome };
+        let begun = Instant::now();
         let delivered = connection.deliver(&request.body).await;
         let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
         match delivered {
             Ok(Delivered { repeats, rejected }) => {
                 totals.spans += request.spans - rejected.min(request.spans);
                 totals.requests += 1;
+                totals.answers.add(begun.elapsed());
                 totals.repeats += repeats;
                 totals.rejected += rejected;
                 if let Some(record) = &record {

@@ -1,5 +1,6 @@
 //! A sampler over a log in memory, in paused time.
 
+mod bursts;
 mod faults;
 mod ownership;
 
@@ -86,7 +87,11 @@ impl Drop for Stand {
 
 impl Stand {
     fn new(window_cache: usize) -> Self {
-        let log = MemoryLog::new(MemoryConfig { partitions: 1, ..MemoryConfig::default() });
+        Self::over(MemoryConfig { partitions: 1, ..MemoryConfig::default() }, window_cache)
+    }
+
+    fn over(config: MemoryConfig, window_cache: usize) -> Self {
+        let log = MemoryLog::new(config);
         log.set_time(Some(LogTime(1_000_000)));
         let ticking = log.clone();
         let clock = tokio::spawn(async move {

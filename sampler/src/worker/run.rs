@@ -11,11 +11,11 @@ use std::{
 
 use tokio::{
     sync::watch,
-    time::{Interval, MissedTickBehavior, interval, timeout},
+    time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until, timeout},
 };
 use wholetrace_runtime::{budget::ByteBudget, shutdown::Shutdown};
 use wholetrace_spanlog::{
-    Checkpoint, Committer, Frame, Log, Position, ReadError, Start, TopicName,
+    BurstClock, Checkpoint, Committer, Frame, Log, Position, ReadError, Start, TopicName,
 };
 
 use crate::{
@@ -204,7 +204,7 @@ impl Worker {
             if shell.is_superseded() {
                 return Ok(End::Superseded);
             }
-            let wants_frames = shell.wants_frames();
+            let (wants_frames, leave_at) = (shell.wants_frames(), shell.leave_at());
             tokio::select! {
                 biased;
                 () = stop.requested() => return Ok(End::Stopped),
@@ -228,6 +228,7 @@ impl Worker {
                     }
                 }
                 _ = timers.commit.tick() => self.housekeep(shell),
+                () = at(leave_at) => shell.leave(),
                 _ = timers.extent.tick() => shell.ask_extent(),
                 _ = timers.idle.tick() => {
                     if silent && wants_frames {
@@ -277,15 +278,12 @@ impl Worker {
     fn timers(&self) -> Timers {
         let wait = Duration::from_millis(u64::from(self.settings.decision_wait));
         let idle = (wait / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
-        let mut timers = Timers {
-            commit: interval(COMMIT_EVERY),
-            extent: interval(ASK_EVERY),
-            idle: interval(idle),
-        };
-        timers.commit.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        timers.extent.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        timers.idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        timers
+        let clock = BurstClock::aligned(self.duty.log.spans.writer.linger());
+        Timers {
+            commit: every(COMMIT_EVERY, clock),
+            extent: every(ASK_EVERY, None),
+            idle: every(idle, clock),
+        }
     }
 
     /// Pays for the payloads out of the window cache, as far as it has room.
@@ -331,6 +329,32 @@ fn waits(policies: &PolicySet) -> (u32, u32) {
     let millis = |wait: Duration| u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
     let after_root = policies.decision_wait_after_root().map_or(0, |wait| millis(wait).max(1));
     (millis(policies.decision_wait()), after_root)
+}
+
+/// A timer of `period`; with a clock its moments are some of the clock's, so that what is appended
+/// then is appended together with everything else.
+fn every(period: Duration, clock: Option<BurstClock>) -> Interval {
+    let Some(clock) = clock else {
+        let mut timer = interval(period);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        return timer;
+    };
+    let bursts = period.as_millis().div_ceil(clock.period().as_millis().max(1));
+    let period = clock.period() * u32::try_from(bursts.max(1)).unwrap_or(1);
+    let now = Instant::now();
+    let first = BurstClock::aligned(period).map_or(now, |clock| clock.next(now));
+    let mut timer = interval_at(first, period);
+    // Moments that were missed are; the next one is the clock's again.
+    timer.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    timer
+}
+
+/// Waits until `moment`, or for ever.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for what is under way, so that the next owner does not repeat it, and commits.

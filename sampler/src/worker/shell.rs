@@ -1,6 +1,6 @@
 //! The state of a partition, and what it has under way.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{
@@ -10,7 +10,9 @@ use futures_util::{
 };
 use tokio::time::Instant;
 use wholetrace_proto::record::DeadLetter;
-use wholetrace_spanlog::{Checkpoint, Committer, Log, Partition, Position, ReadError, Record};
+use wholetrace_spanlog::{
+    BurstClock, Checkpoint, Committer, Log, Partition, Position, ReadError, Record,
+};
 
 use crate::{
     checkpoint::Progress,
@@ -34,6 +36,10 @@ use crate::{
 /// read.
 const APPENDS: usize = 16;
 
+/// Batches of decisions that wait for the moment to leave at most: more are made where traces come
+/// faster than live, and those shall not wait for a clock.
+const WAITING: usize = 8;
+
 /// What a shell works with.
 pub(super) struct Means {
     pub(super) log: Log,
@@ -54,6 +60,11 @@ pub(super) struct Shell {
     jobs: FuturesUnordered<BoxFuture<'static, Done>>,
     effects: Vec<Effect>,
     rewind: Option<Position>,
+    /// The moments at which decisions leave, if the log wants such.
+    clock: Option<BurstClock>,
+    /// Batches of decisions that wait for the next moment, in order, and when it is.
+    waiting: VecDeque<Record>,
+    leave_at: Option<Instant>,
     /// Batches of decisions under way.
     appends: usize,
     /// Pieces with the exporters.
@@ -99,6 +110,9 @@ impl Shell {
             jobs: FuturesUnordered::new(),
             effects: Vec::new(),
             rewind: None,
+            clock: BurstClock::aligned(means.log.decisions.writer.linger()),
+            waiting: VecDeque::new(),
+            leave_at: None,
             appends: 0,
             exporting: 0,
             letters: 0,
@@ -144,6 +158,7 @@ impl Shell {
     /// Begins nothing new from here on.
     pub(super) fn end(&mut self) {
         self.ending = true;
+        self.leave();
         self.outboxes.iter_mut().for_each(Outbox::clear);
     }
 
@@ -216,15 +231,10 @@ impl Shell {
     }
 
     fn perform(&mut self, effect: Effect) {
-        let (spans, decisions) = (&self.means.log.spans, &self.means.log.decisions);
+        let spans = &self.means.log.spans;
         let (partition, metrics) = (self.partition, self.means.metrics.clone());
         match effect {
-            Effect::AppendDecisions(payload) => {
-                self.appends += 1;
-                let (writer, record) = (Arc::clone(&decisions.writer), Record::decisions(payload));
-                let job = append(writer, partition, record, Appending::Decisions, metrics);
-                self.jobs.push(job.map(|end| done(end, Done::Decisions)).boxed());
-            }
+            Effect::AppendDecisions(payload) => self.decided(Record::decisions(payload)),
             Effect::AppendTick => {
                 let writer = Arc::clone(&spans.writer);
                 let job = append(writer, partition, Record::tick(), Appending::Ticks, metrics);
@@ -239,6 +249,35 @@ impl Shell {
             Effect::Export { exporter, kept } if !self.ending => self.export(exporter, kept),
             // What is not begun any more is for the next owner.
             Effect::Fetch { .. } | Effect::Export { .. } => {}
+        }
+    }
+
+    /// Keeps decisions for the next moment to leave. A claim, for which everything waits, leaves at
+    /// once.
+    fn decided(&mut self, record: Record) {
+        self.waiting.push_back(record);
+        match &self.clock {
+            Some(clock) if self.state.is_serving() && self.waiting.len() < WAITING => {
+                self.leave_at.get_or_insert_with(|| clock.next(Instant::now()));
+            }
+            _ => self.leave(),
+        }
+    }
+
+    /// When the decisions that wait are to leave, if any do.
+    pub(super) const fn leave_at(&self) -> Option<Instant> {
+        self.leave_at
+    }
+
+    /// Sends the decisions that wait on their way.
+    pub(super) fn leave(&mut self) {
+        self.leave_at = None;
+        for record in self.waiting.drain(..) {
+            self.appends += 1;
+            let writer = Arc::clone(&self.means.log.decisions.writer);
+            let metrics = self.means.metrics.clone();
+            let job = append(writer, self.partition, record, Appending::Decisions, metrics);
+            self.jobs.push(job.map(|end| done(end, Done::Decisions)).boxed());
         }
     }
 

@@ -26,6 +26,10 @@ const OVERHEAD: u64 = 64 << 10;
 /// The largest number that the client takes for a size.
 const MOST: u64 = 2_000_000_000;
 
+/// How long the client keeps decisions and dead letters. Several for one partition come at one
+/// moment, and are to be one batch.
+const SEVERAL: HumanDuration = HumanDuration::from_millis(2);
+
 /// How many requests with records may be on their way to a broker at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -74,9 +78,10 @@ pub(super) fn common(config: &KafkaConfig, role: &str) -> ClientConfig {
 /// A client that writes.
 pub(super) fn producer(config: &KafkaConfig, order: Order) -> ClientConfig {
     let settings = &config.producer;
-    let (role, in_flight) = match order {
-        Order::Loose => ("writer", "8"),
-        Order::Strict => ("ordered-writer", "1"),
+    let (role, in_flight, linger) = match order {
+        // A frame is a batch by itself, and has waited for the others before it came.
+        Order::Loose => ("writer", "8", HumanDuration::from_millis(0)),
+        Order::Strict => ("ordered-writer", "1", SEVERAL),
     };
     let mut client = common(config, role);
     let timeout = settings.delivery_timeout.as_millis();
@@ -91,7 +96,11 @@ pub(super) fn producer(config: &KafkaConfig, order: Order) -> ClientConfig {
         // A request that hangs is sent again, to a new leader perhaps, while there is still time.
         .set("request.timeout.ms", (timeout / 2).clamp(1, 5_000).to_string())
         .set("retry.backoff.max.ms", "500")
-        .set("linger.ms", settings.linger.as_millis().to_string())
+        // Frames gather before they come here, those of all partitions together: the client would
+        // send each partition's at a moment of its own. `Writer::linger` says for how long.
+        .set("linger.ms", linger.as_millis().to_string())
+        // What leaves at one moment shall not wait for the acknowledgement of what left before.
+        .set("socket.nagle.disable", "true")
         .set("compression.codec", settings.compression.as_str())
         // What the topic takes as one batch; a larger record goes alone.
         .set("batch.size", settings.max_message_bytes.get().min(1_000_000).to_string())

@@ -133,6 +133,7 @@ impl KafkaLog {
                 topic: topic_of(&config, name).to_owned(),
                 partitions,
                 max_payload: config.producer.max_message_bytes.get(),
+                linger: config.producer.linger.get(),
             };
             let reader = Arc::clone(&readers[name.index()]);
             Topic { writer: Arc::new(writer), reader }

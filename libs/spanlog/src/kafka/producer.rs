@@ -97,6 +97,8 @@ pub(super) struct KafkaWriter {
     pub(super) topic: String,
     pub(super) partitions: u32,
     pub(super) max_payload: u64,
+    /// How long records gather before they come here.
+    pub(super) linger: Duration,
 }
 
 impl Producer {
@@ -200,6 +202,10 @@ impl KafkaWriter {
 impl Writer for KafkaWriter {
     fn partitions(&self) -> u32 {
         self.partitions
+    }
+
+    fn linger(&self) -> Duration {
+        self.linger
     }
 
     fn append(&self, partition: Partition, record: Record) -> Append {

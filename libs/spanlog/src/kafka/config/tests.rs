@@ -59,7 +59,7 @@ fn topics_are_as_the_promise_wants_them() {
     let [spans, decisions, letters] = TopicName::ALL.map(Some);
     assert_eq!(holds, [spans, decisions, letters, None]);
     for topic in &topics[..3] {
-        assert_eq!((topic.partitions, topic.replication_factor), (128, 3));
+        assert_eq!((topic.partitions, topic.replication_factor), (16, 3));
         let settings = topic.kafka_settings();
         assert!(settings.contains(&("message.timestamp.type", "LogAppendTime".to_owned())));
         assert!(settings.contains(&("min.insync.replicas", "2".to_owned())));

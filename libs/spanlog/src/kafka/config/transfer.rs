@@ -13,7 +13,11 @@ use wholetrace_runtime::{
 pub struct ProducerConfig {
     /// How records are compressed.
     pub compression: Compression,
-    /// How long a record waits for others to be sent with, up to 1s.
+    /// How long records gather, so that those of all partitions are sent at one moment, up to 1s: at
+    /// the multiples of this time on the clock, so that all processes send together; earlier where
+    /// much has gathered, later (by as much again at most) while the brokers are slow, and at once
+    /// after a silence of this time. An acknowledgement takes as long at most, and what the brokers
+    /// need. Less costs the brokers more CPU. 0s: nothing gathers while nothing is on its way.
     pub linger: HumanDuration,
     /// The largest record, uncompressed, 64KiB to 64MiB. It must hold the largest frame that a
     /// gateway makes.
@@ -77,7 +81,7 @@ impl Default for ProducerConfig {
     fn default() -> Self {
         Self {
             compression: Compression::Lz4,
-            linger: HumanDuration::from_millis(5),
+            linger: HumanDuration::from_millis(100),
             max_message_bytes: ByteSize::mib(4),
             delivery_timeout: HumanDuration::from_secs(10),
             max_pending_bytes: ByteSize::mib(128),
