@@ -112,8 +112,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
             first_error.get_or_insert(error);
         }
     }
-    let mut totals =
-        std::mem::take(&mut *totals.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut totals = std::mem::take(&mut *totals.lock().unwrap_or_else(PoisonError::into_inner));
     totals.traces = traces;
     if let (Some(path), Some(record)) = (&options.record, record) {
         let record = std::mem::take(&mut *record.lock().unwrap_or_else(PoisonError::into_inner));
