@@ -14,14 +14,16 @@ use super::{
 
 /// A deployment with topics and a group of its own. Its processes are killed when it is dropped.
 pub(crate) struct Fleet {
-    /// Configurations, output, records, and what the samplers kept: `kept-0.jsonl`, …
-    pub(crate) folder: tempfile::TempDir,
     /// What the names of the topics and the group begin with.
     pub(crate) name: String,
     /// The section `log` and what else all roles have in common.
     common: String,
     pub(crate) gateways: Vec<Gateway>,
     pub(crate) samplers: Vec<Process>,
+    expected: Option<Vec<&'static str>>,
+    /// Configurations, output, records, and what the samplers kept: `kept-0.jsonl`, … The last to be
+    /// dropped: what the processes said is read when they are.
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// A gateway and its ports.
@@ -66,7 +68,16 @@ impl Fleet {
             quoted(brokers)
         );
         let folder = tempfile::tempdir().expect("a folder");
-        Self { folder, name, common, gateways: Vec::new(), samplers: Vec::new() }
+        let (gateways, samplers, expected) = (Vec::new(), Vec::new(), None);
+        Self { name, common, gateways, samplers, expected, folder }
+    }
+
+    /// Warnings and errors of its processes that have one of these words in them are expected; any
+    /// other fails the test.
+    pub(crate) fn expect(&mut self, words: &[&'static str]) {
+        self.expected.get_or_insert_default().extend(words);
+        let gateways = self.gateways.iter_mut().map(|gateway| &mut gateway.process);
+        gateways.chain(&mut self.samplers).for_each(|process| process.expect(words));
     }
 
     /// `wholetrace topics ACTION`: whether it succeeded, and all that it said.
@@ -188,7 +199,12 @@ impl Fleet {
     fn process(&self, role: &str, number: usize, sections: &str, admin: u16) -> Process {
         let name = format!("{role}-{number}");
         let config = self.write(&name, sections);
-        Process::new(role, config, self.folder.path().join(format!("{name}.output")), admin)
+        let output = self.folder.path().join(format!("{name}.output"));
+        let mut process = Process::new(role, config, output, admin);
+        if let Some(expected) = &self.expected {
+            process.expect(expected);
+        }
+        process
     }
 
     fn write(&self, name: &str, sections: &str) -> PathBuf {

@@ -9,6 +9,17 @@ use std::{
 
 use super::parts::{folder, stands};
 
+/// What processes say while brokers are away, or answer late.
+pub(crate) const AWAY: &[&str] =
+    &["wholetrace_spanlog::kafka", "wholetrace::upkeep", "read the log again", "commit later"];
+
+/// What samplers say when one of them was gone without a word, or for too long.
+pub(crate) const REPLACED: &[&str] = &[
+    "wholetrace_spanlog::kafka::ownership",
+    "another process has claimed the partition",
+    "cut an unfinished line",
+];
+
 /// A Kafka cluster. Ended and removed when dropped, and also when the tests end in any other way.
 pub(crate) struct Kafka {
     place: tempfile::TempDir,

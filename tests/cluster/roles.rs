@@ -2,7 +2,7 @@
 
 use super::{
     fleet::{Fleet, Layout},
-    kafka::Kafka,
+    kafka::{AWAY, Kafka, REPLACED},
     oracle::{self, POLICIES},
     process::{get, succeed, wait_until},
 };
@@ -41,6 +41,8 @@ fn a_sampler_that_is_shut_out_says_so_and_ends() {
     fleet.samplers[first].start();
     let owned = "wholetrace_sampler_partitions";
     wait_until("the first owns all", || fleet.samplers[first].metric(owned) >= 8.0);
+    fleet.samplers[first].expect(REPLACED);
+    fleet.samplers[first].expect(&["fenced"]);
     fleet.samplers[second].start();
     let status = fleet.samplers[first].end();
     let said = fleet.samplers[first].output();
@@ -62,6 +64,7 @@ fn readiness_follows_the_brokers() {
     let mut fleet = Fleet::new(&Layout { kafka: one, ..Layout::of(&kafka.brokers) });
     fleet.create_topics();
     fleet.start(1, 1);
+    fleet.expect(AWAY);
     // It has no policies: it says so and goes on.
     fleet.gateways[0].process.signal("HUP");
     wait_until("the gateway has heard SIGHUP", || {

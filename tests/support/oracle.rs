@@ -139,18 +139,28 @@ pub(crate) fn judge(sent: &[Sent], arrived: &Arrived) -> Verdict {
     verdict
 }
 
-/// Waits until everything has arrived, and gives the last verdict.
+/// How long nothing may have changed until no more is expected: spans of traces that were not to
+/// be kept, and repeated ones, may come after all that has to.
+const QUIET: Duration = Duration::from_secs(3);
+/// How long nothing may have changed until what is missing is lost.
+const LOST: Duration = Duration::from_secs(60);
+
+/// Waits until everything has arrived and nothing more comes, and gives the last verdict.
 pub(crate) fn settle(sent: &[Sent], arrived: impl Fn() -> Arrived) -> Verdict {
-    let mut verdict = Verdict::default();
-    let begun = Instant::now();
+    let mut last = (Verdict::default(), 0);
+    let mut changed = Instant::now();
     loop {
-        let now = judge(sent, &arrived());
-        let same = now == verdict;
-        verdict = now;
-        if verdict.wrong.is_empty() || (same && begun.elapsed() > Duration::from_secs(60)) {
-            return verdict;
+        let arrived = arrived();
+        let spans: usize = arrived.values().flat_map(|spans| spans.values()).sum();
+        let now = (judge(sent, &arrived), spans);
+        if now != last {
+            (last, changed) = (now, Instant::now());
         }
-        std::thread::sleep(Duration::from_secs(1));
+        let enough = if last.0.wrong.is_empty() { QUIET } else { LOST };
+        if changed.elapsed() >= enough {
+            return last.0;
+        }
+        std::thread::sleep(Duration::from_millis(500));
     }
 }
 

@@ -51,13 +51,33 @@ pub(crate) struct Process {
     /// Port of the admin listener.
     pub(crate) admin: u16,
     child: Option<Child>,
+    /// Words of the warnings and errors that the test expects, if it says which.
+    expected: Option<Vec<&'static str>>,
 }
 
 impl Process {
     /// `wholetrace ROLE --config CONFIG`, which prints to the file `output` and has the admin
     /// listener on the port `admin` of loopback. Not started yet.
     pub(crate) fn new(role: &str, config: PathBuf, output: PathBuf, admin: u16) -> Self {
-        Self { role: role.to_owned(), config, output, admin, child: None }
+        let role = role.to_owned();
+        Self { role, config, output, admin, child: None, expected: None }
+    }
+
+    /// Warnings and errors in its log that have one of these words in them are expected. Any other
+    /// fails the test, when this is dropped.
+    pub(crate) fn expect(&mut self, words: &[&'static str]) {
+        self.expected.get_or_insert_default().extend(words);
+    }
+
+    /// The lines of its log that nobody expects.
+    fn complaints(&self) -> Vec<String> {
+        let Some(expected) = &self.expected else { return Vec::new() };
+        let output = self.output();
+        let complaints = output.lines().filter(|line| {
+            [" WARN ", " ERROR "].iter().any(|level| line.contains(level))
+                && !expected.iter().any(|word| line.contains(word))
+        });
+        complaints.map(str::to_owned).collect()
     }
 
     /// Starts it and waits until it is ready.
@@ -187,6 +207,14 @@ impl Drop for Process {
             let tail = output.get(from..).unwrap_or(&output);
             let place = self.output.display();
             let _ = writeln!(std::io::stderr(), "output of the process ({place}):\n{tail}");
+            return;
         }
+        let complaints = self.complaints();
+        assert!(
+            complaints.is_empty(),
+            "{} said what nobody expects:\n{}",
+            self.role,
+            complaints.join("\n")
+        );
     }
 }
