@@ -58,7 +58,11 @@ impl OpenLog {
             LogChoice::Kafka(kafka) => {
                 tracing::info!(%role, brokers = kafka.brokers.join(","), "connect to the log");
                 let routing = agreed(kafka).await?;
-                let access = if role.samples() { Access::ReadAndWrite } else { Access::Write };
+                let access = match (role.samples(), role.takes_spans()) {
+                    (false, _) => Access::Write,
+                    (true, false) => Access::Read,
+                    (true, true) => Access::ReadAndWrite,
+                };
                 let log = KafkaLog::connect(kafka, access).await?;
                 let (brokers, topic) = (kafka.brokers.join(","), &kafka.spans.topic);
                 let place = format!("Kafka {brokers}, {} partitions of {topic}", log.partitions());

@@ -2,7 +2,7 @@
 
 use metrics::{Counter, Gauge, counter, gauge};
 use wholetrace_runtime::metrics::{Label, Metric, Unit};
-use wholetrace_spanlog::{Partition, Position, TopicName};
+use wholetrace_spanlog::{Partition, Position, Replacement, TopicName};
 
 use crate::{
     partition::{Levels, Stats},
@@ -22,6 +22,7 @@ pub(crate) struct SamplerMetrics {
     pub(crate) superseded: Counter,
     gaps: [[Counter; 2]; 2],
     lost_positions: Counter,
+    replaced: [[Counter; 2]; 2],
     pub(crate) takeovers: Takeovers,
 }
 
@@ -54,6 +55,10 @@ impl SamplerMetrics {
                 GAP_REASONS.map(|reason| counter!(GAPS, "topic" => topic, "reason" => reason))
             }),
             lost_positions: counter!(LOST_POSITIONS),
+            replaced: GAP_TOPICS.map(|topic| {
+                REPLACEMENTS
+                    .map(|why| counter!(REPLACED, "topic" => topic, "reason" => why.as_str()))
+            }),
             takeovers: Takeovers::new(),
         }
     }
@@ -109,6 +114,17 @@ impl SamplerMetrics {
         let [_, [_, damaged]] = &self.gaps;
         damaged.increment(1);
         tracing::error!(%partition, %position, "pass a record of the decisions that cannot be read, its traces are decided again: {detail}");
+    }
+
+    /// A log turned out to be another one than that of the checkpoint.
+    pub(crate) fn replaced(&self, topic: TopicName, why: Replacement) {
+        let [spans, decisions] = &self.replaced;
+        let reasons = if topic == TopicName::Spans { spans } else { decisions };
+        for (reason, counter) in REPLACEMENTS.iter().zip(reasons) {
+            if *reason == why {
+                counter.increment(1);
+            }
+        }
     }
 
     pub(crate) fn append_retried(&self, appending: Appending) {
@@ -187,11 +203,14 @@ const REFETCHED_BYTES: &str = "wholetrace_sampler_refetched_bytes_total";
 const DROPPED_FRAMES: &str = "wholetrace_sampler_dropped_frames_total";
 const DEAD_LETTERS: &str = "wholetrace_sampler_dead_letters_total";
 /// Topics that are read.
+const REPLACEMENTS: [Replacement; 2] = [Replacement::Shorter, Replacement::Younger];
+const REASONS: [&str; 2] = [Replacement::Shorter.as_str(), Replacement::Younger.as_str()];
 const GAP_TOPICS: [&str; 2] = ["spans", "decisions"];
 const GAP_REASONS: [&str; 2] = ["deleted", "damaged"];
 
 const GAPS: &str = "wholetrace_sampler_gaps_total";
 const LOST_POSITIONS: &str = "wholetrace_sampler_lost_positions_total";
+const REPLACED: &str = "wholetrace_sampler_replaced_logs_total";
 const SUPERSEDED: &str = "wholetrace_sampler_superseded_total";
 const CUT_DEAD_LETTERS: &str = "wholetrace_sampler_cut_dead_letters_total";
 const OPEN: &str = "wholetrace_sampler_open_traces";
@@ -306,6 +325,14 @@ pub const TABLE: &[Metric] = &[
         Unit::None,
         "Positions in the gaps of the span log: at most as many frames are lost.",
     ),
+    Metric::counter(
+        REPLACED,
+        Unit::None,
+        "Partitions of a log that turned out to be another one than what was read before, and are \
+         read from their oldest record on. `shorter`: it ends before what was read; `younger`: its \
+         topic was made anew. Each: see the log.",
+    )
+    .labels(&[Label::closed("topic", &GAP_TOPICS), Label::closed("reason", &REASONS)]),
     Metric::counter(
         SUPERSEDED,
         Unit::None,

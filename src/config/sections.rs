@@ -138,6 +138,19 @@ impl LogConfig {
                     "lower it: requests would be refused before they are sent",
                 );
             }
+            let delivered = kafka.producer.delivery_timeout;
+            if limits.append_timeout <= delivered {
+                problems.warn(
+                    "limits.append_timeout",
+                    format!(
+                        "requests are refused after {}, and Kafka may take their spans until \
+                         {delivered}",
+                        limits.append_timeout
+                    ),
+                    "such spans come twice; set it to a second more than \
+                     `log.kafka.producer.delivery_timeout`",
+                );
+            }
             if self.embedded.is_some() {
                 let hint = "remove `embedded` for a cluster, `kafka` for a single machine";
                 problems.error("log", "both `embedded` and `kafka` are configured", hint);

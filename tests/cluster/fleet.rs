@@ -60,7 +60,7 @@ impl Fleet {
         let Layout { brokers, partitions, kafka, rest } = layout;
         // Session timeouts as short as the brokers of the tests allow.
         let common = format!(
-            "log:\n  kafka:\n    brokers: [{}]\n    group_id: {name}\n    \
+            "log:\n  kafka:\n    brokers: [{}]\n    group_id: {name}\n    commit_interval: 1s\n    \
              spans: {{ topic: {name}-spans, partitions: {partitions} }}\n    \
              decisions: {{ topic: {name}-decisions }}\n    \
              dead_letters: {{ topic: {name}-dead-letters }}\n    \

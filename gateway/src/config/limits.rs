@@ -20,7 +20,9 @@ pub struct LimitsConfig {
     /// A connection without a request for this long is closed in good order. 100ms to 24h.
     pub idle_timeout: HumanDuration,
     /// Time a complete request may wait until the log has it; then its sender gets a retryable
-    /// answer. Keep it below the export timeout of your SDKs (10s by default). 100ms to 1m.
+    /// answer. Keep it below the export timeout of your SDKs (10s by default), and above
+    /// `log.kafka.producer.delivery_timeout`: what is still on its way to Kafka then may be written,
+    /// and comes again with the request. 100ms to 1m.
     pub append_timeout: HumanDuration,
     /// Time that requests in flight have to finish when the process shuts down. 0s to 10m.
     pub drain_timeout: HumanDuration,
@@ -58,7 +60,7 @@ impl Default for LimitsConfig {
             request_timeout: HumanDuration::from_secs(30),
             // Above the minute at which slow batch timers fire, so that those do not race with it.
             idle_timeout: HumanDuration::from_secs(75),
-            append_timeout: HumanDuration::from_secs(5),
+            append_timeout: HumanDuration::from_secs(9),
             drain_timeout: HumanDuration::from_secs(10),
             streams_per_connection: 100,
             header_bytes: ByteSize::kib(16),

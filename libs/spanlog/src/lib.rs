@@ -31,7 +31,7 @@ pub use burst::BurstClock;
 pub use contract::{Log, Topic};
 pub use position::{LogTime, Partition, Position};
 pub use reader::{
-    Checkpoint, Committer, Cursor, Extent, Group, GroupEvent, ReadError, Reader, Start,
+    Checkpoint, Committer, Cursor, Extent, Group, GroupEvent, ReadError, Reader, Replacement, Start,
 };
 pub use record::{Frame, Record, RecordKind};
 pub use topic::TopicName;

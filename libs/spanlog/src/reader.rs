@@ -14,6 +14,9 @@ pub trait Reader: Send + Sync + 'static {
     fn partitions(&self) -> u32;
 
     /// A cursor that reads `partition` in order from `start`.
+    ///
+    /// # Errors
+    /// [`ReadError::Replaced`] when `start` is no position of this log.
     fn open(
         &self,
         partition: Partition,
@@ -26,8 +29,9 @@ pub trait Reader: Send + Sync + 'static {
     /// They end before a record that cannot be read.
     ///
     /// # Errors
-    /// [`ReadError::Gone`] when records at `from` were deleted. [`ReadError::Damaged`] when the
-    /// first record at or after `from` cannot be read: to go on, ask from behind its position.
+    /// [`ReadError::Gone`] when records at `from` were deleted, and [`ReadError::Replaced`] when
+    /// `from` is no position of this log. [`ReadError::Damaged`] when the first record at or after
+    /// `from` cannot be read: to go on, ask from behind its position.
     fn fetch(
         &self,
         partition: Partition,
@@ -59,6 +63,30 @@ pub struct Extent {
     pub start: Position,
     /// One past the newest durable record.
     pub end: Position,
+}
+
+impl Extent {
+    /// Fails when `position` lies behind the end of `partition`, of which this is the extent.
+    ///
+    /// # Errors
+    /// [`ReadError::Replaced`].
+    pub const fn reaches(&self, partition: Partition, position: Position) -> Result<(), ReadError> {
+        if position.0 <= self.end.0 {
+            return Ok(());
+        }
+        Err(self.replaced(partition, position, Replacement::Shorter))
+    }
+
+    /// The error that says that `position` is not of `partition`, of which this is the extent.
+    pub(crate) const fn replaced(
+        &self,
+        partition: Partition,
+        position: Position,
+        why: Replacement,
+    ) -> ReadError {
+        let Self { start: oldest, end } = *self;
+        ReadError::Replaced { partition: partition.0, asked: position, oldest, end, why }
+    }
 }
 
 /// An ordered reader of one partition.
@@ -121,12 +149,22 @@ pub struct Checkpoint {
 pub trait Committer: Send + Sync + 'static {
     /// Stores `checkpoint` for `partition`. Durable no later than the next owner's start. What is
     /// below every partition's checkpoint may be deleted, so that checkpoints go forward: a lower
-    /// position than the stored one may be ignored.
+    /// position than the stored one may be ignored. It may wait for some seconds until checkpoints of
+    /// other partitions have come together with it.
     fn commit(
         &self,
         partition: Partition,
         checkpoint: Checkpoint,
     ) -> BoxFuture<'_, Result<(), ReadError>>;
+
+    /// The same without waiting for other partitions: for who hands the partition over.
+    fn commit_at_once(
+        &self,
+        partition: Partition,
+        checkpoint: Checkpoint,
+    ) -> BoxFuture<'_, Result<(), ReadError>> {
+        self.commit(partition, checkpoint)
+    }
 }
 
 /// Why the log could not be read or committed to.
@@ -141,6 +179,24 @@ pub enum ReadError {
         asked: Position,
         /// The oldest that can be read.
         oldest: Position,
+    },
+    /// The position is not one of this log. A cursor that says so has ended. Nothing tells which of
+    /// the records that are there were read: go on at the oldest, and nothing is missed.
+    #[error(
+        "position {asked} is not of this log: partition {partition} {why}, and holds {oldest} up to \
+         {end}"
+    )]
+    Replaced {
+        /// The partition.
+        partition: u32,
+        /// The position asked for.
+        asked: Position,
+        /// The oldest that can be read.
+        oldest: Position,
+        /// One past the newest.
+        end: Position,
+        /// How that is known.
+        why: Replacement,
     },
     /// The topic has no such partition.
     #[error("partition {partition} does not exist: the topic has {partitions}")]
@@ -170,4 +226,34 @@ pub enum ReadError {
     /// The store or broker failed.
     #[error("the log could not be read: {0}")]
     Failed(String),
+}
+
+/// How it is known that a log is not the one that a position is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replacement {
+    /// It ends before the position: its topic was made anew, or what was at its end is lost.
+    Shorter,
+    /// What stands before the position is younger than when the position was reached: its topic was
+    /// made anew, or what was at its end is lost and was written again.
+    Younger,
+}
+
+impl Replacement {
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Shorter => "shorter",
+            Self::Younger => "younger",
+        }
+    }
+}
+
+impl std::fmt::Display for Replacement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Shorter => "ends before it",
+            Self::Younger => "was written anew since",
+        })
+    }
 }

@@ -155,12 +155,18 @@ pub(super) async fn fetch(
     }
 }
 
-/// Commits once; who asks decides whether to try again.
+/// Commits once; who asks decides whether to try again. `at_once`: what other partitions have
+/// finished is not waited for.
 pub(super) async fn commit(
     committer: Arc<dyn Committer>,
     partition: Partition,
     checkpoint: Checkpoint,
+    at_once: bool,
 ) -> Done {
-    let result = committer.commit(partition, checkpoint.clone()).await;
-    Done::Committed(checkpoint, result)
+    let stored = if at_once {
+        committer.commit_at_once(partition, checkpoint.clone())
+    } else {
+        committer.commit(partition, checkpoint.clone())
+    };
+    Done::Committed(checkpoint, stored.await)
 }

@@ -32,6 +32,24 @@ pub(super) struct Cursors {
     pub(super) end: Position,
 }
 
+/// Why an ownership could not begin, and which log it was.
+pub(super) struct LoadError {
+    pub(super) topic: TopicName,
+    pub(super) error: ReadError,
+}
+
+impl LoadError {
+    const fn decisions(error: ReadError) -> Self {
+        Self { topic: TopicName::Decisions, error }
+    }
+}
+
+impl From<ReadError> for LoadError {
+    fn from(error: ReadError) -> Self {
+        Self { topic: TopicName::Spans, error }
+    }
+}
+
 /// Tells `shell` all decisions that are recorded, and opens the cursors behind them and at the
 /// commit. Records of the decisions that cannot be read are told of once, from `told` on.
 ///
@@ -43,7 +61,7 @@ pub(super) async fn load(
     partition: Partition,
     committed: Option<&Checkpoint>,
     (metrics, told): (&SamplerMetrics, &mut Position),
-) -> Result<Cursors, ReadError> {
+) -> Result<Cursors, LoadError> {
     let start = committed.map(Progress::of);
     let reader = log.spans.reader.as_ref();
     let extent = again(metrics, || reader.extent(partition)).await?;
@@ -71,10 +89,12 @@ pub(super) async fn load(
         shell.step(Input::Begins(time));
     }
     let hint = start.as_ref().and_then(|start| start.hints.decisions).unwrap_or_default();
-    let from = load_decisions(shell, log, partition, Position(hint), (metrics, told)).await?;
+    let from = load_decisions(shell, log, partition, Position(hint), (metrics, told));
+    let from = from.await.map_err(LoadError::decisions)?;
     shell.step(Input::Loaded);
     let begin = Start::Position(from);
-    let decisions = Reading::open(&log.decisions, partition, begin, metrics).await?;
+    let decisions = Reading::open(&log.decisions, partition, begin, metrics);
+    let decisions = decisions.await.map_err(LoadError::decisions)?;
     Ok(Cursors { spans, decisions, end: extent.end })
 }
 

@@ -6,6 +6,7 @@ mod letters;
 mod load;
 mod outbox;
 mod reading;
+mod replaced;
 mod run;
 mod shell;
 

@@ -29,8 +29,9 @@ use crate::{
     policy::PolicySet,
     worker::{
         jobs::{Backoff, WorkerError},
-        load::{Cursors, load},
+        load::{Cursors, LoadError, load},
         reading::{Reading, gap},
+        replaced::begin_anew,
         shell::{Means, Shell},
     },
 };
@@ -80,6 +81,8 @@ enum End {
     Restart,
     /// Another owner has claimed the partition.
     Superseded,
+    /// The log of the topic is not the one that was read before, as the error says.
+    Replaced(TopicName, ReadError),
 }
 
 /// The timers of a round.
@@ -110,6 +113,14 @@ impl Worker {
             match self.round(&mut committed, &stop).await {
                 Ok(End::Stopped) => return Ok(()),
                 Ok(End::Restart) => {}
+                Ok(End::Replaced(topic, error)) => {
+                    begin_anew(topic, &error, &mut committed, &self.duty.metrics);
+                    self.told = Position::default();
+                    tokio::select! {
+                        () = stop.requested() => return Ok(()),
+                        () = backoff.wait() => {}
+                    }
+                }
                 Ok(End::Superseded) => {
                     tokio::select! {
                         () = stop.requested() => return Ok(()),
@@ -155,10 +166,27 @@ impl Worker {
             (&self.duty.metrics, &mut self.told),
         );
         let cursors = tokio::select! {
-            cursors = loaded => cursors?,
+            cursors = loaded => cursors,
             () = stop.requested() => return Ok(End::Stopped),
         };
-        let end = self.work(&mut shell, cursors, &mut outcomes, stop).await?;
+        let end = match cursors {
+            Ok(cursors) => self.work(&mut shell, cursors, &mut outcomes, stop).await,
+            Err(LoadError { topic, error: error @ ReadError::Replaced { .. } }) => {
+                Ok(End::Replaced(topic, error))
+            }
+            Err(LoadError { error, .. }) => Err(error.into()),
+        };
+        let end = match end {
+            Err(WorkerError::Read(error @ ReadError::Replaced { .. })) => {
+                End::Replaced(TopicName::Spans, error)
+            }
+            end => end?,
+        };
+        if let End::Replaced(..) = end {
+            // Nothing of it is true of the log that there is now, its last progress neither.
+            *committed = shell.into_committed();
+            return Ok(end);
+        }
         if self.lost.load(Ordering::Relaxed) {
             return Ok(End::Stopped);
         }
@@ -180,7 +208,7 @@ impl Worker {
             // Not the same again, so that the log has to look who asks.
             let mut progress = Progress::of(checkpoint);
             progress.hints.owner = Some(fresh_number());
-            match self.duty.committer.commit(partition, progress.to_checkpoint()).await {
+            match self.duty.committer.commit_at_once(partition, progress.to_checkpoint()).await {
                 Ok(()) => return true,
                 Err(ReadError::Failed(_)) => {}
                 Err(_) => return false,
@@ -220,6 +248,9 @@ impl Worker {
                     }
                     // The same; the next load tells of it.
                     Err(ReadError::Damaged { .. }) => return Ok(End::Restart),
+                    Err(error @ ReadError::Replaced { .. }) => {
+                        return Ok(End::Replaced(TopicName::Decisions, error));
+                    }
                     Err(error) => return Err(error.into()),
                 },
                 changed = self.duty.policies.changed() => {

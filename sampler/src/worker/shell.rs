@@ -73,7 +73,8 @@ pub(super) struct Shell {
     letters: usize,
     /// The checkpoint that was reached and is not committed.
     reached: Option<Checkpoint>,
-    committing: bool,
+    /// Commits under way.
+    committing: usize,
     committed: Option<Checkpoint>,
     /// Whether the ownership ends: nothing new is begun.
     ending: bool,
@@ -117,7 +118,7 @@ impl Shell {
             exporting: 0,
             letters: 0,
             reached: None,
-            committing: false,
+            committing: 0,
             committed,
             ending: false,
             levels: Levels::default(),
@@ -379,18 +380,19 @@ impl Shell {
         Ok(())
     }
 
-    /// Commits what is finished, if that is more than before and no commit is under way.
+    /// Commits what is finished, if that is more than before and no commit is under way. When the
+    /// ownership ends, at once and in any case.
     pub(super) fn commit(&mut self) {
         if let Some(progress) = self.state.progress() {
             self.reached = Some(progress.to_checkpoint());
         }
-        if self.committing {
+        if self.committing > 0 && !self.ending {
             return;
         }
         if let Some(checkpoint) = self.reached.take() {
-            self.committing = true;
+            self.committing += 1;
             let committer = Arc::clone(&self.means.committer);
-            self.jobs.push(commit(committer, self.partition, checkpoint).boxed());
+            self.jobs.push(commit(committer, self.partition, checkpoint, self.ending).boxed());
         }
     }
 
@@ -399,7 +401,7 @@ impl Shell {
         checkpoint: Checkpoint,
         result: Result<(), ReadError>,
     ) -> Result<(), WorkerError> {
-        self.committing = false;
+        self.committing = self.committing.saturating_sub(1);
         match result {
             Ok(()) => {
                 self.means.metrics.commits.increment(1);
@@ -416,12 +418,12 @@ impl Shell {
 
     /// Whether a commit is under way or due.
     pub(super) const fn is_committing(&self) -> bool {
-        self.committing || self.reached.is_some()
+        self.committing > 0 || self.reached.is_some()
     }
 
     /// Whether a commit failed and is to be tried again.
     pub(super) const fn wants_commit(&self) -> bool {
-        !self.committing && self.reached.is_some()
+        self.committing == 0 && self.reached.is_some()
     }
 
     /// Brings the gauges up to date.

@@ -3,7 +3,7 @@
 use super::subject::{P0, Subject, append_all, open, patiently, read_all, record, take, texts};
 use crate::{
     position::{LogTime, Partition, Position},
-    reader::{ReadError, Start},
+    reader::{Extent, ReadError, Replacement, Start},
     record::Frame,
 };
 
@@ -69,8 +69,6 @@ pub async fn fetch_fits_its_bound_but_gives_at_least_one(subject: impl Subject) 
     }
     let end = positions[2].next();
     assert!(patiently(spans.reader.fetch(P0, end, 100)).await.unwrap().is_empty());
-    let beyond = Position(end.0 + 1_000);
-    assert!(patiently(spans.reader.fetch(P0, beyond, 100)).await.unwrap().is_empty());
     let partitions = spans.reader.partitions();
     let nowhere = Partition(partitions);
     let expected = ReadError::NoSuchPartition { partition: partitions, partitions };
@@ -141,4 +139,21 @@ pub async fn a_damaged_record_is_a_gap_of_one(subject: impl Subject) {
     let mut end = open(&spans, P0, Start::Position(positions[4])).await;
     is_told(patiently(end.next(1 << 20)).await, positions[4]);
     assert_eq!(texts(&take(&mut *end, 2).await), ["f", "g"]);
+}
+
+/// A position behind the end is not one of this log, whoever asks for it; the end itself is.
+pub async fn a_position_beyond_the_end_is_told(subject: impl Subject) {
+    let spans = subject.log().spans;
+    append_all(&spans, P0, &["a", "b"]).await;
+    let Extent { start: oldest, end } = patiently(spans.reader.extent(P0)).await.unwrap();
+    for asked in [end.next(), Position(end.0 + 1_000)] {
+        let why = Replacement::Shorter;
+        let told = ReadError::Replaced { partition: 0, asked, oldest, end, why };
+        assert_eq!(patiently(spans.reader.fetch(P0, asked, 1)).await.unwrap_err(), told);
+        let opened = patiently(spans.reader.open(P0, Start::Position(asked))).await;
+        assert_eq!(opened.map(drop).unwrap_err(), told);
+    }
+    let mut cursor = open(&spans, P0, Start::Position(end)).await;
+    append_all(&spans, P0, &["c"]).await;
+    assert_eq!(texts(&take(&mut *cursor, 1).await), ["c"]);
 }

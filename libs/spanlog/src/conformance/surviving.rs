@@ -2,7 +2,7 @@
 
 use super::subject::{P0, P1, Subject, append_all, open, patiently, read_all, record, take, texts};
 use crate::{
-    position::{LogTime, Position},
+    position::LogTime,
     reader::{ReadError, Start},
     writer::AppendError,
 };
@@ -31,7 +31,8 @@ pub async fn an_answered_append_survives_a_crash(mut subject: impl Subject) {
 pub async fn handles_of_a_closed_log_are_dead(mut subject: impl Subject) {
     let spans = subject.log().spans;
     append_all(&spans, P0, &["before"]).await;
-    let mut waiting = open(&spans, P0, Start::Position(Position(1_000_000))).await;
+    let end = patiently(spans.reader.extent(P0)).await.unwrap().end;
+    let mut waiting = open(&spans, P0, Start::Position(end)).await;
     let waiter = tokio::spawn(async move { waiting.next(100).await });
     // It is waiting, or about to: both must end.
     tokio::task::yield_now().await;

@@ -110,7 +110,10 @@ impl EmbeddedTopic {
         let extent = self.shared.readable(self.name, partition)?.extent();
         match start {
             Start::Earliest => Ok(extent.start),
-            Start::Position(position) => Ok(position.max(extent.start)),
+            Start::Position(position) => {
+                extent.reaches(partition, position)?;
+                Ok(position.max(extent.start))
+            }
             Start::Time(time) => {
                 let range = (extent.start.0, extent.end.0);
                 let find =
@@ -157,7 +160,10 @@ impl Reader for EmbeddedTopic {
         from: Position,
         max_bytes: usize,
     ) -> BoxFuture<'_, Result<Vec<Frame>, ReadError>> {
-        Box::pin(self.read(partition, from, max_bytes))
+        Box::pin(async move {
+            self.shared.readable(self.name, partition)?.extent().reaches(partition, from)?;
+            self.read(partition, from, max_bytes).await
+        })
     }
 
     fn extent(&self, partition: Partition) -> BoxFuture<'_, Result<Extent, ReadError>> {

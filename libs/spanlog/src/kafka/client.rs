@@ -2,13 +2,16 @@
 //!
 //! What is not set here is as librdkafka has it.
 
+use std::sync::OnceLock;
+
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use wholetrace_runtime::{tls::ClientTlsConfig, units::HumanDuration};
 
 use super::config::{KafkaConfig, Mechanism, SaslConfig};
 
 /// How often a client counts what it has, for the metrics.
-const STATISTICS: HumanDuration = HumanDuration::from_secs(5);
+/// With hundreds of partitions that is a document of some 100 KB each time.
+const STATISTICS: HumanDuration = HumanDuration::from_secs(10);
 
 /// How long the thread that serves a group may be busy before the brokers take it for dead. Our
 /// watchdog acts before that.
@@ -17,8 +20,10 @@ const MAX_POLL_INTERVAL: HumanDuration = HumanDuration::from_secs(60);
 /// Compressed bytes that a broker gathers before it answers who reads ahead.
 const FETCH_MIN: u64 = 512 << 10;
 
-/// How long it may wait before it answers who is behind that there is nothing.
-const AT_ONCE: HumanDuration = HumanDuration::from_millis(10);
+/// How long it may wait before it answers who is behind that there is nothing. What there is, it
+/// gives at once; so this is only how often somebody asks who has come to the end, and how long a
+/// question may wait behind that.
+const AT_ONCE: HumanDuration = HumanDuration::from_millis(50);
 
 /// Room for the headers of a record and the frame of a batch around the largest value.
 const OVERHEAD: u64 = 64 << 10;
@@ -53,7 +58,7 @@ pub(super) fn common(config: &KafkaConfig, role: &str) -> ClientConfig {
     let mut client = ClientConfig::new();
     client
         .set("bootstrap.servers", config.brokers.join(","))
-        .set("client.id", format!("{}-{role}", config.client_id))
+        .set("client.id", format!("{}-{role}{}", config.client_id, at_host()))
         // Firewalls forget silent connections.
         .set("socket.keepalive.enable", "true")
         // A broker that hangs is noticed after this; the default of 60 s is beyond any sender's
@@ -73,6 +78,17 @@ pub(super) fn common(config: &KafkaConfig, role: &str) -> ClientConfig {
         .set_log_level(RDKafkaLogLevel::Info);
     secure(config, &mut client);
     client
+}
+
+/// `@` and the name of this machine, as far as it is known: in the brokers' logs and metrics clients
+/// of several processes are told apart by it.
+fn at_host() -> &'static str {
+    static HOST: OnceLock<String> = OnceLock::new();
+    HOST.get_or_init(|| {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let name = name.trim();
+        if name.is_empty() { String::new() } else { format!("@{name}") }
+    })
 }
 
 /// A client that writes.
@@ -198,15 +214,20 @@ fn secure(config: &KafkaConfig, client: &mut ClientConfig) {
         encrypt(tls, client);
     }
     if let Some(sasl) = sasl {
-        log_in(sasl, client);
+        log_in(sasl, config.tls.as_ref(), client);
     }
+}
+
+/// Where the authorities are that are trusted. The client brings its own OpenSSL, which does not know
+/// where this system keeps them.
+fn authorities(tls: Option<&ClientTlsConfig>) -> String {
+    let file = tls.and_then(|tls| tls.ca_file.as_ref());
+    file.map_or_else(|| "probe".to_owned(), |file| file.to_string_lossy().into_owned())
 }
 
 fn encrypt(tls: &ClientTlsConfig, client: &mut ClientConfig) {
     let path = |path: &std::path::PathBuf| path.to_string_lossy().into_owned();
-    // The client brings its own OpenSSL, which does not know where this system keeps its
-    // authorities.
-    client.set("ssl.ca.location", tls.ca_file.as_ref().map_or_else(|| "probe".to_owned(), path));
+    client.set("ssl.ca.location", authorities(Some(tls)));
     if let Some(certificate) = &tls.cert_file {
         client.set("ssl.certificate.location", path(certificate));
     }
@@ -219,7 +240,7 @@ fn encrypt(tls: &ClientTlsConfig, client: &mut ClientConfig) {
         .set("ssl.endpoint.identification.algorithm", if verify { "https" } else { "none" });
 }
 
-fn log_in(sasl: &SaslConfig, client: &mut ClientConfig) {
+fn log_in(sasl: &SaslConfig, tls: Option<&ClientTlsConfig>, client: &mut ClientConfig) {
     client.set("sasl.mechanism", sasl.mechanism.as_str());
     if sasl.mechanism != Mechanism::OauthBearer {
         client.set("sasl.username", &sasl.username).set("sasl.password", sasl.password.reveal());
@@ -227,6 +248,8 @@ fn log_in(sasl: &SaslConfig, client: &mut ClientConfig) {
     }
     if let Some(oauth) = &sasl.oauth {
         client
+            // Who gives out the tokens is verified as the brokers are.
+            .set("https.ca.location", authorities(tls))
             .set("sasl.oauthbearer.method", "oidc")
             .set("sasl.oauthbearer.token.endpoint.url", &oauth.token_url)
             .set("sasl.oauthbearer.client.id", &oauth.client_id)

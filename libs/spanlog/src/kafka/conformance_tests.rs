@@ -105,6 +105,7 @@ cases!(
     several_cursors_see_the_same,
     the_extent_is_what_can_be_read,
     a_damaged_record_is_a_gap_of_one,
+    a_position_beyond_the_end_is_told,
     an_answered_append_survives_a_crash,
     handles_of_a_closed_log_are_dead,
     times_never_decrease_also_after_a_restart,

@@ -1,6 +1,9 @@
 //! A reader of one partition.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -9,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::{
     header::{self, Said},
+    identity::{Identities, Watched},
     lane::{Claim, Polled},
     lanes::{AHEAD, Lanes},
     metrics::Meters,
@@ -17,9 +21,11 @@ use super::{
 };
 use crate::{
     position::{LogTime, Position},
-    reader::{Cursor, ReadError},
+    reader::{Cursor, ReadError, Replacement},
     record::Frame,
 };
+
+mod damage;
 
 /// How long a cursor trusts the client to tell it of new records, at first. It did not always.
 const SWEEP: Duration = Duration::from_millis(50);
@@ -27,12 +33,18 @@ const SWEEP: Duration = Duration::from_millis(50);
 /// The same for a partition that is silent for long.
 const LONG_SWEEP: Duration = Duration::from_millis(800);
 
+/// How often is told that the brokers do not let us read.
+const TELL_REFUSAL: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+
 /// Reads one partition in order.
 pub(super) struct KafkaCursor {
     claim: Arc<Claim>,
     source: Source,
     queries: Arc<Queries>,
     meters: Arc<Meters>,
+    identities: Arc<Identities>,
+    /// How far it is, for who looks whether the log is still the same one.
+    watched: Option<Arc<Watched>>,
     /// The lowest position not given yet.
     next: u64,
     /// Frames before this time are passed over, until the first that is not.
@@ -43,8 +55,18 @@ pub(super) struct KafkaCursor {
     held: Option<Frame>,
     /// What ends this cursor.
     fault: Option<ReadError>,
-    /// Whether the client has stopped reading the partition.
+    /// Where something could not be read, and is being read a second time: it may have been damaged
+    /// on its way.
+    suspect: Option<u64>,
+    /// Why the record at the next position cannot be read, if that is to be told next.
+    damaged: Option<String>,
+    /// What the brokers said when they did not let us read, and when that was told. They say so
+    /// again and again; the client says it once.
+    refusal: Option<(String, Instant)>,
+    /// Whether the client has stopped reading the partition, or is to begin again.
     stopped: bool,
+    /// Whether it stopped because the next position is none that there is.
+    out_of_range: bool,
     /// Whether all there was has been read.
     at_end: bool,
     /// Whether the client did not tell that there is something.
@@ -79,23 +101,36 @@ impl KafkaCursor {
         from_time: LogTime,
         queries: Arc<Queries>,
         meters: Arc<Meters>,
+        identities: Arc<Identities>,
     ) -> Self {
         Self {
             claim: Arc::new(claim),
             source,
             queries,
             meters,
+            identities,
+            watched: None,
             next,
             from_time,
             newest: LogTime(0),
             held: None,
             fault: None,
+            suspect: None,
+            damaged: None,
+            refusal: None,
             stopped: false,
+            out_of_range: false,
             at_end: false,
             unannounced: false,
             sweep: SWEEP,
             behind: None,
         }
+    }
+
+    /// The same, for as long as the log is the same.
+    pub(super) fn watched(mut self) -> Self {
+        self.watched = Some(self.identities.watch((self.source.name, self.source.partition)));
+        self
     }
 
     /// The same, to be read along with the others of `lanes` once it has come to the end.
@@ -114,9 +149,10 @@ impl KafkaCursor {
         self.at_end
     }
 
-    /// Whether a frame is at hand that did not fit.
+    /// Whether something is at hand that comes next time: a frame that did not fit, or what cannot be
+    /// read behind what was given.
     pub(super) const fn holds(&self) -> bool {
-        self.held.is_some()
+        self.held.is_some() || self.damaged.is_some()
     }
 
     /// What is at hand, within `max_bytes`; at least one frame if `one_at_least`.
@@ -132,7 +168,18 @@ impl KafkaCursor {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
+        if self.watched.as_ref().is_some_and(|watched| watched.is_replaced()) {
+            self.stopped = true;
+            return Ok(frames);
+        }
         loop {
+            if self.damaged.is_some() && (!one_at_least || !frames.is_empty()) {
+                // What was read before comes first.
+                break;
+            }
+            if let Some(damaged) = self.pass() {
+                return Err(damaged);
+            }
             let frame = match self.held.take() {
                 Some(frame) => frame,
                 None => match self.pop() {
@@ -158,6 +205,9 @@ impl KafkaCursor {
             }
         }
         if !frames.is_empty() {
+            if let Some(watched) = &self.watched {
+                watched.moved(self.next, self.newest);
+            }
             let meters = self.meters.topic(self.source.name);
             meters.read.increment(u64::try_from(frames.len()).unwrap_or_default());
             meters.read_bytes.increment(u64::try_from(bytes).unwrap_or_default());
@@ -181,10 +231,12 @@ impl KafkaCursor {
             Ok(Some(Ok(None))) => Ok(Taken::Nothing),
             Ok(Some(Err(fault))) => Err(self.fail(fault)),
             Err(Polled::End) => {
+                self.refusal = None;
                 self.at_end = true;
                 Ok(Taken::Nothing)
             }
             Err(Polled::Closed) => Err(self.fail(ReadError::Closed)),
+            Err(Polled::Damaged(error)) => Ok(self.unreadable(error.to_string())),
             Err(Polled::Error(error)) => self.refused(&error),
         }
     }
@@ -196,6 +248,7 @@ impl KafkaCursor {
             return Ok(None);
         }
         self.at_end = false;
+        self.refusal = None;
         let time = match message.timestamp() {
             Timestamp::LogAppendTime(time) | Timestamp::CreateTime(time) => {
                 LogTime(u64::try_from(time).unwrap_or_default())
@@ -227,25 +280,16 @@ impl KafkaCursor {
         match error.rdkafka_error_code() {
             // The position is out of the partition's range, and the client has stopped.
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
-                self.stopped = true;
+                (self.stopped, self.out_of_range) = (true, true);
                 Ok(Taken::Empty)
             }
-            Some(
-                Code::BadMessage
-                | Code::BadCompression
-                | Code::InvalidMessage
-                | Code::InvalidMessageSize
-                | Code::InvalidRecord,
-            ) => {
-                let damaged = self.damaged(Position(self.next), text);
-                Err(self.fail(damaged))
+            Some(Code::TopicAuthorizationFailed) => {
+                let text = format!("{text}: allow this user Read on the topic");
+                self.refusal = Some((text.clone(), Instant::now()));
+                Err(ReadError::Failed(text))
             }
             _ => Err(ReadError::Failed(text)),
         }
-    }
-
-    fn damaged(&self, position: Position, detail: String) -> ReadError {
-        ReadError::Damaged { partition: self.source.partition.0, position, detail }
     }
 
     /// The cursor ends here.
@@ -254,32 +298,36 @@ impl KafkaCursor {
         fault
     }
 
-    /// Finds out why the client stopped, and lets it go on if it can.
+    /// Lets the client go on, if it can.
     async fn start_again(&mut self) -> Result<(), ReadError> {
-        let Source { topic, number, .. } = &self.source;
-        let (low, high) = self.queries.watermarks(self.claim.lane(), topic, *number).await?;
-        if self.next < low {
-            let partition = self.source.partition.0;
-            let (asked, oldest) = (Position(self.next), Position(low));
-            return Err(self.fail(ReadError::Gone { partition, asked, oldest }));
-        }
-        // Behind the end: records that were there are lost with a broker, or the topic is another
-        // one. What comes below `next` is passed over.
-        let from = self.next.min(high);
-        if from < self.next {
-            tracing::error!(
-                topic = &*self.source.topic,
-                partition = self.source.partition.0,
-                next = self.next,
-                end = high,
-                "the partition ends before the position to be read next: was the topic made anew?"
-            );
+        let replaced = self.watched.as_ref().is_some_and(|watched| watched.is_replaced());
+        if self.out_of_range || replaced {
+            self.find_out(replaced).await?;
         }
         // It comes again.
         self.held = None;
-        let claim = Arc::clone(&self.claim);
+        let (claim, from) = (Arc::clone(&self.claim), self.next);
         self.queries.run(move || claim.restart(from)).await?;
-        self.stopped = false;
+        (self.stopped, self.out_of_range) = (false, false);
+        Ok(())
+    }
+
+    /// Finds out why the client stopped. Fails when that ends this cursor.
+    async fn find_out(&mut self, replaced: bool) -> Result<(), ReadError> {
+        let Source { topic, number, partition, .. } = &self.source;
+        let (partition, asked) = (*partition, Position(self.next));
+        let extent = self.queries.extent(self.claim.lane(), topic, *number).await?;
+        let oldest = extent.start;
+        if replaced {
+            return Err(self.fail(extent.replaced(partition, asked, Replacement::Younger)));
+        }
+        if asked < oldest {
+            return Err(self.fail(ReadError::Gone { partition: partition.0, asked, oldest }));
+        }
+        if let Err(replaced) = extent.reaches(partition, asked) {
+            self.identities.forget((self.source.name, partition));
+            return Err(self.fail(replaced));
+        }
         Ok(())
     }
 
@@ -314,6 +362,12 @@ impl KafkaCursor {
         }
         let announced = tokio::time::timeout(self.sweep, self.claim.ready()).await.is_ok();
         self.unannounced = !announced;
+        if let Some((text, told)) = &mut self.refusal
+            && told.elapsed() > TELL_REFUSAL
+        {
+            *told = Instant::now();
+            return Err(ReadError::Failed(text.clone()));
+        }
         self.sweep = if announced { SWEEP } else { (self.sweep * 2).min(LONG_SWEEP) };
         Ok(())
     }

@@ -7,8 +7,8 @@ use rdkafka::config::ClientConfig;
 use tokio::sync::mpsc;
 
 use super::{
-    commits::Commits, error::KafkaError, fate::Fate, member::Member, metrics::Meters,
-    ownership::Ownership,
+    commits::Commits, error::KafkaError, fate::Fate, identity::Identities, member::Member,
+    metrics::Meters, ownership::Ownership,
 };
 use crate::reader::{Committer, Group, GroupEvent, ReadError};
 
@@ -30,22 +30,24 @@ pub(super) struct Membership {
 }
 
 impl KafkaGroup {
-    /// Joins the group about `topic` with `partitions`.
+    /// Joins the group about `topic` with `partitions`; the times are those of the settings.
     pub(super) fn join(
         settings: &ClientConfig,
         topic: &str,
         partitions: u32,
-        session: Duration,
+        (session, commit_interval): (Duration, Duration),
         fate: &Arc<Fate>,
         meters: &Arc<Meters>,
+        identities: &Arc<Identities>,
     ) -> Result<(Self, Membership), KafkaError> {
         let (sender, events) =
             mpsc::channel(EVENTS_PER_PARTITION * usize::try_from(partitions).unwrap_or(1).max(1));
         let ownership = Arc::new(Ownership::new(fate, meters, sender));
-        let member = Arc::new(Member::new(fate, &ownership, topic, partitions, session));
+        let member =
+            Arc::new(Member::new(fate, &ownership, identities, topic, partitions, session));
         let client =
             member.client(settings).map_err(|error| KafkaError::Client(error.to_string()))?;
-        let commits = Arc::new(Commits::new(&member, meters));
+        let commits = Arc::new(Commits::new(&member, meters, commit_interval));
         let committing = {
             let (commits, client) = (Arc::clone(&commits), Arc::clone(&client));
             std::thread::Builder::new()

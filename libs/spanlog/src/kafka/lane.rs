@@ -2,9 +2,10 @@
 //!
 //! A client reads each partition from one place at a time. Several cursors of one partition, and
 //! reading again behind a cursor, need several clients: *lanes*. They are made when they are
-//! needed; a sampler needs two, and one more for questions. On the first, brokers gather what comes
-//! before they answer; on the others they answer at once, for what is there already. So a cursor
-//! that is behind begins on one of the others, and moves to the first when it comes to the end.
+//! needed; a sampler needs two, the second of which takes questions as well. On the first, brokers
+//! gather what comes before they answer; on the others they answer at once, for what is there
+//! already. So a cursor that is behind begins on one of the others, and moves to the first when it
+//! comes to the end.
 //!
 //! The pitfalls of the client that decide how this is built:
 //!
@@ -21,11 +22,11 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rdkafka::{
@@ -35,10 +36,12 @@ use rdkafka::{
     error::{KafkaError as ClientError, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
-use tokio::sync::Notify;
+use tokio::{runtime::Handle, sync::Notify};
 
 use super::{error::KafkaError, events::Events, fate::Fate};
 use crate::reader::ReadError;
+
+mod questions;
 
 /// How long the thread of a client waits for something to tell.
 const POLL: Duration = Duration::from_millis(100);
@@ -49,9 +52,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a client may take to find the leaders of a topic that is new to it. It looks by itself
 /// once a second.
 const INTRODUCTION: Duration = Duration::from_secs(1);
-
-/// How long brokers may take to agree on who leads a partition.
-const SETTLING: Duration = Duration::from_secs(4);
 
 type Client = BaseConsumer<Events>;
 
@@ -64,6 +64,8 @@ pub(super) struct Lane {
     /// Taken out to be closed.
     client: Mutex<Option<Arc<Client>>>,
     slots: Mutex<HashMap<Place, Arc<Slot>>>,
+    /// Told when a place becomes free.
+    freed: Condvar,
     /// The topics whose leaders the client was made to look up.
     introduced: Mutex<HashSet<String>>,
     stop: AtomicBool,
@@ -71,13 +73,19 @@ pub(super) struct Lane {
 }
 
 /// A place on a lane where one partition is read.
+#[derive(Default)]
 struct Slot {
     queue: Mutex<Option<PartitionQueue<Events>>>,
     ready: Arc<Notify>,
+    /// Whether it is about to become free.
+    leaving: AtomicBool,
 }
 
-/// The right to read one partition on a lane; the place is free again when it is dropped.
-pub(super) struct Claim {
+/// The right to read one partition on a lane; the place is free again soon after it is dropped.
+pub(super) struct Claim(Arc<Held>);
+
+/// A place that is held.
+struct Held {
     lane: Arc<Lane>,
     place: Place,
     slot: Arc<Slot>,
@@ -97,6 +105,7 @@ impl Lane {
             fate: Arc::clone(fate),
             client: Mutex::new(Some(Arc::clone(&client))),
             slots: Mutex::default(),
+            freed: Condvar::new(),
             introduced: Mutex::default(),
             stop: AtomicBool::new(false),
             thread: Mutex::default(),
@@ -140,46 +149,26 @@ impl Lane {
         self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// A place to read `partition` of `topic`, unless it is taken.
+    /// A place to read `partition` of `topic`, unless it is taken. Waits for one that is about to
+    /// become free; blocks.
     pub(super) fn claim(self: &Arc<Self>, topic: &str, partition: i32) -> Option<Claim> {
         let place = (topic.to_owned(), partition);
-        let mut slots = self.slots();
+        let leaving = |slots: &mut HashMap<Place, Arc<Slot>>| {
+            slots.get(&place).is_some_and(|slot| slot.leaving.load(Ordering::Acquire))
+        };
+        let waited = self.freed.wait_timeout_while(self.slots(), PATIENCE, leaving);
+        let (mut slots, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if slots.contains_key(&place) {
             return None;
         }
-        let slot = Arc::new(Slot { queue: Mutex::default(), ready: Arc::default() });
+        let slot = Arc::new(Slot::default());
         slots.insert(place.clone(), Arc::clone(&slot));
-        Some(Claim { lane: Arc::clone(self), place, slot })
+        Some(Claim(Arc::new(Held { lane: Arc::clone(self), place, slot })))
     }
 
-    /// The oldest position of a partition and one past the newest. Asks the brokers; blocks.
-    pub(super) fn watermarks(&self, topic: &str, partition: i32) -> Result<(u64, u64), ReadError> {
-        let client = self.client()?;
-        let marks = settled(|| client.fetch_watermarks(topic, partition, PATIENCE));
-        let (low, high) = marks.map_err(|error| self.failure(&error))?;
-        Ok((u64::try_from(low).unwrap_or_default(), u64::try_from(high).unwrap_or_default()))
-    }
-
-    /// The first position with a time at or after `time`, if there is one. Asks; blocks.
-    pub(super) fn position_at(
-        &self,
-        topic: &str,
-        partition: i32,
-        time: u64,
-    ) -> Result<Option<u64>, ReadError> {
-        let client = self.client()?;
-        let time = i64::try_from(time).unwrap_or(i64::MAX);
-        let ask = || {
-            let times = list(topic, partition, Offset::Offset(time))?;
-            let found = client.offsets_for_times(times, PATIENCE)?;
-            let Some(found) = found.find_partition(topic, partition) else { return Ok(None) };
-            found.error()?;
-            match found.offset() {
-                Offset::Offset(at) => Ok(u64::try_from(at).ok()),
-                _ => Ok(None),
-            }
-        };
-        settled(ask).map_err(|error| self.failure(&error))
+    /// Whether nobody has a place here.
+    pub(super) fn is_free(&self) -> bool {
+        self.slots().is_empty()
     }
 
     /// Makes the client look up the leaders of `topic`, which it knows by now, if this is the
@@ -228,21 +217,21 @@ impl Slot {
 impl Claim {
     /// Reads from `position` on. Blocks for a moment.
     pub(super) fn start(&self, position: u64) -> Result<(), ReadError> {
-        let client = self.lane.client()?;
-        let (topic, partition) = &self.place;
+        let client = self.0.lane.client()?;
+        let (topic, partition) = &self.0.place;
         let position = i64::try_from(position).unwrap_or(i64::MAX);
         let mut queue = client.split_partition_queue(topic, *partition).ok_or(ReadError::Closed)?;
-        let ready = Arc::clone(&self.slot.ready);
+        let ready = Arc::clone(&self.0.slot.ready);
         queue.set_nonempty_callback(move || ready.notify_one());
         // Kept before it is assigned: nothing can be fetched for a queue that is let go.
-        *self.slot.queue() = Some(queue);
-        self.lane.introduce(&client, topic);
+        *self.0.slot.queue() = Some(queue);
+        self.0.lane.introduce(&client, topic);
         list(topic, *partition, Offset::Offset(position))
             .and_then(|list| client.incremental_assign(&list))
-            .map_err(|error| self.lane.failure(&error))?;
-        if self.lane.stop.load(Ordering::Acquire) {
+            .map_err(|error| self.0.lane.failure(&error))?;
+        if self.0.lane.stop.load(Ordering::Acquire) {
             // Too late to be closed with the others.
-            drop(self.slot.queue().take());
+            drop(self.0.slot.queue().take());
             return Err(ReadError::Closed);
         }
         Ok(())
@@ -250,7 +239,7 @@ impl Claim {
 
     /// Reads from another position on. Blocks for a moment.
     pub(super) fn restart(&self, position: u64) -> Result<(), ReadError> {
-        self.stop();
+        self.0.stop();
         self.start(position)
     }
 
@@ -262,26 +251,29 @@ impl Claim {
         &self,
         take: impl FnOnce(BorrowedMessage<'_>) -> T,
     ) -> Result<Option<T>, Polled> {
-        let queue = self.slot.queue();
+        let queue = self.0.slot.queue();
         let queue = queue.as_ref().ok_or(Polled::Closed)?;
         match queue.poll(Duration::ZERO) {
             None => Ok(None),
             Some(Ok(message)) => Ok(Some(take(message))),
             Some(Err(ClientError::PartitionEOF(_))) => Err(Polled::End),
+            Some(Err(error)) if is_damage(&error) => Err(Polled::Damaged(error)),
             Some(Err(error)) => Err(Polled::Error(error)),
         }
     }
 
     /// Resolves when there may be a message.
     pub(super) async fn ready(&self) {
-        self.slot.ready.notified().await;
+        self.0.slot.ready.notified().await;
     }
 
     /// The lane that it is on.
-    pub(super) const fn lane(&self) -> &Arc<Lane> {
-        &self.lane
+    pub(super) fn lane(&self) -> &Arc<Lane> {
+        &self.0.lane
     }
+}
 
+impl Held {
     fn stop(&self) {
         if let Ok(client) = self.lane.client() {
             let (topic, partition) = &self.place;
@@ -294,12 +286,24 @@ impl Claim {
         // Only now: see above.
         drop(self.slot.queue().take());
     }
+
+    fn free(&self) {
+        self.stop();
+        drop(self.lane.slots().remove(&self.place));
+        self.lane.freed.notify_all();
+    }
 }
 
 impl Drop for Claim {
+    /// Off the threads that run async code: the client's answer may take seconds while a broker is
+    /// away.
     fn drop(&mut self) {
-        self.stop();
-        drop(self.lane.slots().remove(&self.place));
+        self.0.slot.leaving.store(true, Ordering::Release);
+        let held = Arc::clone(&self.0);
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || held.free())),
+            Err(_) => held.free(),
+        }
     }
 }
 
@@ -309,34 +313,27 @@ pub(super) enum Polled {
     End,
     /// The lane is closed.
     Closed,
-    /// The client met an error.
+    /// What stands in the log cannot be read.
+    Damaged(ClientError),
+    /// The client met another error.
     Error(ClientError),
 }
 
-/// The answer to a question that is asked again for a while when the brokers are just agreeing on
-/// who leads the partition.
-fn settled<T>(ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+/// Whether `error` says that what stands in the log cannot be read.
+fn is_damage(error: &ClientError) -> bool {
     use RDKafkaErrorCode as Code;
-    let deadline = Instant::now() + SETTLING;
-    loop {
-        match ask() {
-            Err(error)
-                if Instant::now() < deadline
-                    && matches!(
-                        error.rdkafka_error_code(),
-                        Some(
-                            Code::NotLeaderForPartition
-                                | Code::LeaderNotAvailable
-                                | Code::UnknownPartition
-                                | Code::UnknownTopicOrPartition
-                        )
-                    ) =>
-            {
-                std::thread::sleep(SETTLING / 40);
-            }
-            answer => return answer,
-        }
-    }
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::BadMessage
+                | Code::BadCompression
+                | Code::InvalidMessage
+                | Code::InvalidMessageSize
+                | Code::InvalidRecord
+                // A batch of a format that there is not.
+                | Code::NotImplemented
+        )
+    )
 }
 
 /// A list of one partition.

@@ -6,18 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{
-    error::{IsError as _, RDKafkaErrorCode},
-    producer::Producer as _,
-};
 use wholetrace_runtime::problems::Problems;
 
 use super::{
     client::{self, Answer, Order},
     config::KafkaConfig,
+    discovery::{find_topics, topic_of},
     error::KafkaError,
     fate::Fate,
     group::{KafkaGroup, Membership},
+    identity::Identities,
     lanes::Lanes,
     metrics::Meters,
     producer::{KafkaWriter, Pending, Producer},
@@ -30,24 +28,24 @@ use crate::{
     topic::TopicName,
 };
 
-/// How long the brokers may take to answer at the start.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
+/// How long closing the log may take: a little less than the process waits for it.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(18);
 
-/// How long one question takes at the start, before it is asked again.
-const ASK: Duration = Duration::from_secs(5);
+/// What of it is left for the clients that read, whatever the others take.
+const CLOSE_READERS: Duration = Duration::from_secs(3);
 
-/// How long a topic may take to be known to all brokers after it was made.
-const NEW_PATIENCE: Duration = Duration::from_secs(3);
-
-/// How long closing a client may take.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+/// How often is looked whether a log is still the same one. Until then, what comes of a log that was
+/// made anew and has grown beyond the old one is read from the middle on; then all of it is.
+const COMPARE_EVERY: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
 /// What a process does with the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Appends spans: a gateway.
     Write,
-    /// Everything: a sampler.
+    /// Reads, and writes little, in order: a sampler.
+    Read,
+    /// Both in one process.
     ReadAndWrite,
 }
 
@@ -67,9 +65,10 @@ struct Shared {
     producers: Vec<Arc<Producer>>,
     lanes: Arc<Lanes>,
     readers: Vec<Arc<KafkaReader>>,
+    identities: Arc<Identities>,
     members: Mutex<Vec<Membership>>,
-    /// Dropped to end the watchdog.
-    watched: Mutex<Option<mpsc::Sender<()>>>,
+    /// Dropped to end the threads that look after the others.
+    watched: Mutex<Vec<mpsc::Sender<()>>>,
     delivery_timeout: Duration,
 }
 
@@ -104,28 +103,40 @@ impl KafkaLog {
         let (fate, meters) = (Arc::new(Fate::new()), Arc::new(Meters::new()));
         let pending = Arc::new(Pending::new(config.producer.max_pending_bytes.get()));
         let timeout = config.producer.delivery_timeout.get();
-        let start = |order, name| {
+        let start = |order| {
             let settings = client::producer(&config, order);
+            let name = match order {
+                Order::Loose => "writer",
+                Order::Strict => "ordered_writer",
+            };
             Producer::start(&settings, name, &fate, &meters, &pending, timeout).map(Arc::new)
         };
-        let loose = start(Order::Loose, "writer")?;
-        let partitions = find_topics(&config, &loose, &fate)?;
-        let strict = match access {
-            Access::Write => Arc::clone(&loose),
-            Access::ReadAndWrite => start(Order::Strict, "ordered_writer")?,
+        let orders: &[Order] = match access {
+            Access::Write => &[Order::Loose],
+            Access::Read => &[Order::Strict],
+            Access::ReadAndWrite => &[Order::Loose, Order::Strict],
         };
+        let producers: Vec<_> =
+            orders.iter().map(|order| start(*order)).collect::<Result<_, _>>()?;
+        let (Some(loose), Some(strict)) = (producers.first(), producers.last()) else {
+            return Err(KafkaError::Closed);
+        };
+        let partitions = find_topics(&config, loose, &fate)?;
         let lanes = Arc::new(Lanes::new(
             client::reader(&config, Answer::Gathered),
             client::reader(&config, Answer::AtOnce),
             &fate,
         ));
+        let identities = Arc::new(Identities::default());
         let readers = TopicName::ALL.map(|name| {
-            Arc::new(KafkaReader::new(name, topic_of(&config, name), partitions, &lanes, &meters))
+            let topic = topic_of(&config, name);
+            let reader = KafkaReader::new(name, topic, partitions, &lanes, &meters, &identities);
+            Arc::new(reader)
         });
         let topics = TopicName::ALL.map(|name| {
             let spans = name == TopicName::Spans;
             let writer = KafkaWriter {
-                producer: Arc::clone(if spans { &loose } else { &strict }),
+                producer: Arc::clone(if spans { loose } else { strict }),
                 fate: Arc::clone(&fate),
                 meters: Arc::clone(&meters),
                 pending: Arc::clone(&pending),
@@ -138,24 +149,29 @@ impl KafkaLog {
             let reader = Arc::clone(&readers[name.index()]);
             Topic { writer: Arc::new(writer), reader }
         });
-        let (watched, ended) = mpsc::channel();
         let shared = Arc::new(Shared {
             fate,
             meters,
             pending,
-            producers: vec![loose, strict],
+            producers,
             lanes,
             readers: readers.to_vec(),
+            identities,
             members: Mutex::default(),
-            watched: Mutex::new(Some(watched)),
+            watched: Mutex::default(),
             delivery_timeout: timeout,
         });
         let log = Self { config, shared, topics, partitions };
-        log.watch(ended)?;
+        log.watch()?;
+        if access != Access::Write {
+            log.compare()?;
+        }
         Ok(log)
     }
 
-    fn watch(&self, ended: mpsc::Receiver<()>) -> Result<(), KafkaError> {
+    fn watch(&self) -> Result<(), KafkaError> {
+        let (watched, ended) = mpsc::channel();
+        self.shared.watched().push(watched);
         let shared = Arc::downgrade(&self.shared);
         let tick = move |dog: &mut watchdog::Watchdog| {
             let Some(shared) = shared.upgrade() else { return };
@@ -165,8 +181,28 @@ impl KafkaLog {
             for reader in &shared.readers {
                 reader.sweep();
             }
+            shared.lanes.sweep();
         };
         watchdog::start(tick, ended).map_err(KafkaError::Thread)
+    }
+
+    /// Looks now and then whether the logs are still the ones that are being read.
+    fn compare(&self) -> Result<(), KafkaError> {
+        let (watched, ended) = mpsc::channel();
+        self.shared.watched().push(watched);
+        let shared = Arc::downgrade(&self.shared);
+        let compare = move || {
+            while ended.recv_timeout(COMPARE_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let Some(shared) = shared.upgrade() else { return };
+                for reader in &shared.readers {
+                    if let Err(error) = reader.compare() {
+                        tracing::debug!("not known whether a log is the same: {error}");
+                    }
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("wholetrace-same".to_owned());
+        thread.spawn(compare).map(drop).map_err(KafkaError::Thread)
     }
 
     /// Both sides of all topics.
@@ -196,9 +232,10 @@ impl KafkaLog {
             &client::member(&self.config),
             &self.config.spans.topic,
             self.partitions,
-            self.config.session_timeout.get(),
+            (self.config.session_timeout.get(), self.config.commit_interval.get()),
             &shared.fate,
             &shared.meters,
+            &shared.identities,
         )?;
         let mut members = shared.members();
         members.retain(|member| !member.thread.is_finished());
@@ -260,22 +297,28 @@ impl Drop for KafkaLog {
 
 impl Shared {
     fn close(&self) {
+        let deadline = Instant::now() + CLOSE_PATIENCE;
+        let writers = deadline - CLOSE_READERS;
         let members = std::mem::take(&mut *self.members());
         for member in &members {
             member.member.leave();
         }
         // While they leave, what they still work on may be written.
-        let patience = 2 * CLOSE_PATIENCE;
-        wait_for(members.into_iter().map(|member| member.thread).collect(), patience);
+        wait_for(members.into_iter().map(|member| member.thread).collect(), writers);
         self.fate.close();
-        drop(self.watched.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.watched().clear();
         for producer in &self.producers {
-            producer.close(self.delivery_timeout);
+            let left = writers.saturating_duration_since(Instant::now());
+            producer.close(self.delivery_timeout.min(left));
         }
         for reader in &self.readers {
             reader.close();
         }
-        wait_for(self.lanes.close(), CLOSE_PATIENCE);
+        wait_for(self.lanes.close(), deadline);
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Vec<mpsc::Sender<()>>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn members(&self) -> MutexGuard<'_, Vec<Membership>> {
@@ -283,9 +326,8 @@ impl Shared {
     }
 }
 
-/// Waits for threads that close clients, which may hang; at most for `patience`.
-fn wait_for(threads: Vec<JoinHandle<()>>, patience: Duration) {
-    let deadline = Instant::now() + patience;
+/// Waits for threads that close clients, which may hang; at most until `deadline`.
+fn wait_for(threads: Vec<JoinHandle<()>>, deadline: Instant) {
     for thread in threads {
         while !thread.is_finished() {
             if Instant::now() >= deadline {
@@ -295,77 +337,5 @@ fn wait_for(threads: Vec<JoinHandle<()>>, patience: Duration) {
             std::thread::sleep(Duration::from_millis(5));
         }
         let _done = thread.join();
-    }
-}
-
-fn topic_of(config: &KafkaConfig, name: TopicName) -> &str {
-    match name {
-        TopicName::Spans => &config.spans.topic,
-        TopicName::Decisions => &config.decisions.topic,
-        TopicName::DeadLetters => &config.dead_letters.topic,
-    }
-}
-
-/// How many partitions the topics have: all the same number.
-fn find_topics(config: &KafkaConfig, producer: &Producer, fate: &Fate) -> Result<u32, KafkaError> {
-    let deadline = Instant::now() + CONNECT_PATIENCE;
-    let spans = &config.spans.topic;
-    let expected = partitions_of(config, spans, producer, fate, deadline)?;
-    for name in [TopicName::Decisions, TopicName::DeadLetters] {
-        let topic = topic_of(config, name);
-        let partitions = partitions_of(config, topic, producer, fate, deadline)?;
-        if partitions != expected {
-            let (topic, spans) = (topic.to_owned(), spans.clone());
-            return Err(KafkaError::Partitions { topic, partitions, spans, expected });
-        }
-    }
-    Ok(expected)
-}
-
-/// How many partitions `topic` has; asks until there is an answer or `deadline`.
-fn partitions_of(
-    config: &KafkaConfig,
-    topic: &str,
-    producer: &Producer,
-    fate: &Fate,
-    deadline: Instant,
-) -> Result<u32, KafkaError> {
-    let client = producer.client().ok_or(KafkaError::Closed)?;
-    let new = Instant::now() + NEW_PATIENCE;
-    loop {
-        let asked = client.client().fetch_metadata(Some(topic), ASK);
-        let over = Instant::now() >= deadline;
-        match asked {
-            Ok(metadata) => {
-                let found = metadata.topics().iter().find(|found| found.name() == topic);
-                let error = found.and_then(|found| found.error()).filter(|e| e.is_error());
-                let partitions = found.map_or(0, |found| found.partitions().len());
-                match error.map(RDKafkaErrorCode::from) {
-                    None if partitions > 0 => {
-                        return Ok(u32::try_from(partitions).unwrap_or(u32::MAX));
-                    }
-                    // Just made: this broker has not heard of it.
-                    None | Some(RDKafkaErrorCode::UnknownTopicOrPartition)
-                        if Instant::now() < new => {}
-                    None | Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                        return Err(KafkaError::NoTopic { topic: topic.to_owned() });
-                    }
-                    // Just made: it has no leaders yet.
-                    Some(RDKafkaErrorCode::LeaderNotAvailable) if !over => {}
-                    Some(code) => {
-                        let (topic, reason) = (topic.to_owned(), code.to_string());
-                        return Err(KafkaError::Topic { topic, reason });
-                    }
-                }
-            }
-            Err(error) if over => {
-                let reason = fate.last_error().unwrap_or_else(|| error.to_string());
-                let brokers = config.brokers.join(", ");
-                let seconds = CONNECT_PATIENCE.as_secs();
-                return Err(KafkaError::Unreachable { brokers, seconds, reason });
-            }
-            Err(_) => {}
-        }
-        std::thread::sleep(Duration::from_millis(200));
     }
 }

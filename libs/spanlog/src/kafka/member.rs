@@ -32,7 +32,12 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 
-use super::{events::Events, fate::Fate, ownership::Ownership};
+use super::{
+    events::Events,
+    fate::Fate,
+    identity::{self, Identities},
+    ownership::Ownership,
+};
 use crate::{
     position::{Partition, Position},
     reader::Checkpoint,
@@ -47,8 +52,9 @@ const ASK: Duration = Duration::from_secs(3);
 /// How long a revocation waits when the log closes.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long leaving the group may take, beyond the wait for what is being worked on.
-const LEAVING_PATIENCE: Duration = Duration::from_secs(5);
+/// How long leaving the group may take, beyond the wait for what is being worked on. Both together are
+/// less than closing the log may take.
+const LEAVING_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The client of a member.
 pub(super) type MemberClient = BaseConsumer<MemberContext>;
@@ -57,6 +63,7 @@ pub(super) type MemberClient = BaseConsumer<MemberContext>;
 pub(super) struct Member {
     pub(super) fate: Arc<Fate>,
     pub(super) ownership: Arc<Ownership>,
+    pub(super) identities: Arc<Identities>,
     /// The topic that the group is about.
     pub(super) topic: String,
     /// How many partitions it had at the start.
@@ -81,6 +88,7 @@ impl Member {
     pub(super) fn new(
         fate: &Arc<Fate>,
         ownership: &Arc<Ownership>,
+        identities: &Arc<Identities>,
         topic: &str,
         partitions: u32,
         session: Duration,
@@ -88,6 +96,7 @@ impl Member {
         Self {
             fate: Arc::clone(fate),
             ownership: Arc::clone(ownership),
+            identities: Arc::clone(identities),
             topic: topic.to_owned(),
             partitions,
             patience: (session / 3).min(Duration::from_secs(5)),
@@ -188,14 +197,19 @@ impl Member {
                 self.fate.failed("member", text);
                 continue;
             }
+            let partition = Partition(number);
+            let (metadata, marks) = identity::parse(found.metadata());
             let checkpoint = match found.offset() {
                 Offset::Offset(position) => Some(Checkpoint {
                     position: Position(u64::try_from(position).unwrap_or_default()),
-                    metadata: found.metadata().to_owned(),
+                    metadata: metadata.to_owned(),
                 }),
                 _ => None,
             };
-            self.ownership.announce(Partition(number), checkpoint);
+            for (topic, mark) in identity::TOPICS.into_iter().zip(marks) {
+                self.identities.expect((topic, partition), mark);
+            }
+            self.ownership.announce(partition, checkpoint);
         }
     }
 
@@ -251,7 +265,13 @@ impl ConsumerContext for MemberContext {
             .filter_map(|one| u32::try_from(one.partition()).ok().map(Partition))
             .collect();
         let assigned = change == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        tracing::info!(assigned, count = partitions.len(), "the partitions of this process change");
+        // A round of the group that moves nothing of ours comes as an empty change.
+        if !partitions.is_empty() {
+            let (count, owned) = (partitions.len(), self.member.ownership.all().len());
+            let now = if assigned { owned + count } else { owned.saturating_sub(count) };
+            let change = if assigned { "gets" } else { "gives up" };
+            tracing::info!(now, "this process {change} {count} partitions");
+        }
         let done = if assigned {
             self.member.assign(client, &partitions)
         } else {

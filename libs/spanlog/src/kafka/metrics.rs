@@ -13,6 +13,7 @@ const DELIVERY: &str = "wholetrace_kafka_delivery_duration_seconds";
 const READ: &str = "wholetrace_kafka_read_records_total";
 const READ_BYTES: &str = "wholetrace_kafka_read_bytes_total";
 const STRANGE: &str = "wholetrace_kafka_foreign_headers_total";
+const DAMAGED: &str = "wholetrace_kafka_damaged_positions_total";
 const REREADS: &str = "wholetrace_kafka_rereads_total";
 const SWEPT: &str = "wholetrace_kafka_swept_records_total";
 const PARTITIONS: &str = "wholetrace_kafka_assigned_partitions";
@@ -59,6 +60,13 @@ pub const TABLE: &[Metric] = &[
         Unit::None,
         "Records read with headers of a version or a kind that is not known. They are taken for \
          what their topic is for, by their value.",
+    )
+    .labels(&[TOPIC]),
+    Metric::counter(
+        DAMAGED,
+        Unit::None,
+        "Positions whose records a broker has and nobody can read: a checksum that is wrong, a codec \
+         that fails. Each time that they are met. More than none: check the brokers' disks.",
     )
     .labels(&[TOPIC]),
     Metric::counter(REREADS, Unit::None, "Requests to read again, by where they went on.")
@@ -108,6 +116,7 @@ pub(super) struct TopicMeters {
     pub(super) read: Counter,
     pub(super) read_bytes: Counter,
     pub(super) strange: Counter,
+    pub(super) damaged: Counter,
     refusals: [Counter; 6],
 }
 
@@ -187,6 +196,7 @@ impl TopicMeters {
             read: counter!(READ, "topic" => topic),
             read_bytes: counter!(READ_BYTES, "topic" => topic),
             strange: counter!(STRANGE, "topic" => topic),
+            damaged: counter!(DAMAGED, "topic" => topic),
             refusals: REASONS
                 .map(|reason| counter!(REFUSALS, "topic" => topic, "reason" => reason)),
         }

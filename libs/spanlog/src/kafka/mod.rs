@@ -6,11 +6,13 @@ mod config;
 #[cfg(test)]
 mod conformance_tests;
 mod cursor;
+mod discovery;
 mod error;
 mod events;
 mod fate;
 mod group;
 mod header;
+mod identity;
 mod lane;
 mod lanes;
 mod log;

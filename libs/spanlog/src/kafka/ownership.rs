@@ -134,6 +134,13 @@ impl Ownership {
         }
     }
 
+    /// The log of `partition` is another one: checkpoints begin again.
+    pub(super) fn begin_anew(&self, partition: Partition) {
+        if let Some(last) = self.state().owned.get_mut(&partition) {
+            *last = None;
+        }
+    }
+
     /// Nobody is told anything any more: the handle's events end.
     pub(super) fn end(&self) {
         self.state().events = None;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::lane::Lane;
-use crate::reader::ReadError;
+use crate::{
+    position::Position,
+    reader::{Extent, ReadError},
+};
 
 /// How many questions wait for an answer at a time: each blocks a thread.
 const AT_A_TIME: usize = 16;
@@ -30,14 +33,15 @@ impl Queries {
         asked.unwrap_or_else(|error| Err(ReadError::Failed(error.to_string())))
     }
 
-    /// The oldest position of a partition and one past the newest.
-    pub(super) async fn watermarks(
+    /// What a partition holds.
+    pub(super) async fn extent(
         &self,
         lane: &Arc<Lane>,
         topic: &Arc<str>,
         number: i32,
-    ) -> Result<(u64, u64), ReadError> {
+    ) -> Result<Extent, ReadError> {
         let (lane, topic) = (Arc::clone(lane), Arc::clone(topic));
-        self.run(move || lane.watermarks(&topic, number)).await
+        let (start, end) = self.run(move || lane.watermarks(&topic, number)).await?;
+        Ok(Extent { start: Position(start), end: Position(end) })
     }
 }

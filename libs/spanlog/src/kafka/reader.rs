@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::{
     cursor::KafkaCursor,
+    identity::Identities,
     lane::Lane,
     lanes::{AGAIN, AHEAD, BEHIND, Lanes},
     metrics::Meters,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     position::{LogTime, Partition, Position},
-    reader::{Cursor, Extent, ReadError, Reader, Start},
+    reader::{Cursor, Extent, ReadError, Reader, Replacement, Start},
     record::Frame,
     topic::TopicName,
 };
@@ -40,6 +41,7 @@ pub(super) struct KafkaReader {
     lanes: Arc<Lanes>,
     queries: Arc<Queries>,
     meters: Arc<Meters>,
+    identities: Arc<Identities>,
     /// Where reading again stopped, by partition.
     parked: Mutex<HashMap<Partition, Parked>>,
 }
@@ -59,6 +61,7 @@ impl KafkaReader {
         partitions: u32,
         lanes: &Arc<Lanes>,
         meters: &Arc<Meters>,
+        identities: &Arc<Identities>,
     ) -> Self {
         Self {
             name,
@@ -67,6 +70,7 @@ impl KafkaReader {
             lanes: Arc::clone(lanes),
             queries: Arc::new(Queries::new()),
             meters: Arc::clone(meters),
+            identities: Arc::clone(identities),
             parked: Mutex::default(),
         }
     }
@@ -89,10 +93,14 @@ impl KafkaReader {
         let source = self.source(partition)?;
         let lane = self.lanes.asking()?;
         // The end first: what comes while the time is asked for is behind it.
-        let (low, high) = self.queries.watermarks(&lane, &source.topic, source.number).await?;
+        let extent = self.queries.extent(&lane, &source.topic, source.number).await?;
+        let (low, high) = (extent.start.0, extent.end.0);
         let (next, from_time) = match start {
             Start::Earliest => (low, LogTime(0)),
-            Start::Position(position) => (position.0.max(low), LogTime(0)),
+            Start::Position(position) => {
+                self.identify(&lane, &source, extent, position).await?;
+                (position.0.max(low), LogTime(0))
+            }
             Start::Time(time) => {
                 let asked = source.clone();
                 let ask = move || lane.position_at(&asked.topic, asked.number, time.0);
@@ -101,9 +109,64 @@ impl KafkaReader {
         };
         if next < high {
             let cursor = self.start(source, &BEHIND, next, next, from_time).await?;
-            return Ok(cursor.catching_up(&self.lanes));
+            return Ok(cursor.watched().catching_up(&self.lanes));
         }
-        self.start(source, &AHEAD, next, next.min(high), from_time).await
+        let cursor = self.start(source, &AHEAD, next, next.min(high), from_time).await?;
+        Ok(cursor.watched())
+    }
+
+    /// Fails when `position` is not of the log with this extent.
+    async fn identify(
+        &self,
+        lane: &Arc<Lane>,
+        source: &Source,
+        extent: Extent,
+        position: Position,
+    ) -> Result<(), ReadError> {
+        let (place, partition) = ((self.name, source.partition), source.partition);
+        let known = self.identities.unchecked(place);
+        let error = match (extent.reaches(partition, position), known) {
+            (Err(error), _) => error,
+            (Ok(()), None) => return Ok(()),
+            (Ok(()), Some(known)) => {
+                let (lane, asked) = (Arc::clone(lane), source.clone());
+                let ask = move || lane.are_same(&asked.topic, &[(asked.partition, known)]);
+                match self.queries.run(ask).await?.first() {
+                    Some(Some(true)) => {
+                        self.identities.learn(place, Some(known), known);
+                        return Ok(());
+                    }
+                    Some(Some(false)) => extent.replaced(partition, position, Replacement::Younger),
+                    _ => {
+                        let text = format!("no answer about the times of partition {partition}");
+                        return Err(ReadError::Failed(text));
+                    }
+                }
+            }
+        };
+        self.identities.forget(place);
+        Err(error)
+    }
+
+    /// Looks whether the logs that are being read are still the same ones. Blocks.
+    pub(super) fn compare(&self) -> Result<(), ReadError> {
+        let read = self.identities.read(self.name);
+        if read.is_empty() {
+            return Ok(());
+        }
+        // Of a log of which nothing is known yet, what it says of itself must be true.
+        let marks = read.iter().map(|(partition, known, now)| (*partition, known.unwrap_or(*now)));
+        let marks: Vec<_> = marks.collect();
+        let same = self.lanes.asking()?.are_same(&self.topic, &marks)?;
+        for ((partition, known, now), same) in read.into_iter().zip(same) {
+            let place = (self.name, partition);
+            match (known, same) {
+                (_, Some(true)) => self.identities.learn(place, known, now),
+                (Some(_), Some(false)) => self.identities.replaced(place, known),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// A cursor that gives what stands at `next` and behind, reading from `from` on.
@@ -118,7 +181,8 @@ impl KafkaReader {
         let claim = source.claim(&self.lanes, order, from);
         let claim = self.queries.run(claim).await?;
         let (queries, meters) = (Arc::clone(&self.queries), Arc::clone(&self.meters));
-        Ok(KafkaCursor::new(claim, source, next, from_time, queries, meters))
+        let identities = Arc::clone(&self.identities);
+        Ok(KafkaCursor::new(claim, source, next, from_time, queries, meters, identities))
     }
 
     async fn reread(
@@ -135,16 +199,17 @@ impl KafkaReader {
                 self.meters.rereads_next.increment(1);
                 if from.0 >= kept.end {
                     kept.end =
-                        self.queries.watermarks(&lane, &source.topic, source.number).await?.1;
+                        self.queries.extent(&lane, &source.topic, source.number).await?.end.0;
                 }
                 kept
             }
             None => {
                 self.meters.rereads_elsewhere.increment(1);
-                let (low, end) =
-                    self.queries.watermarks(&lane, &source.topic, source.number).await?;
-                if from.0 < low {
-                    let (asked, oldest) = (from, Position(low));
+                let extent = self.queries.extent(&lane, &source.topic, source.number).await?;
+                self.identify(&lane, &source, extent, from).await?;
+                let (oldest, end) = (extent.start, extent.end.0);
+                if from < oldest {
+                    let asked = from;
                     return Err(ReadError::Gone { partition: partition.0, asked, oldest });
                 }
                 if from.0 >= end {
@@ -154,13 +219,17 @@ impl KafkaReader {
                 Parked { cursor, end, since: Instant::now() }
             }
         };
-        let frames = read_to(&mut parked, max_bytes).await?;
+        let frames = read_to(&mut parked, max_bytes).await;
+        // Behind what is damaged the cursor goes on, and so will who asks.
+        if !matches!(frames, Ok(_) | Err(ReadError::Damaged { .. })) {
+            return frames;
+        }
         // At the end it would only read ahead what nobody asked for.
         if parked.cursor.position() < parked.end {
             parked.since = Instant::now();
             drop(self.parked().insert(partition, parked));
         }
-        Ok(frames)
+        frames
     }
 
     /// Lets go of readers that nobody asked to go on for a while.
@@ -253,8 +322,7 @@ impl Reader for KafkaReader {
         Box::pin(async move {
             let source = self.source(partition)?;
             let lane: Arc<Lane> = self.lanes.asking()?;
-            let (start, end) = self.queries.watermarks(&lane, &source.topic, source.number).await?;
-            Ok(Extent { start: Position(start), end: Position(end) })
+            self.queries.extent(&lane, &source.topic, source.number).await
         })
     }
 }

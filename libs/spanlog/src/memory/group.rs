@@ -56,6 +56,13 @@ fn assign(shared: &Shared, member: u64, partition: Partition) {
         }
         checkpoint
     });
+    if let (Some(_), Some(made_in)) = (&committed, group.made_in.get(at)) {
+        for (topic, of) in shared.topics.iter().zip(made_in) {
+            if let Some(log) = topic.partition(partition) {
+                log.records().expect(*of);
+            }
+        }
+    }
     if let Some(owner) = group.owners.get_mut(at) {
         *owner = Some(member);
     }
@@ -158,6 +165,10 @@ impl Committer for MemoryCommitter {
                     return Err(ReadError::NotOwner(partition.0));
                 }
                 Some(_) => {}
+            }
+            let logs = self.shared.logs(partition);
+            if let Some(made_in) = group.made_in.get_mut(at) {
+                *made_in = logs;
             }
             let held = group.hold_commits;
             if !held && let Some(durable) = group.durable.get_mut(at) {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{
     group::{self, MemoryGroup},
+    partition::Records,
     shared::{AppendFault, Held, MemoryConfig, Shared, TopicState},
     topic::MemoryTopic,
 };
@@ -202,6 +203,27 @@ impl MemoryLog {
     pub fn trim(&self, topic: TopicName, partition: Partition, before: Position) {
         if let Some(log) = self.shared.topic(topic).partition(partition) {
             log.records().trim(before);
+        }
+    }
+
+    /// Deletes the records of `partition` at or behind `end`, as brokers do that lost them: what is
+    /// appended next takes their positions. Readers that were there already are told.
+    pub fn truncate(&self, topic: TopicName, partition: Partition, end: Position) {
+        self.change(topic, partition, |records| records.truncate(end));
+    }
+
+    /// Deletes `topic` and makes it anew, empty: positions start again. Readers of the old one, and
+    /// owners with a checkpoint made in it, are told.
+    pub fn replace(&self, topic: TopicName) {
+        for partition in (0..self.shared.partitions()).map(Partition) {
+            self.change(topic, partition, Records::replace);
+        }
+    }
+
+    fn change(&self, topic: TopicName, partition: Partition, change: impl FnOnce(&mut Records)) {
+        if let Some(log) = self.shared.topic(topic).partition(partition) {
+            change(&mut log.records());
+            log.grown.notify_waiters();
         }
     }
 

@@ -8,8 +8,8 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    position::{LogTime, Position},
-    reader::{Extent, Start},
+    position::{LogTime, Partition, Position},
+    reader::{Extent, ReadError, Replacement, Start},
     record::{Frame, Record},
 };
 
@@ -37,6 +37,10 @@ pub(super) struct Records {
     pub(super) count: u64,
     /// Records whose reading reports damage.
     pub(super) damaged: BTreeSet<Position>,
+    /// Counts up when the log is replaced by another one, or its end is lost.
+    pub(super) replaced: u64,
+    /// Of the log that the owner's checkpoint is of, until somebody asks with one of its positions.
+    expected: Option<u64>,
     discard: bool,
 }
 
@@ -51,6 +55,8 @@ impl PartitionLog {
             bytes: 0,
             count: 0,
             damaged: BTreeSet::new(),
+            replaced: 0,
+            expected: None,
             discard,
         };
         Self { records: Mutex::new(records), grown: Notify::new() }
@@ -136,5 +142,42 @@ impl Records {
             self.trimmed = Some(newest.position);
         }
         self.start = before.clamp(self.start, self.end);
+    }
+
+    /// Deletes what lies at or behind `end`, as brokers that lost it would.
+    pub(super) fn truncate(&mut self, end: Position) {
+        let keep = self.frames.partition_point(|frame| frame.position < end);
+        self.frames.truncate(keep);
+        let end = end.clamp(self.start, self.end);
+        self.replaced += u64::from(end < self.end);
+        self.end = end;
+    }
+
+    /// Begins again with nothing: the topic was deleted and made anew.
+    pub(super) fn replace(&mut self) {
+        self.frames.clear();
+        (self.start, self.end, self.trimmed) = (Position(0), Position(0), None);
+        self.replaced += 1;
+    }
+
+    /// The owner has a checkpoint that was made in the log `of`.
+    pub(super) const fn expect(&mut self, of: u64) {
+        self.expected = Some(of);
+    }
+
+    /// Fails when `position` is not of this log: the caller has it from the log `of`, or from the
+    /// checkpoint.
+    pub(super) fn known(
+        &mut self,
+        partition: Partition,
+        position: Position,
+        of: Option<u64>,
+    ) -> Result<(), ReadError> {
+        let (extent, of) = (self.extent(), of.or_else(|| self.expected.take()));
+        extent.reaches(partition, position)?;
+        if of.is_some_and(|of| of != self.replaced) {
+            return Err(extent.replaced(partition, position, Replacement::Younger));
+        }
+        Ok(())
     }
 }

@@ -117,6 +117,8 @@ pub(super) struct Membership {
     pub(super) committed: Vec<Option<Checkpoint>>,
     /// What a crash falls back to while commits are held.
     pub(super) durable: Vec<Option<Checkpoint>>,
+    /// The logs of the topics, as counted, that the checkpoints were made in.
+    pub(super) made_in: Vec<[u64; 3]>,
     pub(super) hold_commits: bool,
     pub(super) drop_metadata: bool,
 }
@@ -144,6 +146,7 @@ impl Shared {
             owners: vec![None; partitions],
             committed: vec![None; partitions],
             durable: vec![None; partitions],
+            made_in: vec![[0; 3]; partitions],
             ..Membership::default()
         };
         Self {
@@ -166,6 +169,13 @@ impl Shared {
     /// Number of partitions of each topic.
     pub(super) fn partitions(&self) -> u32 {
         self.config.partitions.max(1)
+    }
+
+    /// The logs of `partition` in each topic, as counted.
+    pub(super) fn logs(&self, partition: Partition) -> [u64; 3] {
+        TopicName::ALL.map(|name| {
+            self.topic(name).partition(partition).map_or(0, |log| log.records().replaced)
+        })
     }
 
     pub(super) fn is_current(&self, generation: u64) -> bool {

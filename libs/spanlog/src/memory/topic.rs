@@ -124,8 +124,12 @@ impl Reader for MemoryTopic {
     ) -> BoxFuture<'_, Result<Box<dyn Cursor>, ReadError>> {
         Box::pin(async move {
             self.check()?;
-            let at = self.state().readable(partition)?.records().resolve(start);
-            let cursor = MemoryCursor { topic: self.clone(), partition, at };
+            let mut records = self.state().readable(partition)?.records();
+            if let Start::Position(position) = start {
+                records.known(partition, position, None)?;
+            }
+            let (at, of) = (records.resolve(start), records.replaced);
+            let cursor = MemoryCursor { topic: self.clone(), partition, at, of };
             Ok(Box::new(cursor) as Box<dyn Cursor>)
         })
     }
@@ -139,7 +143,8 @@ impl Reader for MemoryTopic {
         Box::pin(async move {
             self.check()?;
             let log = self.state().readable(partition)?;
-            let records = log.records();
+            let mut records = log.records();
+            records.known(partition, from, None)?;
             let oldest = records.start;
             if records.is_gone(from) {
                 return Err(ReadError::Gone { partition: partition.0, asked: from, oldest });
@@ -165,6 +170,8 @@ struct MemoryCursor {
     topic: MemoryTopic,
     partition: Partition,
     at: Position,
+    /// The log that it reads, as counted.
+    of: u64,
 }
 
 impl Cursor for MemoryCursor {
@@ -177,7 +184,8 @@ impl Cursor for MemoryCursor {
                 grown.as_mut().enable();
                 self.topic.check()?;
                 let read = {
-                    let records = log.records();
+                    let mut records = log.records();
+                    records.known(self.partition, self.at, Some(self.of))?;
                     if records.is_gone(self.at) {
                         let (asked, oldest) = (self.at, records.start);
                         let partition = self.partition.0;

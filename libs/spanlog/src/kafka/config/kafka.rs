@@ -28,7 +28,8 @@ pub struct KafkaConfig {
     /// Brokers to begin with, as `host:port`; the others are learned from them. Two or three are
     /// enough.
     pub brokers: Vec<String>,
-    /// Name of this process in the brokers' logs, metrics and quotas.
+    /// Name of this process in the brokers' logs, metrics and quotas. What a client is for and the name
+    /// of the machine are put behind it, as in `wholetrace-reader@host-1`.
     pub client_id: String,
     /// The group that the samplers form: partitions are divided among its members, and commits are
     /// stored under it.
@@ -46,6 +47,10 @@ pub struct KafkaConfig {
     pub session_timeout: HumanDuration,
     /// How often a sampler tells that it is alive, at most a third of `session_timeout`.
     pub heartbeat_interval: HumanDuration,
+    /// How long a sampler gathers what its partitions have finished before it stores it, all of it at
+    /// once, 0s to 1m. What was exported within it is exported again after a crash; each time costs the
+    /// brokers a replicated write. Partitions that are handed over do not wait for it.
+    pub commit_interval: HumanDuration,
     /// TLS of the connections. Unset, they are not encrypted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<ClientTlsConfig>,
@@ -84,6 +89,7 @@ impl Default for KafkaConfig {
             start_timeout: HumanDuration::from_secs(60),
             session_timeout: HumanDuration::from_secs(10),
             heartbeat_interval: HumanDuration::from_secs(3),
+            commit_interval: HumanDuration::from_secs(5),
             tls: None,
             auth: AuthConfig::default(),
             replication_factor: 3,
@@ -118,6 +124,8 @@ impl KafkaConfig {
         let third = HumanDuration::from(session.get() / 3);
         let (heartbeat, least) = (self.heartbeat_interval, HumanDuration::from_millis(100));
         problems.check_range(join(path, "heartbeat_interval"), heartbeat, least, third);
+        let (commits, none) = (self.commit_interval, HumanDuration::from_secs(0));
+        problems.check_range(join(path, "commit_interval"), commits, none, second(60));
         self.check_security(path, problems);
         problems.check_range(join(path, "replication_factor"), self.replication_factor, 1, 9);
         let (insync, most) = (self.min_insync_replicas, self.replication_factor);
@@ -192,9 +200,11 @@ impl KafkaConfig {
         // A queue takes one fetched piece more than it may hold before it stops.
         let piece = consumer.max_partition_fetch_size.get().saturating_mul(USUAL_RATIO);
         let queue = consumer.queue_bytes.get().saturating_add(piece);
+        // Of each partition spans are read along or behind, and again; decisions are read at the start
+        // or along. Each of the two clients has a broker's answer in hand, compressed.
         queue
-            .saturating_mul(2 * u64::from(partitions))
-            .saturating_add(consumer.max_fetch_size.get())
+            .saturating_mul(3 * u64::from(partitions))
+            .saturating_add(consumer.max_fetch_size.get().saturating_mul(2))
     }
 }
 

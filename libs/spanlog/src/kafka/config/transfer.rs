@@ -23,7 +23,8 @@ pub struct ProducerConfig {
     /// gateway makes.
     pub max_message_bytes: ByteSize,
     /// How long a record may take to become durable, 1s to 5m. Then its sender is asked to come
-    /// back with it; it may have been written nevertheless.
+    /// back with it; it may have been written nevertheless. Brokers take up to 8s to notice that one
+    /// of them is dead.
     pub delivery_timeout: HumanDuration,
     /// Bytes that may wait to become durable, 16MiB to 4GiB and room for one record of the largest
     /// size. Beyond, records are refused and the senders asked to come back.
@@ -83,7 +84,7 @@ impl Default for ProducerConfig {
             compression: Compression::Lz4,
             linger: HumanDuration::from_millis(100),
             max_message_bytes: ByteSize::mib(4),
-            delivery_timeout: HumanDuration::from_secs(10),
+            delivery_timeout: HumanDuration::from_secs(8),
             max_pending_bytes: ByteSize::mib(128),
         }
     }

@@ -1,11 +1,16 @@
 //! Brokers that the tests of this crate share.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Mutex, OnceLock},
+    time::{Duration, Instant},
 };
+
+/// How long a broker may take to stop in order, on a busy machine.
+const STOP_WITHIN: Duration = Duration::from_secs(90);
 
 /// One node, which ends with this handle or with the process of the tests.
 pub(crate) struct Node {
@@ -40,6 +45,12 @@ fn variable(name: &str) -> Option<String> {
 }
 
 impl Node {
+    /// A node for one test alone, which may do with it what it likes. `None` where Kafka is not
+    /// installed.
+    pub(crate) fn own() -> Option<Self> {
+        Self::start("")
+    }
+
     /// A node that also listens as `--secure` of the script says. `None` where Kafka is not
     /// installed.
     pub(crate) fn secure() -> Option<Self> {
@@ -47,7 +58,7 @@ impl Node {
     }
 
     fn start(option: &str) -> Option<Self> {
-        let parts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parts");
+        let parts = parts();
         let script = parts.join("kafka/cluster");
         if !parts.join(".build/kafka/libs").is_dir() {
             skip();
@@ -75,6 +86,27 @@ impl Node {
         Some(Self { brokers, folder: folder.into(), _open: Mutex::new((keeper, open)) })
     }
 
+    /// Stops the broker in order and starts it again, with `change` in between. One that is killed
+    /// looks through its records when it starts, and cuts its log where one is damaged.
+    pub(crate) fn restarted(&self, change: impl FnOnce()) {
+        let id = fs::read_to_string(self.file("n1/pid")).unwrap();
+        let run = |command: &mut Command| {
+            let done = command.output().expect("it runs");
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        };
+        run(Command::new("kill").args(["-TERM", id.trim()]));
+        let process = PathBuf::from("/proc").join(id.trim()).join("cmdline");
+        let begun = Instant::now();
+        // One that nobody has looked after yet has no command line any more.
+        while fs::read(&process).is_ok_and(|line| !line.is_empty()) {
+            assert!(begun.elapsed() < STOP_WITHIN, "the broker does not stop");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        change();
+        let script = parts().join("kafka/cluster");
+        run(Command::new("bash").arg(script).arg("start").arg(&self.folder));
+    }
+
     /// Where it listens, without any security.
     pub(crate) fn brokers(&self) -> &str {
         &self.brokers
@@ -90,6 +122,10 @@ impl Node {
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
+}
+
+fn parts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parts")
 }
 
 fn skip() {

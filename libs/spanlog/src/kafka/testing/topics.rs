@@ -26,6 +26,7 @@ pub(crate) async fn config(brokers: &str, partitions: u32) -> KafkaConfig {
         group_id: name.clone(),
         session_timeout: HumanDuration::from_secs(6),
         heartbeat_interval: HumanDuration::from_millis(500),
+        commit_interval: HumanDuration::from_millis(50),
         replication_factor: 1,
         min_insync_replicas: 1,
         ..KafkaConfig::default()

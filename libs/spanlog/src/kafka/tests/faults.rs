@@ -19,7 +19,7 @@ use crate::{
     contract::Log,
     kafka::{KafkaConfig, KafkaError, KafkaLog, log::Access},
     position::{LogTime, Partition, Position},
-    reader::{Checkpoint, Group, GroupEvent, ReadError},
+    reader::{Checkpoint, Group, GroupEvent, ReadError, Start},
     record::Record,
     writer::AppendError,
 };
@@ -181,9 +181,10 @@ async fn a_commit_without_a_coordinator_fails_in_time_and_closing_does_not_hang(
     assert_eq!(closed, ReadError::Closed);
 }
 
-/// A commit that is overtaken by a rebalance fails for now, and works afterwards.
+/// A commit that is overtaken by a rebalance is tried again while the partition is ours: nobody need
+/// be told.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_of_an_old_generation_may_be_tried_again() {
+async fn a_commit_of_an_old_generation_is_tried_again() {
     let (mock, config) = mocked();
     let log = open(&config).await;
     let mut group = log.group().unwrap();
@@ -191,13 +192,63 @@ async fn a_commit_of_an_old_generation_may_be_tried_again() {
         patiently(group.next()).await.unwrap().unwrap();
     }
     let committer = group.committer();
-    let commit =
-        || committer.commit(P0, Checkpoint { position: Position(9), metadata: String::new() });
     let racing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
-    mock.fail(RDKafkaApiKey::OffsetCommit, racing, 1);
-    let error = patiently(commit()).await.unwrap_err();
-    assert!(matches!(error, ReadError::Failed(_)), "{error}");
-    patiently(commit()).await.unwrap();
+    mock.fail(RDKafkaApiKey::OffsetCommit, racing, 2);
+    let checkpoint = Checkpoint { position: Position(9), metadata: String::new() };
+    patiently(committer.commit(P0, checkpoint)).await.unwrap();
+}
+
+/// Checkpoints wait for each other, so that a process asks once for all of its partitions; not
+/// those that somebody waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_gather_and_those_at_once_do_not() {
+    let (_mock, mut config) = mocked();
+    config.commit_interval = HumanDuration::from_secs(60);
+    let log = open(&config).await;
+    let mut group = log.group().unwrap();
+    for _ in 0..2 {
+        patiently(group.next()).await.unwrap().unwrap();
+    }
+    let committer = group.committer();
+    let checkpoint = |position| Checkpoint { position: Position(position), metadata: "m".into() };
+    // The first one has nothing to wait for.
+    patiently(committer.commit(P0, checkpoint(1))).await.unwrap();
+    let mut waiting = futures_util::future::join(
+        committer.commit(P0, checkpoint(2)),
+        committer.commit(Partition(1), checkpoint(2)),
+    );
+    let soon = tokio::time::timeout(Duration::from_millis(500), &mut waiting).await;
+    assert!(soon.is_err(), "{soon:?}");
+    // With it goes what waits.
+    patiently(committer.commit_at_once(Partition(1), checkpoint(3))).await.unwrap();
+    let (first, second) = patiently(waiting).await;
+    first.unwrap();
+    second.unwrap();
+}
+
+/// Brokers that do not let us read say so all the time, and so do we; and once they do, all is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn not_being_allowed_to_read_is_told_until_it_is_over() {
+    let (mock, config) = mocked();
+    let log = open(&config).await;
+    let spans = log.log().spans;
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    mock.fail(RDKafkaApiKey::Fetch, refusal, 100_000);
+    let mut cursor = patiently(spans.reader.open(P0, Start::Earliest)).await.unwrap();
+    for _ in 0..3 {
+        let error = patiently(cursor.next(1)).await.unwrap_err();
+        assert!(error.to_string().contains("allow this user Read"), "{error}");
+    }
+    mock.tell(|cluster| cluster.clear_request_errors(RDKafkaApiKey::Fetch));
+    fill(&spans, P0, 1, 10).await;
+    let read = async {
+        loop {
+            if let Ok(frames) = cursor.next(1).await {
+                return frames;
+            }
+        }
+    };
+    assert_eq!(patiently(read).await.len(), 1);
 }
 
 /// Nobody there: the error names who was asked.

@@ -1,7 +1,10 @@
 //! Tests of what the suite of the log does not ask: the pitfalls of the client, one by one.
 
+mod anew;
+mod damage;
 mod faults;
 mod membership;
+mod page;
 mod reading;
 mod security;
 mod writing;

@@ -143,7 +143,7 @@ async fn places_are_bounded_and_come_back() {
     fill(&spans, P0, 3, 10).await;
     for _ in 0..3 {
         let mut cursors = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..3 {
             cursors.push(spans.reader.open(P0, Start::Earliest).await.unwrap());
         }
         let one_more = spans.reader.open(P0, Start::Earliest).await.map(drop);

@@ -2,9 +2,15 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _},
     net::TcpListener,
     path::PathBuf,
+    sync::{Arc, mpsc},
+};
+
+use tokio_rustls::rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
 use wholetrace_runtime::{secret::Secret, tls::ClientTlsConfig};
@@ -42,7 +48,7 @@ fn sasl(node: &Node, mechanism: Mechanism) -> AuthConfig {
 
 /// Writes, joins the group and commits nothing: all three clients get through.
 async fn works(config: &KafkaConfig) {
-    let log = KafkaLog::connect(config, Access::ReadAndWrite).await.unwrap();
+    let log = KafkaLog::connect(config, Access::Read).await.unwrap();
     let spans = log.log().spans;
     let position = fill(&spans, P0, 1, 10).await[0];
     assert_eq!(patiently(spans.reader.fetch(P0, position, 10)).await.unwrap().len(), 1);
@@ -60,43 +66,72 @@ async fn fails(config: &KafkaConfig, reasons: &[&str]) {
     assert!(reasons.iter().any(|expected| reason.contains(expected)), "{reason}: not {reasons:?}");
 }
 
-/// Gives out one token that the broker believes, and tells what it was asked.
-fn token_server() -> (String, std::sync::mpsc::Receiver<String>) {
+/// Gives out tokens that the broker believes, as far as anybody comes through its TLS, and tells what
+/// it was asked.
+fn token_server(tls: Option<Arc<ServerConfig>>) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/token", listener.local_addr().unwrap());
-    let (sender, asked) = std::sync::mpsc::channel();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}/token", listener.local_addr().unwrap());
+    let (sender, asked) = mpsc::channel();
     std::thread::spawn(move || {
         for connection in listener.incoming() {
-            let mut connection = BufReader::new(connection.unwrap());
-            let (mut request, mut length) = (String::new(), 0);
-            loop {
-                let mut line = String::new();
-                connection.read_line(&mut line).unwrap();
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
+            let connection = connection.unwrap();
+            let request = match &tls {
+                None => give_token(connection),
+                Some(tls) => {
+                    let session = ServerConnection::new(Arc::clone(tls)).unwrap();
+                    give_token(StreamOwned::new(session, connection))
                 }
-                request.push_str(&line);
-                if line.trim().is_empty() {
-                    break;
-                }
+            };
+            if let Ok(request) = request {
+                let _gone = sender.send(request);
             }
-            let mut body = vec![0; length];
-            connection.read_exact(&mut body).unwrap();
-            request.push_str(&String::from_utf8(body).unwrap());
-            // {"alg":"none"} and {"sub":"wholetrace","iat":1700000000,"exp":4100000000}
-            let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ3aG9sZXRyYWNlIiwiaWF0IjoxNzAwMDAwMDAwLCJleHA\
-                         iOjQxMDAwMDAwMDB9.";
-            let body = format!(r#"{{"access_token":"{token}","token_type":"bearer"}}"#);
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-                 connection: close\r\n\r\n{body}",
-                body.len()
-            );
-            connection.get_mut().write_all(answer.as_bytes()).unwrap();
-            let _gone = sender.send(request);
         }
     });
     (url, asked)
+}
+
+/// Answers a request with a token, and gives it.
+fn give_token(connection: impl io::Read + io::Write) -> io::Result<String> {
+    let mut connection = BufReader::new(connection);
+    let (mut request, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        connection.read_line(&mut line)?;
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        request.push_str(&line);
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body)?;
+    request.push_str(&String::from_utf8(body).unwrap());
+    // {"alg":"none"} and {"sub":"wholetrace","iat":1700000000,"exp":4100000000}
+    let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ3aG9sZXRyYWNlIiwiaWF0IjoxNzAwMDAwMDAwLCJleHA\
+                 iOjQxMDAwMDAwMDB9.";
+    let body = format!(r#"{{"access_token":"{token}","token_type":"bearer"}}"#);
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    connection.get_mut().write_all(answer.as_bytes())?;
+    connection.get_mut().flush()?;
+    Ok(request)
+}
+
+/// What the broker's certificate, which the node's own authority has signed, serves with.
+fn server_tls(node: &Node) -> Arc<ServerConfig> {
+    let chain = CertificateDer::pem_file_iter(node.file("certs/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(node.file("certs/server.key")).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.unwrap().with_no_client_auth();
+    Arc::new(config.with_single_cert(chain.map(Result::unwrap).collect(), key).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,22 +152,24 @@ async fn every_way_in_works_and_every_wrong_key_is_told() {
         works(&login).await;
     }
 
-    let (token_url, asked) = token_server();
-    let oauth = OauthConfig {
-        token_url,
-        client_id: "the-client".to_owned(),
-        client_secret: Secret::new("its-secret"),
-        scopes: vec!["kafka".to_owned(), "spans".to_owned()],
-    };
-    let mut token = login.clone();
-    let (username, password) = (String::new(), Secret::default());
-    let mechanism = Mechanism::OauthBearer;
-    let sasl_config = SaslConfig { mechanism, username, password, oauth: Some(oauth) };
-    token.auth = AuthConfig { sasl: Some(sasl_config) };
-    works(&token).await;
-    let request = asked.recv().unwrap();
-    assert!(request.contains("grant_type=client_credentials"), "{request}");
-    assert!(request.contains("scope=kafka"), "{request}");
+    for tls in [None, Some(server_tls(&node))] {
+        let (token_url, asked) = token_server(tls);
+        let oauth = OauthConfig {
+            token_url,
+            client_id: "the-client".to_owned(),
+            client_secret: Secret::new("its-secret"),
+            scopes: vec!["kafka".to_owned(), "spans".to_owned()],
+        };
+        let mut token = login.clone();
+        let (username, password) = (String::new(), Secret::default());
+        let mechanism = Mechanism::OauthBearer;
+        let sasl_config = SaslConfig { mechanism, username, password, oauth: Some(oauth) };
+        token.auth = AuthConfig { sasl: Some(sasl_config) };
+        works(&token).await;
+        let request = asked.recv().unwrap();
+        assert!(request.contains("grant_type=client_credentials"), "{request}");
+        assert!(request.contains("scope=kafka"), "{request}");
+    }
 
     let mut wrong = login.clone();
     wrong.auth = sasl(&node, Mechanism::ScramSha512);

@@ -102,7 +102,7 @@ impl TopicAdmin {
         let metadata = self.ask().await?;
         let mut reports = Vec::new();
         for settings in self.config.topics() {
-            let found = match topic(&metadata, &settings.topic) {
+            let found = match visible(&metadata, &settings.topic)? {
                 None => None,
                 Some(topic) => {
                     let mut found = layout(topic);
@@ -122,7 +122,7 @@ impl TopicAdmin {
     /// [`TopicsError::Unfit`] names all differences and what to do about each.
     pub async fn verify(&self) -> Result<(), TopicsError> {
         let accepted = match self.config.weak_topics {
-            WeakTopics::Refuse => Severity::Remark,
+            WeakTopics::Refuse => Severity::Unknown,
             WeakTopics::Warn => Severity::Weak,
         };
         let mut unfit = Vec::new();
@@ -135,6 +135,9 @@ impl TopicAdmin {
                         let (topic, what) = (&report.settings.topic, &difference.what);
                         match difference.severity {
                             Severity::Remark => tracing::info!("topic `{topic}` {what}"),
+                            Severity::Unknown => {
+                                tracing::warn!("topic `{topic}` {what}: {}", difference.remedy);
+                            }
                             _ => tracing::warn!(
                                 "topic `{topic}` {what}: acknowledged spans may be lost or decided \
                                  wrongly; {}",
@@ -236,13 +239,17 @@ impl TopicAdmin {
                 .into_iter()
                 .filter_map(|entry| Some((entry.name, entry.value?)))
                 .collect()),
-            Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => Ok(BTreeMap::new()),
+            Some(Err(
+                RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed,
+            )) => Ok(BTreeMap::new()),
             Some(Err(code)) => Err(refused(code.to_string())),
             None => Err(refused("the brokers did not say".to_owned())),
         }
     }
 
-    async fn ask(&self) -> Result<Metadata, TopicsError> {
+    /// What the brokers tell of our topics.
+    pub(super) async fn ask(&self) -> Result<Vec<Metadata>, TopicsError> {
         self.metadata(ASK_WITHIN).await.map_err(|error| {
             let reason = self.asking.client().context().last().unwrap_or_else(|| error.to_string());
             let (brokers, seconds) = (self.brokers.clone(), ASK_WITHIN.as_secs());
@@ -250,11 +257,14 @@ impl TopicAdmin {
         })
     }
 
-    /// What the brokers tell of all topics: to ask for one that is missing may create it.
-    async fn metadata(&self, within: Duration) -> Result<Metadata, KafkaError> {
+    /// What the brokers tell of our topics, and of no others: there may be thousands. None is created
+    /// by being asked for: the client says so.
+    async fn metadata(&self, within: Duration) -> Result<Vec<Metadata>, KafkaError> {
         let asking = Arc::clone(&self.asking);
+        let topics = self.config.topics().map(|settings| settings.topic);
         let ask = move || {
-            let metadata = asking.fetch_metadata(None, within);
+            let metadata =
+                topics.iter().map(|topic| asking.fetch_metadata(Some(topic), within)).collect();
             // Why it failed, if it did, is told to who polls; there are no records to miss.
             for _ in 0..1_000 {
                 if asking.poll(Duration::ZERO).is_none() {
@@ -268,8 +278,27 @@ impl TopicAdmin {
 }
 
 /// The topic `name`, if it exists.
-fn topic<'a>(metadata: &'a Metadata, name: &str) -> Option<&'a MetadataTopic> {
-    metadata.topics().iter().find(|topic| topic.name() == name && !topic.partitions().is_empty())
+fn topic<'a>(metadata: &'a [Metadata], name: &str) -> Option<&'a MetadataTopic> {
+    let mut topics = metadata.iter().flat_map(Metadata::topics);
+    topics.find(|topic| topic.name() == name && !topic.partitions().is_empty())
+}
+
+/// The same, when the brokers show it to us if it does.
+fn visible<'a>(
+    metadata: &'a [Metadata],
+    name: &str,
+) -> Result<Option<&'a MetadataTopic>, TopicsError> {
+    let hidden = |topic: &&MetadataTopic| {
+        let code = topic.error().map(RDKafkaErrorCode::from);
+        topic.name() == name && code == Some(RDKafkaErrorCode::TopicAuthorizationFailed)
+    };
+    match metadata.iter().flat_map(Metadata::topics).find(hidden) {
+        None => Ok(topic(metadata, name)),
+        Some(_) => Err(TopicsError::Refused {
+            doing: format!("look at the topic `{name}`"),
+            reason: "this user may not: allow it Describe on the topic".to_owned(),
+        }),
+    }
 }
 
 /// All of a topic but its settings.

@@ -24,6 +24,8 @@ pub struct FoundTopic {
 pub enum Severity {
     /// Costs something, loses nothing.
     Remark,
+    /// Nobody can tell whether what was promised holds.
+    Unknown,
     /// What was promised does not hold.
     Weak,
     /// It cannot work.
@@ -100,9 +102,12 @@ impl Comparison<'_> {
         self.layout(&mut found);
         if self.found.settings.is_empty() {
             found.push(Difference {
-                severity: Severity::Weak,
+                severity: Severity::Unknown,
                 what: "has settings that the brokers do not show".to_owned(),
-                remedy: "allow this client DescribeConfigs on it".to_owned(),
+                remedy:
+                    "allow this client DescribeConfigs on it, or look by hand that they are as \
+                         `wholetrace topics create` makes them"
+                        .to_owned(),
             });
             return found;
         }

@@ -1,5 +1,10 @@
-use super::{FoundTopic, Severity, TopicReport};
-use crate::kafka::config::KafkaConfig;
+use std::time::Duration;
+
+use super::{FoundTopic, Severity, TopicAdmin, TopicReport};
+use crate::kafka::{
+    config::KafkaConfig,
+    testing::{brokers, config},
+};
 
 /// A report on the spans topic, as it must be but for what `change` does to it.
 fn report(change: impl FnOnce(&mut FoundTopic)) -> TopicReport {
@@ -58,7 +63,6 @@ fn what_is_weaker_is_said_with_its_remedy() {
         assert!(said.contains(&format!("{command} {name}=")), "{said}");
     }
     assert_eq!(report(|found| found.replication_factor = 2).worst(), Some(Severity::Weak));
-    assert_eq!(report(|found| found.settings.clear()).worst(), Some(Severity::Weak));
     assert_eq!(with("compression.type", "gzip").worst(), Some(Severity::Remark));
     assert_eq!(report(|found| found.in_sync = 2).worst(), Some(Severity::Remark));
 }
@@ -72,4 +76,29 @@ fn what_cannot_work_is_unusable() {
     let missing = TopicReport::new(settings, None, "a:1");
     assert_eq!(missing.worst(), Some(Severity::Unusable));
     assert!(missing.to_string().contains("`wholetrace-spans` does not exist"));
+}
+
+/// Who may not see the settings cannot say that they are wrong.
+#[test]
+fn settings_that_are_not_shown_are_no_reason_to_refuse() {
+    let report = report(|found| found.settings.clear());
+    assert_eq!(report.worst(), Some(Severity::Unknown));
+    assert!(Severity::Unknown < Severity::Weak);
+    assert!(report.to_string().contains("DescribeConfigs"), "{report}");
+}
+
+/// Of the thousands of topics that a cluster may have, the brokers are asked for ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_our_topics_are_asked_for() {
+    let Some(brokers) = tokio::task::spawn_blocking(brokers).await.unwrap() else { return };
+    let (ours, _others) = (config(brokers, 1).await, config(brokers, 1).await);
+    let admin = TopicAdmin::connect(&ours, Duration::from_secs(30)).await.unwrap();
+    let metadata = admin.ask().await.unwrap();
+    let told = metadata.iter().flat_map(|metadata| metadata.topics());
+    let told: Vec<String> = told.map(|topic| topic.name().to_owned()).collect();
+    assert_eq!(told, ours.topics().map(|topic| topic.topic));
+    // One of them does not exist, and does not by being asked for.
+    let reports = admin.describe().await.unwrap();
+    let missing: Vec<bool> = reports.iter().map(|report| report.found.is_none()).collect();
+    assert_eq!(missing, [false, false, false, true]);
 }
