@@ -115,7 +115,7 @@ impl OpenLog {
                 let status = log.status();
                 status.refusing.map(|reason| Trouble {
                     reason: format!("it takes no spans: {reason}"),
-                    figures: format!("{} of {} bytes on disk", status.disk_bytes, status.quota),
+                    figures: format!("{} of {} bytes in use", status.used_bytes, status.quota),
                 })
             }
             #[cfg(feature = "kafka")]
@@ -135,10 +135,7 @@ impl OpenLog {
     /// Resolves with the cause when the log has ended without having been asked to.
     pub(crate) async fn ended(&self) -> String {
         match &self.kind {
-            Kind::Embedded(log) => {
-                log.ended().await;
-                "the log has ended".to_owned()
-            }
+            Kind::Embedded(log) => log.ended().await,
             #[cfg(feature = "kafka")]
             Kind::Kafka(log) => log.ended().await,
         }

@@ -177,13 +177,12 @@ fn refuse_unknown_components(tree: &mut Value, problems: &mut Problems) {
 }
 
 /// Settings that bound memory.
-const BOUNDS: [&str; 8] = [
+const BOUNDS: [&str; 7] = [
     "memory",
     "limits.in_flight",
     "log.kafka.consumer",
     "log.kafka.producer.max_pending_bytes",
     "log.embedded.tail_cache",
-    "log.embedded.write_buffer",
     "log.embedded.max_waiting",
     "tail_sampling.decision_cache",
 ];
@@ -229,7 +228,6 @@ fn fit(config: &mut Config, sources: &Sources) {
     }
     let embedded = config.log.embedded.get_or_insert_default();
     lower("log.embedded.tail_cache", &mut embedded.tail_cache, 16, none);
-    lower("log.embedded.write_buffer", &mut embedded.write_buffer, 12, mib(64));
     lower("log.embedded.max_waiting", &mut embedded.max_waiting, 16, mib(16));
 }
 

@@ -80,6 +80,10 @@ fn problem(tree: &Value, path: &KeyPath, message: &str, unknown: bool) -> Proble
             _ => "",
         };
         let known = known_keys(message);
+        let place = path.to_string();
+        if let Some((_, hint)) = REMOVED.iter().find(|(removed, _)| *removed == place) {
+            return Problem::new(place, "unknown key").hint((*hint).to_owned());
+        }
         let hint = match did_you_mean(key, known.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None if known.is_empty() => "there are no keys here".to_owned(),
@@ -98,6 +102,13 @@ fn problem(tree: &Value, path: &KeyPath, message: &str, unknown: bool) -> Proble
         _ => problem,
     }
 }
+
+/// Keys of earlier versions, and what to do about them.
+const REMOVED: [(&str, &str); 1] = [(
+    "log.embedded.write_buffer",
+    "the log needs no write buffer any more: remove the line, and count its memory to `tail_cache` \
+     or `memory.window_cache` if you like",
+)];
 
 /// The key in serde's message for an unknown one.
 fn unknown_key(message: &str) -> Option<String> {

@@ -96,7 +96,7 @@ fn a_full_log_refuses_and_recovers() {
     }
     let mut jaeger = Jaeger::new();
     let mut gateway = Gateway::with_log(
-        "quota: 256MiB, tail_cache: 16MiB, write_buffer: 64MiB, max_waiting: 16MiB",
+        "quota: 256MiB, tail_cache: 16MiB, max_waiting: 16MiB",
         &format!(
             "limits: {{ in_flight: 64MiB }}\nmemory: {{ limit: 640MiB, window_cache: 16MiB, open_traces: 300000 }}\n\
              tail_sampling:\n  decision_wait: 1s\n  decision_cache: {{ max_entries: 200000 }}\n{POLICIES}\

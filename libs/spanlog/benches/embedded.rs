@@ -84,7 +84,7 @@ struct Case {
     frame_bytes: usize,
     /// Appends that wait to become durable together.
     group: usize,
-    /// Bytes after which a frame is finished; slices that live longer are written to tables.
+    /// Bytes after which a frame is finished, and its room used again.
     finished_after: u64,
 }
 

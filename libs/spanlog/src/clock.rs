@@ -69,4 +69,31 @@ impl LogClock {
         self.newest = self.newest.max(now);
         self.newest
     }
+
+    /// Milliseconds by which this clock is ahead of the machine's; negative when it is behind.
+    pub(crate) fn ahead(&mut self, clock: &Clock) -> i64 {
+        let (log, machine) = (self.now(clock), clock.now());
+        let signed = |millis| i64::try_from(millis).unwrap_or(i64::MAX);
+        signed(log.since(machine)) - signed(machine.since(log))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_goes_on_from_the_newest_time_at_its_rate() {
+        const HOURS: u64 = 2 * 3_600_000;
+        let machine = Clock::wall();
+        let newest = machine.now().plus(HOURS);
+        let mut clock = LogClock::start(&machine, newest);
+        assert!(clock.now(&machine) >= newest);
+        let ahead = clock.ahead(&machine);
+        assert!(ahead > 0 && ahead.unsigned_abs() <= HOURS, "{ahead}");
+        // It is not stuck until the machine's clock has caught up.
+        while clock.now(&machine) == newest {
+            std::thread::yield_now();
+        }
+    }
 }

@@ -14,12 +14,14 @@ const BATCH_RECORDS: &str = "wholetrace_log_batch_records";
 const COMMIT_SECONDS: &str = "wholetrace_log_commit_duration_seconds";
 const APPEND_SECONDS: &str = "wholetrace_log_append_duration_seconds";
 const DISK_BYTES: &str = "wholetrace_log_disk_bytes";
+const USED_BYTES: &str = "wholetrace_log_used_bytes";
 const DISK_FREE: &str = "wholetrace_log_disk_free_bytes";
 const WAITING: &str = "wholetrace_log_waiting_bytes";
 const TAIL_BYTES: &str = "wholetrace_log_tail_cache_bytes";
-const SLICES: &str = "wholetrace_log_slices";
-const SLICES_REMOVED: &str = "wholetrace_log_slices_removed_total";
-const REOPENS: &str = "wholetrace_log_reopens_total";
+const SEGMENTS: &str = "wholetrace_log_segments";
+const SEGMENTS_FREED: &str = "wholetrace_log_segments_freed_total";
+const DAMAGED: &str = "wholetrace_log_damaged_records_total";
+const CLOCK_AHEAD: &str = "wholetrace_log_clock_ahead_seconds";
 const READS: &str = "wholetrace_log_reads_total";
 
 const TOPIC: Label = Label::closed("topic", &["spans", "decisions", "dead_letters"]);
@@ -54,16 +56,27 @@ pub const TABLE: &[Metric] = &[
         "Time from accepting a record to its being durable, of the oldest in each batch.",
         SECONDS,
     ),
-    Metric::gauge(DISK_BYTES, Unit::Bytes, "Bytes that the log takes on the disk; see `quota`."),
+    Metric::gauge(DISK_BYTES, Unit::Bytes, "Bytes of the log's files on the disk."),
+    Metric::gauge(
+        USED_BYTES,
+        Unit::Bytes,
+        "Bytes of those files that are in use; the others are free to be used again. See `quota`.",
+    ),
     Metric::gauge(DISK_FREE, Unit::Bytes, "Free bytes of the disk; see `min_free_disk`."),
     Metric::gauge(WAITING, Unit::Bytes, "Bytes accepted and not yet durable."),
     Metric::gauge(TAIL_BYTES, Unit::Bytes, "Bytes of the newest frames kept in memory."),
-    Metric::gauge(SLICES, Unit::None, "Slices that the log consists of."),
-    Metric::counter(SLICES_REMOVED, Unit::None, "Slices that were removed as finished or old."),
+    Metric::gauge(SEGMENTS, Unit::None, "Segments that the log consists of, one in each file."),
+    Metric::counter(SEGMENTS_FREED, Unit::None, "Segments that went as finished or old."),
     Metric::counter(
-        REOPENS,
+        DAMAGED,
         Unit::None,
-        "How often the store was opened again after a failed write. More than a few: see the log.",
+        "How often a damaged record was met and passed over. More than none: check the disk.",
+    )
+    .labels(&[TOPIC]),
+    Metric::gauge(
+        CLOCK_AHEAD,
+        Unit::Seconds,
+        "How far the log's time is ahead of the machine's clock. Far from 0: the clock was set.",
     ),
     Metric::counter(READS, Unit::None, "Frames read, from the newest in memory or the store.")
         .labels(&[Label::closed("from", &["tail", "store"])]),
@@ -79,9 +92,10 @@ pub(crate) struct Meters {
     pub(crate) free_bytes: Gauge,
     pub(crate) waiting_bytes: Gauge,
     pub(crate) tail_bytes: Gauge,
-    pub(crate) slices: Gauge,
-    pub(crate) slices_removed: Counter,
-    pub(crate) reopened: Counter,
+    pub(crate) used_bytes: Gauge,
+    pub(crate) segments: Gauge,
+    pub(crate) segments_freed: Counter,
+    pub(crate) clock_ahead: Gauge,
     pub(crate) tail_reads: Counter,
     pub(crate) store_reads: Counter,
 }
@@ -92,6 +106,7 @@ struct TopicMeters {
     stored_bytes: Counter,
     /// In the order of [`REASONS`].
     refusals: [Counter; 6],
+    damaged: Counter,
 }
 
 /// Label values of refusals.
@@ -110,9 +125,10 @@ impl Meters {
             free_bytes: gauge!(DISK_FREE),
             waiting_bytes: gauge!(WAITING),
             tail_bytes: gauge!(TAIL_BYTES),
-            slices: gauge!(SLICES),
-            slices_removed: counter!(SLICES_REMOVED),
-            reopened: counter!(REOPENS),
+            used_bytes: gauge!(USED_BYTES),
+            segments: gauge!(SEGMENTS),
+            segments_freed: counter!(SEGMENTS_FREED),
+            clock_ahead: gauge!(CLOCK_AHEAD),
             tail_reads: reads("tail"),
             store_reads: reads("store"),
         }
@@ -124,6 +140,11 @@ impl Meters {
         meters.records.increment(records);
         meters.payload_bytes.increment(payload);
         meters.stored_bytes.increment(stored);
+    }
+
+    /// A damaged record was met.
+    pub(crate) fn damaged(&self, topic: TopicName) {
+        self.topics[topic.index()].damaged.increment(1);
     }
 
     /// `records` were refused with `error`.
@@ -147,6 +168,7 @@ impl TopicMeters {
             records: counter!(RECORDS, "topic" => topic),
             payload_bytes: counter!(PAYLOAD_BYTES, "topic" => topic),
             stored_bytes: counter!(STORED_BYTES, "topic" => topic),
+            damaged: counter!(DAMAGED, "topic" => topic),
             refusals: REASONS
                 .map(|reason| counter!(REFUSALS, "topic" => topic, "reason" => reason)),
         }

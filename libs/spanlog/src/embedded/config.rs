@@ -9,14 +9,18 @@ use wholetrace_runtime::{
     units::{ByteSize, HumanDuration},
 };
 
-use super::{error::OpenError, settings::Settings};
+use super::{
+    error::OpenError,
+    settings::Settings,
+    store::{INDEX_BYTES, MAX_PAYLOAD},
+};
 
-/// The largest record, uncompressed.
-const MAX_PAYLOAD: ByteSize = ByteSize::mib(16);
+/// A group on its way to the disk: the largest, with one record beyond its bound.
+const GROUP_BYTES: u64 = (4 << 20) + MAX_PAYLOAD;
 
-/// What the store's journal may hold in memory beyond the write buffer: it is cut in pieces of 64
-/// to 96 MB.
-const JOURNAL_SLACK: u64 = 192 << 20;
+/// Indexes: of the segments that are read, of one more that is being made, and of the three that
+/// are written to.
+const INDEXES: u64 = INDEX_BYTES + 4 * (4 << 20);
 
 /// The durable log of a single machine.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -31,8 +35,9 @@ pub struct EmbeddedConfig {
     /// Partitions, 1 to 64. Each is sampled by one task, so more than CPUs are of no use. Fixed
     /// when the log is created.
     pub partitions: u32,
-    /// Free bytes of the disk below which new spans are refused, at least `write_buffer` and
-    /// 64MiB more. What the exporters need to go on may use three quarters of it.
+    /// Free bytes of the disk that the log leaves to others, 64MiB or more. When no more are left,
+    /// spans are taken while the files that the log already has give room, then refused. What the
+    /// exporters need to go on may use three quarters of it.
     pub min_free_disk: ByteSize,
     /// Bytes of finished spans that are kept for looking at them again; 0 keeps none. They go
     /// first when the quota is reached.
@@ -46,16 +51,15 @@ pub struct EmbeddedConfig {
     /// Whether an append is answered only when the disk has it. Without, one that was answered
     /// survives a crash of the process, but not of the machine.
     pub sync: bool,
-    /// Memory for the newest frames, from which readers at the head are served, up to 16GiB.
+    /// Memory for the newest frames, from which readers at the head are served, up to 16GiB. It
+    /// need only bridge the moment until they are read ahead; what is older comes out of the page
+    /// cache of the system.
     pub tail_cache: ByteSize,
-    /// Memory for frames that are in the journal and not in tables yet, 64MiB to 4GiB. Frames
-    /// that are finished while they are in it are written to the disk only once. It also bounds
-    /// the time that opening takes after a crash.
-    pub write_buffer: ByteSize,
     /// Bytes that may wait to become durable, 16MiB to 4GiB. Beyond, appends are refused and the
     /// senders asked to come back.
     pub max_waiting: ByteSize,
-    /// Open a damaged log and go on without the records that are missing from it.
+    /// Open a log although files of it are missing, and go on without the records in them. Not
+    /// needed for damaged records: those are passed over one by one, counted and told.
     pub accept_loss: bool,
 }
 
@@ -70,8 +74,7 @@ impl Default for EmbeddedConfig {
             decision_retention: HumanDuration::from_secs(3_600),
             dead_letter_retention: HumanDuration::from_secs(7 * 24 * 3_600),
             sync: true,
-            tail_cache: ByteSize::mib(64),
-            write_buffer: ByteSize::mib(192),
+            tail_cache: ByteSize::mib(32),
             max_waiting: ByteSize::mib(64),
             accept_loss: false,
         }
@@ -90,29 +93,26 @@ impl EmbeddedConfig {
             problems.error(at("directory"), "must not be empty", hint);
         }
         let most = bytes(u64::MAX);
-        let min_free = bytes(self.write_buffer.get().saturating_add(64 << 20));
         problems.check_range(at("quota"), self.quota, mib(256), most);
         problems.check_range(at("partitions"), self.partitions, 1, 64);
-        problems.check_range(at("min_free_disk"), self.min_free_disk, min_free, most);
+        problems.check_range(at("min_free_disk"), self.min_free_disk, mib(64), most);
         problems.check_range(at("retain"), self.retain, bytes(0), self.quota);
         let retention = self.decision_retention;
         problems.check_range(at("decision_retention"), retention, minute, hours(168));
         let retention = self.dead_letter_retention;
         problems.check_range(at("dead_letter_retention"), retention, minute, hours(8_760));
         problems.check_range(at("tail_cache"), self.tail_cache, bytes(0), gib(16));
-        problems.check_range(at("write_buffer"), self.write_buffer, mib(64), gib(4));
-        problems.check_range(at("max_waiting"), self.max_waiting, MAX_PAYLOAD, gib(4));
+        problems.check_range(at("max_waiting"), self.max_waiting, mib(16), gib(4));
     }
 
-    /// The most memory that a log with these settings takes, in bytes: the tail cache, the write
-    /// buffer with what the journal holds beyond it, and what waits to become durable.
+    /// The most memory that a log with these settings takes, in bytes: the tail cache, what waits
+    /// to become durable, a group on its way to the disk, and the indexes.
     #[must_use]
     pub const fn memory_bytes(&self) -> u64 {
         self.tail_cache
             .get()
-            .saturating_add(self.write_buffer.get())
             .saturating_add(self.max_waiting.get())
-            .saturating_add(JOURNAL_SLACK)
+            .saturating_add(GROUP_BYTES + INDEXES)
     }
 
     /// The settings, all within their bounds.
@@ -125,15 +125,14 @@ impl EmbeddedConfig {
             directory: self.directory.clone(),
             partitions: self.partitions,
             quota: self.quota.get(),
+            slot_bytes: Settings::slots_of(self.quota.get()),
             min_free: self.min_free_disk.get(),
             retain: self.retain.get(),
             decision_retention: self.decision_retention.as_millis(),
             dead_letter_retention: self.dead_letter_retention.as_millis(),
             sync: self.sync,
             tail_cache: self.tail_cache.get(),
-            memtables: self.write_buffer.get(),
             max_waiting: self.max_waiting.get(),
-            max_payload: MAX_PAYLOAD.get(),
             accept_loss: self.accept_loss,
         })
     }
@@ -149,12 +148,19 @@ mod tests {
     }
 
     #[test]
+    fn slots_grow_with_the_quota() {
+        let slots = |quota: ByteSize| Settings::slots_of(quota.get()) >> 20;
+        let quotas = [ByteSize::mib(256), ByteSize::gib(4), ByteSize::gib(10), ByteSize::gib(900)];
+        assert_eq!(quotas.map(slots), [8, 16, 32, 64]);
+    }
+
+    #[test]
     fn all_problems_are_told_at_once() {
         let config = EmbeddedConfig {
             directory: PathBuf::new(),
             quota: ByteSize::mib(1),
             partitions: 0,
-            min_free_disk: ByteSize::mib(100),
+            min_free_disk: ByteSize::mib(10),
             decision_retention: HumanDuration::from_secs(1),
             max_waiting: ByteSize::bytes(0),
             ..EmbeddedConfig::default()

@@ -57,24 +57,42 @@ pub enum OpenError {
         /// What the configuration says.
         configured: u32,
     },
-    /// The stored data is damaged or incomplete.
-    #[error("the log in `{}` is damaged: {detail}: restore the folder from a copy, move it away \
-             to start with an empty log, or set `accept_loss` to go on without what is missing",
-             path.display())]
-    Damaged {
-        /// The folder of the store.
+    /// The disk fails.
+    #[error("the log in `{}` cannot be opened: cannot {action}: {source}: check the disk, and \
+             whether it is mounted read-only", path.display())]
+    Disk {
+        /// The folder or file.
         path: PathBuf,
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// The store cannot be opened for a reason of the system.
-    #[error("the store in `{}` cannot be opened: {source}: check the disk and the permissions",
-            path.display())]
-    Store {
-        /// The folder of the store.
-        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
         /// What the system said.
         source: io::Error,
+    },
+    /// The folder holds the store of an older version.
+    #[error("`{}` holds a log of an older version (`store` is there), which this version does not \
+             read: start the version that wrote it without receivers until all is exported, then \
+             move the folder away, or choose another `directory`", directory.display())]
+    OldStore {
+        /// The folder.
+        directory: PathBuf,
+    },
+    /// Files that hold acknowledged records are missing.
+    #[error("the log in `{}` is not complete: {detail}: restore the files, or set `accept_loss` \
+             to go on without the records in them", directory.display())]
+    Missing {
+        /// The folder.
+        directory: PathBuf,
+        /// What is missing.
+        detail: String,
+    },
+    /// The folder is not what its files say, or the file that says what it is is missing.
+    #[error("the log in `{}` cannot be used: {detail}: restore the folder from a copy, or move it \
+             away to start with an empty log", directory.display())]
+    Damaged {
+        /// The folder.
+        directory: PathBuf,
+        /// What is wrong with it.
+        detail: String,
     },
     /// Settings are out of their bounds.
     #[error("the settings of the embedded log are impossible: {0}")]

@@ -1,27 +1,30 @@
 //! The handle of an embedded log.
 
 use std::{
+    io::Read,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread::JoinHandle,
     time::Duration,
 };
 
 use super::{
+    appender::Appender,
     checkpoints::Checkpoints,
     config::EmbeddedConfig,
+    disk::Disk,
     error::OpenError,
     folder::Folder,
     group::EmbeddedGroup,
-    hooks::Hooks,
-    recovery::{self, Recovered},
+    housekeeping::Upkeep,
+    keeper::Keeper,
+    real_disk::{RealDisk, weakness},
     settings::Settings,
     shared::{Refusal, Shared},
-    state::{Appender, Upkeep},
-    store::Store,
+    store::{OpenFault, Options, Recovered, Store},
     topic::EmbeddedTopic,
 };
 use crate::{
-    clock::LogClock,
+    clock::{Clock, LogClock},
     contract::{Log, Topic},
     reader::Group,
     routing::Descriptor,
@@ -34,6 +37,7 @@ const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
 /// The durable log of a single machine. Dropping it closes it without waiting for anybody.
 pub struct EmbeddedLog {
     pub(super) shared: Arc<Shared>,
+    log: Log,
     descriptor: Descriptor,
     created: bool,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -42,8 +46,11 @@ pub struct EmbeddedLog {
 /// What an embedded log looks like at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmbeddedStatus {
-    /// Bytes on the disk, as last looked at (a fraction of a second ago).
+    /// Bytes of all files on the disk, as last looked at (a fraction of a second ago).
     pub disk_bytes: u64,
+    /// Bytes of those files that hold records which are not finished, or were so until just now.
+    /// The others are free to be used again.
+    pub used_bytes: u64,
     /// The configured quota.
     pub quota: u64,
     /// Bytes accepted and not yet durable.
@@ -51,64 +58,107 @@ pub struct EmbeddedStatus {
     /// Why spans are refused: `quota`, `disk_low`, `disk_full` or `failed`; `None` when they are
     /// taken.
     pub refusing: Option<&'static str>,
+    /// Milliseconds by which the log's time is ahead of the machine's clock; negative when it is
+    /// behind.
+    pub clock_ahead: i64,
 }
 
 impl EmbeddedLog {
-    /// Opens the log in the folder that `config` names, or creates it. Blocks while the store is
-    /// read: up to seconds after a crash.
+    /// Opens the log in the folder that `config` names, or creates it. Blocks while the newest
+    /// files are read: a fraction of a second.
     ///
     /// # Errors
     /// [`OpenError`], which names the folder or file and says what to do.
     pub fn open(config: &EmbeddedConfig) -> Result<Self, OpenError> {
-        Self::open_with(config.settings()?)
+        Self::open_with(config.settings()?, Clock::wall())
     }
 
-    pub(super) fn open_with(settings: Settings) -> Result<Self, OpenError> {
-        let folder = Folder::open(&settings.directory, settings.partitions)?;
-        let path = folder.store();
-        let store = Store::open(&path, settings.sync)?;
-        let mut found = recovery::recover(&store, &path, &settings)?;
-        check_marks(&folder, &mut found, &settings)?;
-        let Recovered { mut slices, next, checkpoints, newest } = found;
-        let shared = Arc::new(Shared::new(settings, Checkpoints::new(checkpoints)));
-        for slice in slices.all_mut() {
-            slice.unflushed_since = Some(0);
+    /// A log of `slots` files of `slot_bytes` bytes, for tests that want many small ones.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[doc(hidden)]
+    pub fn open_small(
+        config: &EmbeddedConfig,
+        slot_bytes: u64,
+        slots: u64,
+    ) -> Result<Self, OpenError> {
+        let settings = config.settings()?;
+        let quota = slot_bytes.saturating_mul(slots);
+        Self::open_with(Settings { slot_bytes, quota, ..settings }, Clock::wall())
+    }
+
+    pub(super) fn open_with(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+        let folder = Folder::open(&settings.directory)?;
+        let path = settings.directory.clone();
+        let failed = |source| OpenError::Io { path, action: "opened", source };
+        let disk = RealDisk::open(&settings.directory).map_err(failed)?;
+        if let Some(weakness) = weakness(&settings.directory) {
+            let directory = settings.directory.display();
+            tracing::warn!(%directory, "the file system of the log is weak: {weakness}");
         }
-        shared.publish_extents(&slices, &next);
-        *shared.slices_mut() = slices;
-        let (descriptor, created) = (folder.descriptor, folder.created);
-        let clock = LogClock::start(&shared.hooks.clock, newest);
-        let mut appender = Appender {
-            shared: Arc::clone(&shared),
-            folder,
-            store: Some(store),
-            next,
-            clock,
-            appended: 0,
-            upkeep: Upkeep::new(),
+        Self::open_on(disk, folder, settings, clock)
+    }
+
+    /// Opens a log on any disk.
+    pub(super) fn open_on<D: Disk>(
+        disk: D,
+        folder: Folder,
+        settings: Settings,
+        clock: Clock,
+    ) -> Result<Self, OpenError> {
+        let directory = settings.directory.clone();
+        let io = |action| {
+            let path = directory.clone();
+            move |source| OpenError::Io { path, action, source }
         };
-        // Known before the first append: whether there is room at all.
-        appender.watch_disk();
+        let disk = Arc::new(disk);
+        let options = Options {
+            partitions: settings.partitions,
+            slot_bytes: settings.slot_bytes,
+            quota: settings.quota,
+            min_free: settings.min_free,
+            sync: settings.sync,
+            accept_loss: settings.accept_loss,
+            seed: seed().map_err(io("given random numbers"))?,
+        };
+        let (store, recovered) = Store::open(Arc::clone(&disk), &options)
+            .map_err(|fault| open_error(fault, &settings))?;
+        tell(&recovered);
+        let Recovered { created, descriptor, checkpoints, newest, .. } = recovered;
+        let checkpoints = Checkpoints::new(checkpoints);
+        let shared = Arc::new(Shared::new(settings, store.max_payload(), checkpoints, clock));
+        let segments = Arc::clone(store.segments());
+        let topic = |name| {
+            let (shared, segments) = (Arc::clone(&shared), Arc::clone(&segments));
+            let topic = Arc::new(EmbeddedTopic { shared, segments, name });
+            Topic { writer: Arc::clone(&topic) as _, reader: topic }
+        };
+        let log = Log {
+            spans: topic(TopicName::Spans),
+            decisions: topic(TopicName::Decisions),
+            dead_letters: topic(TopicName::DeadLetters),
+        };
+        let clock = LogClock::start(&shared.clock, newest);
+        let keeper = Keeper::start(disk).map_err(io("written by a thread"))?;
+        let upkeep = Upkeep::new();
+        let mut appender =
+            Appender { shared: Arc::clone(&shared), store, clock, keeper, upkeep, folder };
+        // Known before the first append: whether there is room at all. A disk that fails here
+        // fails the first append too.
+        let _broken = appender.watch_room();
+        appender.watch_clock();
         let thread = std::thread::Builder::new()
             .name("wholetrace-log".to_owned())
             .spawn(move || appender.run())
-            .map_err(|source| OpenError::Io { path, action: "written by a thread", source })?;
-        Ok(Self { shared, descriptor, created, thread: Mutex::new(Some(thread)) })
+            .map_err(io("written by a thread"))?;
+        Ok(Self { shared, log, descriptor, created, thread: Mutex::new(Some(thread)) })
     }
 
     /// Both sides of all topics.
     #[must_use]
     pub fn log(&self) -> Log {
-        Log {
-            spans: self.topic(TopicName::Spans),
-            decisions: self.topic(TopicName::Decisions),
-            dead_letters: self.topic(TopicName::DeadLetters),
-        }
-    }
-
-    fn topic(&self, name: TopicName) -> Topic {
-        let topic = Arc::new(EmbeddedTopic { shared: Arc::clone(&self.shared), name });
-        Topic { writer: Arc::clone(&topic) as _, reader: topic }
+        self.log.clone()
     }
 
     /// A member that owns all partitions, from the stored checkpoints on, until the log closes.
@@ -136,6 +186,7 @@ impl EmbeddedLog {
     pub fn status(&self) -> EmbeddedStatus {
         EmbeddedStatus {
             disk_bytes: self.shared.disk_bytes.load(Ordering::Relaxed),
+            used_bytes: self.shared.used_bytes.load(Ordering::Relaxed),
             quota: self.shared.settings.quota,
             waiting_bytes: self.shared.queue.waiting(),
             refusing: match self.shared.refusal() {
@@ -145,15 +196,18 @@ impl EmbeddedLog {
                 Refusal::DiskFull => Some("disk_full"),
                 Refusal::Broken => Some("failed"),
             },
+            clock_ahead: self.shared.ahead.load(Ordering::Relaxed),
         }
     }
 
-    /// Resolves when the log has ended: after [`close`](Self::close), or because its writer thread
-    /// died, which a process must not outlive.
-    pub async fn ended(&self) {
+    /// Resolves with the reason when the log has ended: after [`close`](Self::close), or because a
+    /// write failed. A process must not outlive the latter: what the disk holds is known only when
+    /// the log is opened again.
+    pub async fn ended(&self) -> String {
         let mut ended = self.shared.ended.subscribe();
+        let reason = ended.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
         // The sender lives as long as `self`.
-        let _closed = ended.wait_for(|ended| *ended).await;
+        reason.unwrap_or_default()
     }
 
     /// Ends the log in order: the group's partitions are revoked and, for at most 10 seconds, let
@@ -175,16 +229,9 @@ impl EmbeddedLog {
         }
     }
 
-    /// Switches for tests.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn hooks(&self) -> &Hooks {
-        &self.shared.hooks
-    }
-
     /// Has the writer thread look at its disk and its retention now.
-    #[doc(hidden)]
-    pub fn wake(&self) {
+    #[cfg(test)]
+    pub(super) fn wake(&self) {
         self.shared.queue.wake();
     }
 }
@@ -195,31 +242,65 @@ impl Drop for EmbeddedLog {
     }
 }
 
-/// Holds what was found against what was acknowledged before.
-fn check_marks(
-    folder: &Folder,
-    found: &mut Recovered,
-    settings: &Settings,
-) -> Result<(), OpenError> {
-    let marks = folder.marks().unwrap_or_default();
-    let count = usize::try_from(settings.partitions).unwrap_or(1);
-    for (at, mark) in marks.into_iter().enumerate() {
-        let (Some(topic), partition) = (TopicName::ALL.get(at / count), at % count) else {
-            continue;
-        };
-        let Some(next) = found.next[topic.index()].get_mut(partition) else { continue };
-        if *next >= mark {
-            continue;
+/// Random numbers of the system.
+fn seed() -> std::io::Result<[u64; 2]> {
+    let mut source = std::fs::File::open("/dev/urandom")?;
+    let mut number = || {
+        let mut bytes = [0; 8];
+        source.read_exact(&mut bytes)?;
+        std::io::Result::Ok(u64::from_le_bytes(bytes))
+    };
+    Ok([number()?, number()?])
+}
+
+fn open_error(fault: OpenFault, settings: &Settings) -> OpenError {
+    let directory = settings.directory.clone();
+    match fault {
+        OpenFault::Disk(fault) => {
+            let path = match fault.slot {
+                Some(slot) => directory.join("slots").join(format!("{slot:04}")),
+                None => directory,
+            };
+            OpenError::Disk { path, action: fault.action, source: fault.source }
         }
-        if !settings.accept_loss {
-            let detail = format!(
-                "records {next} to {} of partition {partition} of {topic} were acknowledged and \
-                 are missing",
-                mark - 1
-            );
-            return Err(OpenError::Damaged { path: folder.store(), detail });
+        OpenFault::Format(detail) => OpenError::Format { path: directory.join("format"), detail },
+        OpenFault::Partitions { stored } => {
+            OpenError::Partitions { directory, stored, configured: settings.partitions }
         }
-        *next = mark;
+        OpenFault::Missing(detail) => OpenError::Missing { directory, detail },
+        fault @ (OpenFault::NoFormat(_) | OpenFault::Foreign { .. }) => {
+            OpenError::Damaged { directory, detail: fault.to_string() }
+        }
     }
-    Ok(())
+}
+
+/// What recovery found that people want to know of.
+fn tell(recovered: &Recovered) {
+    for cut in &recovered.cuts {
+        tracing::info!(
+            topic = %cut.topic,
+            slot = cut.slot,
+            offset = cut.offset,
+            bytes = cut.bytes,
+            "the last write before the crash was not complete: it is cut off, nothing in it was \
+             acknowledged"
+        );
+    }
+    for damage in &recovered.damages {
+        tracing::error!(
+            topic = %damage.topic,
+            slot = damage.slot,
+            groups = damage.groups,
+            "the log is damaged: check the disk; the records that cannot be read are passed over \
+             and told one by one"
+        );
+    }
+    for lost in &recovered.accepted {
+        tracing::warn!(
+            topic = %lost.topic,
+            first = lost.first,
+            last = lost.last,
+            "segments are missing; `accept_loss` is set: the log goes on without them"
+        );
+    }
 }

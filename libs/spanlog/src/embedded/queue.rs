@@ -8,6 +8,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use super::store::Encoded;
 use crate::{
     position::{Partition, Position},
     record::Record,
@@ -21,8 +22,7 @@ pub(super) struct Pending {
     pub(super) partition: Partition,
     /// Kept for the readers at the head.
     pub(super) record: Record,
-    /// The stored form, not sealed yet.
-    pub(super) value: Vec<u8>,
+    pub(super) encoded: Encoded,
     pub(super) answer: oneshot::Sender<Result<Position, AppendError>>,
     pub(super) accepted: Instant,
 }
@@ -30,7 +30,7 @@ pub(super) struct Pending {
 impl Pending {
     /// Bytes of memory it holds.
     pub(super) fn bytes(&self) -> u64 {
-        (self.record.payload.len() + self.value.len()) as u64
+        self.record.payload.len() as u64 + self.encoded.stored_bytes()
     }
 }
 
@@ -45,12 +45,18 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     pending: VecDeque<Pending>,
-    /// Bytes in `pending` and in the batch that is being made durable.
+    /// Stored bytes in `pending`.
+    stored: u64,
+    /// Bytes admitted: of those that are being compressed, in `pending`, and in the batch that is
+    /// being made durable.
     waiting: u64,
     closed: bool,
     /// Whether the writer thread is to look around although there is nothing to append.
     woken: bool,
 }
+
+/// Room in the queue for one append.
+pub(super) struct Room(u64);
 
 /// What the writer thread finds.
 pub(super) enum Taken {
@@ -69,22 +75,38 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an append, or says why not.
-    pub(super) fn push(&self, pending: Pending) -> Result<(), AppendError> {
+    /// Sets room aside for a payload of `size` bytes and for what it is compressed to, or says why
+    /// not: what is refused is not compressed first.
+    pub(super) fn admit(&self, size: u64) -> Result<Room, AppendError> {
         let mut state = self.state();
         if state.closed {
             return Err(AppendError::Closed);
         }
         let (waiting, limit) = (state.waiting, self.limit);
+        let most = size.saturating_mul(2);
         // Whatever fits the payload bound fits the empty queue.
-        if waiting > 0 && waiting + pending.bytes() > limit {
+        if waiting > 0 && waiting + most > limit {
             return Err(AppendError::Full { waiting, limit });
         }
+        state.waiting += most;
+        Ok(Room(most))
+    }
+
+    /// Takes an append into its room.
+    pub(super) fn push(&self, Room(most): Room, pending: Pending) -> Result<(), AppendError> {
+        let mut state = self.state();
+        state.waiting = state.waiting.saturating_sub(most);
+        if state.closed {
+            return Err(AppendError::Closed);
+        }
         state.waiting += pending.bytes();
-        let was_empty = state.pending.is_empty();
+        let stored = pending.encoded.stored_bytes();
+        let was_small = state.pending.is_empty() || state.stored < WORTH_A_COMMIT;
+        state.stored += stored;
         state.pending.push_back(pending);
+        let wakes = was_small && (state.pending.len() == 1 || state.stored >= WORTH_A_COMMIT);
         drop(state);
-        if was_empty {
+        if wakes {
             self.filled.notify_one();
         }
         Ok(())
@@ -93,12 +115,26 @@ impl Queue {
     /// Waits up to `patience` for appends; says whether there are any.
     pub(super) fn wait(&self, patience: Duration) -> bool {
         let idle = |state: &mut State| state.pending.is_empty() && !state.closed && !state.woken;
-        let (mut state, _) = self
+        let (state, _) = self
             .filled
             .wait_timeout_while(self.state(), patience, idle)
             .unwrap_or_else(PoisonError::into_inner);
-        state.woken = false;
         !state.pending.is_empty()
+    }
+
+    /// Whether the writer thread was woken since the last call.
+    pub(super) fn was_woken(&self) -> bool {
+        std::mem::take(&mut self.state().woken)
+    }
+
+    /// Waits until `due`, or until so much has gathered that a commit is worth it.
+    pub(super) fn gather(&self, due: Instant) {
+        let patience = due.saturating_duration_since(Instant::now());
+        if patience.is_zero() {
+            return;
+        }
+        let few = |state: &mut State| state.stored < WORTH_A_COMMIT && !state.closed;
+        drop(self.filled.wait_timeout_while(self.state(), patience, few));
     }
 
     /// Takes about `max_bytes` of stored bytes, without waiting.
@@ -112,9 +148,10 @@ impl Queue {
         while bytes < max_bytes
             && let Some(pending) = state.pending.pop_front()
         {
-            bytes += pending.value.len() as u64;
+            bytes += pending.encoded.stored_bytes();
             batch.push(pending);
         }
+        state.stored = state.stored.saturating_sub(bytes);
         Taken::Batch(batch)
     }
 
@@ -136,17 +173,22 @@ impl Queue {
     }
 
     /// Wakes the writer thread.
+    #[cfg(test)]
     pub(super) fn wake(&self) {
         self.state().woken = true;
         self.filled.notify_all();
     }
 
-    /// Refuses what is accepted and all that comes: the writer thread is gone.
-    pub(super) fn abandon(&self) {
+    /// Takes no more appends and gives back what was accepted: nobody will write it.
+    pub(super) fn abandon(&self) -> VecDeque<Pending> {
         let mut state = self.state();
         state.closed = true;
-        // Dropping an answer settles it as closed.
-        state.pending.clear();
         state.waiting = 0;
+        state.stored = 0;
+        std::mem::take(&mut state.pending)
     }
 }
+
+/// Stored bytes for which the next commit does not wait: it costs the same whether it carries one
+/// record or a hundred, but not whether it carries a hundred or a thousand.
+const WORTH_A_COMMIT: u64 = 512 << 10;

@@ -1,40 +1,38 @@
 //! What the writer thread, the readers and the group share.
 
 use std::sync::{
-    Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering},
 };
 
 use tokio::sync::Notify;
 
-use super::{
-    checkpoints::Checkpoints, hooks::Hooks, queue::Queue, settings::Settings, slices::Slices,
-    tail::Tail,
-};
+use super::{checkpoints::Checkpoints, queue::Queue, settings::Settings, tail::Tail};
 use crate::{
-    metrics::Meters,
-    position::{Partition, Position},
-    reader::{Extent, ReadError},
-    topic::TopicName,
-    writer::AppendError,
+    clock::Clock, metrics::Meters, position::Partition, reader::ReadError, record::RecordKind,
+    topic::TopicName, writer::AppendError,
 };
 
 /// The log behind all handles.
 pub(super) struct Shared {
     pub(super) settings: Settings,
+    /// The largest payload.
+    pub(super) max_payload: u64,
     pub(super) queue: Queue,
-    pub(super) hooks: Hooks,
+    pub(super) clock: Clock,
     pub(super) meters: Meters,
-    /// Bytes on the disk, as last looked at.
+    /// Bytes of all slot files.
     pub(super) disk_bytes: AtomicU64,
-    partitions: [Vec<PartitionState>; 3],
-    slices: RwLock<Slices>,
-    /// Open while the store is: readers hold it for as long as they use keyspaces.
-    gate: RwLock<()>,
+    /// Bytes of those that are in use.
+    pub(super) used_bytes: AtomicU64,
+    /// Milliseconds by which the log's time is ahead of the machine's clock.
+    pub(super) ahead: AtomicI64,
+    /// Wake cursors at the end, by topic and partition.
+    grown: [Vec<Notify>; 3],
     tail: Mutex<Tail>,
     checkpoints: Mutex<Checkpoints>,
     refusal: AtomicU8,
-    /// Why the log takes no more writes until a restart.
+    /// Why the log takes no more writes.
     broken: Mutex<String>,
     /// The group is to let go of its partitions.
     leaves: AtomicBool,
@@ -43,16 +41,8 @@ pub(super) struct Shared {
     closed: AtomicBool,
     /// Members of the group that have not ended.
     pub(super) members: tokio::sync::watch::Sender<usize>,
-    /// The writer thread has ended.
-    pub(super) ended: tokio::sync::watch::Sender<bool>,
-}
-
-/// What can be read of one partition.
-pub(super) struct PartitionState {
-    start: AtomicU64,
-    end: AtomicU64,
-    /// Wakes cursors at the end.
-    pub(super) grown: Notify,
+    /// Why the writer thread has ended, once it has.
+    pub(super) ended: tokio::sync::watch::Sender<Option<String>>,
 }
 
 /// Why no more is taken.
@@ -64,7 +54,8 @@ pub(super) enum Refusal {
     Quota,
     /// Spans are refused: the disk is nearly full. What empties the log is still taken.
     DiskLow,
-    /// Everything is refused until there is room on the disk.
+    /// Spans and dead letters are refused, and there was no room for what empties the log: it is
+    /// tried each time.
     DiskFull,
     /// Everything is refused until a restart.
     Broken,
@@ -85,25 +76,23 @@ impl Refusal {
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings, checkpoints: Checkpoints) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        max_payload: u64,
+        checkpoints: Checkpoints,
+        clock: Clock,
+    ) -> Self {
         let count = usize::try_from(settings.partitions).unwrap_or(1);
-        let partitions = || {
-            (0..count)
-                .map(|_| PartitionState {
-                    start: AtomicU64::new(0),
-                    end: AtomicU64::new(0),
-                    grown: Notify::new(),
-                })
-                .collect()
-        };
+        let grown = || (0..count).map(|_| Notify::new()).collect();
         Self {
             queue: Queue::new(settings.max_waiting),
-            hooks: Hooks::default(),
+            max_payload,
+            clock,
             meters: Meters::new(),
             disk_bytes: AtomicU64::new(0),
-            partitions: [partitions(), partitions(), partitions()],
-            slices: RwLock::default(),
-            gate: RwLock::default(),
+            used_bytes: AtomicU64::new(0),
+            ahead: AtomicI64::new(0),
+            grown: [grown(), grown(), grown()],
             tail: Mutex::new(Tail::new(count * TopicName::ALL.len(), settings.tail_cache)),
             checkpoints: Mutex::new(checkpoints),
             refusal: AtomicU8::new(0),
@@ -112,48 +101,28 @@ impl Shared {
             leaving: Notify::new(),
             closed: AtomicBool::new(false),
             members: tokio::sync::watch::Sender::new(0),
-            ended: tokio::sync::watch::Sender::new(false),
+            ended: tokio::sync::watch::Sender::new(None),
             settings,
         }
     }
 
-    pub(super) fn partition(
+    /// What tells of records at the end of a partition.
+    ///
+    /// # Errors
+    /// When the log is closed or there is no such partition.
+    pub(super) fn grown(
         &self,
         topic: TopicName,
         partition: Partition,
-    ) -> Option<&PartitionState> {
-        self.partitions[topic.index()].get(usize::try_from(partition.0).ok()?)
-    }
-
-    pub(super) fn readable(
-        &self,
-        topic: TopicName,
-        partition: Partition,
-    ) -> Result<&PartitionState, ReadError> {
+    ) -> Result<&Notify, ReadError> {
         if self.is_closed() {
             return Err(ReadError::Closed);
         }
         let partitions = self.settings.partitions;
-        self.partition(topic, partition)
+        usize::try_from(partition.0)
+            .ok()
+            .and_then(|at| self.grown[topic.index()].get(at))
             .ok_or(ReadError::NoSuchPartition { partition: partition.0, partitions })
-    }
-
-    pub(super) fn slices(&self) -> RwLockReadGuard<'_, Slices> {
-        self.slices.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn slices_mut(&self) -> RwLockWriteGuard<'_, Slices> {
-        self.slices.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Held by a reader while it uses keyspaces.
-    pub(super) fn gate(&self) -> RwLockReadGuard<'_, ()> {
-        self.gate.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until no reader uses keyspaces and keeps others out.
-    pub(super) fn close_gate(&self) -> RwLockWriteGuard<'_, ()> {
-        self.gate.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn tail(&self) -> MutexGuard<'_, Tail> {
@@ -166,21 +135,8 @@ impl Shared {
 
     /// The place of a partition in tables over all topics.
     pub(super) fn queue_index(&self, topic: TopicName, partition: Partition) -> usize {
-        let count = self.partitions[topic.index()].len();
+        let count = self.grown[topic.index()].len();
         topic.index() * count + usize::try_from(partition.0).unwrap_or(usize::MAX / 4)
-    }
-
-    /// Publishes the positions that can be read, from what the slices hold.
-    pub(super) fn publish_extents(&self, slices: &Slices, next: &[Vec<u64>; 3]) {
-        for topic in TopicName::ALL {
-            let oldest = slices.of(topic).first();
-            let states = self.partitions[topic.index()].iter().zip(&next[topic.index()]);
-            for (at, (state, &end)) in states.enumerate() {
-                let start = oldest.and_then(|slice| slice.spans.get(at)).map_or(end, |s| s.first);
-                state.start.store(start, Ordering::Release);
-                state.end.store(end, Ordering::Release);
-            }
-        }
     }
 
     pub(super) fn refusal(&self) -> Refusal {
@@ -203,23 +159,31 @@ impl Shared {
         self.set_refusal(Refusal::Broken);
     }
 
-    /// The answer to an append of `topic`, if it is refused.
-    pub(super) fn refused(&self, topic: TopicName) -> Option<AppendError> {
-        match (self.refusal(), topic) {
-            (Refusal::None, _) => None,
-            (Refusal::Quota, TopicName::Spans) => Some(AppendError::QuotaReached {
-                used: self.disk_bytes.load(Ordering::Relaxed),
-                quota: self.settings.quota,
-            }),
-            (Refusal::DiskLow, TopicName::Spans) | (Refusal::DiskFull, _) => {
-                Some(AppendError::DiskFull)
+    /// Why the log takes no more writes, if that is so.
+    pub(super) fn broken(&self) -> Option<String> {
+        (self.refusal() == Refusal::Broken)
+            .then(|| self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// The answer to an append of a record of `kind` to `topic`, if it is refused. What keeps the
+    /// log going is not refused for lack of room: without ticks and decisions nothing is ever
+    /// finished, and no room comes back.
+    pub(super) fn refused(&self, topic: TopicName, kind: RecordKind) -> Option<AppendError> {
+        let spans = (topic, kind) == (TopicName::Spans, RecordKind::Spans);
+        match self.refusal() {
+            Refusal::None => None,
+            Refusal::Quota => spans.then(|| self.quota_reached()),
+            Refusal::DiskLow => spans.then_some(AppendError::DiskFull),
+            Refusal::DiskFull => {
+                (spans || topic == TopicName::DeadLetters).then_some(AppendError::DiskFull)
             }
-            (Refusal::Quota | Refusal::DiskLow, _) => None,
-            (Refusal::Broken, _) => {
-                let reason = self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                Some(AppendError::Failed(reason))
-            }
+            Refusal::Broken => self.broken().map(AppendError::Failed),
         }
+    }
+
+    pub(super) fn quota_reached(&self) -> AppendError {
+        let used = self.used_bytes.load(Ordering::Relaxed);
+        AppendError::QuotaReached { used, quota: self.settings.quota }
     }
 
     /// Whether the group is to let go of its partitions.
@@ -252,32 +216,8 @@ impl Shared {
         self.closed.store(true, Ordering::Release);
         self.queue.close();
         self.leave();
-        self.wake_readers();
-    }
-
-    /// Has all waiting cursors look again.
-    pub(super) fn wake_readers(&self) {
-        for state in self.partitions.iter().flatten() {
-            state.grown.notify_waiters();
+        for grown in self.grown.iter().flatten() {
+            grown.notify_waiters();
         }
-    }
-}
-
-impl PartitionState {
-    pub(super) fn extent(&self) -> Extent {
-        // The start first: both only grow, so that it never seems to lie beyond the end.
-        let start = self.start.load(Ordering::Acquire);
-        let end = self.end.load(Ordering::Acquire);
-        Extent { start: Position(start.min(end)), end: Position(end) }
-    }
-
-    pub(super) fn end(&self) -> u64 {
-        self.end.load(Ordering::Acquire)
-    }
-
-    /// The partition now ends at `end`.
-    pub(super) fn grow(&self, end: u64) {
-        self.end.store(end, Ordering::Release);
-        self.grown.notify_waiters();
     }
 }

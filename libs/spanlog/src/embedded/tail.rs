@@ -68,13 +68,6 @@ impl Tail {
         Some(read)
     }
 
-    /// Forgets everything.
-    pub(super) fn clear(&mut self) {
-        self.queues.iter_mut().for_each(VecDeque::clear);
-        self.order.clear();
-        self.bytes = 0;
-    }
-
     /// Bytes held.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes

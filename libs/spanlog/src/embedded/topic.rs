@@ -6,10 +6,10 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::{
-    codec,
+    disk::Disk,
     queue::Pending,
-    reading::{self, Place},
     shared::Shared,
+    store::{Encoded, Segments},
 };
 use crate::{
     position::{Partition, Position},
@@ -20,53 +20,54 @@ use crate::{
 };
 
 /// A handle on one topic.
-#[derive(Clone)]
-pub(super) struct EmbeddedTopic {
+pub(super) struct EmbeddedTopic<D: Disk> {
     pub(super) shared: Arc<Shared>,
+    pub(super) segments: Arc<Segments<D>>,
     pub(super) name: TopicName,
 }
 
-impl EmbeddedTopic {
+impl<D: Disk> Clone for EmbeddedTopic<D> {
+    fn clone(&self) -> Self {
+        let (shared, segments) = (Arc::clone(&self.shared), Arc::clone(&self.segments));
+        Self { shared, segments, name: self.name }
+    }
+}
+
+impl<D: Disk> EmbeddedTopic<D> {
     fn accept(&self, partition: Partition, record: Record) -> Result<Append, AppendError> {
         let Shared { settings, .. } = &*self.shared;
         if partition.0 >= settings.partitions {
             let (partition, partitions) = (partition.0, settings.partitions);
             return Err(AppendError::NoSuchPartition { partition, partitions });
         }
-        let (size, limit) = (record.payload.len() as u64, settings.max_payload);
+        let (size, limit) = (record.payload.len() as u64, self.shared.max_payload);
         if size > limit {
             return Err(AppendError::TooLarge { size, limit });
+        }
+        if let Some(error) = self.shared.refused(self.name, record.kind) {
+            return Err(error);
         }
         if self.shared.is_closed() {
             return Err(AppendError::Closed);
         }
-        if let Some(error) = self.shared.refused(self.name) {
-            return Err(error);
-        }
+        let accepted = Instant::now();
+        let room = self.shared.queue.admit(size)?;
         let (answer, receiver) = oneshot::channel();
         // Compressed here, by the caller: the writer thread stays free for the disk, and callers
         // compress while it waits for it.
-        let value = codec::encode(&record);
-        self.shared.queue.push(Pending {
-            topic: self.name,
-            partition,
-            record,
-            value,
-            answer,
-            accepted: Instant::now(),
-        })?;
+        let encoded = Encoded::new(&record);
+        let pending = Pending { topic: self.name, partition, record, encoded, answer, accepted };
+        self.shared.queue.push(room, pending)?;
         Ok(Append::pending(receiver))
     }
 
     /// Runs a blocking read off the runtime's workers.
     async fn blocking<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Shared, Place) -> Result<T, ReadError> + Send + 'static,
-        partition: Partition,
+        read: impl FnOnce(&Segments<D>, TopicName) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let shared = Arc::clone(&self.shared);
-        let place = Place { topic: self.name, partition };
-        tokio::task::spawn_blocking(move || read(&shared, place))
+        let (segments, name) = (Arc::clone(&self.segments), self.name);
+        tokio::task::spawn_blocking(move || read(&segments, name))
             .await
             .map_err(|error| ReadError::Failed(format!("a read did not end: {error}")))?
     }
@@ -78,36 +79,34 @@ impl EmbeddedTopic {
         from: Position,
         max_bytes: usize,
     ) -> Result<Vec<Frame>, ReadError> {
-        let state = self.shared.readable(self.name, partition)?;
-        let Extent { start, end } = state.extent();
-        if from < start {
-            return Err(ReadError::Gone { partition: partition.0, asked: from, oldest: start });
-        }
-        if from >= end {
+        self.shared.grown(self.name, partition)?;
+        let extent = self.segments.extent(self.name, partition);
+        if (extent.start..extent.end).contains(&from) {
+            let queue = self.shared.queue_index(self.name, partition);
+            if let Some(frames) = self.shared.tail().read(queue, from.0, max_bytes) {
+                self.shared.meters.tail_reads.increment(frames.len() as u64);
+                return Ok(frames);
+            }
+        } else if from >= extent.end {
             return Ok(Vec::new());
         }
-        let queue = self.shared.queue_index(self.name, partition);
-        if let Some(frames) = self.shared.tail().read(queue, from.0, max_bytes) {
-            self.shared.meters.tail_reads.increment(frames.len() as u64);
-            return Ok(frames);
-        }
-        let read = move |shared: &Shared, place: Place| {
-            reading::read(shared, place, from.0, end.0, max_bytes)
-        };
-        let result = self.blocking(read, partition).await;
-        // Deleted while it was being read: not damaged.
-        let oldest = state.extent().start;
-        if result.is_err() && from < oldest {
-            return Err(ReadError::Gone { partition: partition.0, asked: from, oldest });
-        }
-        if let Ok(frames) = &result {
-            self.shared.meters.store_reads.increment(frames.len() as u64);
+        let read =
+            move |segments: &Segments<D>, name| segments.read(name, partition, from, max_bytes);
+        let result = self.blocking(read).await;
+        match &result {
+            Ok(frames) => self.shared.meters.store_reads.increment(frames.len() as u64),
+            Err(error @ ReadError::Damaged { .. }) => {
+                self.shared.meters.damaged(self.name);
+                tracing::error!(topic = %self.name, "a record is passed over: {error}");
+            }
+            Err(_) => {}
         }
         result
     }
 
     async fn resolve(&self, partition: Partition, start: Start) -> Result<Position, ReadError> {
-        let extent = self.shared.readable(self.name, partition)?.extent();
+        self.shared.grown(self.name, partition)?;
+        let extent = self.segments.extent(self.name, partition);
         match start {
             Start::Earliest => Ok(extent.start),
             Start::Position(position) => {
@@ -115,16 +114,15 @@ impl EmbeddedTopic {
                 Ok(position.max(extent.start))
             }
             Start::Time(time) => {
-                let range = (extent.start.0, extent.end.0);
                 let find =
-                    move |shared: &Shared, place| reading::find_time(shared, place, range, time);
-                Ok(Position(self.blocking(find, partition).await?))
+                    move |segments: &Segments<D>, name| segments.find_time(name, partition, time);
+                self.blocking(find).await
             }
         }
     }
 }
 
-impl Writer for EmbeddedTopic {
+impl<D: Disk> Writer for EmbeddedTopic<D> {
     fn partitions(&self) -> u32 {
         self.shared.settings.partitions
     }
@@ -137,7 +135,7 @@ impl Writer for EmbeddedTopic {
     }
 }
 
-impl Reader for EmbeddedTopic {
+impl<D: Disk> Reader for EmbeddedTopic<D> {
     fn partitions(&self) -> u32 {
         self.shared.settings.partitions
     }
@@ -161,34 +159,38 @@ impl Reader for EmbeddedTopic {
         max_bytes: usize,
     ) -> BoxFuture<'_, Result<Vec<Frame>, ReadError>> {
         Box::pin(async move {
-            self.shared.readable(self.name, partition)?.extent().reaches(partition, from)?;
+            self.shared.grown(self.name, partition)?;
+            self.segments.extent(self.name, partition).reaches(partition, from)?;
             self.read(partition, from, max_bytes).await
         })
     }
 
     fn extent(&self, partition: Partition) -> BoxFuture<'_, Result<Extent, ReadError>> {
-        Box::pin(async move { Ok(self.shared.readable(self.name, partition)?.extent()) })
+        Box::pin(async move {
+            self.shared.grown(self.name, partition)?;
+            Ok(self.segments.extent(self.name, partition))
+        })
     }
 }
 
-struct EmbeddedCursor {
-    topic: EmbeddedTopic,
+struct EmbeddedCursor<D: Disk> {
+    topic: EmbeddedTopic<D>,
     partition: Partition,
     at: Position,
 }
 
-impl EmbeddedCursor {
+impl<D: Disk> EmbeddedCursor<D> {
     /// Waits until there is a record at or after the cursor's position.
     async fn wait(&self) -> Result<(), ReadError> {
+        let EmbeddedTopic { shared, segments, name } = &self.topic;
         loop {
-            let state = self.topic.shared.readable(self.topic.name, self.partition)?;
             // Registered before looking, so that no growth in between is missed.
-            let mut grown = std::pin::pin!(state.grown.notified());
+            let mut grown = std::pin::pin!(shared.grown(*name, self.partition)?.notified());
             grown.as_mut().enable();
-            if self.topic.shared.is_closed() {
+            if shared.is_closed() {
                 return Err(ReadError::Closed);
             }
-            if state.end() > self.at.0 {
+            if segments.extent(*name, self.partition).end > self.at {
                 return Ok(());
             }
             grown.await;
@@ -196,18 +198,28 @@ impl EmbeddedCursor {
     }
 }
 
-impl Cursor for EmbeddedCursor {
+impl<D: Disk> Cursor for EmbeddedCursor<D> {
     fn next(&mut self, max_bytes: usize) -> BoxFuture<'_, Result<Vec<Frame>, ReadError>> {
         Box::pin(async move {
             loop {
                 self.wait().await?;
-                let frames = self.topic.read(self.partition, self.at, max_bytes).await?;
-                if let Some(last) = frames.last() {
-                    self.at = last.position.next();
-                    return Ok(frames);
+                let end = self.topic.segments.extent(self.topic.name, self.partition).end;
+                match self.topic.read(self.partition, self.at, max_bytes).await {
+                    Ok(frames) => {
+                        if let Some(last) = frames.last() {
+                            self.at = last.position.next();
+                            return Ok(frames);
+                        }
+                        // What was there is passed over as lost.
+                        self.at = end;
+                    }
+                    // A gap of one record: told once.
+                    Err(error @ ReadError::Damaged { position, .. }) => {
+                        self.at = position.next();
+                        return Err(error);
+                    }
+                    Err(error) => return Err(error),
                 }
-                // Only when what was there is passed over as lost.
-                self.at = self.at.next();
             }
         })
     }
