@@ -259,3 +259,17 @@ fn log_in(sasl: &SaslConfig, tls: Option<&ClientTlsConfig>, client: &mut ClientC
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frames have gathered before they come to the client: it sends what it gets, at once.
+    #[test]
+    fn the_client_does_not_linger_with_spans() {
+        let config = KafkaConfig::default();
+        assert!(config.producer.linger.as_millis() > 0);
+        assert_eq!(producer(&config, Order::Loose).get("linger.ms"), Some("0"));
+        assert_eq!(producer(&config, Order::Strict).get("linger.ms"), Some("2"));
+    }
+}

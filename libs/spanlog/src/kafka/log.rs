@@ -111,17 +111,20 @@ impl KafkaLog {
             };
             Producer::start(&settings, name, &fate, &meters, &pending, timeout).map(Arc::new)
         };
-        let orders: &[Order] = match access {
-            Access::Write => &[Order::Loose],
-            Access::Read => &[Order::Strict],
-            Access::ReadAndWrite => &[Order::Loose, Order::Strict],
-        };
+        let mut orders = vec![Order::Loose; usize::from(config.producer.connections.max(1))];
+        match access {
+            Access::Write => {}
+            // It writes ticks only.
+            Access::Read => orders = vec![Order::Strict],
+            Access::ReadAndWrite => orders.push(Order::Strict),
+        }
         let producers: Vec<_> =
             orders.iter().map(|order| start(*order)).collect::<Result<_, _>>()?;
-        let (Some(loose), Some(strict)) = (producers.first(), producers.last()) else {
+        let loose = orders.iter().filter(|order| **order == Order::Loose).count().max(1);
+        let (Some(first), Some(strict)) = (producers.first(), producers.last()) else {
             return Err(KafkaError::Closed);
         };
-        let partitions = find_topics(&config, loose, &fate)?;
+        let partitions = find_topics(&config, first, &fate)?;
         let lanes = Arc::new(Lanes::new(
             client::reader(&config, Answer::Gathered),
             client::reader(&config, Answer::AtOnce),
@@ -136,7 +139,11 @@ impl KafkaLog {
         let topics = TopicName::ALL.map(|name| {
             let spans = name == TopicName::Spans;
             let writer = KafkaWriter {
-                producer: Arc::clone(if spans { loose } else { strict }),
+                producers: if spans {
+                    producers.iter().take(loose).cloned().collect()
+                } else {
+                    vec![Arc::clone(strict)]
+                },
                 fate: Arc::clone(&fate),
                 meters: Arc::clone(&meters),
                 pending: Arc::clone(&pending),

@@ -89,7 +89,8 @@ pub(super) struct Producer {
 
 /// One topic to write to.
 pub(super) struct KafkaWriter {
-    pub(super) producer: Arc<Producer>,
+    /// Each has its part of the partitions.
+    pub(super) producers: Vec<Arc<Producer>>,
     pub(super) fate: Arc<Fate>,
     pub(super) meters: Arc<Meters>,
     pub(super) pending: Arc<Pending>,
@@ -167,7 +168,8 @@ impl KafkaWriter {
         if payload > self.max_payload {
             return Err(AppendError::TooLarge { size: payload, limit: self.max_payload });
         }
-        let client = self.producer.client().ok_or(AppendError::Closed)?;
+        let client = self.producer_of(partition).and_then(|producer| producer.client());
+        let client = client.ok_or(AppendError::Closed)?;
         self.pending.take(payload + RECORD_OVERHEAD)?;
         let (answer, receiver) = oneshot::channel();
         let in_flight =
@@ -183,6 +185,11 @@ impl KafkaWriter {
             return Err(self.refusal(&error, payload));
         }
         Ok(Append::pending(receiver))
+    }
+
+    fn producer_of(&self, partition: Partition) -> Option<&Producer> {
+        let number = usize::try_from(partition.0).ok()?.checked_rem(self.producers.len())?;
+        self.producers.get(number).map(Arc::as_ref)
     }
 
     /// Why the client did not take a record.

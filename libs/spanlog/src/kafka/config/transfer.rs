@@ -19,6 +19,10 @@ pub struct ProducerConfig {
     /// after a silence of this time. An acknowledgement takes as long at most, and what the brokers
     /// need. Less costs the brokers more CPU. 0s: nothing gathers while nothing is on its way.
     pub linger: HumanDuration,
+    /// Connections to each broker that spans are written over, 1 to 16. A broker works on one request
+    /// of a connection at a time, until all copies have the records, and a request has those of one
+    /// partition: with few connections the partitions of a burst wait for each other.
+    pub connections: u8,
     /// The largest record, uncompressed, 64KiB to 64MiB. It must hold the largest frame that a
     /// gateway makes.
     pub max_message_bytes: ByteSize,
@@ -83,6 +87,7 @@ impl Default for ProducerConfig {
         Self {
             compression: Compression::Lz4,
             linger: HumanDuration::from_millis(100),
+            connections: 4,
             max_message_bytes: ByteSize::mib(4),
             delivery_timeout: HumanDuration::from_secs(8),
             max_pending_bytes: ByteSize::mib(128),
@@ -106,6 +111,7 @@ impl ProducerConfig {
         let (kib, mib, gib) = (ByteSize::kib, ByteSize::mib, ByteSize::gib);
         let second = HumanDuration::from_secs;
         problems.check_range(join(path, "linger"), self.linger, second(0), second(1));
+        problems.check_range(join(path, "connections"), self.connections, 1, 16);
         let largest = self.max_message_bytes;
         problems.check_range(join(path, "max_message_bytes"), largest, kib(64), mib(64));
         let timeout = self.delivery_timeout;
