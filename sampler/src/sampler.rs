@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -23,7 +23,7 @@ use crate::{
     metrics::SamplerMetrics,
     partition::Settings,
     policy::PolicySet,
-    worker::{Duty, Worker},
+    worker::{Duty, Leaving, Worker},
 };
 
 /// How long the workers may take to stop: a little more than they give themselves.
@@ -75,8 +75,8 @@ impl PolicyHandle {
 /// A worker that was started.
 struct Running {
     stop: Shutdown,
-    /// Set when the partition is another process's already.
-    lost: Arc<AtomicBool>,
+    /// How it is to stop.
+    leaving: Arc<Leaving>,
     /// Resolves when nothing works on the partition any more.
     ended: oneshot::Receiver<()>,
 }
@@ -189,8 +189,8 @@ impl Workers {
                 Ok(Some(GroupEvent::Assigned { partition, committed })) => {
                     self.start(partition, committed);
                 }
-                Ok(Some(GroupEvent::Revoked { partition, lost, released })) => {
-                    self.revoke(partition, lost, released);
+                Ok(Some(GroupEvent::Revoked { partition, lost, within, released })) => {
+                    self.revoke(partition, (lost, within), released);
                 }
                 Ok(None) | Err(ReadError::Closed) => break Ok(()),
                 Err(error) => break Err(error),
@@ -206,8 +206,8 @@ impl Workers {
         let stop = self.stop.child();
         let (done, ended) = oneshot::channel();
         let settings = Settings { partition, ..self.settings.clone() };
-        let lost = Arc::new(AtomicBool::new(false));
-        let worker = Worker::new(self.duty.clone(), settings, Arc::clone(&lost));
+        let leaving = Arc::new(Leaving::default());
+        let worker = Worker::new(self.duty.clone(), settings, Arc::clone(&leaving));
         let place = Place::take(&self.duty);
         let told = stop.clone();
         self.tasks.spawn_fallible("partition", async move {
@@ -217,14 +217,19 @@ impl Workers {
             let _ = done.send(());
             end
         });
-        self.running.insert(partition, Running { stop, lost, ended });
+        self.running.insert(partition, Running { stop, leaving, ended });
     }
 
-    fn revoke(&mut self, partition: Partition, lost: bool, released: oneshot::Sender<()>) {
+    fn revoke(
+        &mut self,
+        partition: Partition,
+        (lost, within): (bool, Duration),
+        released: oneshot::Sender<()>,
+    ) {
         tracing::debug!(%partition, lost, "give a partition up");
         let running = self.running.remove(&partition);
         if let Some(running) = &running {
-            running.lost.store(lost, Ordering::Relaxed);
+            running.leaving.revoked(lost, within);
         }
         self.tasks.spawn("release", async move {
             if let Some(Running { stop, ended, .. }) = running {

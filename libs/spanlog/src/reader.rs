@@ -1,5 +1,7 @@
 //! The reading side of the contract: cursors, membership, commits.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
@@ -131,6 +133,8 @@ pub enum GroupEvent {
         partition: Partition,
         /// Whether another owner may already be at work.
         lost: bool,
+        /// How long the log waits for `released`: commits after that may be refused.
+        within: Duration,
         /// To be sent on once nothing works on the partition any more.
         released: oneshot::Sender<()>,
     },

@@ -50,6 +50,8 @@ pub struct Undelivered {
 pub(crate) struct Tally {
     pieces: AtomicU64,
     spans: AtomicU64,
+    /// Whether the last thing heard of the backend was a failure.
+    pub(crate) failing: AtomicBool,
 }
 
 impl Tally {
@@ -79,8 +81,6 @@ pub(crate) struct Courier {
     /// Once cancelled, nothing is sent a second time.
     pub(crate) stopping: CancellationToken,
     pub(crate) tally: Arc<Tally>,
-    /// Whether the last thing heard of the backend was a failure.
-    pub(crate) failing: AtomicBool,
     /// Whether a batch was ever taken in halves only.
     pub(crate) splitting: AtomicBool,
     pub(crate) metrics: ExporterMetrics,
@@ -215,11 +215,8 @@ impl Courier {
     fn refuse(&self, part: Vec<Piece>, error: &ExportError) {
         let spans: u64 = part.iter().map(|piece| u64::from(piece.kept.spans)).sum();
         let reason: Arc<str> = error.to_string().into();
+        // The worker of the partition says so, once for each piece.
         self.metrics.refused(spans);
-        tracing::error!(
-            exporter = self.exporter.name(), %reason, spans, pieces = part.len(),
-            "give spans to the dead letters, which the backend refuses for good",
-        );
         self.settle(part, |kept| Outcome::Refused {
             reason: Arc::clone(&reason),
             bytes: kept.bytes.clone(),
@@ -282,7 +279,7 @@ impl Courier {
     /// Says once that the backend fails, not once for every try.
     fn failed(&self, error: &ExportError, wait: Duration) {
         let barred = matches!(error, ExportError::Barred { .. });
-        if self.failing.swap(true, Ordering::Relaxed) {
+        if self.tally.failing.swap(true, Ordering::Relaxed) {
             tracing::debug!(exporter = self.exporter.name(), %error, ?wait, "fail to export");
             return;
         }
@@ -302,7 +299,9 @@ impl Courier {
     }
 
     fn recovered(&self) {
-        if self.failing.load(Ordering::Relaxed) && self.failing.swap(false, Ordering::Relaxed) {
+        if self.tally.failing.load(Ordering::Relaxed)
+            && self.tally.failing.swap(false, Ordering::Relaxed)
+        {
             self.metrics.failing(false);
             tracing::info!(exporter = self.exporter.name(), "export again");
         }

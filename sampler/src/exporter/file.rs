@@ -52,7 +52,8 @@ impl FileExporter {
             file.set_len(0)?;
         }
         let len = end_last_line(&mut file)?;
-        let lines = Lines { file, len, path: settings.path, rotation: settings.rotation };
+        let (path, rotation) = (settings.path, settings.rotation);
+        let lines = Lines { file, len, reopen: false, path, rotation };
         Ok(Self { name: settings.name, lines: Arc::new(Mutex::new(lines)) })
     }
 }
@@ -97,19 +98,39 @@ fn as_lines(batch: &Batch) -> Result<Vec<u8>, ExportError> {
 struct Lines {
     file: File,
     len: u64,
+    /// Whether the file is to be opened before anything is written: it was moved away, or ends
+    /// with a piece of a line that could not be cut off.
+    reopen: bool,
     path: PathBuf,
     rotation: RotationSettings,
 }
 
 impl Lines {
     fn append(&mut self, text: &[u8]) -> io::Result<()> {
-        if self.len > 0 && self.len + text.len() as u64 > self.rotation.max_bytes {
-            rotation::rotate(&self.path, &self.rotation)?;
-            self.file = open(&self.path)?;
-            self.len = 0;
+        if self.reopen {
+            self.open()?;
         }
-        append_whole(&mut self.file, self.len, text)?;
-        self.len += text.len() as u64;
+        if self.len > 0 && self.len + text.len() as u64 > self.rotation.max_bytes {
+            // Whatever of it fails: what stands at the path is the file from here on.
+            self.reopen = true;
+            rotation::rotate(&self.path, &self.rotation)?;
+            self.open()?;
+        }
+        match append_whole(&mut self.file, self.len, text) {
+            Ok(()) => self.len += text.len() as u64,
+            Err(torn) => {
+                self.reopen |= torn.is_left;
+                return Err(torn.error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens what stands at the path, and ends its last line.
+    fn open(&mut self) -> io::Result<()> {
+        let mut file = open(&self.path)?;
+        self.len = end_last_line(&mut file)?;
+        (self.file, self.reopen) = (file, false);
         Ok(())
     }
 }
@@ -134,15 +155,24 @@ impl Storage for File {
     }
 }
 
+/// What could not be appended.
+#[derive(Debug)]
+struct Torn {
+    error: io::Error,
+    /// Whether a part of it may be left at the end of the file.
+    is_left: bool,
+}
+
 /// Appends `text` to a storage of `len` bytes, to the last byte and durably, or not at all.
-fn append_whole(storage: &mut impl Storage, len: u64, text: &[u8]) -> io::Result<()> {
+fn append_whole(storage: &mut impl Storage, len: u64, text: &[u8]) -> Result<(), Torn> {
     let written = storage.write_all(text).and_then(|()| storage.sync());
-    if written.is_err()
-        && let Err(error) = storage.truncate(len)
-    {
-        tracing::debug!(%error, "fail to cut off an unfinished line");
-    }
-    written
+    written.map_err(|error| {
+        let cut = storage.truncate(len);
+        if let Err(error) = &cut {
+            tracing::debug!(%error, "fail to cut off an unfinished line");
+        }
+        Torn { error, is_left: cut.is_err() }
+    })
 }
 
 fn open(path: &Path) -> io::Result<File> {

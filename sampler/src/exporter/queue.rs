@@ -4,7 +4,10 @@ use std::{
     collections::VecDeque,
     future::Future,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -81,7 +84,6 @@ pub fn queue(
         retry: settings.retry,
         stopping,
         tally,
-        failing: AtomicBool::new(false),
         splitting: AtomicBool::new(false),
         metrics,
     };
@@ -178,6 +180,13 @@ impl ExporterHandle {
             }
             Err(_) => Err(kept),
         }
+    }
+
+    /// Whether the last thing heard of the backend was a failure: what is under way may take any
+    /// time.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.0.tally.failing.load(Ordering::Relaxed)
     }
 
     /// Waits for room for a piece of `bytes` bytes; first come, first served. Cancel-safe: a

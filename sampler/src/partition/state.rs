@@ -205,7 +205,9 @@ impl PartitionState {
             last.is_none_or(|last| last.position <= progress.position),
             "I5: the committed position never moves back"
         );
-        if position == Position::default() || last == Some(&progress) {
+        // One exporter may stand at the very beginning while others do not.
+        let none = positions.iter().all(|position| *position == Position::default());
+        if none || last == Some(&progress) {
             return None;
         }
         self.committed = Some(progress.clone());

@@ -1,6 +1,7 @@
 //! A sampler over a log in memory, in paused time.
 
 mod bursts;
+mod exporters;
 mod faults;
 mod ownership;
 
@@ -40,24 +41,32 @@ struct Backend {
     refuses: AtomicBool,
 }
 
-struct Sender(Arc<Backend>);
+impl Backend {
+    fn sorted(&self) -> Vec<u64> {
+        let mut got = self.got.lock().unwrap().clone();
+        got.sort_unstable();
+        got
+    }
+}
+
+struct Sender(&'static str, Arc<Backend>);
 
 impl Exporter for Sender {
     fn name(&self) -> &str {
-        "backend"
+        self.0
     }
 
     fn export(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, ExportError>> {
         Box::pin(async move {
             sleep(Duration::from_millis(3)).await;
-            if self.0.away.load(Ordering::Relaxed) {
+            if self.1.away.load(Ordering::Relaxed) {
                 return Err(ExportError::retryable("away"));
             }
-            if self.0.refuses.load(Ordering::Relaxed) {
+            if self.1.refuses.load(Ordering::Relaxed) {
                 return Err(ExportError::Permanent { message: "no".into() });
             }
             let got = batch.fragments().iter().flat_map(|piece| ids(piece));
-            self.0.got.lock().unwrap().extend(got);
+            self.1.got.lock().unwrap().extend(got);
             Ok(Accepted::default())
         })
     }
@@ -67,6 +76,8 @@ impl Exporter for Sender {
 struct Stand {
     log: MemoryLog,
     backend: Arc<Backend>,
+    /// Another one, if there are two exporters.
+    second: Option<Arc<Backend>>,
     clock: JoinHandle<()>,
     window_cache: usize,
     next: u64,
@@ -101,7 +112,7 @@ impl Stand {
             }
         });
         let backend = Arc::new(Backend::default());
-        Self { log, backend, clock, window_cache, next: 0, errors: Vec::new() }
+        Self { log, backend, second: None, clock, window_cache, next: 0, errors: Vec::new() }
     }
 
     fn start(&self) -> Run {
@@ -113,11 +124,17 @@ impl Stand {
             retry: RetryPolicy::default(),
             stop_within: Duration::from_secs(2),
         };
-        let exporter = Arc::new(Sender(Arc::clone(&self.backend)));
+        let first = Sender("backend", Arc::clone(&self.backend));
+        let second = self.second.iter().map(|second| Sender("second", Arc::clone(second)));
+        let senders = std::iter::once(first).chain(second);
+        let exporters = (0..).zip(senders);
+        let exporters = exporters
+            .map(|(index, sender)| queue(Arc::new(sender), ExporterIndex(index), settings))
+            .collect();
         let parts = Parts {
             log: self.log.log(),
             group: self.log.group(),
-            exporters: vec![queue(exporter, ExporterIndex(0), settings)],
+            exporters,
             policies: policies("1s", 0),
             window_cache: ByteBudget::new("window_cache", self.window_cache),
         };
@@ -162,9 +179,7 @@ impl Stand {
     }
 
     fn got(&self) -> Vec<u64> {
-        let mut got = self.backend.got.lock().unwrap().clone();
-        got.sort_unstable();
-        got
+        self.backend.sorted()
     }
 
     /// The spans in the dead letters of the backend.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
+use wholetrace_runtime::budget::Lease;
 use wholetrace_spanlog::{
     AppendError, Checkpoint, Committer, Extent, Frame, Partition, Position, ReadError, Reader,
     Record, Writer,
@@ -44,7 +45,11 @@ impl WorkerError {
 pub(super) enum Done {
     Decisions,
     Tick,
-    Buried(Letter),
+    /// With its room in the budget, if there was any.
+    Buried {
+        letter: Letter,
+        lease: Option<Lease>,
+    },
     /// A dead letter that nothing waits for.
     Told,
     Fetched {

@@ -1,6 +1,7 @@
 //! What feeds a partition and does what it wants done: the only part of the sampler that knows
 //! of time, tasks and I/O.
 
+mod finish;
 mod jobs;
 mod letters;
 mod load;
@@ -10,4 +11,5 @@ mod replaced;
 mod run;
 mod shell;
 
+pub(crate) use finish::Leaving;
 pub(crate) use run::{Duty, Worker};

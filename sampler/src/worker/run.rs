@@ -4,14 +4,14 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use tokio::{
     sync::watch,
-    time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until, timeout},
+    time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until},
 };
 use wholetrace_runtime::{budget::ByteBudget, shutdown::Shutdown};
 use wholetrace_spanlog::{
@@ -28,6 +28,7 @@ use crate::{
     partition::{Input, ReadFrame, Settings},
     policy::PolicySet,
     worker::{
+        finish::{Leaving, finish},
         jobs::{Backoff, WorkerError},
         load::{Cursors, LoadError, load},
         reading::{Reading, gap},
@@ -42,8 +43,6 @@ const READ_BYTES: usize = 1 << 20;
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
 /// How often the log is asked what it holds.
 const ASK_EVERY: Duration = Duration::from_secs(10);
-/// How long what is under way may take when the ownership ends.
-const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// What all workers of a sampler share.
 #[derive(Clone)]
@@ -67,8 +66,8 @@ pub(crate) struct Duty {
 pub(crate) struct Worker {
     duty: Duty,
     settings: Settings,
-    /// Whether another process is the owner already: then there is nothing to finish.
-    lost: Arc<AtomicBool>,
+    /// How it is to stop.
+    leaving: Arc<Leaving>,
     /// Records of the decisions below have been told of, if they cannot be read.
     told: Position,
 }
@@ -93,10 +92,9 @@ struct Timers {
 }
 
 impl Worker {
-    /// `lost` is to be set before the worker is told to stop, if another process has taken the
-    /// partition over by then.
-    pub(crate) const fn new(duty: Duty, settings: Settings, lost: Arc<AtomicBool>) -> Self {
-        Self { duty, settings, lost, told: Position(0) }
+    /// A worker that hears from `leaving` how it is to stop, before it is told to.
+    pub(crate) const fn new(duty: Duty, settings: Settings, leaving: Arc<Leaving>) -> Self {
+        Self { duty, settings, leaving, told: Position(0) }
     }
 
     /// Works until `stop`; then finishes what is under way within some seconds and commits.
@@ -155,6 +153,7 @@ impl Worker {
             exporters: self.duty.exporters.clone(),
             metrics: self.duty.metrics.clone(),
             retention: self.duty.retention,
+            budget: self.duty.window_cache.clone(),
         };
         let mut shell = Shell::new(self.settings.clone(), policies, committed.clone(), means, sink);
         self.share_bounds(&mut shell);
@@ -187,10 +186,10 @@ impl Worker {
             *committed = shell.into_committed();
             return Ok(end);
         }
-        if self.lost.load(Ordering::Relaxed) {
+        if self.leaving.is_lost() {
             return Ok(End::Stopped);
         }
-        finish(&mut shell, &mut outcomes).await?;
+        finish(&mut shell, &mut outcomes, self.leaving.within()).await?;
         *committed = shell.into_committed();
         Ok(end)
     }
@@ -199,7 +198,7 @@ impl Worker {
     /// the partition: it has lost it and does not know, or it was the other one that did not.
     async fn is_still_ours(&self, committed: Option<&Checkpoint>, backoff: &mut Backoff) -> bool {
         let partition = self.settings.partition;
-        tracing::warn!(%partition, "start again: another process has claimed the partition");
+        tracing::warn!(%partition, "start again: another process has claimed the partition. Should it do so again and again, another group uses the topic of the decisions: every group needs one of its own");
         self.duty.metrics.superseded.increment(1);
         loop {
             backoff.wait().await;
@@ -386,36 +385,4 @@ async fn at(moment: Option<Instant>) {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
     }
-}
-
-/// Waits for what is under way, so that the next owner does not repeat it, and commits.
-async fn finish(shell: &mut Shell, outcomes: &mut Outcomes) -> Result<(), WorkerError> {
-    shell.end();
-    let rest = async {
-        let mut settled = Vec::new();
-        while !shell.is_at_rest() {
-            tokio::select! {
-                done = shell.next_done() => shell.on_done(done)?,
-                () = outcomes.next(&mut settled) => shell.settle(std::mem::take(&mut settled)),
-            }
-        }
-        Ok::<(), WorkerError>(())
-    };
-    if let Ok(end) = timeout(END_WITHIN, rest).await {
-        end?;
-    }
-    let last = async {
-        let mut backoff = Backoff::new();
-        shell.commit();
-        while shell.is_committing() {
-            let done = shell.next_done().await;
-            shell.on_done(done)?;
-            if shell.wants_commit() {
-                backoff.wait().await;
-                shell.commit();
-            }
-        }
-        Ok::<(), WorkerError>(())
-    };
-    timeout(END_WITHIN, last).await.unwrap_or(Ok(()))
 }

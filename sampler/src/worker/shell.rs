@@ -10,6 +10,7 @@ use futures_util::{
 };
 use tokio::time::Instant;
 use wholetrace_proto::record::DeadLetter;
+use wholetrace_runtime::budget::ByteBudget;
 use wholetrace_spanlog::{
     BurstClock, Checkpoint, Committer, Log, Partition, Position, ReadError, Record,
 };
@@ -48,6 +49,8 @@ pub(super) struct Means {
     pub(super) metrics: SamplerMetrics,
     /// How long the log keeps what is not released, in milliseconds, if that is bounded.
     pub(super) retention: Option<u64>,
+    /// Bytes of the log that may be held, dead letters under way among them.
+    pub(super) budget: ByteBudget,
 }
 
 /// The state of a partition, and what it has under way.
@@ -67,10 +70,11 @@ pub(super) struct Shell {
     leave_at: Option<Instant>,
     /// Batches of decisions under way.
     appends: usize,
-    /// Pieces with the exporters.
-    exporting: usize,
-    /// Dead letters under way.
+    /// Pieces with each exporter.
+    exporting: Vec<usize>,
+    /// Dead letters under way, and those of them for which the budget had no room.
     letters: usize,
+    letters_beyond: usize,
     /// The checkpoint that was reached and is not committed.
     reached: Option<Checkpoint>,
     /// Commits under way.
@@ -115,8 +119,9 @@ impl Shell {
             waiting: VecDeque::new(),
             leave_at: None,
             appends: 0,
-            exporting: 0,
+            exporting: vec![0; means.exporters.len()],
             letters: 0,
+            letters_beyond: 0,
             reached: None,
             committing: 0,
             committed,
@@ -134,8 +139,10 @@ impl Shell {
         }
     }
 
+    /// Whether more of the span log is to be read. Not while there are more dead letters under way
+    /// than may be held (I6): each may be a copy of a frame.
     pub(super) fn wants_frames(&self) -> bool {
-        self.appends < APPENDS && self.state.wants_frames()
+        self.appends < APPENDS && self.letters_beyond == 0 && self.state.wants_frames()
     }
 
     pub(super) const fn is_superseded(&self) -> bool {
@@ -146,9 +153,10 @@ impl Shell {
         self.state.wants_turn()
     }
 
-    /// Whether nothing is under way that a next owner would repeat.
-    pub(super) const fn is_at_rest(&self) -> bool {
-        self.exporting == 0 && self.letters == 0
+    /// Whether nothing is under way that may soon be finished, and that a next owner would repeat.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let mut exporters = self.exporting.iter().zip(&self.means.exporters);
+        self.letters == 0 && exporters.all(|(under_way, to)| *under_way == 0 || to.is_failing())
     }
 
     /// The last checkpoint that is stored.
@@ -216,8 +224,10 @@ impl Shell {
     }
 
     pub(super) fn settle(&mut self, settled: Vec<Settled>) {
-        self.exporting = self.exporting.saturating_sub(settled.len());
         for outcome in &settled {
+            if let Some(under_way) = self.exporting.get_mut(usize::from(outcome.exporter.0)) {
+                *under_way = under_way.saturating_sub(1);
+            }
             if let Outcome::Refused { reason, spans, .. } = &outcome.outcome {
                 let exporter = self.means.exporters.get(usize::from(outcome.exporter.0));
                 tracing::error!(
@@ -291,8 +301,10 @@ impl Shell {
         }
         let writer = Arc::clone(&self.means.log.dead_letters.writer);
         let metrics = self.means.metrics.clone();
+        let lease = self.means.budget.try_lease(record.len());
+        self.letters_beyond += usize::from(lease.is_none());
         let job = bury(writer, self.partition, record, metrics);
-        self.jobs.push(job.map(move |end| done(end, Done::Buried(letter))).boxed());
+        self.jobs.push(job.map(move |end| done(end, Done::Buried { letter, lease })).boxed());
     }
 
     /// Tells of a record of the decisions that cannot be read.
@@ -320,7 +332,9 @@ impl Shell {
     fn send(&mut self) {
         for (exporter, outbox) in self.outboxes.iter_mut().enumerate() {
             let (sent, ask) = outbox.send(&self.sink);
-            self.exporting += sent;
+            if let Some(under_way) = self.exporting.get_mut(exporter) {
+                *under_way += sent;
+            }
             if let Some((handle, bytes)) = ask {
                 let job = async move {
                     let room = handle.room(bytes).await;
@@ -344,8 +358,9 @@ impl Shell {
         match done {
             Done::Decisions => self.appends -= 1,
             Done::Tick => {}
-            Done::Buried(letter) => {
+            Done::Buried { letter, lease } => {
                 self.letters -= 1;
+                self.letters_beyond -= usize::from(lease.is_none());
                 self.step(Input::DeadLettered(letter));
             }
             Done::Fetched { from, frames: Ok(frames) } => {
@@ -362,8 +377,10 @@ impl Shell {
             Done::Fetched { frames: Err(error), .. } => return Err(error.into()),
             Done::Told => {}
             Done::Room { exporter, room } => {
-                if let (Some(outbox), Ok(room)) = (self.outboxes.get_mut(exporter), room) {
-                    self.exporting += outbox.use_room(room, &self.sink);
+                if let (Some(outbox), Some(under_way), Ok(room)) =
+                    (self.outboxes.get_mut(exporter), self.exporting.get_mut(exporter), room)
+                {
+                    *under_way += outbox.use_room(room, &self.sink);
                     self.send();
                 }
             }
@@ -419,11 +436,6 @@ impl Shell {
     /// Whether a commit is under way or due.
     pub(super) const fn is_committing(&self) -> bool {
         self.committing > 0 || self.reached.is_some()
-    }
-
-    /// Whether a commit failed and is to be tried again.
-    pub(super) const fn wants_commit(&self) -> bool {
-        self.committing == 0 && self.reached.is_some()
     }
 
     /// Brings the gauges up to date.

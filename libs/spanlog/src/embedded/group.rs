@@ -1,6 +1,6 @@
 //! Membership of a log that one process has to itself: it owns all partitions as long as it runs.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -10,6 +10,9 @@ use crate::{
     position::Partition,
     reader::{Checkpoint, Committer, Group, GroupEvent, ReadError},
 };
+
+/// How long a closing log is ready to wait, about: it has other things to close.
+const WITHIN: Duration = Duration::from_secs(5);
 
 /// The only member.
 pub(super) struct EmbeddedGroup {
@@ -40,7 +43,8 @@ impl EmbeddedGroup {
         for partition in self.owned.drain(..) {
             let (released, receiver) = oneshot::channel();
             self.releasing.push(receiver);
-            self.events.push_back(GroupEvent::Revoked { partition, lost: false, released });
+            let (lost, within) = (false, WITHIN);
+            self.events.push_back(GroupEvent::Revoked { partition, lost, within, released });
         }
     }
 

@@ -80,7 +80,8 @@ impl Ownership {
                 }
                 let (released, release) = oneshot::channel();
                 releases.push(release);
-                self.tell(&state, GroupEvent::Revoked { partition, lost, released });
+                let within = patience;
+                self.tell(&state, GroupEvent::Revoked { partition, lost, within, released });
                 if lost {
                     state.owned.remove(&partition);
                 }

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -13,6 +14,9 @@ use crate::{
     position::Partition,
     reader::{Checkpoint, Committer, Group, GroupEvent, ReadError},
 };
+
+/// What a revocation says that it waits; it waits for ever.
+const WITHIN: Duration = Duration::from_secs(3);
 
 /// One member's view of the group.
 pub(super) struct MemoryGroup {
@@ -86,7 +90,7 @@ pub(super) fn revoke(
     }
     let (released, receiver) = oneshot::channel();
     let member = group.members.iter_mut().find(|member| member.id == id)?;
-    member.events.push_back(GroupEvent::Revoked { partition, lost, released });
+    member.events.push_back(GroupEvent::Revoked { partition, lost, within: WITHIN, released });
     member.changed.notify_one();
     Some(receiver)
 }

@@ -250,3 +250,24 @@ async fn a_log_made_anew_is_read_from_its_beginning() {
         assert!(got.ends_with(&wanted[before + 2..]), "{meanwhile}: {got:?} {wanted:?}");
     }
 }
+
+/// I6: dead letters that are slow to become durable take no more memory than the budget has, however
+/// much garbage is in the log.
+#[tokio::test(start_paused = true)]
+async fn dead_letters_under_way_are_within_the_budget() {
+    const LETTERS: usize = 64;
+    let stand = Stand::new(LETTERS << 10);
+    let run = stand.start();
+    stand.log.hold(TopicName::DeadLetters);
+    for _ in 0..3_000 {
+        let garbage = Record::spans(0, vec![7_u8; 1_000].into());
+        stand.log.log().spans.writer.append(P, garbage).await.unwrap();
+        sleep(Duration::from_millis(10)).await;
+    }
+    let held = stand.log.release(TopicName::DeadLetters, usize::MAX);
+    assert!((LETTERS / 2..=LETTERS + 2).contains(&held), "{held} letters");
+    stand.log.resume(TopicName::DeadLetters);
+    stand.finished().await;
+    run.stop().await;
+    assert_eq!(stand.log.frames(TopicName::DeadLetters, P).len(), 3_000);
+}

@@ -34,12 +34,12 @@ async fn letting_go(lost: bool) -> (Duration, bool) {
     (took, after != before)
 }
 
-/// What is under way gets some seconds, and what is finished is committed; but there is nothing to
-/// wait for when the partition is another's already.
+/// What is finished is committed, and nobody waits for what an exporter that fails has under way;
+/// there is nothing to commit when the partition is another's already.
 #[tokio::test(start_paused = true)]
 async fn a_partition_is_let_go_of_in_time() {
     let (orderly, _) = letting_go(false).await;
-    assert!((1..=10).contains(&orderly.as_secs()), "{orderly:?}");
+    assert!(orderly < Duration::from_secs(1), "{orderly:?}");
     let (lost, committed) = letting_go(true).await;
     assert!(lost < Duration::from_millis(100) && !committed, "{lost:?}");
 }

@@ -33,7 +33,7 @@ impl Worker {
                 assert!(twice.is_none(), "partition {partition} was assigned twice");
                 None
             }
-            GroupEvent::Revoked { partition, lost, released } => {
+            GroupEvent::Revoked { partition, lost, released, .. } => {
                 self.owned.remove(&partition).expect("what is revoked was owned");
                 Some((partition, lost, released))
             }
