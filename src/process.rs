@@ -15,6 +15,7 @@ use wholetrace_sampler::Sampler;
 use crate::{
     announce::{self, VERSION},
     config::{Inputs, Loaded},
+    log::OpenLog,
     reload::Reload,
     role::Role,
     signals::{self, Signals},
@@ -85,13 +86,13 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs) -> anyhow::Result<()>
     say(&message, config.logging.format);
     ready.ready();
 
-    tokio::select! {
-        // Why the log has ended says more than what follows from it.
+    let ended = tokio::select! {
         biased;
-        cause = log.ended() => stages.stop.fail(cause),
-        () = stages.ended() => {}
-        () = upkeep::watch(&log, window_cache.as_ref(), &working, config) => {}
-    }
+        cause = log.ended() => Some(cause),
+        // What uses a log that has ended may notice it first.
+        () = stages.ended() => cause_of_end(&log).await,
+        () = upkeep::watch(&log, window_cache.as_ref(), &working, config) => None,
+    };
     ready.not_ready("stopping");
     // First what takes spans, then what works on them.
     stages.stop.request();
@@ -103,7 +104,16 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs) -> anyhow::Result<()>
     }
     stages.end.request();
     stages.rest.join(REST_STOP_WITHIN).await;
-    stages.outcome()
+    stages.outcome(ended)
+}
+
+/// Why the log has ended, if it has.
+async fn cause_of_end(log: &OpenLog) -> Option<String> {
+    tokio::select! {
+        biased;
+        cause = log.ended() => Some(cause),
+        () = std::future::ready(()) => None,
+    }
 }
 
 /// Three groups of tasks that stop one after the other: what takes spans, what works on them, and
@@ -136,8 +146,11 @@ impl Stages {
         }
     }
 
-    fn outcome(&self) -> anyhow::Result<()> {
-        match [&self.stop, &self.working].into_iter().find_map(Shutdown::failure) {
+    /// What the process ends with; `ended` is why the log has ended, if it has.
+    fn outcome(&self, ended: Option<String>) -> anyhow::Result<()> {
+        // Why the log has ended says more than what follows from it.
+        let follows = || [&self.stop, &self.working].into_iter().find_map(Shutdown::failure);
+        match ended.or_else(follows) {
             Some(reason) => bail!("stopped because of a failure: {reason}"),
             None => {
                 tracing::info!("stopped in order");

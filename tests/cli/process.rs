@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long a process may take to say or do what is expected of it.
@@ -67,7 +67,22 @@ impl Standalone {
     /// Starts it in `folder` and waits until it says that it is ready.
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
         let all: Vec<&str> = ["standalone"].iter().chain(arguments).copied().collect();
-        let mut child = command(folder, &all, &[]).spawn().expect("it starts");
+        Self::spawned(command(folder, &all, &[]))
+    }
+
+    /// The same, of a process that gets an error when it writes more to a file than it
+    /// [may](Self::limit_files): one that does not ignore that signal is ended by it.
+    pub(crate) fn start_to_be_limited(folder: &Path, arguments: &[&str]) -> Self {
+        let script = "trap '' XFSZ; exec \"$0\" standalone \"$@\"";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_wholetrace")]).args(arguments);
+        shell.current_dir(folder).stdin(Stdio::null());
+        shell.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::spawned(shell)
+    }
+
+    fn spawned(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("it starts");
         let (sender, lines) = mpsc::sync_channel(10_000);
         let stdout = child.stdout.take().expect("its output");
         let stderr = child.stderr.take().expect("its log");
@@ -117,13 +132,32 @@ impl Standalone {
         assert!(sent.expect("kill starts").success());
     }
 
+    /// From now on the system refuses it every write to a file, as a dying disk would.
+    pub(crate) fn limit_files(&self) {
+        let id = self.child.id().to_string();
+        let done = Command::new("prlimit").args(["--pid", &id, "--fsize=0"]).status();
+        assert!(done.expect("prlimit starts").success());
+    }
+
     /// Waits until it has ended.
-    pub(crate) fn end(mut self) -> ExitStatus {
-        let status = self.child.wait().expect("it ends");
+    pub(crate) fn end(self) -> ExitStatus {
+        self.last_words().0
+    }
+
+    /// Waits until it has ended; gives all that it said, too.
+    pub(crate) fn last_words(mut self) -> (ExitStatus, Vec<String>) {
+        let begun = Instant::now();
+        let status = loop {
+            match self.child.try_wait().expect("its status") {
+                Some(status) => break status,
+                None => assert!(begun.elapsed() < PATIENCE, "it did not end: {:#?}", self.said),
+            }
+            thread::sleep(Duration::from_millis(20));
+        };
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             self.said.push(line);
         }
-        status
+        (status, std::mem::take(&mut self.said))
     }
 }
 

@@ -133,3 +133,34 @@ fn what_is_not_reloaded_is_said_by_its_key() {
     running.signal("TERM");
     assert_eq!(running.end().code(), Some(0));
 }
+
+/// Scenario: the system refuses every write to the files of the log.
+///
+/// Guarantee: the process says so once and ends with 1, for a supervisor to start it again: it does
+/// not stay and seem alive (I7).
+#[test]
+fn a_log_that_cannot_be_written_ends_the_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = configuration(folder.path(), "exporters: { debug: {} }\n");
+    let mut arguments = vec!["--config", &file];
+    arguments.extend(FREE_PORTS);
+    let mut running = Standalone::start_to_be_limited(folder.path(), &arguments);
+    let endpoint = format!("http://{}", running.address("OTLP gRPC"));
+    let send = |more: &[&str]| {
+        let few = ["generate", "--endpoint", &endpoint, "--traces", "5", "--late", "0"];
+        run(folder.path(), &[&few, more].concat(), &[]).code
+    };
+    assert_eq!(send(&[]), Some(0), "as long as it can be written");
+    running.limit_files();
+    assert_eq!(send(&["--give-up-after", "1s"]), Some(1), "nothing can be acknowledged");
+    let (status, said) = running.last_words();
+    let text = said.join("\n");
+    assert_eq!(status.code(), Some(1), "{text}");
+    let errors: Vec<_> = said.iter().filter(|line| line.contains(" ERROR ")).collect();
+    assert_eq!(errors.len(), 1, "{text}");
+    // The system's own words for this.
+    assert!(errors[0].contains("File too large"), "{text}");
+    let last = said.iter().find(|line| line.contains("stopped because of a failure"));
+    assert!(last.is_some_and(|line| line.contains("File too large")), "{text}");
+    assert!(!text.contains("it goes on by itself"), "{text}");
+}
