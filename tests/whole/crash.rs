@@ -1,6 +1,9 @@
 //! Whole and lossless through crashes: the process is killed again and again under load.
 
-use std::time::Duration;
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use super::{
     gateway_process::Gateway,
@@ -37,6 +40,7 @@ fn nothing_acknowledged_is_lost_through_kills() {
          file: {{ path: \"FOLDER/kept.jsonl\", rotation: {{ max_megabytes: 20 }} }}\n",
         jaeger.otlp_grpc
     ));
+    gateway.expect(&["cut an unfinished line"]);
     gateway.start();
     let (generator, record) = gateway.generate(&[
         "--traces",
@@ -99,4 +103,87 @@ fn nothing_acknowledged_is_lost_through_kills() {
         });
     }
     assert!(gateway.stop().success());
+}
+
+/// Kills of [`every_folder_opens`], unless `WHOLETRACE_KILLS` says another number.
+const MANY_KILLS: u64 = 40;
+
+/// Scenario: the process is killed again and again under load, most often soon after its start, with
+/// a log so small that parts of it are removed and used again all the time.
+///
+/// Guarantees: every start finds a folder that opens; every acknowledged span of every trace that must
+/// be kept arrives (I1, I2), nothing of the others does (I3); what is repeated was exported since the
+/// last commit (I4).
+#[test]
+fn every_folder_opens() {
+    let kills = kills();
+    let mut gateway = Gateway::with_log(
+        "quota: 256MiB",
+        &format!(
+            "tail_sampling:\n  decision_wait: 1s\n{POLICIES}exporters:\n  file: {{ path: \"FOLDER/kept.jsonl\", flush_interval: 50ms }}\n"
+        ),
+    );
+    gateway.expect(&["cut an unfinished line"]);
+    gateway.start();
+    // What decides is in each span, its id: senders wait for longer than a decision while nobody listens.
+    let options = [
+        "--traces",
+        "0",
+        "--rate",
+        "300",
+        "--slow",
+        "0",
+        "--errors",
+        "0",
+        "--late",
+        "0",
+        "--connections",
+        "2",
+        "--give-up-after",
+        "5m",
+    ];
+    let (mut generator, record) = gateway.generate(&options);
+    let seed = fastrand::u64(..);
+    println!("moments of {kills} kills by seed {seed}");
+    let mut moments = fastrand::Rng::with_seed(seed);
+    let begun = Instant::now();
+    for kill in 0..kills {
+        // Every tenth life is long enough that much is decided and removed.
+        let longest = if kill % 10 == 9 { LONGEST_LIFE_MILLIS * 2 } else { 600 };
+        std::thread::sleep(Duration::from_millis(moments.u64(0..longest)));
+        gateway.kill();
+        if moments.bool() {
+            gateway.start();
+        } else {
+            // The next kill may come in the middle of the start.
+            gateway.spawn();
+        }
+    }
+    gateway.wait_ready();
+    let lived = begun.elapsed().as_secs();
+    let stopped = Command::new("kill").args(["-INT", &generator.id().to_string()]).status();
+    assert!(stopped.expect("kill starts").success());
+    assert!(generator.wait().expect("it ended").success(), "the generator gave spans up");
+    let sent = oracle::record(&record);
+    let folder = gateway.folder.path().to_owned();
+    let verdict = settle(&sent, || oracle::arrived(&folder, "kept"));
+    assert!(
+        verdict.wrong.is_empty(),
+        "{} of {} traces: {:#?}",
+        verdict.wrong.len(),
+        verdict.kept,
+        &verdict.wrong[..verdict.wrong.len().min(20)]
+    );
+    println!(
+        "{} spans, {} traces kept, {} spans repeated by {kills} kills in {lived} s",
+        verdict.spans, verdict.kept, verdict.replayed
+    );
+    assert!(verdict.kept > 0, "nothing had to be kept");
+    assert!(gateway.stop().success());
+}
+
+#[expect(clippy::disallowed_methods, reason = "an option of a test that is run by hand")]
+fn kills() -> u64 {
+    let said = std::env::var("WHOLETRACE_KILLS").ok();
+    said.map_or(MANY_KILLS, |number| number.parse().expect("a number of kills"))
 }
