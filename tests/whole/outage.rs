@@ -25,6 +25,7 @@ fn a_backend_that_was_away_gets_everything() {
          memory: {{ window_cache: 1MiB }}\n",
         jaeger.otlp_grpc
     ));
+    gateway.expect(&["wholetrace_sampler::exporter"]);
     gateway.start();
     let (generator, record) =
         gateway.generate(&["--traces", "6000", "--rate", "1000", "--seed", "5", "--late", "0"]);
@@ -59,6 +60,7 @@ fn every_frame_can_be_read_again() {
     let mut gateway = Gateway::new(&format!(
         "tail_sampling:\n  decision_wait: 10s\n{POLICIES}exporters:\n  file: {{ path: \"FOLDER/kept.jsonl\" }}\nmemory: {{ window_cache: 0 }}\n"
     ));
+    gateway.expect(&[]);
     gateway.start();
     let (generator, record) = gateway.generate(&[
         "--traces",
@@ -104,6 +106,7 @@ fn a_full_log_refuses_and_recovers() {
             jaeger.otlp_grpc
         ),
     );
+    gateway.expect(&["wholetrace_sampler::exporter", "wholetrace_spanlog", "wholetrace::upkeep"]);
     gateway.start();
     let (mut generator, record) = gateway.generate(&[
         "--rate",
