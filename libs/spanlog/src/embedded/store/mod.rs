@@ -195,8 +195,8 @@ impl<D: Disk> Store<D> {
                         *outcome = Err(Refused::NoRoom(none));
                     }
                 }
-                if need == Need::Essential {
-                    committed.checkpoints = moved.is_empty();
+                if need == Need::Essential && !moved.is_empty() {
+                    committed.checkpoints = false;
                     moved.clear();
                 }
                 continue;

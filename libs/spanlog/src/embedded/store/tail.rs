@@ -100,7 +100,10 @@ pub(super) fn read<D: Disk>(
             .is_some_and(|group| group.records > 0),
     };
     for head in groups.seen.iter().filter_map(|group| group.head.as_ref()) {
-        tail.oldest = tail.oldest.max(head.oldest);
+        // What is cut off says nothing that lasts: the next opening would not find it.
+        if head.offset < kept.end {
+            tail.oldest = tail.oldest.max(head.oldest);
+        }
         tail.time = tail.time.max(head.time);
     }
     let how = (Payloads::Checkpoints, Unreadable::Fail);
