@@ -34,6 +34,8 @@ pub use log::{EmbeddedLog, EmbeddedStatus};
 #[cfg(test)]
 mod conformance_tests;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
