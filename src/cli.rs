@@ -136,6 +136,9 @@ fn check(sources: Sources) -> anyhow::Result<()> {
         for line in Cost::of(&loaded.config, *role).table(memory_limit(&loaded.config)).lines() {
             let _ = writeln!(text, "# {line}");
         }
+        if role.samples() {
+            let _ = writeln!(text, "#\n# {}", Cost::good_for(&loaded.config));
+        }
     }
     print(&text)?;
     let mut stderr = std::io::stderr().lock();

@@ -21,10 +21,8 @@ const LOOK: Duration = Duration::from_secs(2);
 /// times of changes are not to be trusted where files are mounted into containers.
 type Texts = Vec<Option<String>>;
 
-/// The section that is taken without a restart, but for [`AT_START`].
+/// The section that is taken without a restart.
 const RELOADED: &str = "tail_sampling";
-/// What the sampler takes of it at its start only.
-const AT_START: &str = "tail_sampling.decision_cache";
 
 /// Keeps the policies as the files have them.
 pub(crate) struct Reload {
@@ -87,9 +85,7 @@ impl Reload {
         match wiring::policies(&loaded.config) {
             Ok(policies) => {
                 handle.replace(policies);
-                let cache = self.running.tail_sampling.decision_cache.clone();
                 self.running.tail_sampling = loaded.config.tail_sampling;
-                self.running.tail_sampling.decision_cache = cache;
                 metrics::policies_reloaded(true);
                 let count = self.running.tail_sampling.policies.len();
                 tracing::info!(policies = count, "{why}: the policies are reloaded");
@@ -111,10 +107,7 @@ fn texts(files: &[PathBuf]) -> Texts {
 }
 
 fn is_reloaded(path: &str) -> bool {
-    let below = |section: &str| {
-        path.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    below(RELOADED) && !below(AT_START)
+    path.strip_prefix(RELOADED).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The key paths of the settings that differ. Lists differ as a whole.
@@ -155,9 +148,11 @@ mod tests {
         let (mut reloaded, mut others): (Vec<_>, Vec<_>) =
             paths.iter().map(String::as_str).partition(|path| is_reloaded(path));
         others.sort_unstable();
-        assert_eq!(others, ["admin.endpoint", "tail_sampling.decision_cache.max_entries"]);
+        assert_eq!(others, ["admin.endpoint"]);
         reloaded.sort_unstable();
-        assert!(reloaded.contains(&"tail_sampling.policies"), "{reloaded:?}");
+        for path in ["tail_sampling.policies", "tail_sampling.decision_cache.max_entries"] {
+            assert!(reloaded.contains(&path), "{reloaded:?}");
+        }
         assert!(changed(&one, &one).is_empty());
         assert!(!is_reloaded("tail_sampling_of_others"));
     }

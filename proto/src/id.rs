@@ -14,8 +14,10 @@ pub struct TraceId(pub [u8; 16]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpanId(pub [u8; 8]);
 
-/// The low 64 bits of a trace id, read as a big-endian number: what names a trace everywhere
-/// inside, because fleets mix ids of 64 and 128 bits in one trace.
+/// What names a trace everywhere inside: the low 64 bits of its id, read as a big-endian number,
+/// because fleets mix ids of 64 and 128 bits in one trace; or the high 64, where the low ones are
+/// zero, because some senders pad ids of 64 bits on the right. [`TraceId::key`] is the one place
+/// that tells which.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TraceKey(pub u64);
 
@@ -68,11 +70,13 @@ impl TraceId {
         u128::from_be_bytes(self.0) == 0
     }
 
-    /// The low 64 bits.
+    /// What names the trace inside: see [`TraceKey`].
+    #[inline]
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
     pub const fn key(self) -> TraceKey {
-        TraceKey(u128::from_be_bytes(self.0) as u64)
+        let low = u128::from_be_bytes(self.0) as u64;
+        TraceKey(if low == 0 { self.high() } else { low })
     }
 
     /// The high 64 bits: 0 for an id of 64 bits.
@@ -115,8 +119,19 @@ impl TraceKey {
         trace_id.first_chunk::<16>().filter(|_| trace_id.len() == 16).map(|id| TraceId(*id).key())
     }
 
+    /// The id of the trace, given the high half of it, or of the widest id that its spans have.
+    #[must_use]
+    pub fn trace_id(self, high: u64) -> TraceId {
+        let low = if high == self.0 { 0 } else { self.0 };
+        TraceId((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+    }
+
     /// The randomness for consistent sampling that the trace id carries: its low
     /// [`RANDOMNESS_BITS`] bits. An `rv` in the tracestate goes before it.
+    ///
+    /// Of an id that is padded on the right it is the low bits of the half that is there: the
+    /// zeros would be the least randomness of all, and a share of the traces would mean none of
+    /// these.
     #[must_use]
     pub const fn randomness(self) -> u64 {
         self.0 & ((1 << RANDOMNESS_BITS) - 1)
@@ -219,6 +234,26 @@ mod tests {
         assert_eq!(id.key().randomness(), 0x000a_0b0c_0d0e_0f10);
         assert_eq!(TraceKey::of(&id.0), Some(id.key()));
         assert!(!id.is_zero() && TraceId([0; 16]).is_zero() && SpanId([0; 8]).is_zero());
+    }
+
+    /// A wire contract: gateways route by the key, samplers decide by it.
+    #[test]
+    fn golden_keys() {
+        for (id, key) in [
+            ("0102030405060708090a0b0c0d0e0f10", 0x090a_0b0c_0d0e_0f10),
+            ("000000000000000000000000000001a2", 0x1a2),
+            ("aaaaaaaaaaaaaaaa0000000000000000", 0xaaaa_aaaa_aaaa_aaaa),
+            ("aaaaaaaaaaaaaaab0000000000000000", 0xaaaa_aaaa_aaaa_aaab),
+            ("aaaaaaaaaaaaaaaa0000000000000001", 1),
+            ("00000000000000010000000000000000", 1),
+            ("00000000000000000000000000000000", 0),
+        ] {
+            let trace = TraceId::from_hex(id).unwrap();
+            assert_eq!(trace.key(), TraceKey(key), "{id}");
+            assert_eq!(trace.key().trace_id(trace.high()), trace, "{id}");
+        }
+        let padded = TraceId::from_hex("aabbbbbbbbbbbbbb0000000000000000").unwrap();
+        assert_eq!(padded.key().randomness(), 0x00bb_bbbb_bbbb_bbbb);
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use wholetrace_proto::wire::{put_bytes, put_fixed64, put_uint};
 use wholetrace_runtime::{budget::ByteBudget, problems::Problems};
 use wholetrace_sampler::{
     exporter::contract::{Outcome, Settled},
-    partition::{Effect, Input, PartitionState, ReadFrame, Settings},
+    partition::{Bounds, Effect, Input, PartitionState, ReadFrame, Settings},
     policy::{PolicySet, TailSamplingConfig},
 };
 use wholetrace_spanlog::{Frame, LogTime, Partition, Position, RecordKind};
@@ -145,10 +145,12 @@ fn settings() -> Settings {
         decision_wait: DECISION_WAIT,
         decision_wait_after_root: 0,
         decision_retention: 3_600_000,
-        max_decisions: 1_000_000,
-        max_open_traces: 1_000_000,
+        bounds: Bounds {
+            max_decisions: 1_000_000,
+            max_open_traces: 1_000_000,
+            max_unfinished_bytes: 64 << 20,
+        },
         read_ahead: 20_000,
-        max_unfinished_bytes: 64 << 20,
         max_piece_bytes: 1 << 20,
         refetch_bytes: 1 << 20,
         hash_seed: 0x5eed,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use wholetrace_spanlog::{Checkpoint, Position};
 
+use crate::watermark::Watermark;
+
 /// The most that the log takes as metadata, in bytes.
 const MAX_METADATA: usize = 4096;
 
@@ -24,13 +26,34 @@ pub struct Hints {
     /// The oldest position of the decision log that holds a decision which is still needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decisions: Option<u64>,
+    /// Where the newest record of the decision log stands that an owner has written. Read again
+    /// for the owner's sake where no decision is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<u64>,
     /// A number of the ownership that committed. Two ownerships never commit the same, which a log
     /// might take for a repetition and not look whether it comes from the owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<u64>,
+    /// The term of the ownership that committed: the next one's is above, also where the decision
+    /// log has no claim any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub term: Option<u64>,
+    /// How far the log's time has come with the record at the position, or with the one before it
+    /// when that was not read. The next owner goes on from here, so that every record has the same
+    /// time at every reading.
+    #[serde(flatten)]
+    pub clock: Watermark,
     /// By exporter: the position below which it has finished everything.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub exporters: BTreeMap<String, u64>,
+}
+
+impl Hints {
+    /// Where the next owner has to read the decision log from.
+    #[must_use]
+    pub fn decisions_from(&self) -> Position {
+        Position(self.decisions.or(self.claimed).unwrap_or_default())
+    }
 }
 
 impl Progress {
@@ -41,8 +64,8 @@ impl Progress {
             serde_json::to_string(hints).ok().filter(|text| text.len() <= MAX_METADATA)
         };
         let metadata = written(&self.hints).or_else(|| {
-            let Hints { decisions, owner, .. } = self.hints;
-            written(&Hints { decisions, owner, exporters: BTreeMap::new() })
+            let exporters = BTreeMap::new();
+            written(&Hints { exporters, ..self.hints.clone() })
         });
         Checkpoint { position: self.position, metadata: metadata.unwrap_or_default() }
     }
@@ -59,13 +82,23 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use wholetrace_spanlog::LogTime;
+
     use super::*;
+    use crate::watermark::Oddities;
 
     fn progress(exporters: usize) -> Progress {
         let exporters = (0..exporters).map(|i| (format!("otlp/backend-{i}"), i as u64)).collect();
         Progress {
             position: Position(7),
-            hints: Hints { decisions: Some(3), owner: Some(5), exporters },
+            hints: Hints {
+                decisions: Some(3),
+                claimed: Some(4),
+                owner: Some(5),
+                term: Some(2),
+                clock: Watermark::default(),
+                exporters,
+            },
         }
     }
 
@@ -73,6 +106,18 @@ mod tests {
     fn a_checkpoint_reads_back() {
         let progress = progress(3);
         assert_eq!(Progress::of(&progress.to_checkpoint()), progress);
+    }
+
+    #[test]
+    fn the_time_reads_back_and_costs_nothing_while_it_is_unknown() {
+        let mut progress = progress(1);
+        let without = progress.to_checkpoint().metadata;
+        assert!(!without.contains("time") && !without.contains("ahead"), "{without}");
+        for time in [1_000_000, 2, 30_000, 41_000] {
+            let _ = progress.hints.clock.advance(LogTime(time), &mut Oddities::default());
+            assert_eq!(Progress::of(&progress.to_checkpoint()), progress);
+        }
+        assert!(progress.hints.clock.ahead() > 0);
     }
 
     #[test]

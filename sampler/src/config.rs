@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 use wholetrace_runtime::{problems::Problems, units::ByteSize};
 use wholetrace_spanlog::Partition;
 
-use crate::{exporter::config::ExportersConfig, partition::Settings, policy::TailSamplingConfig};
+use crate::{
+    exporter::config::ExportersConfig,
+    partition::{Bounds, Settings},
+    policy::TailSamplingConfig,
+};
 
-/// Decisions remembered when nothing is configured.
-const MAX_DECISIONS: u64 = 1_000_000;
 /// Undecided traces of the process: what 400,000 new ones a second come to in ten seconds.
 const OPEN_TRACES: u64 = 4_000_000;
 /// The largest piece of kept spans, unless one span alone is larger.
@@ -17,6 +19,16 @@ const MAX_PIECE: usize = 1 << 20;
 const REFETCH: usize = 1 << 20;
 /// Bytes of kept spans that a partition may have with an exporter, at least.
 const MIN_UNFINISHED: usize = 256 << 10;
+
+/// The share of one of `owned` partitions in what the process may hold.
+pub(crate) fn share(all: Bounds, owned: usize) -> Bounds {
+    let owned = owned.max(1);
+    Bounds {
+        max_decisions: all.max_decisions / owned,
+        max_open_traces: all.max_open_traces / owned,
+        max_unfinished_bytes: (all.max_unfinished_bytes / owned).max(MIN_UNFINISHED),
+    }
+}
 
 /// The sampler's part of the configuration.
 #[derive(Clone, Debug, Default)]
@@ -61,35 +73,27 @@ impl SamplerConfig {
         self.exporters.check(exporters, problems);
     }
 
-    /// Decisions that the process may remember.
-    #[must_use]
-    pub fn max_decisions(&self) -> usize {
-        let cache = &self.tail_sampling.decision_cache;
-        let sizes = cache.sampled_cache_size.saturating_add(cache.non_sampled_cache_size);
-        let most = cache.max_entries.unwrap_or_else(|| sizes.max(MAX_DECISIONS));
-        usize::try_from(most).unwrap_or(usize::MAX)
+    /// What the partitions of the process may hold together, where the policies are those of the
+    /// configuration.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let queues = self.exporters.0.iter().map(|(_, exporter)| exporter.queue());
+        let smallest = queues.map(|queue| queue.queue_size.as_usize()).min();
+        let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let open_traces = self.memory.open_traces;
+        Bounds {
+            max_decisions: count(self.tail_sampling.decision_cache.entries(open_traces)),
+            max_open_traces: count(open_traces),
+            max_unfinished_bytes: smallest.unwrap_or_default(),
+        }
     }
 
-    /// Traces that may be undecided at a time in the process.
-    #[must_use]
-    pub fn max_open_traces(&self) -> usize {
-        usize::try_from(self.memory.open_traces).unwrap_or(usize::MAX)
-    }
-
-    /// What each partition of `partitions` works by, its number aside.
-    pub(crate) fn settings(
-        &self,
-        partitions: u32,
-        exporters: Vec<String>,
-        hash_seed: u64,
-    ) -> Settings {
+    /// What each partition works by, its number and its share of the bounds aside.
+    pub(crate) fn settings(&self, exporters: Vec<String>, hash_seed: u64) -> Settings {
         let tail_sampling = &self.tail_sampling;
         let millis = |millis: u128| u32::try_from(millis).unwrap_or(u32::MAX);
         let decision_wait = millis(tail_sampling.decision_wait.get().as_millis());
         let queues = self.exporters.0.iter().map(|(_, exporter)| exporter.queue());
-        let smallest = queues.clone().map(|queue| queue.queue_size.as_usize()).min();
         let batch = queues.map(|queue| queue.batch.max_size.as_usize()).min();
-        let share = smallest.unwrap_or_default() / partitions.max(1) as usize;
         Settings {
             partition: Partition(0),
             owner: 0,
@@ -102,10 +106,8 @@ impl SamplerConfig {
             decision_retention: u64::from(millis(
                 tail_sampling.decision_cache.max_age.get().as_millis(),
             )),
-            max_decisions: self.max_decisions() / partitions.max(1) as usize,
-            max_open_traces: self.max_open_traces() / partitions.max(1) as usize,
+            bounds: self.bounds(),
             read_ahead: u64::from(decision_wait) * 2,
-            max_unfinished_bytes: share.max(MIN_UNFINISHED),
             max_piece_bytes: batch.unwrap_or(MAX_PIECE).min(MAX_PIECE),
             refetch_bytes: REFETCH,
             hash_seed,

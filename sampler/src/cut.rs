@@ -9,7 +9,7 @@ use wholetrace_proto::{
     id::TraceKey,
     spans::{Head, ScopeRef, SpanRef, Visitor, visit},
     tracestate::{self, Kept},
-    wire::WireError,
+    wire::{Cursor, Value, WireError},
 };
 use wholetrace_spanlog::LogTime;
 
@@ -18,6 +18,9 @@ use crate::decision::table::{DecisionTable, Ruling};
 /// What a span may take in a piece beside its body and its heads: tags, lengths, a threshold, a
 /// mark.
 const OVERHEAD: usize = 96;
+
+/// Field of a span.
+const PARENT_SPAN_ID: u32 = 4;
 
 /// The attribute that marks the spans of a trace whose rest may have been decided otherwise.
 const LATE_FRAGMENT: &str = "wholetrace.late_fragment";
@@ -33,6 +36,8 @@ pub(crate) struct Cut {
     pub(crate) kept: u64,
     /// Spans that the policies do not want.
     pub(crate) not_sampled: u64,
+    /// Root spans among them that came after the decision.
+    pub(crate) late_roots: u64,
     /// Spans for which there is no decision. They are kept: this must not happen (I3), but a
     /// span too many is better than one too few.
     pub(crate) undecided: u64,
@@ -84,20 +89,21 @@ struct Cutter<'s, 'f> {
     /// Whether the piece under way has got their heads.
     has_resource: bool,
     has_scope: bool,
-    last: Option<(TraceKey, Option<Ruling>)>,
+    last: Option<(TraceKey, Option<(Ruling, LogTime)>)>,
     piece: Assembler<'f>,
     spans: u32,
     cut: Cut,
 }
 
 impl<'f> Cutter<'_, 'f> {
-    fn ruling(&mut self, key: TraceKey) -> Option<Ruling> {
+    /// The ruling over a trace, and when it was made.
+    fn ruling(&mut self, key: TraceKey) -> Option<(Ruling, LogTime)> {
         if let Some((last, ruling)) = self.last
             && last == key
         {
             return ruling;
         }
-        let ruling = self.decided.find(key, self.time).map(|(ruling, _)| ruling);
+        let ruling = self.decided.find(key, self.time);
         self.last = Some((key, ruling));
         ruling
     }
@@ -173,12 +179,31 @@ impl<'f> Visitor<'f> for Cutter<'_, 'f> {
         let Some(key) = span.key() else { return };
         let ruling = self.ruling(key);
         match ruling {
-            Some(ruling) if !ruling.kept() => self.cut.not_sampled += 1,
-            Some(_) => self.keep(span.body, ruling),
+            Some((ruling, decided_at)) if !ruling.kept() => {
+                self.cut.not_sampled += 1;
+                self.cut.late_roots += u64::from(decided_at < self.time && is_root(span.body));
+            }
+            Some((ruling, _)) => self.keep(span.body, Some(ruling)),
             None => {
                 self.cut.undecided += 1;
                 self.keep(span.body, None);
             }
+        }
+    }
+}
+
+/// Whether a span has no parent.
+fn is_root(span: &[u8]) -> bool {
+    let mut fields = Cursor::new(span);
+    loop {
+        match fields.next_field() {
+            Ok(Some(field)) => {
+                if let (PARENT_SPAN_ID, Value::Bytes(parent)) = (field.number, field.value) {
+                    return parent.iter().all(|byte| *byte == 0);
+                }
+            }
+            Ok(None) => return true,
+            Err(_) => return false,
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::policy::PolicySet;
 pub(crate) struct Epochs {
     sets: Vec<Option<Set>>,
     current: u8,
+    /// The newest one, while it finds no place.
+    waiting: Option<Arc<PolicySet>>,
 }
 
 #[derive(Debug)]
@@ -21,7 +23,7 @@ struct Set {
 
 impl Epochs {
     pub(crate) fn new(policies: Arc<PolicySet>) -> Self {
-        Self { sets: vec![Some(Set { policies, traces: 0 })], current: 0 }
+        Self { sets: vec![Some(Set { policies, traces: 0 })], current: 0, waiting: None }
     }
 
     /// The set for new traces.
@@ -35,12 +37,16 @@ impl Epochs {
         self.sets.get(usize::from(epoch))?.as_ref().map(|set| &set.policies)
     }
 
-    /// Makes `policies` the set for new traces. When 256 sets are still in use the newest of them
-    /// stays, and the answer is false.
+    /// Makes `policies` the set for new traces. While 256 sets are still in use the newest of them
+    /// stays, the answer is false, and `policies` wait until one is not.
     pub(crate) fn replace(&mut self, policies: Arc<PolicySet>) -> bool {
         self.drop_unused(self.current, true);
         let free = self.sets.iter().position(Option::is_none).unwrap_or(self.sets.len());
-        let Ok(current) = u8::try_from(free) else { return false };
+        let Ok(current) = u8::try_from(free) else {
+            self.waiting = Some(policies);
+            return false;
+        };
+        self.waiting = None;
         let set = Some(Set { policies, traces: 0 });
         match self.sets.get_mut(free) {
             Some(place) => *place = set,
@@ -63,6 +69,9 @@ impl Epochs {
             set.traces = set.traces.saturating_sub(1);
         }
         self.drop_unused(epoch, false);
+        if let Some(policies) = self.waiting.take() {
+            self.replace(policies);
+        }
     }
 
     fn drop_unused(&mut self, epoch: u8, even_current: bool) {
@@ -72,5 +81,29 @@ impl Epochs {
         {
             *place = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::policies;
+
+    /// More sets than there is room for: the newest of all is used as soon as there is.
+    #[test]
+    fn the_newest_set_waits_for_its_place() {
+        let sets: Vec<_> = (0..258).map(|_| policies("1s", 10)).collect();
+        let mut epochs = Epochs::new(Arc::clone(&sets[0]));
+        epochs.opened(epochs.current());
+        for set in &sets[1..256] {
+            assert!(epochs.replace(Arc::clone(set)));
+            epochs.opened(epochs.current());
+        }
+        assert!(!epochs.replace(Arc::clone(&sets[256])) && !epochs.replace(Arc::clone(&sets[257])));
+        let current = |epochs: &Epochs| Arc::clone(epochs.get(epochs.current()).unwrap());
+        assert!(Arc::ptr_eq(&current(&epochs), &sets[255]));
+        epochs.closed(17);
+        assert!(Arc::ptr_eq(&current(&epochs), &sets[257]));
+        assert_eq!(epochs.current(), 17);
     }
 }

@@ -159,6 +159,8 @@ const COUNTED: &[Counted] = &[
     ((TICKS, None), |stats| stats.ticks),
     ((TRACES, None), |stats| stats.traces),
     ((LATE_SPANS, None), |stats| stats.late_spans),
+    ((LATE_ROOTS, None), |stats| stats.late_roots),
+    ((DELAYED_POLICIES, None), |stats| stats.policies_delayed),
     ((INVALID_SPANS, Some(("reason", "trace_id"))), |stats| stats.unnamed_spans),
     ((INVALID_SPANS, Some(("reason", "malformed"))), |stats| stats.malformed_spans),
     ((DECISIONS, Some(("verdict", "kept"))), |stats| stats.traces_kept),
@@ -176,6 +178,9 @@ const COUNTED: &[Counted] = &[
     ((RELEASED_FRAMES, Some(("source", "log"))), |stats| stats.frames_from_log),
     ((REFETCHED_BYTES, None), |stats| stats.refetched_bytes),
     ((DROPPED_FRAMES, None), |stats| stats.frames_lost),
+    ((ODD_TIMES, Some(("reason", "below"))), |stats| stats.times_below),
+    ((ODD_TIMES, Some(("reason", "unconfirmed"))), |stats| stats.times_unconfirmed),
+    ((SET_BACK, None), |stats| stats.clock_set_back),
     ((DEAD_LETTERS, Some(("reason", "undecodable"))), |stats| stats.frames_undecodable),
     ((DEAD_LETTERS, Some(("reason", "unreadable"))), |stats| stats.frames_unreadable),
     ((DEAD_LETTERS, Some(("reason", "refused"))), |stats| stats.pieces_refused),
@@ -190,6 +195,8 @@ const FOREIGN_FRAMES: &str = "wholetrace_sampler_foreign_frames_total";
 const TICKS: &str = "wholetrace_sampler_ticks_total";
 const TRACES: &str = "wholetrace_sampler_traces_total";
 const LATE_SPANS: &str = "wholetrace_sampler_late_spans_total";
+const LATE_ROOTS: &str = "wholetrace_sampler_late_roots_total";
+const DELAYED_POLICIES: &str = "wholetrace_sampler_delayed_policies_total";
 const INVALID_SPANS: &str = "wholetrace_sampler_invalid_spans_total";
 const DECISIONS: &str = "wholetrace_sampler_decisions_total";
 const LATE_FRAGMENTS: &str = "wholetrace_sampler_late_fragments_total";
@@ -201,6 +208,8 @@ const SCANNED_RECORDS: &str = "wholetrace_sampler_scanned_records_total";
 const RELEASED_FRAMES: &str = "wholetrace_sampler_released_frames_total";
 const REFETCHED_BYTES: &str = "wholetrace_sampler_refetched_bytes_total";
 const DROPPED_FRAMES: &str = "wholetrace_sampler_dropped_frames_total";
+const ODD_TIMES: &str = "wholetrace_sampler_odd_append_times_total";
+const SET_BACK: &str = "wholetrace_sampler_log_clock_set_back_total";
 const DEAD_LETTERS: &str = "wholetrace_sampler_dead_letters_total";
 /// Topics that are read.
 const REPLACEMENTS: [Replacement; 2] = [Replacement::Shorter, Replacement::Younger];
@@ -241,6 +250,19 @@ pub const TABLE: &[Metric] = &[
         LATE_SPANS,
         Unit::None,
         "Spans that came after the decision about their trace, and follow it.",
+    ),
+    Metric::counter(
+        LATE_ROOTS,
+        Unit::None,
+        "Root spans that came after their trace was turned down: it was decided without them. Some \
+         are normal while senders try again what a broker or a gateway could not take; many of \
+         them: `decision_wait` is shorter than traces are late.",
+    ),
+    Metric::counter(
+        DELAYED_POLICIES,
+        Unit::None,
+        "Reloads that a partition could not take over at once, because open traces still use 256 \
+         sets of policies: the newest of them follows when one of those is done.",
     ),
     Metric::counter(
         INVALID_SPANS,
@@ -305,6 +327,21 @@ pub const TABLE: &[Metric] = &[
         DROPPED_FRAMES,
         Unit::None,
         "Frames that were deleted from the log before they were released: their spans are lost.",
+    ),
+    Metric::counter(
+        ODD_TIMES,
+        Unit::None,
+        "Records whose append time is `below` an earlier record's: the time stands still for them. \
+         Some are normal where a partition's leader changes. Or far ahead of the records around \
+         them, and so `unconfirmed`: it does not count.",
+    )
+    .labels(&[Label::closed("reason", &["below", "unconfirmed"])]),
+    Metric::counter(
+        SET_BACK,
+        Unit::None,
+        "Times that append times stayed below what had been reached for ten seconds: the log's clock \
+         was ahead, and is set back. Until then nothing is decided; then decisions go on by what \
+         passes on the clock.",
     ),
     Metric::counter(
         DEAD_LETTERS,

@@ -125,6 +125,14 @@ impl OpenTraces {
         heads.map(|slot| self.get(slot).first_seen).min()
     }
 
+    /// Whether a trace is decided next, or next of those that wait alike, that was first seen in the
+    /// frame of the number `frame`.
+    #[expect(clippy::cast_possible_truncation, reason = "traces hold the low bits")]
+    pub(crate) fn is_next(&self, frame: u64) -> bool {
+        let heads = self.lists.iter().map(|list| list.oldest).filter(|slot| *slot != NIL);
+        heads.map(|slot| self.get(slot).first_frame).any(|first| first == frame as u32)
+    }
+
     /// Bytes taken up, by the capacities of what is allocated.
     pub(crate) fn memory(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.capacity() * size_of::<OpenTrace>()).sum::<usize>()

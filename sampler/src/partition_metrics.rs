@@ -1,18 +1,26 @@
 //! What is told of each partition that this process owns.
 
+use std::time::Duration;
+
 use metrics::{Gauge, Histogram, gauge, histogram};
+use tokio::time::Instant;
 use wholetrace_runtime::{
     clock::unix_millis,
     metrics::{Label, Metric, Unit},
 };
 use wholetrace_spanlog::{Extent, LogTime, Partition};
 
-use crate::partition::Levels;
+use crate::partition::{Levels, Stats};
 
 /// Partitions with a label of their own; those of higher numbers are added up under `other`.
 const LABELLED: u32 = 256;
 /// The label of all others.
 const OTHER: &str = "other";
+
+/// How far the log's clock may be from this machine's before that is told, in seconds.
+const SKEWED: f64 = 30.0;
+/// How often odd append times are told of at most.
+const TELL_ODD_EVERY: Duration = Duration::from_secs(30);
 
 /// The share of its retention that a partition may be behind before it counts as at risk.
 const AT_RISK: f64 = 0.5;
@@ -30,6 +38,7 @@ struct Told {
 /// The gauges of one partition. Dropped with the ownership, all fall to 0.
 #[derive(Debug)]
 pub(crate) struct PartitionGauges {
+    partition: Partition,
     sums: [Gauge; SUMS.len()],
     /// Only for partitions with a label of their own.
     own: Option<[Gauge; OWN.len()]>,
@@ -38,6 +47,15 @@ pub(crate) struct PartitionGauges {
     retention: Option<u64>,
     extent: Option<Extent>,
     told: Told,
+    odd: OddTimes,
+}
+
+/// Append times that cannot be right, since they were last told of.
+#[derive(Debug, Default)]
+struct OddTimes {
+    unconfirmed: u64,
+    set_back: u64,
+    told: Option<Instant>,
 }
 
 impl PartitionGauges {
@@ -48,6 +66,8 @@ impl PartitionGauges {
         let label = || if labelled { partition.0.to_string() } else { OTHER.to_owned() };
         let handle = |name: &'static str| gauge!(name, "partition" => label());
         Self {
+            partition,
+            odd: OddTimes::default(),
             sums: SUMS.map(handle),
             own: labelled.then(|| OWN.map(handle)),
             at_risk: gauge!(AT_RISK_PARTITIONS),
@@ -62,9 +82,48 @@ impl PartitionGauges {
         self.extent = Some(extent);
     }
 
+    /// Takes in what is to be told in words.
+    pub(crate) fn count(&mut self, stats: &Stats) {
+        if stats.policies_delayed > 0 {
+            tracing::warn!(
+                partition = %self.partition,
+                "new policies wait: open traces use all sets of policies that there can be; lower \
+                 `decision_wait` or reload less often"
+            );
+        }
+        self.odd.unconfirmed += stats.times_unconfirmed;
+        self.odd.set_back += stats.clock_set_back;
+    }
+
     /// Tells how it stands.
     pub(crate) fn tell(&mut self, levels: &Levels) {
-        self.replace(told(levels, self.extent, self.retention, unix_millis()));
+        let mut now = told(levels, self.extent, self.retention, unix_millis());
+        let [before, skew] = [&self.told.own, &now.own].map(|own| own[SKEW]);
+        // Without a new record nothing is new.
+        if self.told.own[0] == now.own[0] {
+            now.own[SKEW] = before;
+        } else if skew.abs() > SKEWED && before.abs() <= SKEWED {
+            tracing::warn!(
+                partition = %self.partition,
+                "the log's clock is {skew} s ahead of this machine's (behind it, if below 0):                  decisions keep to the log's, but check both"
+            );
+        }
+        self.replace(now);
+        self.tell_odd_times();
+    }
+
+    fn tell_odd_times(&mut self) {
+        let OddTimes { unconfirmed, set_back, told } = self.odd;
+        let due = told.is_none_or(|told| told.elapsed() >= TELL_ODD_EVERY);
+        if due && unconfirmed + set_back > 0 {
+            tracing::warn!(
+                partition = %self.partition,
+                unconfirmed,
+                set_back,
+                "append times of the log step back or far ahead: `unconfirmed` ones do not count,                  and where the clock was `set_back` the time goes on from what it had reached;                  check the clocks of whoever writes them"
+            );
+            self.odd = OddTimes { told: Some(Instant::now()), ..OddTimes::default() };
+        }
     }
 
     fn replace(&mut self, now: Told) {
@@ -100,8 +159,11 @@ fn told(levels: &Levels, extent: Option<Extent>, retention: Option<u64>, wall: u
     // Before the log was asked nothing is known of what is not read.
     let (start, end) = extent.map_or((release, read), |extent| (extent.start.0, extent.end.0));
     let unread = end.saturating_sub(read);
-    let behind = levels.now.filter(|_| unread > 0);
+    let behind = levels.newest.filter(|_| unread > 0);
     let unreleased = age(levels.unfinished_since.or(behind));
+    // How old a record is says nothing of the clock, unless it is as new as can be.
+    let skew = levels.newest.map_or(0.0, |newest| (newest.0 as f64 - wall as f64) / 1000.0);
+    let skew = if unread > 0 { skew.max(0.0) } else { skew };
     let left = retention.map(|retention| seconds(retention) - unreleased);
     Told {
         sums: [unread as f64, end.saturating_sub(release) as f64, levels.open_traces as f64],
@@ -113,6 +175,7 @@ fn told(levels: &Levels, extent: Option<Extent>, retention: Option<u64>, wall: u
             age(levels.undecided_since),
             release.saturating_sub(start) as f64,
             left.unwrap_or_default(),
+            skew,
         ],
         at_risk: retention.is_some_and(|retention| unreleased > seconds(retention) * AT_RISK),
     }
@@ -157,13 +220,14 @@ const UNRELEASED_SECONDS: &str = "wholetrace_partition_unreleased_seconds";
 const UNDECIDED_SECONDS: &str = "wholetrace_partition_undecided_seconds";
 const RETAINED: &str = "wholetrace_partition_released_records";
 const LEFT_SECONDS: &str = "wholetrace_partition_retention_left_seconds";
+const SKEW_SECONDS: &str = "wholetrace_partition_log_clock_skew_seconds";
 const AT_RISK_PARTITIONS: &str = "wholetrace_partitions_at_risk";
 const TAKEOVER: &str = "wholetrace_partition_takeover_seconds";
 
 /// Gauges that can be added up over partitions, in the order of [`Told::sums`].
 const SUMS: [&str; 3] = [UNREAD, UNRELEASED, OPEN];
 /// The others, in the order of [`Told::own`].
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     READ_POSITION,
     RELEASE_POSITION,
     UNREAD_SECONDS,
@@ -171,7 +235,10 @@ const OWN: [&str; 7] = [
     UNDECIDED_SECONDS,
     RETAINED,
     LEFT_SECONDS,
+    SKEW_SECONDS,
 ];
+/// Where the skew stands in it.
+const SKEW: usize = 7;
 
 const PARTITION: Label =
     Label::capped("partition", "0 to 255, and `other` for the sum of the rest");
@@ -239,6 +306,14 @@ pub const TABLE: &[Metric] = &[
     )
     .labels(&[OWN_PARTITION]),
     Metric::gauge(
+        SKEW_SECONDS,
+        Unit::Seconds,
+        "How far the append time of the newest record was ahead of this machine's clock when it was \
+         read, or behind it, below 0, if there was none to read behind it. A second or two is \
+         normal. Alarm beyond 30: a broker, or this machine, has a wrong clock.",
+    )
+    .labels(&[OWN_PARTITION]),
+    Metric::gauge(
         AT_RISK_PARTITIONS,
         Unit::None,
         "Partitions of this process whose oldest unfinished record has been in the log for more \
@@ -276,7 +351,7 @@ mod tests {
             open_traces: 7,
             read_position: Position(80),
             release_position: Position(50),
-            now: Some(LogTime(95_000)),
+            newest: Some(LogTime(95_000)),
             unfinished_since: Some(LogTime(40_000)),
             undecided_since: Some(LogTime(90_000)),
             ..Levels::default()
@@ -284,20 +359,24 @@ mod tests {
         let extent = Some(Extent { start: Position(20), end: Position(100) });
         let lagging = told(&levels, extent, Some(100_000), 100_000);
         assert_eq!(lagging.sums, [20.0, 50.0, 7.0]);
-        assert_eq!(lagging.own, [80.0, 50.0, 5.0, 60.0, 10.0, 30.0, 40.0]);
+        assert_eq!(lagging.own, [80.0, 50.0, 5.0, 60.0, 10.0, 30.0, 40.0, 0.0]);
         assert!(lagging.at_risk);
         assert!(!told(&levels, extent, Some(200_000), 100_000).at_risk);
         let never = told(&levels, extent, None, 100_000);
-        assert!(!never.at_risk && never.own.ends_with(&[0.0]));
+        assert!(!never.at_risk && never.own[6] == 0.0);
+        let ahead = Levels { newest: Some(LogTime(160_000)), ..levels };
+        assert_eq!(told(&ahead, extent, None, 100_000).own[SKEW], 60.0);
+        let read = Levels { read_position: Position(100), ..levels };
+        assert_eq!(told(&read, extent, None, 100_000).own[SKEW], -5.0);
     }
 
     #[test]
     fn a_partition_without_traffic_is_not_behind() {
-        let levels = Levels { now: Some(LogTime(5)), ..Levels::default() };
+        let levels = Levels { newest: Some(LogTime(5)), ..Levels::default() };
         let extent = Some(Extent { start: Position(0), end: Position(0) });
         assert_eq!(
             told(&levels, extent, Some(10), 1_000_000),
-            Told { own: [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.01], ..Told::default() }
+            Told { own: [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.01, -999.995], ..Told::default() }
         );
     }
 }

@@ -3,15 +3,17 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use wholetrace_spanlog::{Frame, LogTime, Position};
+use wholetrace_spanlog::{Frame, Position};
 
-use crate::window::Window;
+use crate::{watermark::Watermark, window::Window};
 
 /// A frame whose kept spans are with the exporter.
 #[derive(Debug)]
 struct Unfinished {
     position: Position,
-    time: LogTime,
+    clock: Watermark,
+    /// Where the decision log has to be read from to release the frame once more.
+    origin: Option<Position>,
     /// Pieces that are not delivered, nor durable in the dead letters.
     pieces: u32,
     /// Bytes of all its pieces.
@@ -68,15 +70,16 @@ impl Release {
         self.next += 1;
     }
 
-    /// Passes a frame, `pieces` pieces of which go to the exporter.
+    /// Passes a frame, `pieces` pieces of which go to the exporter. `origin` is where the decisions
+    /// about it stand in the decision log.
     pub(crate) fn pass_exporting(
         &mut self,
         position: Position,
-        time: LogTime,
+        (clock, origin): (Watermark, Option<Position>),
         pieces: u32,
         bytes: usize,
     ) {
-        self.unfinished.push_back(Unfinished { position, time, pieces, bytes });
+        self.unfinished.push_back(Unfinished { position, clock, origin, pieces, bytes });
         self.unfinished_bytes += bytes;
         self.next += 1;
     }
@@ -99,12 +102,18 @@ impl Release {
         }
     }
 
-    /// The oldest frame that is not finished; `None` when all that were read are.
-    pub(crate) fn oldest_unfinished(&self, window: &Window) -> Option<(Position, LogTime)> {
+    /// The oldest frame that is not finished, with the watermark behind it; `None` when all that
+    /// were read are.
+    pub(crate) fn oldest_unfinished(&self, window: &Window) -> Option<(Position, Watermark)> {
         if let Some(frame) = self.unfinished.front() {
-            return Some((frame.position, frame.time));
+            return Some((frame.position, frame.clock));
         }
-        window.get(self.next).map(|frame| (frame.position, frame.time))
+        window.get(self.next).map(|frame| (frame.position, frame.clock))
+    }
+
+    /// Where the decisions about the oldest frame stand whose spans are with the exporter.
+    pub(crate) fn origin(&self) -> Option<Position> {
+        self.unfinished.front()?.origin
     }
 
     /// The payload of the frame at `position`, if it was read again.

@@ -55,8 +55,6 @@ pub struct Sampler {
     policies: watch::Sender<Arc<PolicySet>>,
     window_cache: ByteBudget,
     settings: Settings,
-    max_decisions: usize,
-    max_open_traces: usize,
     retention: Option<u64>,
 }
 
@@ -87,10 +85,9 @@ impl Sampler {
     pub fn new(config: &SamplerConfig, parts: Parts) -> Self {
         let Parts { log, group, exporters, policies, window_cache } = parts;
         let (exporters, queues): (Vec<_>, Vec<_>) = exporters.into_iter().unzip();
-        let partitions = log.spans.reader.partitions();
         let names = exporters.iter().map(|exporter| exporter.name().to_owned()).collect();
         let seed = RandomState::new().build_hasher().finish();
-        let settings = config.settings(partitions, names, seed);
+        let settings = config.settings(names, seed);
         Self {
             log,
             group,
@@ -98,8 +95,6 @@ impl Sampler {
             queues,
             policies: watch::Sender::new(policies),
             window_cache,
-            max_decisions: config.max_decisions(),
-            max_open_traces: config.max_open_traces(),
             settings,
             retention: None,
         }
@@ -144,8 +139,7 @@ impl Sampler {
             window_cache: self.window_cache,
             policies: self.policies.subscribe(),
             metrics: SamplerMetrics::new(),
-            max_decisions: self.max_decisions,
-            max_open_traces: self.max_open_traces,
+            bounds: self.settings.bounds,
             owned: Arc::new(AtomicUsize::new(0)),
             retention: self.retention,
         };

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use wholetrace_runtime::budget::Lease;
-use wholetrace_spanlog::{LogTime, Position};
+use wholetrace_spanlog::Position;
+
+use crate::watermark::Watermark;
 
 /// The payload of a frame that waits in memory for its release, with its share of the budget.
 #[derive(Debug)]
@@ -18,8 +20,8 @@ pub(crate) struct Cached {
 #[derive(Debug)]
 pub(crate) struct WindowFrame {
     pub(crate) position: Position,
-    /// Its time, as the watermark had it.
-    pub(crate) time: LogTime,
+    /// The watermark behind it: its time counts as what that has reached.
+    pub(crate) clock: Watermark,
     /// What has to happen before it can be released: traces that were first seen in it and have
     /// no effective decision, or a dead letter that is not durable. All older frames are released
     /// before it, so the other traces in it are decided by then.

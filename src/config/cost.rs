@@ -8,11 +8,14 @@ use crate::role::Role;
 /// The program itself: code, threads, the allocator's slack, buffers of some hundred connections.
 const PROGRAM: u64 = 96 << 20;
 
-/// A remembered decision.
+/// A decision in the table.
 const DECISION: u64 = 48;
 
 /// An undecided trace: its summary, its place in the table and in the order of deadlines.
-pub(crate) const OPEN_TRACE: u64 = 112;
+const OPEN_TRACE: u64 = 112;
+
+/// The same with the decisions that are held for it by default: one in flight, one remembered.
+pub(crate) const OPEN_TRACE_IN_ALL: u64 = OPEN_TRACE + DECISION * 2;
 
 /// What each part may take.
 #[derive(Debug)]
@@ -49,14 +52,17 @@ impl Cost {
         };
         parts.push(part("the log", log, bytes));
         if role.samples() {
-            let decisions = config.tail_sampling.decision_cache.entries().saturating_mul(DECISION);
-            let open = config.memory.open_traces.saturating_mul(OPEN_TRACE);
+            let open_traces = config.memory.open_traces;
+            let remembered = config.tail_sampling.decision_cache.entries(open_traces);
+            // Those beside them that the frames of one decision wait still ask for.
+            let decisions = remembered.saturating_add(open_traces).saturating_mul(DECISION);
+            let open = open_traces.saturating_mul(OPEN_TRACE);
             let window_cache = config.memory.window_cache.get();
             let queues = config.exporters.queue_bytes();
             parts.extend([
                 part("frames until release", "memory.window_cache", window_cache),
                 part("undecided traces", "memory.open_traces", open),
-                part("decisions", "tail_sampling.decision_cache", decisions),
+                part("decisions", "tail_sampling.decision_cache, memory.open_traces", decisions),
                 part("exporters", "exporters.*.sending_queue", queues),
             ]);
         }
@@ -66,6 +72,22 @@ impl Cost {
     /// The sum of all bounds, in bytes.
     pub(crate) fn total(&self) -> u64 {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.bytes))
+    }
+
+    /// What a process that samples by `config` is good for, in a sentence.
+    pub(crate) fn good_for(config: &Config) -> String {
+        let (sampling, open_traces) = (&config.tail_sampling, config.memory.open_traces);
+        // A trace is open for a moment at least.
+        let wait = sampling.decision_wait.get().as_secs_f64().max(0.1);
+        let rate = (open_traces as f64 / wait).max(1.0);
+        let remembered = sampling.decision_cache.entries(open_traces) as f64 / rate;
+        let remembered = remembered.min(sampling.decision_cache.max_age.get().as_secs_f64());
+        format!(
+            "good for {rate:.0} new traces a second (`memory.open_traces` in a `decision_wait` of \
+             {}); at that rate late spans find their decision for {remembered:.0} s \
+             (`tail_sampling.decision_cache`)",
+            sampling.decision_wait
+        )
     }
 
     /// Adds a problem if the sum is beyond `limit`: an error if `strict`, else a warning.

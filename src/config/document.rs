@@ -31,9 +31,9 @@ One YAML file configures everything; without any, everything has the defaults be
 * Sizes are numbers with a unit (`512MiB`, `10GiB`), durations likewise (`10s`, `500ms`, `1m30s`).
 * Receivers and exporters are named by their type, with a word of your own behind a slash where
   there are several: `otlp/jaeger`.
-* `tail_sampling` is reloaded without a restart, but for its `decision_cache`: on `SIGHUP`, and when a
-  file has changed. Everything else takes effect at the next start; what has changed of it is said in
-  the log, by its key.
+* `tail_sampling` is reloaded without a restart: on `SIGHUP`, and when a file has changed.
+  Everything else takes effect at the next start; what has changed of it is said in the log, by its
+  key.
 ";
 
 /// The page, as Markdown.

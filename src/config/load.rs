@@ -7,7 +7,7 @@ use wholetrace_runtime::{
 };
 
 use super::{
-    cost::{Cost, OPEN_TRACE},
+    cost::{Cost, OPEN_TRACE_IN_ALL},
     expand::{Expansions, expand},
     path::KeyPath,
     report::Refused,
@@ -206,7 +206,7 @@ fn fit(config: &mut Config, sources: &Sources) {
     lower("memory.window_cache", &mut config.memory.window_cache, 8, none);
     if !given(sources, "memory.open_traces") {
         let open = &mut config.memory.open_traces;
-        *open = (*open).min((limit / 12 / OPEN_TRACE).max(10_000));
+        *open = (*open).min((limit / 6 / OPEN_TRACE_IN_ALL).max(10_000));
     }
     if !given(sources, "receivers") {
         // The largest request must fit.

@@ -122,14 +122,10 @@ fn what_is_not_reloaded_is_said_by_its_key() {
     arguments.extend(FREE_PORTS);
     let mut running = Standalone::start(folder.path(), &arguments);
     with("max_age: 2h, max_entries: 5", "memory: { window_cache: 3MiB }\n");
-    for key in [
-        "tail_sampling.decision_cache.max_age",
-        "tail_sampling.decision_cache.max_entries",
-        "memory.window_cache",
-    ] {
-        let line = running.wait_for(&format!("`{key}` has changed"));
-        assert!(line.contains("takes effect at the next start"), "{line}");
-    }
+    let line = running.wait_for("has changed");
+    assert!(line.contains("`memory.window_cache`"), "{line}");
+    assert!(line.contains("takes effect at the next start"), "{line}");
+    running.wait_for("the policies are reloaded");
     running.signal("TERM");
     assert_eq!(running.end().code(), Some(0));
 }

@@ -140,3 +140,16 @@ fn repeated_heads_count() {
     assert!(bytes > 100_000);
     assert!(split.frame_bytes() >= bytes && split.frame_bytes() < bytes + 16 * 2 * ENVELOPE_BYTES);
 }
+
+/// Ids of 64 bits that a sender has padded on the right are other traces, which go where others go.
+#[test]
+fn traces_whose_ids_are_padded_on_the_right_are_spread() {
+    let partition_of = |number: u8| {
+        let trace_id = [[number; 8], [0; 8]].concat();
+        let split = split_of(request(vec![Span { trace_id, ..span(1, "padded") }]));
+        assert_eq!((split.runs().len(), split.spans()), (1, 1));
+        split.runs()[0].partition
+    };
+    let partitions: std::collections::BTreeSet<_> = (1..=60).map(partition_of).collect();
+    assert_eq!(partitions.len(), 4);
+}

@@ -21,7 +21,7 @@ const TAIL_BYTES: &str = "wholetrace_log_tail_cache_bytes";
 const SEGMENTS: &str = "wholetrace_log_segments";
 const SEGMENTS_FREED: &str = "wholetrace_log_segments_freed_total";
 const DAMAGED: &str = "wholetrace_log_damaged_records_total";
-const CLOCK_AHEAD: &str = "wholetrace_log_clock_ahead_seconds";
+const CLOCK_STEPS: &str = "wholetrace_log_clock_steps_total";
 const READS: &str = "wholetrace_log_reads_total";
 
 const TOPIC: Label = Label::closed("topic", &["spans", "decisions", "dead_letters"]);
@@ -73,10 +73,10 @@ pub const TABLE: &[Metric] = &[
         "How often a damaged record was met and passed over. More than none: check the disk.",
     )
     .labels(&[TOPIC]),
-    Metric::gauge(
-        CLOCK_AHEAD,
-        Unit::Seconds,
-        "How far the log's time is ahead of the machine's clock. Far from 0: the clock was set.",
+    Metric::counter(
+        CLOCK_STEPS,
+        Unit::None,
+        "How often the log's time was set by more than 5 s, to follow the machine's clock.",
     ),
     Metric::counter(READS, Unit::None, "Frames read, from the newest in memory or the store.")
         .labels(&[Label::closed("from", &["tail", "store"])]),
@@ -95,7 +95,7 @@ pub(crate) struct Meters {
     pub(crate) used_bytes: Gauge,
     pub(crate) segments: Gauge,
     pub(crate) segments_freed: Counter,
-    pub(crate) clock_ahead: Gauge,
+    pub(crate) clock_steps: Counter,
     pub(crate) tail_reads: Counter,
     pub(crate) store_reads: Counter,
 }
@@ -128,7 +128,7 @@ impl Meters {
             used_bytes: gauge!(USED_BYTES),
             segments: gauge!(SEGMENTS),
             segments_freed: counter!(SEGMENTS_FREED),
-            clock_ahead: gauge!(CLOCK_AHEAD),
+            clock_steps: counter!(CLOCK_STEPS),
             tail_reads: reads("tail"),
             store_reads: reads("store"),
         }

@@ -32,8 +32,13 @@ impl fmt::Display for Position {
 }
 
 /// The log's time in milliseconds since the Unix epoch: when a record was appended, as the log
-/// itself says (the broker's `LogAppendTime`; the writer's clock, clamped, in the embedded log).
-/// Never decreases within a partition. All decisions depend on it and on no other clock.
+/// itself says (the broker's `LogAppendTime`; the writer's clock in the embedded log). A record has
+/// the same one at every reading. All decisions depend on it and on no other clock.
+///
+/// It increases from record to record as a rule and not always: clocks are set back, and brokers
+/// take turns whose clocks differ. The log gives the times as they are. That time never goes back
+/// for those who decide by it, and that every one of them finds the same, is for the reader to see
+/// to, who hands on with his commit how far it has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogTime(pub u64);
 

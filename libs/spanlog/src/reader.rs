@@ -54,7 +54,8 @@ pub enum Start {
     /// the position with them, at the oldest that is still there: compare the first frame's
     /// position to see a gap.
     Position(Position),
-    /// At the first record with this append time or a later one.
+    /// At the first record with this append time or a later one; at one of those where times go
+    /// back.
     Time(LogTime),
 }
 
@@ -93,8 +94,8 @@ impl Extent {
 
 /// An ordered reader of one partition.
 ///
-/// Frames come in the order of positions, each once, with non-decreasing times; only durable
-/// ones.
+/// Frames come in the order of positions, each once, and only durable ones. Their times are those
+/// of the log, whatever else was read: see [`LogTime`]. The same holds for [`Reader::fetch`].
 pub trait Cursor: Send {
     /// The next frames: waits until there is at least one, then gives what is at hand, as many as
     /// fit `max_bytes` of payload but at least one. Cancel-safe: a dropped future loses nothing.

@@ -22,7 +22,7 @@ use crate::{
 ///   **durable**: it survives a crash of this process and, as far as the implementation promises,
 ///   of its machine.
 /// * Records of one partition appended one after the other by one caller get increasing positions
-///   in that order, and non-decreasing times.
+///   in that order.
 /// * What is accepted and not yet durable is bounded in bytes. Beyond the bound `append` answers
 ///   [`AppendError::Full`] at once; it never waits for room.
 /// * A failed append may still have been written (the answer got lost): the caller retries and

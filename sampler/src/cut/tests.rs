@@ -19,13 +19,17 @@ fn decided(keys: u64) -> DecisionTable {
     for key in 0..keys {
         let ruling = Ruling::new(key % 2 == 0, None);
         let (first_seen, decided_at) = (LogTime(10), LogTime(20));
-        table.insert(&Decided { key: TraceKey(key), first_seen, decided_at, ruling }, Position(0));
+        table.insert(
+            &Decided { key: TraceKey(key), first_seen, decided_at, ruling },
+            Position(0),
+            TIME,
+        );
     }
     table
 }
 
 fn spans(count: u64) -> Vec<Span> {
-    (0..count).map(|n| Span { key: n % 10, id: n, root: false, error: false, end_ms: 0 }).collect()
+    (0..count).map(|n| Span { key: n % 10, id: n, ..Span::default() }).collect()
 }
 
 fn all_ids(cut: &Cut) -> Vec<u64> {
@@ -39,6 +43,17 @@ fn kept_spans_leave_in_order_and_the_others_stay() {
     assert_eq!(all_ids(&cut), even);
     assert_eq!((cut.kept, cut.not_sampled, cut.undecided, cut.pieces.len()), (10, 10, 0, 1));
     assert_eq!(cut.bytes, cut.pieces[0].0.len());
+}
+
+#[test]
+fn roots_that_come_too_late_are_counted() {
+    let roots = |span: Span| Span { root: true, ..span };
+    let payload = frame(&spans(20).into_iter().map(roots).collect::<Vec<_>>());
+    let late = |payload: &[u8], time| {
+        cut(payload, LogTime(time), &decided(10), 1 << 20).unwrap().late_roots
+    };
+    assert_eq!([20, 21, 50].map(|time| late(&payload, time)), [0, 10, 10]);
+    assert_eq!(late(&frame(&spans(20)), 50), 0);
 }
 
 #[test]
@@ -58,7 +73,7 @@ fn pieces_stay_below_their_bound_and_hold_at_least_a_span() {
 
 #[test]
 fn a_frame_without_kept_spans_leaves_nothing() {
-    let odd = Span { key: 1, id: 1, root: false, error: false, end_ms: 0 };
+    let odd = Span { key: 1, id: 1, ..Span::default() };
     let cut = cut(&frame(&[odd]), TIME, &decided(2), 100).unwrap();
     assert!(cut.pieces.is_empty());
     assert_eq!((cut.kept, cut.not_sampled), (0, 1));
@@ -80,7 +95,7 @@ fn spans_of_late_fragments_are_marked() {
         let ruling = Ruling::new(true, Some(threshold)).of_late_fragment(key % 2 == 0);
         let (first_seen, decided_at) = (LogTime(10), LogTime(20));
         let key = TraceKey(u64::MAX - key);
-        table.insert(&Decided { key, first_seen, decided_at, ruling }, Position(0));
+        table.insert(&Decided { key, first_seen, decided_at, ruling }, Position(0), TIME);
     }
     let spans: Vec<Span> = spans(10).iter().map(|s| Span { key: u64::MAX - s.key, ..*s }).collect();
     let cut = cut(&frame(&spans), TIME, &table, 1 << 20).unwrap();

@@ -25,18 +25,22 @@ enum Standing {
 /// log come from one owner, who has read all that were in effect before its own.
 #[derive(Debug)]
 pub(crate) struct Claims {
+    /// The term of the last owner's claim, as far as it is known without the log.
+    last_term: u64,
     current: Option<Claim>,
     mine: Standing,
 }
 
 impl Claims {
-    pub(crate) const fn new() -> Self {
-        Self { current: None, mine: Standing::None }
+    /// None are read yet. The last owner has committed under a claim of `last_term`, or 0.
+    pub(crate) const fn new(last_term: u64) -> Self {
+        Self { last_term, current: None, mine: Standing::None }
     }
 
     /// The claim to make for `owner`, above all that were read.
     pub(crate) fn make(&mut self, owner: u64) -> Claim {
-        let term = self.current.map_or(0, |current| current.term).saturating_add(1);
+        let read = self.current.map_or(0, |current| current.term);
+        let term = read.max(self.last_term).saturating_add(1);
         let claim = Claim { term, owner };
         self.mine = Standing::Made(claim);
         claim
@@ -91,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_first_of_the_highest_term_counts() {
-        let mut claims = Claims::new();
+        let mut claims = Claims::new(0);
         for (read, counts) in [
             (None, true),
             (claim(3, 1), true),
@@ -107,10 +111,20 @@ mod tests {
         }
     }
 
+    /// A claim that the log has deleted is not made again: it could be a zombie's.
+    #[test]
+    fn a_claim_is_above_what_was_committed() {
+        let mut claims = Claims::new(7);
+        assert_eq!(claims.make(1), Claim { term: 8, owner: 1 });
+        let mut claims = Claims::new(7);
+        claims.heed(claim(9, 3));
+        assert_eq!(claims.make(1), Claim { term: 10, owner: 1 });
+    }
+
     #[test]
     fn an_owner_knows_how_its_claim_stands() {
         let standing = |before: &[Option<Claim>], after: &[Option<Claim>]| {
-            let mut claims = Claims::new();
+            let mut claims = Claims::new(0);
             for read in before {
                 claims.heed(*read);
             }

@@ -86,6 +86,23 @@ impl Entry {
         self.first_seen.plus(self.reach as u64)
     }
 
+    /// Whether this and a decision over the times from `first_seen` to `decided_at` are about the
+    /// same trace: both had it open at a time.
+    fn overlaps(&self, first_seen: LogTime, decided_at: LogTime) -> bool {
+        let end = |first: LogTime, wait: u64| first.plus(wait.max(1));
+        self.first_seen < end(first_seen, decided_at.since(first_seen))
+            && first_seen < end(self.first_seen, u64::from(self.wait))
+    }
+
+    /// Moves its start back to `first_seen`, if that is earlier.
+    fn begin_at(&mut self, first_seen: LogTime) {
+        let first_seen = first_seen.min(self.first_seen);
+        let earlier = millis(self.first_seen.since(first_seen));
+        self.first_seen = first_seen;
+        self.wait = self.wait.saturating_add(earlier);
+        self.reach = self.reach.saturating_add(earlier);
+    }
+
     /// Ends its reach at `until`, if that is earlier.
     fn cut(&mut self, until: LogTime) {
         self.reach = self.reach.min(millis(until.since(self.first_seen)));
@@ -179,9 +196,14 @@ impl DecisionTable {
         Some((entry.ruling, entry.first_seen.plus(u64::from(entry.wait))))
     }
 
-    /// Takes in a decision that stands at `origin` in the decision log. Reaches of one trace's
-    /// decisions never overlap: an older one ends where a newer one starts.
-    pub(crate) fn insert(&mut self, new: &Decided, origin: Position) -> Inserted {
+    /// Takes in a decision that stands at `origin` in the decision log, when frames have been read up
+    /// to the time `now`.
+    ///
+    /// Two decisions about a key that was open for both at some time are about one trace, also if
+    /// they do not agree on when that began: the first one in the log rules, from the earlier of
+    /// both starts on. Reaches of one key's decisions never overlap: an older one ends where a
+    /// newer one starts.
+    pub(crate) fn insert(&mut self, new: &Decided, origin: Position, now: LogTime) -> Inserted {
         let hash = self.hash.of(new.key);
         let wait = millis(new.decided_at.since(new.first_seen));
         let mut entry = Entry {
@@ -191,28 +213,47 @@ impl DecisionTable {
             wait,
             reach: wait.saturating_add(millis(self.retention)),
         };
-        let same: Vec<u32> = self
+        let mut same: Vec<u32> = self
             .index
             .iter_hash(hash)
             .copied()
             .filter(|number| self.entry(*number).key == new.key)
             .collect();
-        for number in same {
-            let other = self.entry_mut(number);
-            let other_decided = other.first_seen.plus(u64::from(other.wait));
-            if other.first_seen == new.first_seen
-                || (other.first_seen < new.first_seen && new.first_seen < other_decided)
-            {
-                return Inserted::Duplicate;
-            }
-            if other.first_seen < new.first_seen {
+        same.sort_unstable_by_key(|number| self.entry(*number).first_seen);
+        // Frames that were read while the trace was open, or its decision on its way, count on it.
+        let counted_on = entry.until().min(now).max(new.decided_at);
+        let overlaps = |number: &u32| self.entry(*number).overlaps(new.first_seen, new.decided_at);
+        let first = same.iter().copied().find(overlaps);
+        for number in &same {
+            let other = self.entry_mut(*number);
+            if other.first_seen < new.first_seen && Some(*number) != first {
                 other.cut(new.first_seen.minus(1));
-            } else {
+            } else if other.first_seen > new.first_seen {
                 entry.cut(other.first_seen.minus(1));
             }
         }
+        if let Some(first) = first {
+            self.entry_mut(first).begin_at(new.first_seen);
+        }
+        self.cover(&same, new.first_seen, counted_on);
+        if first.is_some() {
+            return Inserted::Duplicate;
+        }
         self.push(entry, hash, origin);
         Inserted::First
+    }
+
+    /// Lets the decisions of one key, in the order of their starts, that rule at `from` or later
+    /// rule to `until` without a gap.
+    fn cover(&mut self, same: &[u32], from: LogTime, until: LogTime) {
+        for (index, number) in same.iter().enumerate() {
+            let next = same.get(index + 1).map(|next| self.entry(*next).first_seen);
+            let entry = self.entry_mut(*number);
+            if entry.until() >= from {
+                let until = next.map_or(until, |next| until.min(next.minus(1)));
+                entry.reach = entry.reach.max(millis(until.since(entry.first_seen)));
+            }
+        }
     }
 
     /// Forgets the oldest decisions beyond `most`: frames later than `now` do not obey them.

@@ -14,9 +14,11 @@ mod verdicts;
 
 pub use effect::{Effect, Letter};
 pub use input::{Input, ReadFrame};
-pub use settings::Settings;
+pub use settings::{Bounds, Settings};
 pub use state::PartitionState;
 pub use stats::{Levels, Stats};
 
 #[cfg(test)]
 mod sim;
+#[cfg(test)]
+mod tests;

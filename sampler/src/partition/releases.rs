@@ -15,6 +15,7 @@ use crate::{
         stats::{Levels, Stats},
     },
     release::Release,
+    watermark::Watermark,
     window::Window,
 };
 
@@ -45,7 +46,7 @@ enum Next {
     /// Nothing of the frame is for this exporter.
     Pass,
     /// The frame is to be cut.
-    Cut { position: Position, time: LogTime, payload: Bytes, cached: bool },
+    Cut { position: Position, clock: Watermark, payload: Bytes, cached: bool },
 }
 
 /// The releases of all exporters, each at its own frame.
@@ -71,9 +72,15 @@ impl Releases {
         self.releases.iter().map(Release::next).min().unwrap_or_default()
     }
 
-    /// The oldest unfinished frame of any exporter.
-    pub(super) fn oldest_unfinished(&self, window: &Window) -> Option<(Position, LogTime)> {
-        self.releases.iter().filter_map(|release| release.oldest_unfinished(window)).min()
+    /// The oldest unfinished frame of any exporter, with the watermark behind it.
+    pub(super) fn oldest_unfinished(&self, window: &Window) -> Option<(Position, Watermark)> {
+        let unfinished = self.releases.iter().filter_map(|one| one.oldest_unfinished(window));
+        unfinished.min_by_key(|(position, _)| *position)
+    }
+
+    /// Where the decisions about the oldest frame stand whose spans are with an exporter.
+    pub(super) fn origin(&self) -> Option<Position> {
+        self.releases.iter().filter_map(Release::origin).min()
     }
 
     /// The position below which each exporter has finished everything; `head` if that is all.
@@ -123,18 +130,21 @@ impl Releases {
             match self.next(index, window, settings, effects) {
                 Next::Wait => waiting[index] = true,
                 Next::Pass => self.releases[index].pass(),
-                Next::Cut { position, time, payload, cached } => {
+                Next::Cut { position, clock, payload, cached } => {
                     bytes += payload.len();
                     if self.releases[index].next() >= self.fresh {
                         stats.frames_from_cache += u64::from(cached);
                         stats.frames_from_log += u64::from(!cached);
                     }
-                    if let Err(error) = self.cut(index, &payload, time, decided, settings, stats) {
+                    if let Err(error) =
+                        self.cut(index, &payload, clock.now(), decided, settings, stats)
+                    {
                         let reason = error.to_string();
                         window.pass(self.slowest());
                         return Turn::Undecodable(Undecodable { position, reason, payload });
                     }
-                    self.export(index, position, time, settings, effects);
+                    let known = (clock, decided.origin());
+                    self.export(index, position, known, settings, effects);
                 }
             }
             if bytes >= TURN_BYTES {
@@ -166,16 +176,16 @@ impl Releases {
         if frame.void || release.is_done(frame.position) {
             return Next::Pass;
         }
-        if release.unfinished_bytes() >= settings.max_unfinished_bytes {
+        if release.unfinished_bytes() >= settings.bounds.max_unfinished_bytes {
             return Next::Wait;
         }
-        let (position, time) = (frame.position, frame.time);
+        let (position, clock) = (frame.position, frame.clock);
         if let Some(cached) = &frame.cached {
             let payload = cached.bytes.clone();
-            return Next::Cut { position, time, payload, cached: true };
+            return Next::Cut { position, clock, payload, cached: true };
         }
         if let Some(payload) = release.take_refetched(position) {
-            return Next::Cut { position, time, payload, cached: false };
+            return Next::Cut { position, clock, payload, cached: false };
         }
         if !release.is_refetching() {
             release.await_refetch(position);
@@ -204,6 +214,7 @@ impl Releases {
             stats.spans_kept += cut.kept;
             stats.spans_not_sampled += cut.not_sampled;
             stats.spans_undecided += cut.undecided;
+            stats.late_roots += cut.late_roots;
         }
         self.last_cut = Some((number, cut));
         Ok(())
@@ -214,7 +225,7 @@ impl Releases {
         &mut self,
         index: usize,
         position: Position,
-        time: LogTime,
+        known: (Watermark, Option<Position>),
         settings: &Settings,
         effects: &mut Vec<Effect>,
     ) {
@@ -226,7 +237,7 @@ impl Releases {
             release.pass();
             return;
         }
-        release.pass_exporting(position, time, pieces, cut.bytes);
+        release.pass_exporting(position, known, pieces, cut.bytes);
         for (chunk, (bytes, spans)) in (0..).zip(&cut.pieces) {
             let ticket = Ticket { partition: settings.partition.0, position: position.0, chunk };
             let kept = Kept { bytes: bytes.clone(), spans: *spans, ticket };

@@ -1,6 +1,6 @@
 //! The read-ahead beyond what there is room for.
 
-use wholetrace_spanlog::{LogTime, Position};
+use wholetrace_spanlog::Position;
 
 use crate::watermark::Watermark;
 
@@ -23,9 +23,9 @@ impl Scan {
         Self { from, watermark, coming_back: false }
     }
 
-    /// The time that counts for a frame of time `time`.
-    pub(super) fn advance(&mut self, time: LogTime) -> LogTime {
-        self.watermark.advance(time)
+    /// How far the frames that it has read have come.
+    pub(super) const fn watermark(&mut self) -> &mut Watermark {
+        &mut self.watermark
     }
 
     /// Whether it is over and waits for the reader to come back.

@@ -2,6 +2,20 @@
 
 use wholetrace_spanlog::Partition;
 
+/// How much a partition may hold in memory: its share of what the process may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Decisions that are remembered for late spans; beyond them the oldest are forgotten. What
+    /// frames of one decision wait may still ask for is held beside them, as many as there are new
+    /// traces in it: about as many as may be open, where that is enough.
+    pub max_decisions: usize,
+    /// Traces that may be open, about; beyond them frames are read without opening any, and read
+    /// again when there is room.
+    pub max_open_traces: usize,
+    /// Bytes of kept spans that may be with an exporter.
+    pub max_unfinished_bytes: usize,
+}
+
 /// What a partition has to know beside the log and the policies.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -19,20 +33,22 @@ pub struct Settings {
     pub decision_wait_after_root: u32,
     /// How long a decision is obeyed by late spans, in milliseconds of the log's time.
     pub decision_retention: u64,
-    /// Decisions that are held in memory; the oldest are forgotten beyond three quarters of it.
-    pub max_decisions: usize,
-    /// Traces that may be open, about; beyond them frames are read without opening any, and read
-    /// again when there is room.
-    pub max_open_traces: usize,
+    /// How much it may hold.
+    pub bounds: Bounds,
     /// How far the read-ahead may be ahead of the slowest release when it need not, in
     /// milliseconds of the log's time.
     pub read_ahead: u64,
-    /// Bytes of kept spans that may be with an exporter.
-    pub max_unfinished_bytes: usize,
     /// Bytes of a piece of kept spans, unless one span alone is larger.
     pub max_piece_bytes: usize,
     /// Bytes that are read again at a time.
     pub refetch_bytes: usize,
     /// Seed of the hash of the tables, different in every process.
     pub hash_seed: u64,
+}
+
+impl Settings {
+    /// Decisions beyond which nothing is read ahead that need not be.
+    pub(super) const fn many_decisions(&self) -> usize {
+        self.bounds.max_decisions.saturating_add(self.bounds.max_open_traces)
+    }
 }

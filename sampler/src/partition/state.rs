@@ -1,17 +1,16 @@
 //! The state of a partition, and its one step.
 
+mod ahead;
 mod read_back;
 
 use std::sync::Arc;
 
-use wholetrace_proto::spans::visit;
-use wholetrace_spanlog::{Frame, LogTime, Position, RecordKind};
+use wholetrace_spanlog::{LogTime, Position};
 
 use crate::{
     checkpoint::{Hints, Progress},
     decision::{claims::Claims, log::encode_claim, table::DecisionTable},
     epochs::Epochs,
-    fold::Fold,
     keyed::KeyHash,
     open_traces::OpenTraces,
     partition::{
@@ -19,13 +18,13 @@ use crate::{
         input::{Input, ReadFrame},
         releases::{Releases, Turn},
         scan::Scan,
-        settings::Settings,
+        settings::{Bounds, Settings},
         stats::{Levels, Stats},
         verdicts::Verdicts,
     },
     policy::PolicySet,
-    watermark::Watermark,
-    window::{Cached, Window, WindowFrame},
+    watermark::{Oddities, Watermark},
+    window::Window,
 };
 
 /// Frames in the window when nothing forces it to grow.
@@ -37,6 +36,11 @@ pub struct PartitionState {
     settings: Settings,
     epochs: Epochs,
     watermark: Watermark,
+    /// The frame behind the last one that was taken in, while only the next record can tell
+    /// whether its time counts.
+    held: Option<ReadFrame>,
+    /// Append time of the newest record read.
+    newest: LogTime,
     open: OpenTraces,
     decided: DecisionTable,
     claims: Claims,
@@ -59,7 +63,7 @@ pub struct PartitionState {
 
 impl PartitionState {
     /// The state at the start of an ownership: nothing is known but how far the last owner was.
-    /// Tell it when the span log [begins](Input::Begins), then the decision log from `start.hints.decisions` on and then [`Input::Loaded`]; once it
+    /// Tell it when the span log [begins](Input::Begins), then the decision log from [`Hints::decisions_from`] on and then [`Input::Loaded`]; once it
     /// wants frames, the span log from `start.position` on.
     #[must_use]
     pub fn new(settings: Settings, policies: Arc<PolicySet>, start: Option<&Progress>) -> Self {
@@ -69,15 +73,17 @@ impl PartitionState {
         let hints = start.map(|progress| progress.hints.clone()).unwrap_or_default();
         Self {
             epochs: Epochs::new(policies),
-            watermark: Watermark::default(),
+            watermark: hints.clock,
+            held: None,
+            newest: LogTime(0),
             open: OpenTraces::new(wait, root_wait, hash),
             decided: DecisionTable::new(settings.decision_retention, hash),
             window: Window::default(),
             releases: Releases::new(&settings.exporters, &hints.exporters),
             verdicts: Verdicts::default(),
             head: position,
-            claims: Claims::new(),
-            last_claimed: Position(hints.decisions.unwrap_or_default()),
+            claims: Claims::new(hints.term.unwrap_or_default()),
+            last_claimed: Position(hints.claimed.or(hints.decisions).unwrap_or_default()),
             tick_pending: false,
             scan: None,
             unfinished_turn: false,
@@ -106,7 +112,11 @@ impl PartitionState {
                 }
                 self.forget_excess();
             }
-            Input::Begins(time) => drop(self.watermark.advance(time)),
+            Input::Begins(time) => {
+                if self.watermark.now() == LogTime(0) {
+                    let _ = self.watermark.advance(time, &mut Oddities::default());
+                }
+            }
             Input::Loaded => {
                 let claim = self.claims.make(self.settings.owner);
                 effects.push(Effect::AppendDecisions(encode_claim(claim)));
@@ -121,7 +131,7 @@ impl PartitionState {
                 }
                 self.releases.refetched(from, &frames);
             }
-            Input::Rewound => self.scan = None,
+            Input::Rewound => (self.scan, self.held) = (None, None),
             Input::Lost(oldest) => self.lost(oldest),
             Input::Settled(settled) => {
                 for outcome in settled {
@@ -130,8 +140,9 @@ impl PartitionState {
             }
             Input::DeadLettered(letter) => self.dead_lettered(letter),
             Input::Idle => self.idle(effects),
-            // A set that finds no place is tried again with the next reload.
-            Input::Policies(policies) => drop(self.epochs.replace(policies)),
+            Input::Policies(policies) => {
+                self.stats.policies_delayed += u64::from(!self.epochs.replace(policies));
+            }
             Input::Continue => {}
         }
         self.release(effects);
@@ -150,16 +161,19 @@ impl PartitionState {
         if let Some(scan) = &self.scan {
             return !scan.is_over() && self.open.undecided() > 0;
         }
-        let Some(frame) = self.window.get(self.releases.slowest()) else { return true };
-        let now = self.watermark.now();
-        let deadline = frame.time.plus(u64::from(self.settings.decision_wait));
-        if frame.awaited > 0 && now < deadline {
+        let slowest = self.releases.slowest();
+        let Some(frame) = self.window.get(slowest) else { return true };
+        let (time, now) = (frame.clock.now(), self.watermark.now());
+        let undecided = now < time.plus(u64::from(self.settings.decision_wait))
+            && self.open.undecided() > 0
+            || self.open.is_next(slowest);
+        if self.held.is_some() || frame.awaited > 0 && undecided {
             return true;
         }
         self.window.uncached() == 0
             && self.window.len() < WINDOW_FRAMES
-            && self.decided.len() < self.settings.max_decisions
-            && now.since(frame.time) <= self.settings.read_ahead
+            && self.decided.len() < self.settings.many_decisions()
+            && now.since(time) <= self.settings.read_ahead
     }
 
     /// Whether the own claim counts, and the span log is to be read.
@@ -193,15 +207,19 @@ impl PartitionState {
         let positions = self.releases.positions(&self.window, self.head);
         let position = positions.iter().copied().min()?;
         let exporters = self.settings.exporters.iter().cloned();
-        let decisions = self.decided.origin().unwrap_or(self.last_claimed);
+        let unfinished = self.releases.oldest_unfinished(&self.window);
+        let origin = self.releases.origin().or_else(|| self.decided.origin());
         let hints = Hints {
-            decisions: Some(decisions.0),
+            decisions: origin.map(|origin| origin.0),
+            claimed: Some(self.last_claimed.0),
             owner: Some(self.settings.owner),
+            term: self.claims.mine().map(|claim| claim.term),
+            clock: unfinished.map_or(self.watermark, |(_, clock)| clock),
             exporters: exporters.zip(positions.iter().map(|position| position.0)).collect(),
         };
         let progress = Progress { position, hints };
         let last = self.committed.as_ref();
-        debug_assert!(
+        assert!(
             last.is_none_or(|last| last.position <= progress.position),
             "I5: the committed position never moves back"
         );
@@ -214,10 +232,9 @@ impl PartitionState {
         Some(progress)
     }
 
-    /// Changes how many decisions and how many open traces are held in memory.
-    pub fn set_bounds(&mut self, max_decisions: usize, max_open_traces: usize) {
-        self.settings.max_decisions = max_decisions;
-        self.settings.max_open_traces = max_open_traces;
+    /// Changes how much is held in memory.
+    pub fn set_bounds(&mut self, bounds: Bounds) {
+        self.settings.bounds = bounds;
     }
 
     /// What was counted since the last call.
@@ -236,136 +253,15 @@ impl PartitionState {
             window_bytes: self.window.cached_bytes(),
             unfinished_bytes: 0,
             table_bytes: self.open.memory() + self.decided.memory() + self.window.memory(),
-            span_millis: unfinished.map_or(0, |(_, time)| self.watermark.now().since(time)),
+            span_millis: unfinished.map_or(0, |(_, clock)| self.watermark.now().since(clock.now())),
             read_position: self.head,
             release_position: unfinished.map_or(self.head, |(position, _)| position),
-            now: Some(self.watermark.now()).filter(|now| *now > LogTime(0)),
-            unfinished_since: unfinished.map(|(_, time)| time),
-            undecided_since: self.open.oldest(),
+            newest: Some(self.newest).filter(|newest| *newest > LogTime(0)),
+            unfinished_since: unfinished.map(|(_, clock)| clock.append_time()),
+            undecided_since: self.open.oldest().map(|time| time.minus(self.watermark.ahead())),
         };
         self.releases.levels(&mut levels);
         levels
-    }
-
-    fn read_ahead(&mut self, ReadFrame { frame, lease }: ReadFrame, effects: &mut Vec<Effect>) {
-        if frame.position < self.head {
-            return;
-        }
-        self.tick_pending = false;
-        if self.scan.is_none() && self.window.len() > 0 && self.is_full() {
-            self.scan = Some(Scan::new(frame.position, self.watermark));
-        }
-        if self.scan.is_some() {
-            self.scan(&frame, effects);
-            return;
-        }
-        self.head = frame.position.next();
-        self.stats.records += 1;
-        self.stats.bytes += frame.payload.len() as u64;
-        let foreign = self.settings.epoch != 0 && frame.epoch != self.settings.epoch;
-        self.stats.frames_foreign += u64::from(foreign && frame.kind == RecordKind::Spans);
-        let time = self.watermark.advance(frame.time);
-        self.decide_due(time, effects);
-        let mut entry = WindowFrame {
-            position: frame.position,
-            time,
-            awaited: 0,
-            void: frame.kind != RecordKind::Spans,
-            cached: None,
-        };
-        if entry.void {
-            self.stats.ticks += 1;
-        } else if let Err(error) = self.fold(&frame, &mut entry) {
-            let letter = Letter { exporter: None, position: frame.position };
-            self.dead_letter(letter, "", &error.to_string(), &frame.payload, effects);
-            self.stats.frames_undecodable += 1;
-            entry.awaited += 1;
-            entry.void = true;
-        } else {
-            entry.cached = lease.map(|lease| Cached { bytes: frame.payload, _lease: lease });
-        }
-        self.window.push(entry);
-    }
-
-    /// Whether a frame was read.
-    fn has_read(&self) -> bool {
-        self.window.end() > 0
-    }
-
-    /// Forgets the oldest decisions beyond the bound: later frames do not obey them.
-    fn forget_excess(&mut self) {
-        // Before the first frame, the watermark is a time that it may have.
-        let now = self.watermark.now().minus(u64::from(!self.has_read()));
-        let remembered = self.settings.max_decisions / 4 * 3;
-        self.stats.decisions_forgotten += self.decided.forget_excess(remembered, now);
-    }
-
-    /// Whether more must not be taken in, even if the release waits for it.
-    fn is_full(&self) -> bool {
-        self.open.len() >= self.settings.max_open_traces
-            || self.decided.len() / 2 >= self.settings.max_decisions
-            || self.window.len() / 2 >= WINDOW_FRAMES
-    }
-
-    /// Reads a frame for the sake of the traces that are open.
-    fn scan(&mut self, frame: &Frame, effects: &mut Vec<Effect>) {
-        let Some(scan) = &mut self.scan else { return };
-        let time = scan.advance(frame.time);
-        self.stats.records_scanned += 1;
-        self.decide_due(time, effects);
-        if frame.kind == RecordKind::Spans {
-            let (open, epochs) = (&mut self.open, &mut self.epochs);
-            let mut fold = Fold::new(open, &self.decided, epochs, time, 0).of_known_traces();
-            // A frame that cannot be decoded is told of when the reader has come back.
-            let _ = visit(&frame.payload, &mut fold);
-        }
-    }
-
-    /// Comes back from a scan once the open traces are decided and there is room.
-    fn end_scan(&mut self, effects: &mut Vec<Effect>) {
-        let room = self.window.len() == 0 || !self.is_full();
-        if let Some(scan) = &mut self.scan
-            && !scan.is_over()
-            && room
-            && self.open.undecided() == 0
-        {
-            effects.push(Effect::Rewind(scan.end()));
-        }
-    }
-
-    /// Folds the spans of a frame into the summaries of their traces.
-    #[expect(clippy::cast_possible_truncation, reason = "traces hold the low bits")]
-    fn fold(
-        &mut self,
-        frame: &Frame,
-        entry: &mut WindowFrame,
-    ) -> Result<(), wholetrace_proto::wire::WireError> {
-        let number = self.window.end() as u32;
-        let mut fold =
-            Fold::new(&mut self.open, &self.decided, &mut self.epochs, entry.time, number);
-        let result = visit(&frame.payload, &mut fold);
-        let folded = fold.folded();
-        entry.awaited = folded.opened;
-        self.stats.spans += folded.spans;
-        self.stats.traces += u64::from(folded.opened);
-        self.stats.late_spans += folded.late;
-        self.stats.unnamed_spans += folded.unnamed;
-        self.stats.malformed_spans += folded.malformed;
-        result
-    }
-
-    fn decide_due(&mut self, now: LogTime, effects: &mut Vec<Effect>) {
-        let (open, stats) = (&mut self.open, &mut self.stats);
-        let now = (now, self.settings.decision_retention);
-        self.verdicts.decide_due(now, open, (&self.epochs, self.claims.mine()), stats, effects);
-    }
-
-    /// Time has to pass for open traces, and only the log can say so.
-    fn idle(&mut self, effects: &mut Vec<Effect>) {
-        if self.open.undecided() > 0 && !self.tick_pending && self.wants_frames() {
-            self.tick_pending = true;
-            effects.push(Effect::AppendTick);
-        }
     }
 
     fn lost(&mut self, oldest: Position) {
@@ -384,8 +280,9 @@ impl PartitionState {
             let letter = Letter { exporter: None, position: found.position };
             self.dead_letter(letter, "", &found.reason, &found.payload, effects);
         }
-        let unfinished = self.releases.oldest_unfinished(&self.window).map(|(_, time)| time);
-        self.decided.evict(unfinished.unwrap_or_else(|| self.watermark.now()));
+        // What is with the exporters is not asked for again: a new owner reads its decisions again.
+        let slowest = self.window.get(self.releases.slowest()).map(|frame| frame.clock.now());
+        self.decided.evict(slowest.unwrap_or_else(|| self.watermark.now()));
         self.end_scan(effects);
     }
 }

@@ -59,6 +59,16 @@ pub struct Stats {
     pub frames_undecodable: u64,
     /// Records of the span log that could not be read.
     pub frames_unreadable: u64,
+    /// Policy sets that had to wait until one of the sets before them is not in use any more.
+    pub policies_delayed: u64,
+    /// Root spans that came after their trace was turned down.
+    pub late_roots: u64,
+    /// Records whose append time is far ahead of both their neighbours: it does not count.
+    pub times_unconfirmed: u64,
+    /// Records whose append time is below an earlier one's.
+    pub times_below: u64,
+    /// Times that the clock of the log turned out to be set back.
+    pub clock_set_back: u64,
     /// Pieces of kept spans that a backend refused for good.
     pub pieces_refused: u64,
 }
@@ -84,8 +94,8 @@ pub struct Levels {
     pub read_position: Position,
     /// The position below which all is finished.
     pub release_position: Position,
-    /// How far the log's time has come; `None` before the first record.
-    pub now: Option<LogTime>,
+    /// When the newest record that was read was appended; `None` before the first record.
+    pub newest: Option<LogTime>,
     /// When the oldest record was appended that is not finished.
     pub unfinished_since: Option<LogTime>,
     /// When about the oldest trace was first seen that is not decided.

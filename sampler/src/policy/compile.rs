@@ -68,6 +68,7 @@ impl PolicySet {
             names: names.chain([KEEP_SIGNALS.to_owned()]).collect(),
             decision_wait: config.decision_wait.get(),
             decision_wait_after_root: (!after_root.is_zero()).then_some(after_root),
+            decision_cache: config.decision_cache.clone(),
         })
     }
 }
@@ -78,7 +79,7 @@ fn check_times(config: &TailSamplingConfig, report: &mut Report<'_>) {
     report.within("decision_wait_after_root_received", after_root, none, WAIT_MAX);
     let (cache, mut report) = (&config.decision_cache, report.under("decision_cache"));
     report.within("max_age", cache.max_age, none, CACHE_AGE_MAX);
-    report.within("max_entries", cache.entries(), 0, CACHE_ENTRIES_MAX);
+    report.within("max_entries", cache.entries(0), 0, CACHE_ENTRIES_MAX);
 }
 
 /// One warning for each key that is given and not needed here.

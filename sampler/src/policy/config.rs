@@ -72,9 +72,9 @@ pub struct DecisionCacheConfig {
     /// Stream time for which a decision is remembered. A span that comes after it starts a new
     /// trace. 0s to 168h.
     pub max_age: HumanDuration,
-    /// Decisions remembered in the process, over all its partitions: about 48 bytes each; beyond
-    /// them the oldest goes. Unset: 1,000,000, or what the two sizes below come to, if that is
-    /// more. 0 to 1,000,000,000.
+    /// Decisions remembered for late spans in the process, over all its partitions: about 48 bytes
+    /// each; beyond them the oldest goes. Unset: as many as `memory.open_traces`, 1,000,000, or what
+    /// the two sizes below come to, whichever is most. 0 to 1,000,000,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_entries: Option<u64>,
     /// The Collector's bound for kept traces. Kept and other traces share one table here: see
@@ -150,14 +150,15 @@ impl TailSamplingConfig {
 }
 
 impl DecisionCacheConfig {
-    /// Decisions remembered when nothing is said.
+    /// Decisions remembered when nothing is said, at least.
     const ENTRIES: u64 = 1_000_000;
 
-    /// How many decisions are remembered at most.
+    /// How many decisions are remembered at most in a process that may have `open_traces` traces
+    /// undecided.
     #[must_use]
-    pub fn entries(&self) -> u64 {
+    pub fn entries(&self, open_traces: u64) -> u64 {
         let collectors = self.sampled_cache_size.saturating_add(self.non_sampled_cache_size);
-        self.max_entries.unwrap_or_else(|| collectors.max(Self::ENTRIES))
+        self.max_entries.unwrap_or_else(|| collectors.max(Self::ENTRIES).max(open_traces))
     }
 }
 

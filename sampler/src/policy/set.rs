@@ -6,6 +6,7 @@ use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 
 use crate::policy::{
     bits::Bits,
+    config::DecisionCacheConfig,
     leaf::Leaf,
     observations::{KEEP_SIGNAL, fixed},
     outcome::{Outcome, Trace},
@@ -49,6 +50,7 @@ pub struct PolicySet {
     pub(super) names: Vec<String>,
     pub(super) decision_wait: Duration,
     pub(super) decision_wait_after_root: Option<Duration>,
+    pub(super) decision_cache: DecisionCacheConfig,
 }
 
 impl PolicySet {
@@ -139,6 +141,12 @@ impl PolicySet {
     #[must_use]
     pub const fn decision_wait(&self) -> Duration {
         self.decision_wait
+    }
+
+    /// How long decisions are remembered.
+    #[must_use]
+    pub const fn decision_cache(&self) -> &DecisionCacheConfig {
+        &self.decision_cache
     }
 
     /// Stream time from a root span to the decision, when a root span is to bring it forward.

@@ -1,5 +1,7 @@
 //! What is remembered of an undecided trace.
 
+use wholetrace_proto::id::TraceKey;
+
 use crate::policy::bits::Bits;
 
 /// Marks that no span carried an explicit randomness. Greater than every randomness, so that the
@@ -60,11 +62,11 @@ impl Summary {
         if self.rv_min == NO_RV { None } else { Some(self.rv_min) }
     }
 
-    /// The full trace id, given its low half. A trace whose spans disagree in the high half (some
+    /// The full trace id, given what names the trace. A trace whose spans disagree in the high half (some
     /// tracers cut ids to 64 bits) is called by the greatest.
     #[must_use]
-    pub fn trace_id(&self, low: u64) -> [u8; 16] {
-        (u128::from(self.id_high) << 64 | u128::from(low)).to_be_bytes()
+    pub fn trace_id(&self, key: TraceKey) -> [u8; 16] {
+        key.trace_id(self.id_high).0
     }
 
     /// Folds another part of the same trace in. Folding spans one by one, or parts of the trace

@@ -148,13 +148,8 @@ impl Stand {
     /// which comes in a later frame.
     async fn send(&mut self, frames: u64) {
         let writer = self.log.log().spans.writer;
-        let span = |key: u64, id: u64, error| Span {
-            key: key << 8 | 1,
-            id,
-            root: false,
-            error,
-            end_ms: 0,
-        };
+        let span =
+            |key: u64, id: u64, error| Span { key: key << 8 | 1, id, error, ..Span::default() };
         for _ in 0..frames {
             let n = self.next;
             let failing = n > 0 && (n - 1).is_multiple_of(3);

@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn refused_spans_are_divided() {
-        let span = |id| Span { key: 1, id, root: false, error: false, end_ms: 0 };
+        let span = |id| Span { key: 1, id, ..Span::default() };
         let spans: Vec<Span> = (0..20).map(span).collect();
         let (letters, cut) = taken(letter("otlp", &frame(&spans)), 300);
         assert_eq!(cut, 0);

@@ -88,8 +88,15 @@ pub(super) async fn load(
     {
         shell.step(Input::Begins(time));
     }
-    let hint = start.as_ref().and_then(|start| start.hints.decisions).unwrap_or_default();
-    let from = load_decisions(shell, log, partition, Position(hint), (metrics, told));
+    let hints = start.map(|start| start.hints).unwrap_or_default();
+    if let Some(needed) = hints.decisions.map(Position) {
+        let reader = log.decisions.reader.as_ref();
+        let oldest = gap(reader, partition, needed, metrics).await;
+        if let Some(oldest) = oldest.map_err(LoadError::decisions)? {
+            metrics.lost(TopicName::Decisions, partition, needed, oldest);
+        }
+    }
+    let from = load_decisions(shell, log, partition, hints.decisions_from(), (metrics, told));
     let from = from.await.map_err(LoadError::decisions)?;
     shell.step(Input::Loaded);
     let begin = Start::Position(from);

@@ -28,11 +28,12 @@ pub(super) fn begin_anew(
         let mut progress = Progress::of(checkpoint);
         if topic == TopicName::Spans {
             // What is remembered of decisions is of another log. All else is of this one.
-            let decisions = progress.hints.decisions;
-            progress =
-                Progress { position: *oldest, hints: Hints { decisions, ..Hints::default() } };
+            let Hints { decisions, claimed, term, .. } = progress.hints;
+            let hints = Hints { decisions, claimed, term, ..Hints::default() };
+            progress = Progress { position: *oldest, hints };
         } else {
             progress.hints.decisions = None;
+            progress.hints.claimed = None;
         }
         *checkpoint = progress.to_checkpoint();
     }

@@ -20,12 +20,13 @@ use wholetrace_spanlog::{
 
 use crate::{
     checkpoint::Progress,
+    config::share,
     exporter::{
         outcomes::{Outcomes, outcomes},
         queue::ExporterHandle,
     },
     metrics::SamplerMetrics,
-    partition::{Input, ReadFrame, Settings},
+    partition::{Bounds, Input, ReadFrame, Settings},
     policy::PolicySet,
     worker::{
         finish::{Leaving, finish},
@@ -53,10 +54,8 @@ pub(crate) struct Duty {
     pub(crate) window_cache: ByteBudget,
     pub(crate) policies: watch::Receiver<Arc<PolicySet>>,
     pub(crate) metrics: SamplerMetrics,
-    /// Decisions that the process may remember, traces that may be open, and the partitions that
-    /// share both.
-    pub(crate) max_decisions: usize,
-    pub(crate) max_open_traces: usize,
+    /// What the process may hold, and the partitions that share it.
+    pub(crate) bounds: Bounds,
     pub(crate) owned: Arc<AtomicUsize>,
     /// How long the log keeps what is not released, in milliseconds, if that is bounded.
     pub(crate) retention: Option<u64>,
@@ -143,6 +142,7 @@ impl Worker {
     ) -> Result<End, WorkerError> {
         let policies = Arc::clone(&self.duty.policies.borrow_and_update());
         (self.settings.decision_wait, self.settings.decision_wait_after_root) = waits(&policies);
+        self.settings.decision_retention = retention(&policies);
         self.settings.owner = fresh_number();
         // The release follows one wait behind; as much again lets it catch up evenly.
         self.settings.read_ahead = u64::from(self.settings.decision_wait) * 2 + 1000;
@@ -326,8 +326,11 @@ impl Worker {
     }
 
     fn share_bounds(&self, shell: &mut Shell) {
-        let owned = self.duty.owned.load(Ordering::Relaxed).max(1);
-        shell.set_bounds(self.duty.max_decisions / owned, self.duty.max_open_traces / owned);
+        let open_traces = u64::try_from(self.duty.bounds.max_open_traces).unwrap_or(u64::MAX);
+        let decisions = self.duty.policies.borrow().decision_cache().entries(open_traces);
+        let max_decisions = usize::try_from(decisions).unwrap_or(usize::MAX);
+        let bounds = Bounds { max_decisions, ..self.duty.bounds };
+        shell.set_bounds(share(bounds, self.duty.owned.load(Ordering::Relaxed)));
     }
 
     fn housekeep(&self, shell: &mut Shell) {
@@ -337,13 +340,18 @@ impl Worker {
     }
 
     /// Takes new policies over. True when the partition must start again: open traces could not
-    /// be decided in the order of their deadlines under two different waits.
+    /// be decided in the order of their deadlines under two different waits, and decisions that
+    /// are to be remembered for longer have to be read again.
     fn reload(&mut self, shell: &mut Shell) -> bool {
         let policies = Arc::clone(&self.duty.policies.borrow_and_update());
-        if waits(&policies) != (self.settings.decision_wait, self.settings.decision_wait_after_root)
+        let Settings { decision_wait, decision_wait_after_root, decision_retention, .. } =
+            self.settings;
+        if waits(&policies) != (decision_wait, decision_wait_after_root)
+            || retention(&policies) != decision_retention
         {
             return true;
         }
+        self.share_bounds(shell);
         shell.step(Input::Policies(policies));
         false
     }
@@ -385,4 +393,10 @@ async fn at(moment: Option<Instant>) {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
     }
+}
+
+/// How long a policy set wants decisions to be remembered, in milliseconds.
+fn retention(policies: &PolicySet) -> u64 {
+    let millis = policies.decision_cache().max_age.get().as_millis();
+    u64::from(u32::try_from(millis).unwrap_or(u32::MAX))
 }

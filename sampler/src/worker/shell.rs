@@ -23,7 +23,7 @@ use crate::{
         queue::ExporterHandle,
     },
     metrics::{Appending, SamplerMetrics},
-    partition::{Effect, Input, Letter, Levels, PartitionState, Settings},
+    partition::{Bounds, Effect, Input, Letter, Levels, PartitionState, Settings},
     partition_metrics::{PartitionGauges, Stage},
     policy::PolicySet,
     worker::{
@@ -171,9 +171,9 @@ impl Shell {
         self.outboxes.iter_mut().for_each(Outbox::clear);
     }
 
-    /// Gives the partition its part of the process's decisions and open traces.
-    pub(super) fn set_bounds(&mut self, max_decisions: usize, max_open_traces: usize) {
-        self.state.set_bounds(max_decisions, max_open_traces);
+    /// Gives the partition its part of what the process may hold.
+    pub(super) fn set_bounds(&mut self, bounds: Bounds) {
+        self.state.set_bounds(bounds);
     }
 
     /// Where the reader of the span log has to go back to, if it has to.
@@ -189,7 +189,9 @@ impl Shell {
         }
         self.effects = effects;
         self.send();
-        self.means.metrics.count(&self.state.take_stats());
+        let stats = self.state.take_stats();
+        self.means.metrics.count(&stats);
+        self.gauges.count(&stats);
         if self.takeover.next.is_some() {
             self.come_further();
         }

@@ -35,7 +35,7 @@ pub use reading::{
 pub use subject::Subject;
 pub use surviving::{
     an_answered_append_survives_a_crash, handles_of_a_closed_log_are_dead,
-    times_never_decrease_also_after_a_restart,
+    times_are_the_same_at_every_reading,
 };
 
 /// Makes a test of each case of the suite. Takes an expression that makes a fresh
@@ -60,7 +60,7 @@ macro_rules! conformance_tests {
             a_position_beyond_the_end_is_told,
             an_answered_append_survives_a_crash,
             handles_of_a_closed_log_are_dead,
-            times_never_decrease_also_after_a_restart,
+            times_are_the_same_at_every_reading,
             a_member_owns_every_partition_once,
             closing_revokes_and_waits_for_the_release,
             commits_come_back_to_the_next_owner,

@@ -4,6 +4,7 @@ use super::subject::{P0, P1, Subject, append_all, open, patiently, read_all, rec
 use crate::{
     position::LogTime,
     reader::{ReadError, Start},
+    record::Frame,
     writer::AppendError,
 };
 
@@ -47,13 +48,14 @@ pub async fn handles_of_a_closed_log_are_dead(mut subject: impl Subject) {
     assert_eq!(texts(&take(&mut *cursor, 1).await), ["before"]);
 }
 
-/// The log's time only goes forward, whatever the clock does.
-pub async fn times_never_decrease_also_after_a_restart(mut subject: impl Subject) {
+/// A record has the same time wherever its reading begins, also where the clock went back; and a
+/// clock that was far ahead does not leave its time behind in the log.
+pub async fn times_are_the_same_at_every_reading(mut subject: impl Subject) {
     const FUTURE: LogTime = LogTime(9_000_000_000_000);
-    let mut appended = 0;
+    let (mut appended, mut can_set) = (0, false);
     for time in [FUTURE, FUTURE.plus(500), FUTURE.minus(3_600_000), FUTURE.plus(100)] {
         for _ in 0..2 {
-            subject.set_time(time);
+            can_set = subject.set_time(time);
             append_all(&subject.log().spans, P0, &["x"]).await;
             appended += 1;
             subject.restart().await;
@@ -63,9 +65,15 @@ pub async fn times_never_decrease_also_after_a_restart(mut subject: impl Subject
     append_all(&subject.log().spans, P0, &["last"]).await;
     let frames = read_all(&subject.log().spans, P0).await;
     assert_eq!(frames.len(), appended + 1);
-    assert!(
-        frames.is_sorted_by_key(|frame| frame.time),
-        "{:?}",
-        frames.iter().map(|frame| frame.time).collect::<Vec<_>>()
-    );
+    for (number, frame) in frames.iter().enumerate() {
+        let mut cursor = open(&subject.log().spans, P0, Start::Position(frame.position)).await;
+        let seen = take(&mut *cursor, frames.len() - number).await;
+        let times = |frames: &[Frame]| frames.iter().map(|frame| frame.time).collect::<Vec<_>>();
+        assert_eq!(times(&seen), times(&frames[number..]), "from {} on", frame.position);
+        let fetched = subject.log().spans.reader.fetch(P0, frame.position, 1).await.unwrap();
+        assert_eq!(fetched[0].time, frame.time);
+    }
+    if can_set {
+        assert_eq!(frames[4].time, FUTURE.minus(3_600_000));
+    }
 }

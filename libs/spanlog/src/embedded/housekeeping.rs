@@ -22,12 +22,6 @@ const IDLE: Duration = Duration::from_millis(100);
 /// How often slots are made or given back, and marks are written.
 const SLOW_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often a clock that differs is told again.
-const CLOCK_INTERVAL: Duration = Duration::from_secs(3_600);
-
-/// How far the log's time may be from the machine's clock without a word, in milliseconds.
-const CLOCK_TOLERANCE: i64 = 30_000;
-
 /// What the writer thread remembers for its housekeeping.
 pub(super) struct Upkeep {
     /// When a batch was last committed.
@@ -36,20 +30,12 @@ pub(super) struct Upkeep {
     slow: Instant,
     synced: Instant,
     marks: Marks,
-    clock_told: Option<Instant>,
 }
 
 impl Upkeep {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self {
-            committed: now,
-            looked: now,
-            slow: now,
-            synced: now,
-            marks: Marks::default(),
-            clock_told: None,
-        }
+        Self { committed: now, looked: now, slow: now, synced: now, marks: Marks::default() }
     }
 }
 
@@ -180,21 +166,14 @@ impl<D: Disk> Appender<D> {
         }
     }
 
-    /// Tells when the log's time is not that of the machine: it goes on from the newest time in
-    /// the log, at its normal rate, and never back.
+    /// Tells when the log's time was set, to follow the machine's clock.
     pub(super) fn watch_clock(&mut self) {
-        let ahead = self.clock.ahead(&self.shared.clock);
-        self.shared.ahead.store(ahead, Ordering::Relaxed);
-        self.shared.meters.clock_ahead.set(ahead as f64 / 1_000.0);
-        if ahead.abs() <= CLOCK_TOLERANCE {
-            self.upkeep.clock_told = None;
-        } else if self.upkeep.clock_told.is_none_or(|told| told.elapsed() >= CLOCK_INTERVAL) {
-            self.upkeep.clock_told = Some(Instant::now());
-            tracing::warn!(
-                ahead_seconds = ahead / 1_000,
-                "the log's time differs from the machine's clock, which was set since the log was \
-                 created or opened: the log's time goes on at its normal rate"
-            );
-        }
+        let Some(step) = self.clock.take_step() else { return };
+        self.shared.meters.clock_steps.increment(1);
+        tracing::warn!(
+            seconds = step as f64 / 1_000.0,
+            "the machine's clock was set, and the log's time with it: traces that are undecided may \
+             be decided early or late. Have the clock kept by NTP"
+        );
     }
 }

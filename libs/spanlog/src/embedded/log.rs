@@ -58,9 +58,6 @@ pub struct EmbeddedStatus {
     /// Why spans are refused: `quota`, `disk_low`, `disk_full` or `failed`; `None` when they are
     /// taken.
     pub refusing: Option<&'static str>,
-    /// Milliseconds by which the log's time is ahead of the machine's clock; negative when it is
-    /// behind.
-    pub clock_ahead: i64,
 }
 
 impl EmbeddedLog {
@@ -196,7 +193,6 @@ impl EmbeddedLog {
                 Refusal::DiskFull => Some("disk_full"),
                 Refusal::Broken => Some("failed"),
             },
-            clock_ahead: self.shared.ahead.load(Ordering::Relaxed),
         }
     }
 

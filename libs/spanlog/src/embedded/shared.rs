@@ -2,7 +2,7 @@
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
 
 use tokio::sync::Notify;
@@ -25,8 +25,6 @@ pub(super) struct Shared {
     pub(super) disk_bytes: AtomicU64,
     /// Bytes of those that are in use.
     pub(super) used_bytes: AtomicU64,
-    /// Milliseconds by which the log's time is ahead of the machine's clock.
-    pub(super) ahead: AtomicI64,
     /// Wake cursors at the end, by topic and partition.
     grown: [Vec<Notify>; 3],
     tail: Mutex<Tail>,
@@ -91,7 +89,6 @@ impl Shared {
             meters: Meters::new(),
             disk_bytes: AtomicU64::new(0),
             used_bytes: AtomicU64::new(0),
-            ahead: AtomicI64::new(0),
             grown: [grown(), grown(), grown()],
             tail: Mutex::new(Tail::new(count * TopicName::ALL.len(), settings.tail_cache)),
             checkpoints: Mutex::new(checkpoints),

@@ -49,7 +49,7 @@ pub(super) struct KafkaCursor {
     next: u64,
     /// Frames before this time are passed over, until the first that is not.
     from_time: LogTime,
-    /// The time of the newest frame given: the broker's clock may go back, the log's does not.
+    /// The newest time that was read. In the same log no record before `next` is younger.
     newest: LogTime,
     /// Read, and did not fit.
     held: Option<Frame>,
@@ -255,12 +255,11 @@ impl KafkaCursor {
             }
             Timestamp::NotAvailable => LogTime(0),
         };
-        let time = time.max(self.newest);
         if time < self.from_time {
             self.next = at + 1;
             return Ok(None);
         }
-        self.newest = time;
+        self.newest = self.newest.max(time);
         self.from_time = LogTime(0);
         let position = Position(at);
         let Said { kind, epoch, strange } = header::read(self.source.name, message.headers());

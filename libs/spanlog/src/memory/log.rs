@@ -88,8 +88,8 @@ impl MemoryLog {
         }
     }
 
-    /// Stops the clock of the append times at `time`; `None` lets the wall clock rule again. Times
-    /// in the log never decrease, whatever is set.
+    /// Stops the clock of the append times at `time`, which may be an earlier one than before;
+    /// `None` lets the wall clock rule again.
     pub fn set_time(&self, time: Option<LogTime>) {
         self.shared.clock.set(time);
     }

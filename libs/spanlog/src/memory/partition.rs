@@ -29,8 +29,6 @@ pub(super) struct Records {
     trimmed: Option<Position>,
     /// The next position.
     pub(super) end: Position,
-    /// The newest append time.
-    pub(super) time: LogTime,
     /// Payload bytes ever appended.
     pub(super) bytes: u64,
     /// Records ever appended.
@@ -51,7 +49,6 @@ impl PartitionLog {
             start: Position(0),
             trimmed: None,
             end: Position(0),
-            time: LogTime(0),
             bytes: 0,
             count: 0,
             damaged: BTreeSet::new(),
@@ -78,12 +75,11 @@ impl Records {
     fn push(&mut self, record: Record, now: LogTime, gap: u64) -> Position {
         let position = self.end;
         self.end = Position(position.0 + 1 + gap);
-        self.time = self.time.max(now);
         self.bytes += record.payload.len() as u64;
         self.count += 1;
         let Record { kind, epoch, payload } = record;
         if !self.discard {
-            self.frames.push_back(Frame { position, time: self.time, kind, epoch, payload });
+            self.frames.push_back(Frame { position, time: now, kind, epoch, payload });
         }
         position
     }
@@ -129,8 +125,8 @@ impl Records {
             Start::Earliest => self.start,
             Start::Position(position) => position.max(self.start),
             Start::Time(time) => {
-                let at = self.frames.partition_point(|frame| frame.time < time);
-                self.frames.get(at).map_or(self.end, |frame| frame.position)
+                let first = self.frames.iter().find(|frame| frame.time >= time);
+                first.map_or(self.end, |frame| frame.position)
             }
         }
     }

@@ -50,7 +50,7 @@ impl Routing {
         Ok(Self { descriptor, hasher, table: Arc::from(table) })
     }
 
-    /// The partition of the trace with `key`: the low 64 bits, big-endian, of its id.
+    /// The partition of the trace with `key`: what the gateway's split and the sampler name it by.
     #[inline]
     #[must_use]
     pub fn partition(&self, key: u64) -> Partition {

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Before all that is decided here.
+const NOW: LogTime = LogTime(0);
+
 fn table(retention: u64) -> DecisionTable {
     DecisionTable::new(retention, KeyHash::new(3))
 }
@@ -37,9 +40,9 @@ fn a_ruling_holds_what_it_is_told() {
 #[test]
 fn the_first_decision_for_a_trace_wins() {
     let mut table = table(1000);
-    assert_eq!(table.insert(&decided(1, 10, 20, true), Position(0)), Inserted::First);
-    assert_eq!(table.insert(&decided(1, 10, 20, false), Position(1)), Inserted::Duplicate);
-    assert_eq!(table.insert(&decided(1, 15, 25, false), Position(2)), Inserted::Duplicate);
+    assert_eq!(table.insert(&decided(1, 10, 20, true), Position(0), NOW), Inserted::First);
+    assert_eq!(table.insert(&decided(1, 10, 20, false), Position(1), NOW), Inserted::Duplicate);
+    assert_eq!(table.insert(&decided(1, 15, 25, false), Position(2), NOW), Inserted::Duplicate);
     assert_eq!(kept(&table, 1, 10), Some(true));
     assert_eq!(table.len(), 1);
 }
@@ -47,10 +50,59 @@ fn the_first_decision_for_a_trace_wins() {
 #[test]
 fn a_decision_rules_from_the_first_frame_to_the_end_of_retention() {
     let mut table = table(1000);
-    table.insert(&decided(1, 10, 20, true), Position(0));
+    table.insert(&decided(1, 10, 20, true), Position(0), NOW);
     let rules = |time| kept(&table, 1, time).is_some();
     assert_eq!([9, 10, 1020, 1021].map(rules), [false, true, true, false]);
     assert_eq!(table.find(TraceKey(1), LogTime(10)).map(|(_, at)| at), Some(LogTime(20)));
+}
+
+/// I3: owners who read other times do not agree on when a trace began. What is first in the log
+/// rules over the frames of both.
+#[test]
+fn decisions_about_times_that_overlap_are_about_one_trace() {
+    for (later, begins) in [((900, 1_900), 900), ((1_500, 2_500), 1_000), ((1_000, 1_000), 1_000)] {
+        let mut table = table(1_000);
+        table.insert(&decided(1, 100, 200, false), Position(0), NOW);
+        assert_eq!(
+            table.insert(&decided(1, 1_000, 2_000, true), Position(1), NOW),
+            Inserted::First
+        );
+        let (first_seen, decided_at) = later;
+        let second = decided(1, first_seen, decided_at, false);
+        assert_eq!(table.insert(&second, Position(2), NOW), Inserted::Duplicate);
+        assert_eq!(kept(&table, 1, begins - 1), Some(false));
+        assert!((begins..=3_000).all(|time| kept(&table, 1, time) == Some(true)));
+        assert_eq!(kept(&table, 1, 3_001), None);
+    }
+}
+
+/// What was read while a trace was open, or its decision on its way, finds that decision or the one
+/// that rules in its place, also if that was to be forgotten earlier.
+#[test]
+fn frames_that_counted_on_a_decision_find_one() {
+    for (first_seen, decided_at, inserted) in
+        [(1_500, 1_500, Inserted::First), (1_900, 2_150, Inserted::Duplicate)]
+    {
+        let mut table = table(700);
+        table.insert(&decided(1, 2_000, 2_000, true), Position(0), NOW);
+        table.forget_excess(0, LogTime(1_000));
+        assert_eq!((kept(&table, 1, 2_000), kept(&table, 1, 2_001)), (Some(true), None));
+        let other = decided(1, first_seen, decided_at, false);
+        assert_eq!(table.insert(&other, Position(1), LogTime(2_100)), inserted);
+        assert!((first_seen..=2_100).all(|time| kept(&table, 1, time).is_some()));
+        assert_eq!(kept(&table, 1, 2_100), Some(true));
+        assert_eq!(kept(&table, 1, 2_101.max(decided_at + 1)), None);
+    }
+}
+
+/// A trace that is decided at once is open for the time of its first frame.
+#[test]
+fn without_a_wait_decisions_at_one_time_are_about_one_trace() {
+    let mut table = table(0);
+    assert_eq!(table.insert(&decided(1, 10, 10, true), Position(0), NOW), Inserted::First);
+    assert_eq!(table.insert(&decided(1, 10, 10, false), Position(1), NOW), Inserted::Duplicate);
+    assert_eq!(table.insert(&decided(1, 11, 11, false), Position(2), NOW), Inserted::First);
+    assert_eq!([10, 11].map(|time| kept(&table, 1, time)), [Some(true), Some(false)]);
 }
 
 /// A trace that starts anew after its decision was forgotten has a decision of its own; the
@@ -64,7 +116,7 @@ fn reaches_of_one_key_never_overlap() {
             both.reverse();
         }
         for (position, one) in (0..).zip(&both) {
-            assert_eq!(table.insert(one, Position(position)), Inserted::First);
+            assert_eq!(table.insert(one, Position(position), NOW), Inserted::First);
         }
         assert_eq!(kept(&table, 1, 499), Some(true));
         assert_eq!(kept(&table, 1, 500), Some(false));
@@ -76,7 +128,7 @@ fn reaches_of_one_key_never_overlap() {
 fn what_is_forgotten_still_rules_over_older_frames() {
     let mut table = table(1000);
     for key in 0..10 {
-        table.insert(&decided(key, 10, 20, true), Position(key));
+        table.insert(&decided(key, 10, 20, true), Position(key), NOW);
     }
     assert_eq!(table.forget_excess(4, LogTime(30)), 6);
     assert_eq!(table.forget_excess(4, LogTime(40)), 0);
@@ -93,7 +145,7 @@ fn the_origin_is_where_the_oldest_decision_was_read() {
     let mut table = table(0);
     assert_eq!(table.origin(), None);
     for key in 0..6_u64 {
-        table.insert(&decided(key, key, key + 10, true), Position(100 + key / 2));
+        table.insert(&decided(key, key, key + 10, true), Position(100 + key / 2), NOW);
     }
     assert_eq!(table.origin(), Some(Position(100)));
     table.evict(LogTime(12));
@@ -102,7 +154,7 @@ fn the_origin_is_where_the_oldest_decision_was_read() {
     assert_eq!((table.len(), table.origin()), (2, Some(Position(102))));
     table.evict(LogTime(100));
     assert_eq!((table.len(), table.origin()), (0, None));
-    table.insert(&decided(9, 200, 210, true), Position(110));
+    table.insert(&decided(9, 200, 210, true), Position(110), NOW);
     assert_eq!((kept(&table, 9, 205), table.origin()), (Some(true), Some(Position(110))));
 }
 
@@ -116,6 +168,7 @@ fn a_million_decisions_take_less_than_their_bytes() {
         table.insert(
             &decided(key.wrapping_mul(0x9e37_79b9_7f4a_7c15), time, time, true),
             Position(key / 500),
+            NOW,
         );
         if key % 1000 == 0 && time > 1000 {
             table.evict(LogTime(time));

@@ -30,6 +30,12 @@ pub(super) struct Met {
     pub(super) superseded: u64,
     pub(super) ghosts: u64,
     pub(super) damaged: u64,
+    pub(super) set_clocks: u64,
+    pub(super) rogue_times: u64,
+    pub(super) metadata_lost: u64,
+    pub(super) bounds: u64,
+    pub(super) trimmed: u64,
+    pub(super) scanned: u64,
 }
 
 impl Met {
@@ -46,5 +52,11 @@ impl Met {
         self.superseded += other.superseded;
         self.ghosts += other.ghosts;
         self.damaged += other.damaged;
+        self.set_clocks += other.set_clocks;
+        self.rogue_times += other.rogue_times;
+        self.metadata_lost += other.metadata_lost;
+        self.bounds += other.bounds;
+        self.trimmed += other.trimmed;
+        self.scanned += other.scanned;
     }
 }

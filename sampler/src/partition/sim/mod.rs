@@ -31,13 +31,13 @@ fn seeds() -> Vec<u64> {
     }
 }
 
-/// Tells which seed failed, when it unwinds.
-struct Failing(u64);
+/// Tells which seed failed and what its world is like, when it unwinds.
+struct Failing(u64, String);
 
 impl Drop for Failing {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("the failing seed: WHOLETRACE_SEED={}", self.0);
+            println!("the failing seed: WHOLETRACE_SEED={} {}", self.0, self.1);
         }
     }
 }
@@ -51,8 +51,8 @@ fn invariants_hold_whatever_goes_wrong() {
         for half in [halves.0, halves.1] {
             scope.spawn(move || {
                 for seed in half {
-                    let failing = Failing(*seed);
                     let mut world = World::new(*seed);
+                    let failing = Failing(*seed, world.scene.described());
                     world.run();
                     judge(&world);
                     drop(failing);
@@ -73,6 +73,7 @@ fn the_worlds_are_rough() {
     }
     let events::Met { crashes, zombies, refetches, ticks, refused, late, .. } = seen;
     let events::Met { forgotten, reloads, rewinds, superseded, ghosts, damaged, .. } = seen;
+    let events::Met { set_clocks, rogue_times, metadata_lost, bounds, trimmed, scanned, .. } = seen;
     for (what, count) in [
         ("crashes", crashes),
         ("zombies", zombies),
@@ -86,6 +87,12 @@ fn the_worlds_are_rough() {
         ("superseded owners", superseded),
         ("ghosts", ghosts),
         ("damaged records", damaged),
+        ("clocks that were set", set_clocks),
+        ("records with a time of their own", rogue_times),
+        ("lost hints", metadata_lost),
+        ("changes of bounds", bounds),
+        ("deletions", trimmed),
+        ("scanned records", scanned),
     ] {
         assert!(count >= 20, "only {count} {what} in 200 worlds");
     }

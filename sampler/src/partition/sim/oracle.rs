@@ -3,11 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use wholetrace_proto::{
-    id::TraceKey,
-    record::{Claim, Decision, DecisionBatch},
-};
-use wholetrace_spanlog::{Position, RecordKind};
+use wholetrace_proto::record::{Claim, Decision, DecisionBatch};
+use wholetrace_spanlog::{Frame, Position, RecordKind};
 
 use crate::{
     policy::{Bits, Summary},
@@ -21,6 +18,10 @@ use super::{events::Event, scene::policies, world::World};
 struct Trace {
     first_seen: u64,
     deadline: u64,
+    /// How far the log's time was ahead of the append times when it was decided.
+    ahead: u64,
+    /// Number of the record that it begins in.
+    frame: usize,
     summary: Summary,
 }
 
@@ -40,29 +41,81 @@ fn read(world: &World) -> (Vec<Placed>, HashMap<u64, Vec<Trace>>) {
     let (wait, root_wait) =
         (u64::from(settings.decision_wait), u64::from(settings.decision_wait_after_root));
     let policies = policies(30);
+    let times = times_of(world);
     let (mut spans, mut traces) = (Vec::new(), HashMap::<u64, Vec<Trace>>::new());
-    for (frame, contents) in world.spans.iter().zip(&world.contents) {
-        let time = frame.time.0;
+    for (index, (frame, contents)) in world.spans.iter().zip(&world.contents).enumerate() {
+        let time = times[index].0;
         for span in contents {
             let of_key = traces.entry(span.key).or_default();
             let retention = settings.decision_retention;
             if of_key.last().is_none_or(|trace| trace.deadline + retention < time) {
                 let (first_seen, deadline) = (time, time + wait);
-                of_key.push(Trace { first_seen, deadline, summary: Summary::new() });
+                of_key.push(Trace {
+                    first_seen,
+                    deadline,
+                    ahead: 0,
+                    frame: index,
+                    summary: Summary::new(),
+                });
             }
-            let index = of_key.len() - 1;
-            let trace = &mut of_key[index];
-            if time < trace.deadline {
+            let number = of_key.len() - 1;
+            let trace = &mut of_key[number];
+            // Nothing is decided before the next record.
+            if time < trace.deadline || trace.frame == index {
                 policies.observe(&body(span), Bits::NONE, &mut trace.summary);
                 if span.root && root_wait > 0 {
                     trace.deadline = trace.deadline.min(time + root_wait);
                 }
             }
             let (id, key, position) = (span.id, span.key, frame.position);
-            spans.push(Placed { id, key, position, time, trace: index });
+            spans.push(Placed { id, key, position, time, trace: number });
         }
     }
+    for trace in traces.values_mut().flatten() {
+        let mut behind = times.iter().skip(trace.frame + 1);
+        let decided = behind.find(|(time, _)| *time >= trace.deadline);
+        trace.ahead = decided.map_or(0, |(_, ahead)| *ahead);
+    }
     (spans, traces)
+}
+
+/// The time that counts for each record, and how far that is ahead of the append times: see
+/// `Watermark`, which never sees more than two records of the log. What cannot be read has none.
+fn times_of(world: &World) -> Vec<(u64, u64)> {
+    let readable = |frame: &Frame| !world.damaged.contains(&frame.position);
+    let time = |frame: &Frame| readable(frame).then_some(frame.time.0);
+    let append: Vec<Option<u64>> = world.spans.iter().map(time).collect();
+    let first = append.iter().flatten().next();
+    let (mut reached, mut ahead) = (first.copied().unwrap_or_default(), 0);
+    // Since when the times are below what was reached.
+    let mut below = None::<usize>;
+    let mut times = Vec::new();
+    for (index, time) in append.iter().copied().enumerate() {
+        let Some(time) = time else {
+            times.push((reached, ahead));
+            continue;
+        };
+        let next = append.get(index + 1).copied().flatten();
+        if time > reached + 5_000 {
+            // A step forward, unless the next record says that it was none.
+            let believed = next.filter(|next| *next + 5_000 < time).unwrap_or(time);
+            if believed > reached {
+                (reached, ahead, below) = (believed, 0, None);
+            }
+        } else if time + ahead >= reached {
+            let as_the_clock = time + ahead;
+            reached = if ahead > 0 { as_the_clock.min(reached + 2_000).max(time) } else { time };
+            (ahead, below) = (reached - time, None);
+        } else {
+            let since = *below.get_or_insert(index);
+            let lowest = append[since..=index].iter().flatten().min().copied().unwrap_or_default();
+            if time > lowest + 10_000 {
+                (ahead, below) = (reached - time, None);
+            }
+        }
+        times.push((reached, ahead));
+    }
+    times
 }
 
 /// The decisions that count, in the order of the log: those of the owner with the highest term so
@@ -84,32 +137,62 @@ fn recorded(world: &World) -> Vec<Decision> {
     counting
 }
 
+/// A decision that rules, and over what time a trace was open for it.
+#[derive(Clone, Copy, Debug)]
+struct Ruling {
+    first_seen: u64,
+    end: u64,
+    kept: bool,
+}
+
 /// I3: what counts never speaks of a trace twice and differently, and begins none where one is open.
-/// Where decisions are forgotten, at different times after a restart, one may begin before another.
-fn decisions_agree(world: &World, decisions: &[Decision]) {
-    let mut by_key = HashMap::<TraceKey, Vec<&Decision>>::new();
-    let within = |a: u64, b: &Decision| b.first_seen_ms < a && a < b.decided_at_ms;
+///
+/// Where decisions are forgotten, at different times after a restart, or the time is not the same
+/// for all owners because what the commit said of it is lost, or records are deleted, decisions
+/// may begin where another's trace is open. Of those that overlap the first in the log rules.
+fn rulings(world: &World, decisions: &[Decision]) -> HashMap<u64, Vec<Ruling>> {
+    let mut by_key = HashMap::<u64, Vec<(Ruling, &Decision)>>::new();
     for later in decisions {
-        let of_key = by_key.entry(later.key).or_default();
-        for earlier in &*of_key {
-            let differ = earlier.first_seen_ms == later.first_seen_ms && *earlier != later;
-            let inside = within(later.first_seen_ms, earlier);
-            let around = within(earlier.first_seen_ms, later) && !world.scene.forgetful;
-            assert!(!differ && !inside && !around, "I3: {earlier:?} {later:?}");
+        let (first_seen, decided_at) = (later.first_seen_ms, later.decided_at_ms);
+        let end = decided_at.max(first_seen + 1);
+        let of_key = by_key.entry(later.key.0).or_default();
+        let same = |(earlier, _): &&mut (Ruling, &Decision)| {
+            first_seen < earlier.end && earlier.first_seen < end
+        };
+        let first = of_key.iter_mut().filter(same).min_by_key(|(earlier, _)| earlier.first_seen);
+        if let Some((ruling, earlier)) = first {
+            let agree = *earlier == later || is_unsure(world);
+            assert!(agree, "I3: {earlier:?} {later:?}");
+            ruling.first_seen = ruling.first_seen.min(first_seen);
+        } else {
+            of_key.push((Ruling { first_seen, end, kept: later.kept }, later));
         }
-        of_key.push(later);
     }
+    let rulings = |all: Vec<(Ruling, &Decision)>| all.into_iter().map(|(one, _)| one).collect();
+    by_key.into_iter().map(|(key, all)| (key, rulings(all))).collect()
+}
+
+/// Whether owners may not agree on when a trace begins.
+fn is_unsure(world: &World) -> bool {
+    world.scene.forgetful || owners_differ_in_time(world) || world.met.trimmed > 0
+}
+
+/// Whether some owner did not know how far the time had come before it, because the commit did not
+/// say so or the records are deleted that did, and it had not come evenly.
+const fn owners_differ_in_time(world: &World) -> bool {
+    world.met.metadata_lost + world.met.trimmed > 0
+        && world.met.set_clocks + world.met.rogue_times > 0
 }
 
 /// Checks all that is promised.
 pub(super) fn judge(world: &World) {
     let (spans, traces) = read(world);
     let decisions = recorded(world);
-    decisions_agree(world, &decisions);
-    if !world.scene.forgetful {
+    let rulings = rulings(world, &decisions);
+    if !is_unsure(world) {
         decisions_are_those_of_the_log(world, &traces, &decisions);
     }
-    let fates = fates(world, &spans, &traces, &decisions);
+    let fates = fates(world, &spans, &traces, &rulings);
     let finished = finished(world);
     every_kept_span_arrives(world, &spans, &fates, &finished);
     owners_repeat_nothing(world);
@@ -130,7 +213,7 @@ fn decisions_are_those_of_the_log(
         assert_eq!(decision.decided_at_ms, trace.deadline, "{decision:?}");
         let retention = world.scene.settings.decision_retention;
         let end_ms = trace.summary.latest_end_ns().map(|ns| ns / 1_000_000);
-        let late = end_ms.is_some_and(|end| trace.first_seen > end + retention);
+        let late = end_ms.is_some_and(|end| trace.first_seen > end + retention + trace.ahead);
         assert_eq!(decision.late_fragment, late, "{decision:?}");
         if world.met.reloads == 0 && !world.scene.quarrel {
             let verdict = set.decide(decision.key, &trace.summary);
@@ -144,29 +227,30 @@ fn decisions_are_those_of_the_log(
     }
 }
 
-/// Whether each span must arrive: by the first decision for its trace (I3). `None` where memory
-/// was so short that decisions were forgotten: a late span may then begin a trace of its own.
+/// Whether each span must arrive: by the first decision for its trace (I3). `None` where that is
+/// not known: a late span may begin a trace of its own where decisions were forgotten or owners do
+/// not agree on times, and nobody knows of what is deleted.
 fn fates(
     world: &World,
     spans: &[Placed],
     traces: &HashMap<u64, Vec<Trace>>,
-    decisions: &[Decision],
+    rulings: &HashMap<u64, Vec<Ruling>>,
 ) -> HashMap<u64, Option<bool>> {
-    let mut by_key = HashMap::<TraceKey, Vec<&Decision>>::new();
-    for decision in decisions {
-        by_key.entry(decision.key).or_default().push(decision);
-    }
     let fate = |span: &Placed| {
-        let of_key = &by_key[&TraceKey(span.key)];
-        if world.scene.forgetful {
-            let earlier = of_key.iter().filter(|decision| decision.first_seen_ms <= span.time);
-            let mut verdicts = earlier.map(|decision| decision.kept);
+        if world.gone.contains(&span.key) {
+            return None;
+        }
+        let of_key = &rulings[&span.key];
+        if is_unsure(world) {
+            let sure_of_time = !owners_differ_in_time(world);
+            let before = |ruling: &&Ruling| !sure_of_time || ruling.first_seen <= span.time;
+            let mut verdicts = of_key.iter().filter(before).map(|ruling| ruling.kept);
             let one = verdicts.next().expect("some decision");
             return verdicts.all(|other| other == one).then_some(one);
         }
         let first_seen = traces[&span.key][span.trace].first_seen;
-        let first = of_key.iter().find(|decision| decision.first_seen_ms == first_seen);
-        first.map(|decision| decision.kept)
+        let ruling = of_key.iter().find(|ruling| ruling.first_seen == first_seen);
+        ruling.map(|ruling| ruling.kept)
     };
     spans.iter().map(|span| (span.id, fate(span))).collect()
 }
@@ -250,7 +334,8 @@ fn commits_pass_nothing(
                 }
                 for (frame, contents) in world.spans.iter().zip(&world.contents) {
                     let garbage = frame.kind == RecordKind::Spans && contents.is_empty();
-                    let passed = garbage && frame.position < *position;
+                    let readable = frame.position >= world.trimmed.0;
+                    let passed = garbage && readable && frame.position < *position;
                     assert!(!passed || buried.contains(&frame.position), "I5: {event:?}");
                 }
             }

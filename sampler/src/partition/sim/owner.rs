@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use fastrand::Rng;
-use wholetrace_runtime::budget::ByteBudget;
+use wholetrace_runtime::budget::{ByteBudget, Lease};
 use wholetrace_spanlog::{Frame, Position};
 
 use crate::{
@@ -12,11 +12,13 @@ use crate::{
     partition::{
         effect::Effect,
         input::{Input, ReadFrame},
-        settings::Settings,
+        settings::{Bounds, Settings},
         state::PartitionState,
     },
     policy::PolicySet,
 };
+
+use super::scene::pick;
 
 /// A piece that is with an exporter.
 #[derive(Clone, Debug)]
@@ -25,12 +27,29 @@ pub(super) struct Flight {
     pub(super) kept: Kept,
 }
 
+/// What an owner may hold.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    open_traces: usize,
+    /// Bytes of kept spans with all exporters.
+    unfinished: usize,
+    window_cache: usize,
+}
+
+/// Spans of the largest frame, and more bytes than it has.
+const FRAME_SPANS: usize = 7;
+const FRAME_BYTES: usize = 4_000;
+
 /// The state of an owner, and what it has under way.
 pub(super) struct Owner {
     pub(super) number: usize,
     pub(super) state: PartitionState,
     budget: ByteBudget,
-    max_open_traces: usize,
+    /// What others take of the window cache.
+    others: Option<Lease>,
+    bounds: Held,
+    /// Records of the span log that were read, again or not.
+    pub(super) reads: usize,
     /// Records of the logs that were read.
     pub(super) read: usize,
     pub(super) decisions_read: usize,
@@ -46,24 +65,37 @@ impl Owner {
         cache: usize,
         policies: Arc<PolicySet>,
         start: Option<&Progress>,
-        (spans, decisions): (&[Frame], &[Frame]),
+        ((spans, damaged), decisions): ((&[Frame], &HashSet<Position>), &[Frame]),
+        deleted: (usize, usize),
     ) -> Self {
         let from = start.map_or(Position(0), |start| start.position);
-        let decided = start.and_then(|start| start.hints.decisions).unwrap_or_default();
+        let decided = start.map(|start| start.hints.decisions_from()).unwrap_or_default();
         settings.owner = number as u64;
         let mut owner = Self {
             number,
-            max_open_traces: settings.max_open_traces,
+            bounds: Held {
+                open_traces: settings.bounds.max_open_traces + FRAME_SPANS - 1,
+                // A frame is cut whole for each exporter.
+                unfinished: (settings.bounds.max_unfinished_bytes + FRAME_BYTES)
+                    * settings.exporters.len(),
+                window_cache: cache,
+            },
+            others: None,
+            reads: 0,
             state: PartitionState::new(settings, policies, start),
             budget: ByteBudget::new("window_cache", cache),
             read: spans.partition_point(|frame| frame.position < from),
-            decisions_read: decisions.partition_point(|frame| frame.position.0 < decided),
+            decisions_read: decisions.partition_point(|frame| frame.position < decided),
             pending: Vec::new(),
             flights: Vec::new(),
         };
+        owner.read = owner.read.max(deleted.0);
+        owner.decisions_read = owner.decisions_read.max(deleted.1);
         let recorded = decisions[owner.decisions_read..].to_vec();
         owner.decisions_read = decisions.len();
-        if let Some(frame) = spans.get(owner.read).or_else(|| spans.last()) {
+        if let Some(frame) = spans.get(owner.read).or_else(|| spans.last())
+            && !damaged.contains(&frame.position)
+        {
             owner.step(Input::Begins(frame.time));
         }
         owner.step(Input::Decisions(recorded));
@@ -74,15 +106,56 @@ impl Owner {
     pub(super) fn step(&mut self, input: Input) {
         let mut effects = Vec::new();
         self.state.step(input, &mut effects);
-        // A frame, of up to seven spans here, is taken in whole.
-        let open = self.state.levels().open_traces;
-        assert!(open < self.max_open_traces + 7, "I6: {open} open traces");
+        self.is_within_bounds();
         for effect in effects {
             match effect {
                 Effect::Export { exporter, kept } => self.flights.push(Flight { exporter, kept }),
                 effect => self.pending.push(effect),
             }
         }
+    }
+
+    /// I6.
+    fn is_within_bounds(&self) {
+        let (levels, bounds) = (self.state.levels(), self.bounds);
+        let held = [
+            (levels.open_traces, bounds.open_traces),
+            (levels.unfinished_bytes, bounds.unfinished),
+            (levels.window_bytes, bounds.window_cache),
+        ];
+        assert!(held.iter().all(|(held, bound)| held <= bound), "I6: {levels:?} {bounds:?}");
+    }
+
+    /// I6: beside the decisions that are remembered, those are held that are about traces of the
+    /// frames in the window and of one decision wait around its end.
+    pub(super) fn decisions_are_few(&self, log: &[Frame], settings: &Settings) {
+        let levels = self.state.levels();
+        let Some(newest) = levels.newest else { return };
+        let wait = u64::from(settings.decision_wait);
+        // What is forgotten at a time may be asked for until it has passed.
+        let before = log[..log.partition_point(|frame| frame.time < newest)].last();
+        let before = before.map_or(newest, |frame| frame.time);
+        let begin = log.partition_point(|frame| frame.time.plus(wait) < before);
+        let end = log.partition_point(|frame| frame.time <= newest.plus(wait));
+        let in_flight = (end - begin + levels.window_frames + 4) * FRAME_SPANS;
+        let most = settings.bounds.max_decisions + in_flight;
+        assert!(levels.decisions <= most, "I6: {levels:?} beyond {most}");
+    }
+
+    /// Bounds as another number of partitions gives them. What is gone of the window cache is
+    /// with other partitions.
+    pub(super) fn change_bounds(&mut self, rng: &mut Rng, settings: &Settings) {
+        let open_traces = *pick(rng, &[1, 20, settings.bounds.max_open_traces]);
+        let decisions =
+            *pick(rng, &[settings.bounds.max_decisions / 2, settings.bounds.max_decisions]);
+        self.state.set_bounds(Bounds {
+            max_decisions: decisions,
+            max_open_traces: open_traces,
+            max_unfinished_bytes: *pick(rng, &[1, settings.bounds.max_unfinished_bytes]),
+        });
+        let held = self.state.levels().open_traces;
+        self.bounds.open_traces = open_traces.max(held) + FRAME_SPANS - 1;
+        self.others = self.budget.try_lease(rng.usize(..=self.bounds.window_cache));
     }
 
     pub(super) fn read_spans(
@@ -110,6 +183,7 @@ impl Owner {
         });
         let frames: Vec<ReadFrame> = frames.collect();
         let idle = frames.is_empty();
+        self.reads += frames.len();
         self.read = end;
         self.step(if idle { Input::Idle } else { Input::Frames(frames) });
     }

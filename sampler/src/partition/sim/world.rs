@@ -4,13 +4,13 @@ use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use fastrand::Rng;
-use wholetrace_proto::record::DeadLetter;
+use wholetrace_proto::record::{DeadLetter, DecisionBatch};
 use wholetrace_spanlog::{Checkpoint, Frame, LogTime, Position, RecordKind};
 
 use crate::{
-    checkpoint::Progress,
+    checkpoint::{Hints, Progress},
     exporter::contract::Outcome,
-    partition::{effect::Effect, input::Input},
+    partition::{effect::Effect, input::Input, stats::Stats},
     policy::PolicySet,
     testing::{Span, frame, ids},
 };
@@ -18,21 +18,32 @@ use crate::{
 use super::{
     events::{Event, Met},
     owner::{Flight, Owner},
-    scene::{Scene, WAIT, pick, policies},
+    scene::{BEGIN, PASSES, Scene, pick, policies},
 };
+
+/// How much more time than two decision waits may pass until a trace is decided whose log has had
+/// a wrong clock before: until that counts as set back, and a little.
+const CLOCK_MENDS_WITHIN: u64 = 15_000;
 
 /// Everything that outlives a crash, and the owners of the moment.
 pub(super) struct World {
     rng: Rng,
     pub(super) scene: Scene,
     now: u64,
+    /// How far the clock of the log is ahead.
+    ahead: u64,
     pub(super) spans: Vec<Frame>,
     pub(super) decisions: Vec<Frame>,
     /// What is in the frame at each index of the span log; none of it for garbage.
     pub(super) contents: Vec<Vec<Span>>,
     /// Records of the span log that nobody can read.
-    damaged: HashSet<Position>,
+    pub(super) damaged: HashSet<Position>,
     committed: Option<Checkpoint>,
+    /// What the logs have deleted: records of the spans below a position, and as many records of
+    /// the decisions.
+    pub(super) trimmed: (Position, usize),
+    /// Keys of traces of which something is gone, released or not.
+    pub(super) gone: HashSet<u64>,
     pub(super) policies: Arc<PolicySet>,
     pub(super) events: Vec<Event>,
     pub(super) met: Met,
@@ -53,7 +64,10 @@ impl World {
         let mut world = Self {
             rng,
             scene,
-            now: 1_000_000,
+            now: BEGIN,
+            ahead: 0,
+            trimmed: (Position(0), 0),
+            gone: HashSet::new(),
             spans: Vec::new(),
             decisions: Vec::new(),
             contents: Vec::new(),
@@ -86,7 +100,13 @@ impl World {
     }
 
     fn start_owner(&mut self) {
-        let start = self.committed.as_ref().map(Progress::of);
+        let mut start = self.committed.as_ref().map(Progress::of);
+        if let Some(start) = &mut start
+            && self.rng.u32(..100) < self.scene.metadata_lost
+        {
+            self.met.metadata_lost += 1;
+            start.hints = Hints::default();
+        }
         if self.scene.quarrel {
             self.policies = policies(self.rng.u32(..100));
         }
@@ -96,7 +116,8 @@ impl World {
             self.scene.cache,
             Arc::clone(&self.policies),
             start.as_ref(),
-            (&self.spans, &self.decisions),
+            ((&self.spans, &self.damaged), &self.decisions),
+            (self.oldest(), self.trimmed.1),
         );
         let position = start.as_ref().map_or(Position(0), |start| start.position);
         let hints = start.map(|start| start.hints.exporters).unwrap_or_default();
@@ -133,6 +154,14 @@ impl World {
             let who = self.rng.usize(..self.away.len());
             self.away[who] = !self.away[who];
         }
+        if self.by_chance(faults.bounds) {
+            self.met.bounds += 1;
+            let who = self.rng.usize(..self.owners.len());
+            self.owners[who].change_bounds(&mut self.rng, &self.scene.settings);
+        }
+        if self.by_chance(faults.trim) {
+            self.trim();
+        }
         if self.owners.len() > 1 && self.by_chance(50) {
             let dead = self.owners.remove(0);
             self.cut_off(&dead);
@@ -143,14 +172,14 @@ impl World {
         let who = self.rng.usize(..self.owners.len());
         match self.rng.u8(..11) {
             0 => self.produce(),
-            1 => self.now += self.rng.u64(1..u64::from(WAIT) / 2),
+            1 => self.now += self.rng.u64(1..PASSES),
             2 | 3 => {
                 let most = self.rng.usize(1..5);
-                self.owners[who].read_spans((&self.spans, &self.damaged), most);
+                self.read_spans(who, most);
             }
             4 | 5 => {
                 let most = self.rng.usize(1..5);
-                self.owners[who].read_decisions(&self.decisions, most);
+                self.read_decisions(who, most);
             }
             6 | 7 => self.perform(who),
             8 | 9 => self.answer(who),
@@ -159,12 +188,58 @@ impl World {
         self.give_way(who);
     }
 
+    fn decisions_are_few(&self, who: usize) {
+        // Else the times in the log say nothing of the time that counts.
+        if self.met.set_clocks + self.met.rogue_times == 0 {
+            self.owners[who].decisions_are_few(&self.spans, &self.scene.settings);
+        }
+    }
+
+    fn read_spans(&mut self, who: usize, most: usize) {
+        let oldest = self.oldest();
+        let owner = &mut self.owners[who];
+        owner.read = owner.read.max(oldest);
+        owner.read_spans((&self.spans, &self.damaged), most);
+    }
+
+    /// Where decisions are gone before they were read, everything is read again.
+    fn read_decisions(&mut self, who: usize, most: usize) {
+        if self.owners[who].decisions_read < self.trimmed.1 {
+            self.start_again(who);
+        } else {
+            self.owners[who].read_decisions(&self.decisions, most);
+        }
+    }
+
+    /// How many records of the span log are deleted.
+    fn oldest(&self) -> usize {
+        self.spans.partition_point(|frame| frame.position < self.trimmed.0)
+    }
+
+    /// The logs delete what is oldest, whether somebody needs it or not.
+    fn trim(&mut self) {
+        let ((start, decisions), oldest) = (self.trimmed, self.oldest());
+        let some = oldest + self.rng.usize(..=(self.spans.len() - oldest) / 2);
+        self.trimmed.0 = self.spans.get(some).map_or(start, |frame| frame.position);
+        self.gone.extend(self.contents[oldest..some].iter().flatten().map(|span| span.key));
+        let some = decisions + self.rng.usize(..=(self.decisions.len() - decisions) / 2);
+        for record in &self.decisions[decisions..some] {
+            let batch = DecisionBatch::read(&record.payload).unwrap();
+            self.gone.extend(batch.decisions().map(|decision| decision.key.0));
+        }
+        self.trimmed.1 = some;
+        self.met.trimmed += 1;
+    }
+
     /// An owner that another has superseded starts again, if it is the true one.
     fn give_way(&mut self, who: usize) {
-        if !self.owners[who].state.is_superseded() {
-            return;
+        if self.owners[who].state.is_superseded() {
+            self.met.superseded += 1;
+            self.start_again(who);
         }
-        self.met.superseded += 1;
+    }
+
+    fn start_again(&mut self, who: usize) {
         let owner = self.owners.remove(who);
         self.note_stats(owner);
         if who == self.owners.len() {
@@ -190,9 +265,23 @@ impl World {
     fn append_span_record(&mut self, kind: RecordKind, payload: Bytes, contents: Vec<Span>) {
         let last = self.spans.last().map_or(0, |frame| frame.position.0);
         let position = Position(last + self.rng.u64(1..4));
-        let time = LogTime(self.now);
+        let time = self.append_time();
         self.spans.push(Frame { position, time, kind, epoch: 0, payload });
         self.contents.push(contents);
+    }
+
+    fn append_time(&mut self) -> LogTime {
+        let clock = self.scene.clock;
+        if self.by_chance(clock.set) {
+            self.met.set_clocks += 1;
+            self.ahead = self.rng.u64(..=clock.ahead);
+        }
+        let mut rogue = 0;
+        if self.by_chance(clock.rogue) {
+            self.met.rogue_times += 1;
+            rogue = self.rng.u64(..=clock.rogue_ahead);
+        }
+        LogTime(self.now + self.ahead + rogue)
     }
 
     fn produce(&mut self) {
@@ -257,6 +346,11 @@ impl World {
 
     fn fetch(&mut self, who: usize, from: Position, max_bytes: usize) {
         self.met.refetches += 1;
+        let oldest = self.trimmed.0;
+        if from < oldest {
+            self.owners[who].step(Input::Lost(oldest));
+            return;
+        }
         let start = self.spans.partition_point(|frame| frame.position < from);
         let mut room = max_bytes;
         let mut frames = Vec::new();
@@ -341,8 +435,20 @@ impl World {
         let stats = owner.state.take_stats();
         self.met.late += stats.late_spans;
         self.met.forgotten += stats.decisions_forgotten;
+        self.met.scanned += stats.records_scanned;
         assert_eq!(stats.spans_undecided, 0, "I3");
-        assert_eq!(stats.frames_lost, 0);
+        assert!(stats.frames_lost == 0 || self.met.trimmed > 0);
+        self.reads_are_few(owner.reads, &stats);
+    }
+
+    /// What is read is what comes in, as long as all that may be open at a time finds room; where
+    /// not, each time that all is read again at least one trace more is decided.
+    fn reads_are_few(&self, reads: usize, stats: &Stats) {
+        let keys: HashSet<u64> = self.contents.iter().flatten().map(|span| span.key).collect();
+        if self.scene.settings.bounds.max_open_traces > 1_000 && self.met.bounds == 0 {
+            assert_eq!(stats.records_scanned, 0, "frames are read again, and there is room");
+        }
+        assert!(reads <= self.spans.len() * (keys.len() + 2), "{reads} reads: {stats:?}");
     }
 
     /// Faults stop, and one owner is left.
@@ -354,19 +460,20 @@ impl World {
         self.away.fill(false);
         let faults = &mut self.scene.faults;
         (faults.append, faults.refuse) = (0, 0);
+        (self.scene.clock.set, self.scene.clock.rogue) = (0, 0);
+        self.ahead = 0;
     }
 
     /// Everything that can happen now does.
     fn settle_down(&mut self) {
         for _ in 0..100_000 {
             self.give_way(0);
-            let owner = &mut self.owners[0];
+            let owner = &self.owners[0];
             let before = (owner.read, owner.decisions_read);
-            let wanted = owner.state.wants_frames() && owner.read < self.spans.len();
-            if wanted {
-                owner.read_spans((&self.spans, &self.damaged), 3);
+            if owner.state.wants_frames() && owner.read < self.spans.len() {
+                self.read_spans(0, 3);
             }
-            owner.read_decisions(&self.decisions, 3);
+            self.read_decisions(0, 3);
             let owner = &self.owners[0];
             let still = before == (owner.read, owner.decisions_read);
             if still && owner.pending.is_empty() && owner.flights.is_empty() {
@@ -382,35 +489,47 @@ impl World {
     fn fresh_trace_is_decided_in_time(&mut self) {
         self.settle_down();
         let (key, id) = (self.rng.u64(..), u64::MAX);
-        let spans = vec![Span { key, id, root: false, error: true, end_ms: 0 }];
+        let spans = vec![Span { key, id, error: true, ..Span::default() }];
         self.append_span_record(RecordKind::Spans, frame(&spans), spans);
         let appended = self.now;
-        let (mut last, known) = (0, self.decisions.len());
+        let wait = u64::from(self.scene.settings.decision_wait);
+        let mending =
+            if self.met.set_clocks + self.met.rogue_times > 0 { CLOCK_MENDS_WITHIN } else { 0 };
+        let known = self.decisions.len();
         while self.decisions.len() == known || self.owners[0].state.levels().open_traces > 0 {
             self.settle_down();
             if self.owners[0].read == self.spans.len() {
-                self.owners[0].read_spans((&self.spans, &self.damaged), 1);
+                self.read_spans(0, 1);
                 self.settle_down();
             }
-            last = self.now;
-            assert!(last - appended <= 2 * u64::from(WAIT), "I8: undecided after {last}");
-            self.now += u64::from(WAIT) / 4;
+            let passed = self.now - appended;
+            assert!(
+                passed <= 2 * wait + mending + self.tick(),
+                "I8: undecided after {passed}: {:?}",
+                self.owners[0].state.levels()
+            );
+            self.now += self.tick();
         }
-        assert!(last >= appended);
+    }
+
+    /// How long the end of the log is waited for before time has to pass.
+    fn tick(&self) -> u64 {
+        (u64::from(self.scene.settings.decision_wait) / 4).clamp(10, 1_000)
     }
 
     fn wait_for_the_end(&mut self) {
         for _ in 0..10_000 {
             self.settle_down();
             if self.owners[0].is_done(&self.spans) {
+                self.decisions_are_few(0);
                 self.commit(0);
                 if let Some(owner) = self.owners.pop() {
                     self.note_stats(owner);
                 }
                 return;
             }
-            self.now += u64::from(WAIT) / 4;
-            self.owners[0].read_spans((&self.spans, &self.damaged), 1);
+            self.now += self.tick();
+            self.read_spans(0, 1);
         }
         panic!("the owner never finishes: {:?}", self.owners[0].state.levels());
     }

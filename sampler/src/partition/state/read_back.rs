@@ -32,7 +32,8 @@ impl PartitionState {
             self.last_claimed = record.position;
         }
         for decision in decisions {
-            if self.decided.insert(&decision, record.position) == Inserted::Duplicate {
+            let now = self.watermark.now();
+            if self.decided.insert(&decision, record.position, now) == Inserted::Duplicate {
                 self.stats.decisions_ignored += 1;
             }
             let decided = &self.decided;
@@ -82,6 +83,11 @@ impl PartitionState {
         effects: &mut Vec<Effect>,
     ) {
         self.releases.stop_refetching();
+        if position >= self.head {
+            // It may have been the tick.
+            self.tick_pending = false;
+            self.confirm_held(None, effects);
+        }
         if position < self.head {
             // Only what is still to be released is missed, and once for all exporters.
             if !self.window.has_payload_at(position) {
@@ -94,8 +100,8 @@ impl PartitionState {
         } else {
             self.head = position.next();
             self.stats.records += 1;
-            let (time, void) = (self.watermark.now(), true);
-            self.window.push(WindowFrame { position, time, awaited: 1, void, cached: None });
+            let (clock, void) = (self.watermark, true);
+            self.window.push(WindowFrame { position, clock, awaited: 1, void, cached: None });
         }
         self.stats.frames_unreadable += 1;
         let letter = Letter { exporter: None, position };
@@ -123,7 +129,7 @@ mod tests {
     use crate::{
         partition::{
             input::{Input, ReadFrame},
-            settings::Settings,
+            settings::{Bounds, Settings},
         },
         testing::policies,
     };
@@ -137,10 +143,8 @@ mod tests {
             decision_wait: 1000,
             decision_wait_after_root: 0,
             decision_retention: 3_600_000,
-            max_decisions,
-            max_open_traces: 100,
+            bounds: Bounds { max_decisions, max_open_traces: 100, max_unfinished_bytes: 1 << 20 },
             read_ahead: 1000,
-            max_unfinished_bytes: 1 << 20,
             max_piece_bytes: 1 << 20,
             refetch_bytes: 1 << 20,
             hash_seed: 1,

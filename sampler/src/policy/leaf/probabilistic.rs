@@ -79,7 +79,7 @@ impl Probabilistic {
             // Everything is kept, whatever the hash.
             Self::Hashed { greatest: u64::MAX, .. } => Outcome::ALWAYS,
             Self::Hashed { salt, greatest } => {
-                let hash = fnv::hash_on(salt, trace.summary.trace_id(trace.key.0));
+                let hash = fnv::hash_on(salt, trace.summary.trace_id(trace.key));
                 Outcome::drawn(hash <= greatest)
             }
         }

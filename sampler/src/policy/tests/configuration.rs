@@ -78,9 +78,9 @@ fn defaults_are_the_collectors() {
     let entries = |yaml: &str| -> u64 {
         let cache: crate::policy::config::DecisionCacheConfig =
             serde_saphyr::from_str(yaml).unwrap();
-        cache.entries()
+        cache.entries(0)
     };
-    assert_eq!(config.decision_cache.entries(), 1_000_000);
+    assert_eq!(config.decision_cache.entries(0), 1_000_000);
     assert_eq!(entries("{ sampled_cache_size: 100 }"), 1_000_000);
     assert_eq!(entries("{ sampled_cache_size: 3000000, non_sampled_cache_size: 1 }"), 3_000_001);
     assert_eq!(entries("{ sampled_cache_size: 3000000, max_entries: 5 }"), 5);

@@ -381,6 +381,6 @@ fn the_widest_id_names_the_trace() {
         let span = Span { trace_id: id.to_be_bytes().into(), ..Span::default() };
         policies.observe(&span.encode_to_vec(), Bits::NONE, &mut summary);
     }
-    assert_eq!(summary.trace_id(TraceKey(5).0), (3_u128 << 64 | 5).to_be_bytes());
+    assert_eq!(summary.trace_id(TraceKey(5)), (3_u128 << 64 | 5).to_be_bytes());
     assert_eq!(summary.spans(), 3);
 }

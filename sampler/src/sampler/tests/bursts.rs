@@ -19,7 +19,7 @@ async fn decisions_of_all_partitions_leave_together() {
     for number in 0..400 {
         let partition = Partition(u32::try_from(number % u64::from(PARTITIONS)).unwrap());
         let error = number % 5 == 0;
-        let span = Span { key: number << 8 | 1, id: number, root: true, error, end_ms: 0 };
+        let span = Span { key: number << 8 | 1, id: number, root: true, error, ..Span::default() };
         wanted.extend(error.then_some(number));
         writer.append(partition, Record::spans(0, frame(&[span]))).await.unwrap();
         sleep(Duration::from_millis(7)).await;

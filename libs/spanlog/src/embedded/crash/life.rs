@@ -132,6 +132,11 @@ impl Life {
         self.disk.mark(self.events.len());
         let writes = self.disk.calls_of(Call::Write);
         let answer = log.send(&batch, self.now);
+        if let Answer::Done { time, .. } = &answer
+            && *time != self.now
+        {
+            return Err(format!("sent at {:?}, and stored at {time:?}", self.now));
+        }
         if matches!(answer, Answer::Failed(_)) {
             self.failed = self.log.take();
         }

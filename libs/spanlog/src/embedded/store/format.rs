@@ -44,7 +44,7 @@ pub(super) const MAX_PARTITIONS: usize = 64;
 const HEADER_MAGIC: u64 = u64::from_le_bytes(*b"wt-slot\n");
 const GROUP_MAGIC: u32 = u32::from_le_bytes(*b"grup");
 const RECORD_MAGIC: u16 = u16::from_le_bytes(*b"rc");
-const HEADER_TABLE: usize = 112;
+const HEADER_TABLE: usize = 120;
 const PAGE_BYTES: usize = 4_096;
 
 /// Set in a record's codec when every group below its own was durable before it was written.
@@ -91,6 +91,8 @@ pub(super) struct Previous {
     pub(super) end: u64,
     /// The number of that group.
     pub(super) group: u64,
+    /// The latest time of a record in it.
+    pub(super) time: LogTime,
 }
 
 /// What a slot is used for.
@@ -129,13 +131,14 @@ impl SlotHeader {
         // Topics are numbered below 3.
         page[20] = u8::try_from(self.stream.index()).unwrap_or_default();
         page[24..40].copy_from_slice(&self.log_id.to_le_bytes());
-        let Previous { salt, end, group } = self.previous;
+        let Previous { salt, end, group, time } = self.previous;
         let numbers = [
             self.segment,
             self.salt,
             salt,
             end,
             group,
+            time.0,
             self.oldest,
             self.time.0,
             self.jump,
@@ -163,7 +166,7 @@ impl SlotHeader {
         }
         let stream =
             TopicName::ALL.into_iter().find(|topic| topic.index() == usize::from(page[20]));
-        let partitions = usize::try_from(number(page, 104)).unwrap_or(usize::MAX);
+        let partitions = usize::try_from(number(page, 112)).unwrap_or(usize::MAX);
         let Some(stream) = stream.filter(|_| partitions <= MAX_PARTITIONS) else {
             return HeaderPage::Invalid;
         };
@@ -176,10 +179,11 @@ impl SlotHeader {
                 salt: number(page, 56),
                 end: number(page, 64),
                 group: number(page, 72),
+                time: LogTime(number(page, 80)),
             },
-            oldest: number(page, 80),
-            time: LogTime(number(page, 88)),
-            jump: number(page, 96),
+            oldest: number(page, 88),
+            time: LogTime(number(page, 96)),
+            jump: number(page, 104),
             next: (0..partitions).map(|at| number(page, HEADER_TABLE + at * 8)).collect(),
         })
     }

@@ -34,8 +34,7 @@ impl<D: Disk> Store<D> {
         now: LogTime,
     ) -> Result<usize, Broken> {
         self.unbroken()?;
-        self.time = self.time.max(now);
-        let now = self.time;
+        self.time = now;
         let horizon = self.unfinished_since().unwrap_or(now);
         let counts = [
             self.finished_spans(keep.spans),

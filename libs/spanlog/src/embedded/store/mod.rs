@@ -118,7 +118,7 @@ pub(super) struct Store<D: Disk> {
     checkpoints: Vec<Option<Checkpoint>>,
     /// Positions of the checkpoints that are durable.
     finished: Vec<u64>,
-    /// The newest time in the log.
+    /// The time of what was written last.
     time: LogTime,
     broken: Option<Broken>,
 }
@@ -135,7 +135,8 @@ impl<D: Disk> Store<D> {
     }
 
     /// Makes `items` durable, in their order within each topic, and with them `checkpoints`. The
-    /// records get the time `now`, or the newest one in the log if that is later.
+    /// records get the time `now`, as it is: it is lower than the one before where the machine's
+    /// clock was set back.
     ///
     /// # Errors
     /// [`Broken`] when a write or a sync failed: nothing is known of the batch, and nothing is
@@ -147,9 +148,11 @@ impl<D: Disk> Store<D> {
         now: LogTime,
     ) -> Result<Committed, Broken> {
         self.unbroken()?;
-        let time = self.time.max(now);
-        let mut committed =
-            Committed { time, outcomes: vec![Err(Refused::Never); items.len()], checkpoints: true };
+        let mut committed = Committed {
+            time: now,
+            outcomes: vec![Err(Refused::Never); items.len()],
+            checkpoints: true,
+        };
         for topic in TopicName::ALL {
             let of_topic: Vec<usize> = (0..items.len())
                 .filter(|&at| {
@@ -160,7 +163,7 @@ impl<D: Disk> Store<D> {
             let result = self.append(topic, items, of_topic, moved, &mut committed);
             self.noting(result)?;
         }
-        self.time = time;
+        self.time = now;
         Ok(committed)
     }
 
@@ -325,7 +328,7 @@ impl<D: Disk> Store<D> {
     /// [`Broken`], as [`commit`](Self::commit).
     pub(super) fn seal(&mut self, now: LogTime) -> Result<(), Broken> {
         self.unbroken()?;
-        self.time = self.time.max(now);
+        self.time = now;
         for topic in TopicName::ALL {
             if self.streams[topic.index()].wants_seal() {
                 let result = self.write_empty(topic);

@@ -98,7 +98,7 @@ impl<D: Disk> Segments<D> {
     ) -> Result<Position, ReadError> {
         let extent = self.extent(topic, partition);
         let at = {
-            // Times of a segment lie between its first time and that of the next.
+            // Times of a segment lie between its first time and that of the next, as a rule.
             let line = self.line(topic);
             let behind = line.partition_point(|segment| segment.first_time < time);
             let index = usize::try_from(partition.0).unwrap_or(usize::MAX);

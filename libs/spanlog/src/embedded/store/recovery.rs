@@ -541,6 +541,8 @@ impl<D: Disk> Recovery<'_, D> {
                     0 => self.slot_bytes() - PAGE,
                     offset => offset,
                 };
+                // The clock may have gone back meanwhile.
+                let time = time.max(behind.previous.time);
                 End { offset, next: next.collect(), time }
             }
             None => {

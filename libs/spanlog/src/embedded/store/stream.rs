@@ -70,7 +70,7 @@ pub(super) struct Stream<D: Disk> {
     pub(super) full: bool,
     /// Whether records are in the newest group, so that no later one proves it.
     pub(super) unproven: bool,
-    /// The time of the newest record.
+    /// The latest time of a record in the newest segment.
     pub(super) time: LogTime,
 }
 
@@ -139,6 +139,7 @@ impl<D: Disk> Stream<D> {
             salt: active.segment.seal.salt,
             end: active.cursor,
             group: self.group,
+            time: self.time,
         });
         if let Some(active) = &self.active {
             let next = self.next.clone();
@@ -166,6 +167,7 @@ impl<D: Disk> Stream<D> {
         self.active =
             Some(Active { segment: Arc::new(segment), cursor: PAGE, header: Some(header) });
         self.newest = seal.segment;
+        self.time = LogTime(0);
         self.jump = 0;
         self.full = false;
         Ok(Ok(()))
@@ -230,7 +232,7 @@ impl<D: Disk> Stream<D> {
         self.noted_before = std::mem::replace(&mut self.noted, self.oldest);
         self.unproven = !positions.is_empty();
         if self.unproven {
-            self.time = time;
+            self.time = self.time.max(time);
         }
         self.next = next;
         desk.segments.publish_ends(self.topic, &self.next);

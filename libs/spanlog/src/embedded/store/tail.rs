@@ -31,7 +31,7 @@ pub(super) struct Tail {
     pub(super) oldest: u64,
     /// The newest time that any group tells.
     pub(super) time: LogTime,
-    /// The time of the newest record.
+    /// The latest time of a record.
     pub(super) record_time: LogTime,
     pub(super) checkpoints: Vec<Option<Checkpoint>>,
     /// Whether the checkpoints at the beginning of the segment are there.

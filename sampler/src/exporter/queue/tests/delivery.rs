@@ -135,7 +135,7 @@ async fn a_piece_is_not_divided_forever() {
 }
 
 fn spans(ids: std::ops::Range<u64>) -> Vec<Span> {
-    ids.map(|id| Span { key: 1, id, root: false, error: false, end_ms: 0 }).collect()
+    ids.map(|id| Span { key: 1, id, ..Span::default() }).collect()
 }
 
 /// The spans in all that was taken.
