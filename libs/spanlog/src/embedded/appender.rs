@@ -8,15 +8,12 @@ use std::{
 
 use super::{
     disk::Disk,
-    folder::Folder,
-    housekeeping::Upkeep,
-    keeper::Keeper,
     queue::{Pending, Taken},
     shared::{Refusal, Shared},
-    store::{Broken, Committed, Item, NoRoom, Refused, Store},
+    state::Appender,
+    store::{Broken, Committed, Item, NoRoom, Refused},
 };
 use crate::{
-    clock::LogClock,
     position::{LogTime, Partition, Position},
     reader::Checkpoint,
     record::{Frame, RecordKind},
@@ -33,17 +30,6 @@ const COMMIT_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Stored bytes of one batch.
 const BATCH_BYTES: u64 = 4 << 20;
-
-/// The state of the writer thread.
-pub(super) struct Appender<D: Disk> {
-    pub(super) shared: Arc<Shared>,
-    pub(super) store: Store<D>,
-    pub(super) clock: LogClock,
-    pub(super) keeper: Keeper<D>,
-    pub(super) upkeep: Upkeep,
-    /// Locked as long as the store is open.
-    pub(super) folder: Folder,
-}
 
 impl<D: Disk> Appender<D> {
     /// Runs until the log is closed, then makes durable what is left; or until a write fails.
@@ -76,11 +62,6 @@ impl<D: Disk> Appender<D> {
             self.look_around()?;
         }
         self.finish()
-    }
-
-    /// The time of what is written now.
-    pub(super) fn now(&mut self) -> LogTime {
-        self.clock.now(&self.shared.clock)
     }
 
     /// Makes a batch durable and answers it.

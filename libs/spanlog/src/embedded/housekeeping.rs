@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{
-    appender::Appender,
     disk::Disk,
     shared::Refusal,
-    store::{Broken, Marks, NoRoom},
+    state::Appender,
+    store::{Broken, NoRoom},
 };
 
 /// How often it looks around.
@@ -21,23 +21,6 @@ const IDLE: Duration = Duration::from_millis(100);
 
 /// How often slots are made or given back, and marks are written.
 const SLOW_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What the writer thread remembers for its housekeeping.
-pub(super) struct Upkeep {
-    /// When a batch was last committed.
-    pub(super) committed: Instant,
-    looked: Instant,
-    slow: Instant,
-    synced: Instant,
-    marks: Marks,
-}
-
-impl Upkeep {
-    pub(super) fn new() -> Self {
-        let now = Instant::now();
-        Self { committed: now, looked: now, slow: now, synced: now, marks: Marks::default() }
-    }
-}
 
 impl<D: Disk> Appender<D> {
     /// What is due now.

@@ -8,18 +8,17 @@ use std::{
 };
 
 use super::{
-    appender::Appender,
     checkpoints::Checkpoints,
     config::EmbeddedConfig,
     disk::Disk,
     error::OpenError,
     folder::Folder,
     group::EmbeddedGroup,
-    housekeeping::Upkeep,
     keeper::Keeper,
     real_disk::{RealDisk, weakness},
     settings::Settings,
     shared::{Refusal, Shared},
+    state::{Appender, Upkeep},
     store::{OpenFault, Options, Recovered, Store},
     topic::EmbeddedTopic,
 };

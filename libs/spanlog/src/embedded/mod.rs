@@ -23,6 +23,7 @@ mod queue;
 mod real_disk;
 mod settings;
 mod shared;
+mod state;
 mod store;
 mod tail;
 mod topic;

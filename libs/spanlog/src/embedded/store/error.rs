@@ -20,6 +20,11 @@ impl Fault {
     }
 }
 
+/// Makes a fault of what the system said.
+pub(super) fn fault(action: &'static str, slot: Option<u32>) -> impl Fn(io::Error) -> Fault {
+    move |source| Fault::new(action, slot, source)
+}
+
 struct Place(Option<u32>);
 
 impl fmt::Display for Place {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Store, error::Broken, segment::Segment};
+use super::{error::Broken, segment::Segment, state::Store};
 use crate::{embedded::disk::Disk, position::LogTime, topic::TopicName};
 
 /// How long what is finished is kept. Times in milliseconds.

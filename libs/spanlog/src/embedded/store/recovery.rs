@@ -5,25 +5,20 @@
 //! incomplete newest group was never acknowledged and is cut off whole (L9). What is missing is
 //! never taken for finished: files that are gone keep the log from being opened.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use super::{
-    Marks, Options, Store,
-    error::{Fault, OpenFault},
-    format::{
-        FORMAT_VERSION, GroupHead, HeaderPage, PAGE, Previous, Seal, SlotHeader, group_head_bytes,
-    },
-    identity::{FORMAT, Identity, MARKS, parse_marks},
+    error::{OpenFault, fault},
+    format::{PAGE, Seal, SlotHeader},
+    identity::{FORMAT, Identity, MARKS, Marks, parse_marks},
     pool::{Bounds, Pool},
-    position_of,
+    recovered::{Accepted, Cut, Damage, Recovered},
     salts::Salts,
     scan::{read_full, write_full},
-    segment::{Before, End, Handle, MAX_RECORDS, Segment, Slot},
+    segment::{Before, End, Handle, MAX_RECORDS, Segment},
     segments::{Segments, make_index},
+    slots::{Found, Slots},
+    state::{Options, Store, position_of},
     stream::{Active, Desk, Stream},
     tail::{self, Tail},
 };
@@ -35,64 +30,8 @@ use crate::{
     topic::TopicName,
 };
 
-/// What was found.
-#[derive(Debug)]
-pub(in crate::embedded) struct Recovered {
-    /// Whether the log was created just now.
-    pub(in crate::embedded) created: bool,
-    /// The mapping of traces to partitions that the log was created with.
-    pub(in crate::embedded) descriptor: Descriptor,
-    /// What is committed, by partition.
-    pub(in crate::embedded) checkpoints: Vec<Option<Checkpoint>>,
-    /// The newest time in the log.
-    pub(in crate::embedded) newest: LogTime,
-    /// Groups that were torn by a crash and are cut off; nothing in them was acknowledged.
-    pub(in crate::embedded) cuts: Vec<Cut>,
-    /// What is damaged in the newest segments; reading tells which records.
-    pub(in crate::embedded) damages: Vec<Damage>,
-    /// What is missing and was accepted as lost.
-    pub(in crate::embedded) accepted: Vec<Accepted>,
-}
-
-/// A torn group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::embedded) struct Cut {
-    pub(in crate::embedded) topic: TopicName,
-    pub(in crate::embedded) slot: u32,
-    pub(in crate::embedded) offset: u64,
-    /// Bytes that were erased.
-    pub(in crate::embedded) bytes: u64,
-}
-
-/// Damaged groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::embedded) struct Damage {
-    pub(in crate::embedded) topic: TopicName,
-    pub(in crate::embedded) slot: u32,
-    pub(in crate::embedded) groups: usize,
-}
-
-/// Segments whose files are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::embedded) struct Accepted {
-    pub(in crate::embedded) topic: TopicName,
-    pub(in crate::embedded) first: u64,
-    pub(in crate::embedded) last: u64,
-}
-
-/// A slot and what its header says.
-struct Found<S> {
-    slot: Arc<Slot<S>>,
-    header: SlotHeader,
-    /// Whether both copies of it are there.
-    whole: bool,
-}
-
 /// A segment, its header, and whether both copies of that are there.
 type Living<S> = (Arc<Segment<S>>, SlotHeader, bool);
-
-/// The segments of one stream by id.
-type Line<S> = BTreeMap<u64, Found<S>>;
 
 impl<D: Disk> Store<D> {
     /// Opens the log on `disk`, or creates it where there are no slots. Reads at most the headers
@@ -107,27 +46,28 @@ impl<D: Disk> Store<D> {
         let mut salts = Salts::new(options.seed);
         let listed = disk.list().map_err(fault("list the slots", None))?;
         let (identity, created) = identify(&*disk, options, &mut salts, listed.len())?;
-        let mut recovery = Recovery {
-            options,
-            identity,
+        let mut slots = Slots {
+            disk,
+            log_id: identity.log_id,
+            slot_bytes: identity.slot_bytes,
             partitions: usize::try_from(identity.descriptor.partitions).unwrap_or(1),
-            recovered: Recovered {
-                created,
-                descriptor: identity.descriptor,
-                checkpoints: Vec::new(),
-                newest: LogTime(0),
-                cuts: Vec::new(),
-                damages: Vec::new(),
-                accepted: Vec::new(),
-            },
-            leftovers: Vec::new(),
             lines: Default::default(),
             oldest: [1; 3],
             unused: Vec::new(),
-            disk,
+            leftovers: Vec::new(),
         };
-        recovery.find_slots(&listed)?;
-        recovery.find_newest()?;
+        slots.find(&listed)?;
+        slots.find_newest()?;
+        let recovered = Recovered {
+            created,
+            descriptor: identity.descriptor,
+            checkpoints: Vec::new(),
+            newest: LogTime(0),
+            cuts: Vec::new(),
+            damages: Vec::new(),
+            accepted: Vec::new(),
+        };
+        let mut recovery = Recovery { options, slots, recovered };
         let store = recovery.build(salts, &listed)?;
         Ok((store, recovery.recovered))
     }
@@ -163,117 +103,14 @@ fn identify<D: Disk>(
 }
 
 struct Recovery<'a, D: Disk> {
-    disk: Arc<D>,
     options: &'a Options,
-    identity: Identity,
-    partitions: usize,
+    slots: Slots<D>,
     recovered: Recovered,
-    lines: [Line<D::Slot>; 3],
-    /// The oldest living segments.
-    oldest: [u64; 3],
-    /// Slot files of the wrong size that hold nothing: made, or given back, half.
-    leftovers: Vec<Listed>,
-    /// Slots of the right size whose header is not valid, or not that of a segment.
-    unused: Vec<Handle<D>>,
 }
 
 impl<D: Disk> Recovery<'_, D> {
-    const fn slot_bytes(&self) -> u64 {
-        self.identity.slot_bytes
-    }
-
-    /// Opens all slots and reads their headers.
-    fn find_slots(&mut self, listed: &[Listed]) -> Result<(), OpenFault> {
-        let mut headers = Vec::new();
-        for &Listed { number, len } in listed {
-            if len != self.slot_bytes() {
-                // Given back once it is known that no segment is missing.
-                self.leftovers.push(Listed { number, len });
-                continue;
-            }
-            let file = self.disk.open_slot(number).map_err(fault("open a slot", Some(number)))?;
-            // What a process that was killed had written is durable from here on, or known not
-            // to be.
-            self.disk.sync_data(&file).map_err(fault("sync a slot", Some(number)))?;
-            headers.push(Arc::new(Slot { number, file }));
-        }
-        for slot in headers {
-            match self.header(&slot)? {
-                Some((header, whole)) => self.place(slot, header, whole),
-                None => self.unused.push(slot),
-            }
-        }
-        Ok(())
-    }
-
-    fn place(&mut self, slot: Handle<D>, header: SlotHeader, whole: bool) {
-        let line = &mut self.lines[header.stream.index()];
-        let id = header.segment;
-        if let Some(before) = line.insert(id, Found { slot, header, whole }) {
-            // Two of one id cannot be. One of them stays out of use.
-            self.unused.push(before.slot);
-        }
-    }
-
-    /// The valid header of a slot with the higher segment, and whether both copies hold it.
-    fn header(&self, slot: &Handle<D>) -> Result<Option<(SlotHeader, bool)>, OpenFault> {
-        let mut pages = Vec::with_capacity(2);
-        for offset in [0, self.slot_bytes() - PAGE] {
-            let mut page = [0; 4_096];
-            let read = read_full(&*self.disk, slot, &mut page, offset)
-                .map_err(fault("read a slot's header", Some(slot.number)))?;
-            match SlotHeader::decode(page.get(..read).unwrap_or_default()) {
-                HeaderPage::Valid(header) => {
-                    let own = header.log_id == self.identity.log_id
-                        && header.next.len() == self.partitions;
-                    if !own {
-                        let detail = "belongs to another log".to_owned();
-                        return Err(OpenFault::Foreign { slot: slot.number, detail });
-                    }
-                    pages.push(header);
-                }
-                HeaderPage::Version(version) => {
-                    let detail = format!(
-                        "is written in format {version}, this version reads {FORMAT_VERSION}"
-                    );
-                    return Err(OpenFault::Foreign { slot: slot.number, detail });
-                }
-                HeaderPage::Invalid => {}
-            }
-        }
-        let whole = pages.len() == 2 && pages.first() == pages.last();
-        Ok(pages.into_iter().max_by_key(|header| header.segment).map(|header| (header, whole)))
-    }
-
-    /// Reads the newest segments' headers from the disk itself: after a failed sync, memory may
-    /// hold what the disk does not (L8).
-    fn find_newest(&mut self) -> Result<(), OpenFault> {
-        for topic in TopicName::ALL {
-            let mut looked_at = BTreeSet::new();
-            while let Some((&id, found)) = self.lines[topic.index()].last_key_value() {
-                let slot = Arc::clone(&found.slot);
-                if !looked_at.insert((id, slot.number)) {
-                    break;
-                }
-                self.disk
-                    .drop_cache(&slot.file)
-                    .map_err(fault("drop the cache of a slot", Some(slot.number)))?;
-                let header = self.header(&slot)?;
-                if header.as_ref().map(|(header, _)| header) == Some(&found.header) {
-                    break;
-                }
-                self.lines[topic.index()].remove(&id);
-                match header {
-                    Some((header, whole)) => self.place(slot, header, whole),
-                    None => self.unused.push(slot),
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn marks(&self) -> Result<Marks, OpenFault> {
-        let bytes = self.disk.read_file(MARKS).map_err(fault("read `marks`", None))?;
+        let bytes = self.slots.disk.read_file(MARKS).map_err(fault("read `marks`", None))?;
         let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(text.and_then(|text| parse_marks(&text)).unwrap_or_default())
     }
@@ -284,16 +121,19 @@ impl<D: Disk> Recovery<'_, D> {
         let mut tails = Vec::with_capacity(3);
         for topic in TopicName::ALL {
             let tail = self.tail(topic)?;
-            self.drop_finished(topic, tail.as_ref());
-            self.identify_missing(topic)?;
+            self.slots.drop_finished(topic, tail.as_ref().map(|tail| tail.oldest));
+            self.slots.identify_missing(topic)?;
             self.refuse_missing(topic, marks[topic.index()])?;
             tails.push(tail);
         }
         let checkpoints = self.checkpoints(tails.first_mut().and_then(Option::as_mut))?;
         let finished: Vec<u64> = checkpoints.iter().map(position_of).collect();
-        let segments =
-            Arc::new(Segments::new(Arc::clone(&self.disk), self.slot_bytes(), self.partitions));
-        let mut streams = TopicName::ALL.map(|topic| Stream::new(topic, self.partitions));
+        let segments = Arc::new(Segments::new(
+            Arc::clone(&self.slots.disk),
+            self.slots.slot_bytes,
+            self.slots.partitions,
+        ));
+        let mut streams = TopicName::ALL.map(|topic| Stream::new(topic, self.slots.partitions));
         for ((topic, stream), tail) in TopicName::ALL.into_iter().zip(&mut streams).zip(tails) {
             self.restore(stream, tail, &segments, marks[topic.index()])?;
             if topic == TopicName::Spans {
@@ -316,110 +156,44 @@ impl<D: Disk> Recovery<'_, D> {
         }
         let existing = listed.iter().map(|listed| listed.number).collect();
         let bounds = Bounds {
-            slot_bytes: self.slot_bytes(),
+            slot_bytes: self.slots.slot_bytes,
             quota: self.options.quota,
             min_free: self.options.min_free,
         };
-        let unused = std::mem::take(&mut self.unused);
-        let pool = Pool::new(Arc::clone(&self.disk), bounds, unused, existing);
+        let unused = std::mem::take(&mut self.slots.unused);
+        let pool = Pool::new(Arc::clone(&self.slots.disk), bounds, unused, existing);
         let desk = Desk {
-            disk: Arc::clone(&self.disk),
+            disk: Arc::clone(&self.slots.disk),
             segments,
-            log_id: self.identity.log_id,
+            log_id: self.slots.log_id,
             salts,
-            partitions: self.partitions,
-            slot_bytes: self.slot_bytes(),
+            partitions: self.slots.partitions,
+            slot_bytes: self.slots.slot_bytes,
             sync: self.options.sync,
             buffer: Vec::new(),
         };
         self.recovered.checkpoints.clone_from(&checkpoints);
         let time = self.recovered.newest;
-        let leftovers = std::mem::take(&mut self.leftovers);
+        let leftovers = std::mem::take(&mut self.slots.leftovers);
         Ok(Store { desk, pool, streams, leftovers, checkpoints, finished, time, broken: None })
     }
 
     /// What stands in the newest segment of a stream.
     fn tail(&self, topic: TopicName) -> Result<Option<Tail>, OpenFault> {
-        let Some((_, found)) = self.lines[topic.index()].last_key_value() else { return Ok(None) };
-        let seal = seal(&found.header, self.partitions);
-        let stop = self.slot_bytes() - PAGE;
-        tail::read(&*self.disk, &found.slot, seal, &found.header, stop)
+        let Some((_, found)) = self.slots.lines[topic.index()].last_key_value() else {
+            return Ok(None);
+        };
+        let seal = seal(&found.header, self.slots.partitions);
+        let stop = self.slots.slot_bytes - PAGE;
+        tail::read(&*self.slots.disk, &found.slot, seal, &found.header, stop)
             .map(Some)
             .map_err(fault("read the newest segment", Some(found.slot.number)))
             .map_err(OpenFault::from)
     }
 
-    /// Takes the segments that are finished out of the line.
-    fn drop_finished(&mut self, topic: TopicName, tail: Option<&Tail>) {
-        let line = &mut self.lines[topic.index()];
-        let noted = line.last_key_value().map_or(0, |(_, found)| found.header.oldest);
-        let oldest = tail.map_or(noted, |tail| tail.oldest.max(noted)).max(1);
-        self.oldest[topic.index()] = oldest;
-        let living = line.split_off(&oldest);
-        let finished = std::mem::replace(line, living);
-        self.unused.extend(finished.into_values().map(|found| found.slot));
-    }
-
-    /// Looks for segments both of whose headers are lost: the one behind knows their salt.
-    fn identify_missing(&mut self, topic: TopicName) -> Result<(), OpenFault> {
-        let Some((&newest, _)) = self.lines[topic.index()].last_key_value() else {
-            return Ok(());
-        };
-        for id in (self.oldest[topic.index()]..newest).rev() {
-            if self.lines[topic.index()].contains_key(&id) {
-                continue;
-            }
-            let Some(behind) = self.lines[topic.index()].get(&(id + 1)) else { continue };
-            let previous = behind.header.previous;
-            let seal = Seal { salt: previous.salt, segment: id, partitions: self.partitions };
-            let mut identified = None;
-            for (at, slot) in self.unused.iter().enumerate() {
-                if let Some(head) = self.first_group(slot, seal)? {
-                    identified = Some((at, head));
-                    break;
-                }
-            }
-            let Some((at, head)) = identified else { continue };
-            let header = SlotHeader {
-                log_id: self.identity.log_id,
-                stream: topic,
-                segment: id,
-                salt: previous.salt,
-                previous: Previous::default(),
-                oldest: head.oldest,
-                time: head.time,
-                jump: 0,
-                next: head.next,
-            };
-            let slot = self.unused.remove(at);
-            self.place(slot, header, false);
-        }
-        Ok(())
-    }
-
-    fn first_group(&self, slot: &Handle<D>, seal: Seal) -> Result<Option<GroupHead>, OpenFault> {
-        let length = usize::try_from(group_head_bytes(self.partitions)).unwrap_or_default();
-        let mut bytes = vec![0; length];
-        let read = read_full(&*self.disk, slot, &mut bytes, PAGE)
-            .map_err(fault("read a slot", Some(slot.number)))?;
-        Ok(GroupHead::read(seal, PAGE, bytes.get(..read).unwrap_or_default()))
-    }
-
     /// Every segment from the oldest living to the newest must be there.
     fn refuse_missing(&mut self, topic: TopicName, mark: u64) -> Result<(), OpenFault> {
-        let line = &self.lines[topic.index()];
-        let mut missing = Vec::new();
-        let newest = line.last_key_value().map_or(0, |(&newest, _)| newest);
-        let mut expected = self.oldest[topic.index()];
-        for &id in line.keys() {
-            if id > expected {
-                missing.push(Accepted { topic, first: expected, last: id - 1 });
-            }
-            expected = id + 1;
-        }
-        if mark > newest {
-            missing.push(Accepted { topic, first: newest + 1, last: mark });
-        }
+        let mut missing = self.slots.missing(topic, mark);
         let Some(gone) = missing.first() else { return Ok(()) };
         if !self.options.accept_loss {
             let Accepted { first, last, .. } = gone;
@@ -434,19 +208,19 @@ impl<D: Disk> Recovery<'_, D> {
 
     /// The checkpoints in the newest segments of the spans.
     fn checkpoints(&self, tail: Option<&mut Tail>) -> Result<Vec<Option<Checkpoint>>, OpenFault> {
-        let mut found: Vec<Option<Checkpoint>> = vec![None; self.partitions];
+        let mut found: Vec<Option<Checkpoint>> = vec![None; self.slots.partitions];
         let Some(tail) = tail else { return Ok(found) };
         let mut complete = tail.has_snapshot;
         merge(&mut found, std::mem::take(&mut tail.checkpoints));
         // Each segment begins with all of them. Where that is damaged, the one before has them.
-        let older = self.lines[TopicName::Spans.index()].values().rev().skip(1);
+        let older = self.slots.lines[TopicName::Spans.index()].values().rev().skip(1);
         for older in older {
             if complete {
                 break;
             }
-            let seal = seal(&older.header, self.partitions);
-            let stop = self.slot_bytes() - PAGE;
-            let read = tail::read(&*self.disk, &older.slot, seal, &older.header, stop)
+            let seal = seal(&older.header, self.slots.partitions);
+            let stop = self.slots.slot_bytes - PAGE;
+            let read = tail::read(&*self.slots.disk, &older.slot, seal, &older.header, stop)
                 .map_err(fault("read a segment", Some(older.slot.number)))?;
             complete = read.has_snapshot;
             merge(&mut found, read.checkpoints);
@@ -463,7 +237,7 @@ impl<D: Disk> Recovery<'_, D> {
         mark: u64,
     ) -> Result<(), OpenFault> {
         let topic = stream.topic;
-        let line = std::mem::take(&mut self.lines[topic.index()]);
+        let line = std::mem::take(&mut self.slots.lines[topic.index()]);
         let lost = mark.saturating_sub(line.last_key_value().map_or(0, |(&id, _)| id));
         let Some(tail) = tail else {
             // Nothing is left of what was there, if there was anything.
@@ -473,7 +247,7 @@ impl<D: Disk> Recovery<'_, D> {
         let newest = line.last_key_value().map(|(&id, _)| id).unwrap_or_default();
         let mut living: Vec<Living<D::Slot>> = Vec::new();
         for (id, Found { slot, header, whole }) in line {
-            let seal = seal(&header, self.partitions);
+            let seal = seal(&header, self.slots.partitions);
             let follows = living.last().is_none_or(|(before, ..)| before.id + 1 == id);
             let before = match (follows, header.jump) {
                 (false, _) => Before::Missing,
@@ -505,7 +279,7 @@ impl<D: Disk> Recovery<'_, D> {
         stream.durable = tail.group;
         // Where the loss of the oldest ones was accepted, they are finished.
         let first = living.first().map_or(newest, |(segment, ..)| segment.id);
-        stream.noted = self.oldest[topic.index()];
+        stream.noted = self.slots.oldest[topic.index()];
         stream.noted_before = stream.noted;
         stream.oldest = stream.noted.max(first);
         stream.unproven = tail.unproven;
@@ -538,7 +312,7 @@ impl<D: Disk> Recovery<'_, D> {
                 let next = behind.next.iter().map(|next| next.saturating_sub(behind.jump));
                 // Not known where the header is itself put together from what was found.
                 let offset = match behind.previous.end {
-                    0 => self.slot_bytes() - PAGE,
+                    0 => self.slots.slot_bytes - PAGE,
                     offset => offset,
                 };
                 // The clock may have gone back meanwhile.
@@ -547,11 +321,11 @@ impl<D: Disk> Recovery<'_, D> {
             }
             None => {
                 // The files in between are lost: only it can tell.
-                let index = make_index(&*self.disk, self.slot_bytes(), segment)
+                let index = make_index(&*self.slots.disk, self.slots.slot_bytes, segment)
                     .map_err(fault("read a segment", Some(segment.slot.number)))?;
                 let ends = segment.base.iter().enumerate();
                 let next = ends.map(|(partition, base)| base + index.count(partition)).collect();
-                End { offset: self.slot_bytes() - PAGE, next, time }
+                End { offset: self.slots.slot_bytes - PAGE, next, time }
             }
         };
         // It ends once.
@@ -581,10 +355,10 @@ impl<D: Disk> Recovery<'_, D> {
         while at < end {
             let length = usize::try_from(end - at).unwrap_or(usize::MAX).min(zeros.len());
             let piece = zeros.get(..length).unwrap_or_default();
-            write_full(&*self.disk, slot, piece, at).map_err(failed())?;
+            write_full(&*self.slots.disk, slot, piece, at).map_err(failed())?;
             at += length as u64;
         }
-        self.disk.sync_data(&slot.file).map_err(failed())?;
+        self.slots.disk.sync_data(&slot.file).map_err(failed())?;
         Ok(())
     }
 
@@ -592,14 +366,14 @@ impl<D: Disk> Recovery<'_, D> {
     fn repair(&self, slot: &Handle<D>, header: &SlotHeader) -> Result<(), OpenFault> {
         let failed = || fault("write a slot's header", Some(slot.number));
         let page = header.encode();
-        for offset in [0, self.slot_bytes() - PAGE] {
+        for offset in [0, self.slots.slot_bytes - PAGE] {
             let mut found = [0; 4_096];
-            let read = read_full(&*self.disk, slot, &mut found, offset).map_err(failed())?;
+            let read = read_full(&*self.slots.disk, slot, &mut found, offset).map_err(failed())?;
             if found.get(..read) == Some(page.as_slice()) {
                 continue;
             }
-            write_full(&*self.disk, slot, &page, offset).map_err(failed())?;
-            self.disk.sync_data(&slot.file).map_err(failed())?;
+            write_full(&*self.slots.disk, slot, &page, offset).map_err(failed())?;
+            self.slots.disk.sync_data(&slot.file).map_err(failed())?;
         }
         Ok(())
     }
@@ -616,8 +390,4 @@ fn merge(found: &mut [Option<Checkpoint>], more: Vec<Option<Checkpoint>>) {
             *found = more;
         }
     }
-}
-
-fn fault(action: &'static str, slot: Option<u32>) -> impl Fn(io::Error) -> Fault {
-    move |source| Fault::new(action, slot, source)
 }
