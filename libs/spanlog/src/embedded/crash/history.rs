@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::seen::Seen;
+use super::seen::{Mark, Seen};
 use crate::{
     position::{LogTime, Partition, Position},
     record::{Record, RecordKind},
@@ -39,14 +39,6 @@ impl Sent {
     pub(super) fn record(&self) -> Record {
         Record { kind: self.kind, epoch: self.id, payload: self.payload() }
     }
-}
-
-/// A checkpoint on its way into the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) partition: Partition,
-    pub(super) position: Position,
-    pub(super) metadata: String,
 }
 
 /// What is handed to the log at once.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    history::{Answer, Batch, Event, Mark, PARTITIONS, Sent},
+    history::{Answer, Batch, Event, PARTITIONS, Sent},
     oracle::{Harm, Oracle},
-    seen::Seen,
+    seen::{Mark, Seen},
     sim::{Call, Cut, SimDisk, State},
     subject::{Subject, refusal},
 };

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    history::{Answer, Batch, Event, Mark, Sent},
-    seen::{Item, Place, Seen},
+    history::{Answer, Batch, Event, Sent},
+    seen::{Item, Mark, Place, Seen},
     subject::RETENTION,
 };
 use crate::{

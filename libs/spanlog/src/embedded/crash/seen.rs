@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::history::Mark;
 use crate::{
     position::{LogTime, Partition, Position},
     record::Frame,
@@ -11,6 +10,14 @@ use crate::{
 
 /// A partition of a topic.
 pub(super) type Place = (TopicName, Partition);
+
+/// A checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) partition: Partition,
+    pub(super) position: Position,
+    pub(super) metadata: String,
+}
 
 /// What reading gives.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 use std::{io, sync::Arc};
 
 use super::{
-    history::{Answer, Batch, Mark, PARTITIONS},
-    seen::{Item, Seen},
+    history::{Answer, Batch, PARTITIONS},
+    seen::{Item, Mark, Seen},
     sim::SimDisk,
 };
 use crate::{
