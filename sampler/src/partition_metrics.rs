@@ -45,9 +45,18 @@ pub(crate) struct PartitionGauges {
     at_risk: Gauge,
     /// How long the log keeps records whether they are released or not, in milliseconds.
     retention: Option<u64>,
-    extent: Option<Extent>,
+    held: Option<Held>,
     told: Told,
     odd: OddTimes,
+}
+
+/// What the log held.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    extent: Extent,
+    /// When it was asked for, by this machine's clock, in milliseconds: records at or behind its
+    /// end were appended later.
+    asked: u64,
 }
 
 /// Append times that cannot be right, since they were last told of.
@@ -72,14 +81,15 @@ impl PartitionGauges {
             own: labelled.then(|| OWN.map(handle)),
             at_risk: gauge!(AT_RISK_PARTITIONS),
             retention,
-            extent: None,
+            held: None,
             told: Told::default(),
         }
     }
 
-    /// Takes in what the log holds.
-    pub(crate) const fn extent(&mut self, extent: Extent) {
-        self.extent = Some(extent);
+    /// Takes in what the log held when it was asked, at `asked` by this machine's clock, in
+    /// milliseconds since 1970.
+    pub(crate) const fn extent(&mut self, extent: Extent, asked: u64) {
+        self.held = Some(Held { extent, asked });
     }
 
     /// Takes in what is to be told in words.
@@ -97,15 +107,19 @@ impl PartitionGauges {
 
     /// Tells how it stands.
     pub(crate) fn tell(&mut self, levels: &Levels) {
-        let mut now = told(levels, self.extent, self.retention, unix_millis());
-        let [before, skew] = [&self.told.own, &now.own].map(|own| own[SKEW]);
+        let wall = unix_millis();
+        let mut now = told(levels, self.held.map(|held| held.extent), self.retention, wall);
+        let before = self.told.own[SKEW];
         // Without a new record nothing is new.
-        if self.told.own[0] == now.own[0] {
-            now.own[SKEW] = before;
-        } else if skew.abs() > SKEWED && before.abs() <= SKEWED {
+        let skew =
+            if self.told.own[0] == now.own[0] { None } else { skew(levels, self.held, wall) };
+        now.own[SKEW] = skew.unwrap_or(before);
+        if now.own[SKEW].abs() > SKEWED && before.abs() <= SKEWED {
             tracing::warn!(
                 partition = %self.partition,
-                "the log's clock is {skew} s ahead of this machine's (behind it, if below 0):                  decisions keep to the log's, but check both"
+                "the log's clock is {} s ahead of this machine's (behind it, if below 0): decisions \
+                 keep to the log's, but check both",
+                now.own[SKEW]
             );
         }
         self.replace(now);
@@ -120,7 +134,9 @@ impl PartitionGauges {
                 partition = %self.partition,
                 unconfirmed,
                 set_back,
-                "append times of the log step back or far ahead: `unconfirmed` ones do not count,                  and where the clock was `set_back` the time goes on from what it had reached;                  check the clocks of whoever writes them"
+                "append times of the log step back or far ahead: `unconfirmed` ones do not count, \
+                 and where the clock was `set_back` the time goes on from what it had reached; \
+                 check the clocks of whoever writes them"
             );
             self.odd = OddTimes { told: Some(Instant::now()), ..OddTimes::default() };
         }
@@ -161,9 +177,6 @@ fn told(levels: &Levels, extent: Option<Extent>, retention: Option<u64>, wall: u
     let unread = end.saturating_sub(read);
     let behind = levels.newest.filter(|_| unread > 0);
     let unreleased = age(levels.unfinished_since.or(behind));
-    // How old a record is says nothing of the clock, unless it is as new as can be.
-    let skew = levels.newest.map_or(0.0, |newest| (newest.0 as f64 - wall as f64) / 1000.0);
-    let skew = if unread > 0 { skew.max(0.0) } else { skew };
     let left = retention.map(|retention| seconds(retention) - unreleased);
     Told {
         sums: [unread as f64, end.saturating_sub(release) as f64, levels.open_traces as f64],
@@ -175,10 +188,22 @@ fn told(levels: &Levels, extent: Option<Extent>, retention: Option<u64>, wall: u
             age(levels.undecided_since),
             release.saturating_sub(start) as f64,
             left.unwrap_or_default(),
-            skew,
+            0.0,
         ],
         at_risk: retention.is_some_and(|retention| unreleased > seconds(retention) * AT_RISK),
     }
+}
+
+/// How far the log's clock is ahead of this machine's, in seconds, or behind it, below 0, as far as
+/// the newest record that was read proves it; `None` if it proves nothing. It was appended by now; a
+/// reader may be late, so its age proves nothing else, unless it was not there yet when the log was
+/// asked what it held.
+fn skew(levels: &Levels, held: Option<Held>, wall: u64) -> Option<f64> {
+    let newest = levels.newest?.0 as f64;
+    let ahead = (newest - wall as f64) / 1000.0;
+    let appended_later = held.filter(|held| levels.read_position > held.extent.end);
+    let behind = appended_later.map(|held| (newest - held.asked as f64) / 1000.0);
+    if ahead > 0.0 { Some(ahead) } else { behind.map(|behind| behind.min(0.0)) }
 }
 
 /// How far a new owner has come.
@@ -308,9 +333,10 @@ pub const TABLE: &[Metric] = &[
     Metric::gauge(
         SKEW_SECONDS,
         Unit::Seconds,
-        "How far the append time of the newest record was ahead of this machine's clock when it was \
-         read, or behind it, below 0, if there was none to read behind it. A second or two is \
-         normal. Alarm beyond 30: a broker, or this machine, has a wrong clock.",
+        "How far the log's clock is ahead of this machine's, or behind it, below 0, as far as its \
+         records prove it: one that was appended later than it was read, or earlier than the log \
+         was asked without it being there. A second or two is normal. Alarm beyond 30: a broker, or \
+         this machine, has a wrong clock.",
     )
     .labels(&[OWN_PARTITION]),
     Metric::gauge(
@@ -364,10 +390,24 @@ mod tests {
         assert!(!told(&levels, extent, Some(200_000), 100_000).at_risk);
         let never = told(&levels, extent, None, 100_000);
         assert!(!never.at_risk && never.own[6] == 0.0);
-        let ahead = Levels { newest: Some(LogTime(160_000)), ..levels };
-        assert_eq!(told(&ahead, extent, None, 100_000).own[SKEW], 60.0);
-        let read = Levels { read_position: Position(100), ..levels };
-        assert_eq!(told(&read, extent, None, 100_000).own[SKEW], -5.0);
+    }
+
+    #[test]
+    fn a_late_reader_does_not_accuse_the_clock() {
+        let held = Held { extent: Extent { start: Position(0), end: Position(80) }, asked: 99_000 };
+        let skew_of = |read, newest| {
+            let (read_position, newest) = (Position(read), Some(LogTime(newest)));
+            skew(&Levels { read_position, newest, ..Levels::default() }, Some(held), 100_000)
+        };
+        // All is read of what was there: it may have waited as long as the backends were away.
+        assert_eq!(skew_of(80, 40_000), None);
+        assert_eq!(skew_of(79, 40_000), None);
+        // It was not there a second ago.
+        assert_eq!(skew_of(81, 40_000), Some(-59.0));
+        assert_eq!(skew_of(81, 99_500), Some(0.0));
+        // Nothing is read before it is appended.
+        assert_eq!(skew_of(79, 160_000), Some(60.0));
+        assert_eq!(skew(&Levels::default(), Some(held), 100_000), None);
     }
 
     #[test]
@@ -376,7 +416,7 @@ mod tests {
         let extent = Some(Extent { start: Position(0), end: Position(0) });
         assert_eq!(
             told(&levels, extent, Some(10), 1_000_000),
-            Told { own: [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.01, -999.995], ..Told::default() }
+            Told { own: [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.01, 0.0], ..Told::default() }
         );
     }
 }

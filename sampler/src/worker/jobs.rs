@@ -61,7 +61,8 @@ pub(super) enum Done {
         room: Result<Room, Stopped>,
     },
     Committed(Checkpoint, Result<(), ReadError>),
-    Extent(Result<Extent, ReadError>),
+    /// What the log holds, and when it was asked, in milliseconds since 1970.
+    Extent(u64, Result<Extent, ReadError>),
     Failed(WorkerError),
 }
 

@@ -10,7 +10,7 @@ use futures_util::{
 };
 use tokio::time::Instant;
 use wholetrace_proto::record::DeadLetter;
-use wholetrace_runtime::budget::ByteBudget;
+use wholetrace_runtime::{budget::ByteBudget, clock::unix_millis};
 use wholetrace_spanlog::{
     BurstClock, Checkpoint, Committer, Log, Partition, Position, ReadError, Record,
 };
@@ -220,7 +220,8 @@ impl Shell {
         if !self.asking {
             self.asking = true;
             let (reader, partition) = (Arc::clone(&self.means.log.spans.reader), self.partition);
-            let job = async move { Done::Extent(reader.extent(partition).await) };
+            let asked = unix_millis();
+            let job = async move { Done::Extent(asked, reader.extent(partition).await) };
             self.jobs.push(job.boxed());
         }
     }
@@ -387,11 +388,11 @@ impl Shell {
                 }
             }
             Done::Committed(checkpoint, result) => self.on_committed(checkpoint, result)?,
-            Done::Extent(extent) => {
+            Done::Extent(asked, extent) => {
                 self.asking = false;
                 // It is asked again in some seconds.
                 if let Ok(extent) = extent {
-                    self.gauges.extent(extent);
+                    self.gauges.extent(extent, asked);
                 }
             }
             Done::Failed(error) => return Err(error),
