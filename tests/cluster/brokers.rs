@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    kafka::Kafka,
+    kafka::{AWAY, Kafka, REPLACED},
     load::{Load, RATE, Scale, must_be_few, must_be_whole},
     steady::{fleet, sampling},
 };
@@ -19,7 +19,9 @@ fn a_broker_that_is_killed_takes_nothing_along() {
     let Some(kafka) = Kafka::start(&["--fast-failover"]) else { return };
     let scale = Scale::of_this_run();
     // Senders repeat what waits for a new leader: a trace may take that much longer to come in.
-    let fleet = fleet(&kafka, 2, 3, &sampling("20s"));
+    let mut fleet = fleet(&kafka, 2, 3, &sampling("20s"));
+    fleet.expect(AWAY);
+    fleet.expect(REPLACED);
     let mut load = Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0"]);
     let mut kills = 0;
     while load.is_running() && kills < 3 * scale.times {
@@ -46,7 +48,9 @@ fn a_broker_that_is_killed_takes_nothing_along() {
 fn all_brokers_away_is_an_outage_and_no_loss() {
     let Some(kafka) = Kafka::start(&["--fast-failover"]) else { return };
     let scale = Scale::of_this_run();
-    let fleet = fleet(&kafka, 2, 3, &sampling("5s"));
+    let mut fleet = fleet(&kafka, 2, 3, &sampling("5s"));
+    fleet.expect(AWAY);
+    fleet.expect(REPLACED);
     // Time goes on in the log while senders wait: what decides must be in each span, the id.
     let options = ["--slow", "0", "--errors", "0", "--late", "0"];
     let load = Load::start(&fleet, scale, RATE, &options);
@@ -68,4 +72,35 @@ fn all_brokers_away_is_an_outage_and_no_loss() {
     let verdict = must_be_whole(&sent, fleet.folder.path());
     must_be_few(&verdict, 3, RATE, sent.len());
     println!("{} requests refused", refused - before);
+}
+
+/// Scenario: one broker of three after the other is stopped in the middle of its work, for longer than
+/// its session lasts, and goes on: its connections stand, and nothing answers on them.
+///
+/// Guarantees: everything arrives whole (I1, I2, I3), and nobody needs help (I8). What was being
+/// appended may be in the log twice, since its answer came too late.
+#[test]
+fn a_broker_that_is_half_dead_takes_nothing_along() {
+    let Some(kafka) = Kafka::start(&["--fast-failover"]) else { return };
+    let scale = Scale::of_this_run();
+    let mut fleet = fleet(&kafka, 2, 3, &sampling("5s"));
+    fleet.expect(AWAY);
+    fleet.expect(REPLACED);
+    // Time goes on in the log while senders wait: what decides must be in each span, the id.
+    let options = ["--slow", "0", "--errors", "0", "--late", "0"];
+    let mut load = Load::start(&fleet, scale, RATE, &options);
+    let mut naps = 0;
+    while load.is_running() && naps < 2 * scale.times {
+        std::thread::sleep(Duration::from_secs(3));
+        let node = (naps % 3 + 1).to_string();
+        kafka.node("pause", &node);
+        std::thread::sleep(Duration::from_secs(8));
+        kafka.node("resume", &node);
+        naps += 1;
+    }
+    assert!(naps >= 2, "only {naps} naps");
+    let sent = load.finish();
+    let verdict = must_be_whole(&sent, fleet.folder.path());
+    must_be_few(&verdict, naps * 3, RATE, sent.len());
+    println!("{naps} brokers stopped and resumed");
 }

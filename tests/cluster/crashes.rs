@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     fleet::Fleet,
-    kafka::Kafka,
+    kafka::{Kafka, REPLACED},
     load::{Load, RATE, Scale, must_be_few, must_be_whole},
     oracle::Sent,
     process::Process,
@@ -18,6 +18,7 @@ fn under_load(
     scale: Scale,
     mut harm: impl FnMut(&mut Fleet, usize, &mut fastrand::Rng),
 ) -> (Vec<Sent>, usize) {
+    fleet.expect(REPLACED);
     let mut moments = scale.moments();
     let options = ["--slow", "0", "--late", "0.05", "--late-by", "20s"];
     let mut load = Load::start(fleet, scale, RATE, &options);

@@ -20,7 +20,7 @@ pub(crate) struct Fleet {
     common: String,
     pub(crate) gateways: Vec<Gateway>,
     pub(crate) samplers: Vec<Process>,
-    expected: Option<Vec<&'static str>>,
+    expected: Vec<&'static str>,
     /// Configurations, output, records, and what the samplers kept: `kept-0.jsonl`, … The last to be
     /// dropped: what the processes said is read when they are.
     pub(crate) folder: tempfile::TempDir,
@@ -68,14 +68,14 @@ impl Fleet {
             quoted(brokers)
         );
         let folder = tempfile::tempdir().expect("a folder");
-        let (gateways, samplers, expected) = (Vec::new(), Vec::new(), None);
+        let (gateways, samplers, expected) = (Vec::new(), Vec::new(), Vec::new());
         Self { name, common, gateways, samplers, expected, folder }
     }
 
     /// Warnings and errors of its processes that have one of these words in them are expected; any
     /// other fails the test.
     pub(crate) fn expect(&mut self, words: &[&'static str]) {
-        self.expected.get_or_insert_default().extend(words);
+        self.expected.extend(words);
         let gateways = self.gateways.iter_mut().map(|gateway| &mut gateway.process);
         gateways.chain(&mut self.samplers).for_each(|process| process.expect(words));
     }
@@ -201,9 +201,7 @@ impl Fleet {
         let config = self.write(&name, sections);
         let output = self.folder.path().join(format!("{name}.output"));
         let mut process = Process::new(role, config, output, admin);
-        if let Some(expected) = &self.expected {
-            process.expect(expected);
-        }
+        process.expect(&self.expected);
         process
     }
 

@@ -7,15 +7,24 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use super::parts::{folder, stands};
+use super::{
+    machine::Leave,
+    parts::{folder, stands},
+};
 
 /// What processes say while brokers are away, or answer late.
-pub(crate) const AWAY: &[&str] =
-    &["wholetrace_spanlog::kafka", "wholetrace::upkeep", "read the log again", "commit later"];
+pub(crate) const AWAY: &[&str] = &[
+    "wholetrace_spanlog::kafka",
+    "wholetrace_gateway::ingest",
+    "wholetrace::upkeep",
+    "read the log again",
+    "commit later",
+];
 
 /// What samplers say when one of them was gone without a word, or for too long.
 pub(crate) const REPLACED: &[&str] = &[
     "wholetrace_spanlog::kafka::ownership",
+    "Consumer group session timed out",
     "another process has claimed the partition",
     "cut an unfinished line",
 ];
@@ -28,6 +37,8 @@ pub(crate) struct Kafka {
     /// Ends the brokers when its standard input ends, and that ends with this process.
     guard: Child,
     pipe: Option<ChildStdin>,
+    /// Given back when the brokers have ended.
+    _leave: Leave,
 }
 
 impl Kafka {
@@ -47,9 +58,15 @@ impl Kafka {
     /// Brokers of a test's own, to be stopped and killed. `options` are those of the script:
     /// `--nodes 1`, `--fast-failover`, `--secure`. `None` where Kafka cannot be installed.
     pub(crate) fn start(options: &[&str]) -> Option<Self> {
-        if !stands("kafka") {
-            return None;
-        }
+        stands("kafka").then(|| Self::start_with(Leave::beside_others(), options))
+    }
+
+    /// The same for a test that measures a rate: no other uses brokers meanwhile.
+    pub(crate) fn start_alone(options: &[&str]) -> Option<Self> {
+        stands("kafka").then(|| Self::start_with(Leave::alone(), options))
+    }
+
+    fn start_with(leave: Leave, options: &[&str]) -> Self {
         let place = tempfile::tempdir().expect("a folder");
         let script = folder().join("kafka/cluster");
         // Made first: what starts is stopped even when the start fails. Node by node: some may be dead.
@@ -64,11 +81,11 @@ impl Kafka {
             .spawn()
             .expect("the guard starts");
         let pipe = guard.stdin.take();
-        let mut kafka = Self { place, brokers: String::new(), guard, pipe };
+        let mut kafka = Self { place, brokers: String::new(), guard, pipe, _leave: leave };
         let said = kafka.run("start", options);
         let brokers = said.lines().last().expect("the bootstrap list");
         brokers.clone_into(&mut kafka.brokers);
-        Some(kafka)
+        kafka
     }
 
     /// The folder of the cluster.

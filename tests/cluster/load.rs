@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use super::{
@@ -60,23 +60,42 @@ impl Load {
     /// Sends `scale.traces()` traces at `rate` to all gateways of `fleet`: what one does not take goes
     /// to the next.
     pub(crate) fn start(fleet: &Fleet, scale: Scale, rate: u64, options: &[&str]) -> Self {
-        let folder = fleet.folder.path();
-        let (record, complaints) = (folder.join("record.jsonl"), folder.join("generate.log"));
+        Self::named("load", fleet, scale, (scale.traces(), rate), options)
+    }
+
+    /// One load of several, which have different names and so different traces: so many of them,
+    /// at so many a second. No number of traces: until it is [stopped](Self::stop).
+    pub(crate) fn named(
+        name: &str,
+        fleet: &Fleet,
+        scale: Scale,
+        (traces, rate): (u64, u64),
+        options: &[&str],
+    ) -> Self {
+        let file = |what: &str| fleet.folder.path().join(format!("{name}.{what}"));
+        let (record, complaints) = (file("record"), file("log"));
+        let seed =
+            name.bytes().fold(scale.seed, |seed, byte| (seed % (1 << 32)) * 31 + u64::from(byte));
         let mut command = wholetrace();
-        command.args(["generate", "--give-up-after", "5m"]);
+        command.arg("generate");
+        for (option, value) in [("--give-up-after", "5m"), ("--connections", "2")] {
+            if !options.contains(&option) {
+                command.args([option, value]);
+            }
+        }
         for gateway in &fleet.gateways {
             command.args(["--endpoint", &format!("http://127.0.0.1:{}", gateway.grpc)]);
         }
         let generator = command
-            .args(["--traces", &scale.traces().to_string(), "--rate", &rate.to_string()])
-            .args(["--seed", &scale.seed.to_string(), "--connections", "2", "--record"])
+            .args(["--traces", &traces.to_string(), "--rate", &rate.to_string()])
+            .args(["--seed", &(seed % (1 << 32)).to_string(), "--record"])
             .arg(&record)
             .args(options)
             .stdout(Stdio::null())
             .stderr(File::create(&complaints).expect("a file"))
             .spawn()
             .expect("the generator starts");
-        Self { generator, record, complaints, traces: scale.traces() }
+        Self { generator, record, complaints, traces }
     }
 
     /// Whether there is more to send.
@@ -95,6 +114,15 @@ impl Load {
         assert!(sent.iter().all(whole), "the generator gave spans up");
         sent
     }
+
+    /// Has it begin no more traces: what was acknowledged, which may be less than was planned.
+    pub(crate) fn stop(mut self) -> Vec<Sent> {
+        let id = self.generator.id().to_string();
+        let told = Command::new("kill").args(["-INT", &id]).status();
+        assert!(told.expect("kill starts").success());
+        self.generator.wait().expect("it ended");
+        oracle::record(&self.record)
+    }
 }
 
 impl Drop for Load {
@@ -107,6 +135,13 @@ impl Drop for Load {
 /// Waits until everything in `folder` has arrived: none lost, no trace split, no verdict
 /// contradicted.
 pub(crate) fn must_be_whole(sent: &[Sent], folder: &Path) -> Verdict {
+    let verdict = must_arrive(sent, folder);
+    assert!(verdict.spans >= 300_000, "only {} spans were sent", verdict.spans);
+    verdict
+}
+
+/// The same for a load of any size.
+pub(crate) fn must_arrive(sent: &[Sent], folder: &Path) -> Verdict {
     let verdict = settle(sent, || oracle::arrived(folder, "kept"));
     assert!(
         verdict.wrong.is_empty(),
@@ -115,7 +150,6 @@ pub(crate) fn must_be_whole(sent: &[Sent], folder: &Path) -> Verdict {
         verdict.kept,
         &verdict.wrong[..verdict.wrong.len().min(20)]
     );
-    assert!(verdict.spans >= 300_000, "only {} spans were sent", verdict.spans);
     println!(
         "{} spans, {} traces kept, {} spans exported more than once",
         verdict.spans, verdict.kept, verdict.replayed

@@ -10,13 +10,17 @@
     reason = "a test that cannot go on fails, and says what it did or why it is skipped"
 )]
 
+mod anew;
 mod backend;
 mod brokers;
 mod crashes;
+mod damage;
 mod fleet;
 mod interchange;
 mod kafka;
+mod leaderless;
 mod load;
+mod machine;
 mod owners;
 mod roles;
 mod secure;

@@ -34,6 +34,11 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    /// The same trace, where its acknowledged spans may be lost: none has to arrive.
+    pub(crate) fn that_may_be_lost(self) -> Self {
+        Self { acknowledged: Vec::new(), ..self }
+    }
+
     /// Whether the policies keep it.
     pub(crate) fn must_be_kept(&self) -> bool {
         self.error || self.slow || self.is_among_the_tenth()

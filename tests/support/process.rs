@@ -51,8 +51,8 @@ pub(crate) struct Process {
     /// Port of the admin listener.
     pub(crate) admin: u16,
     child: Option<Child>,
-    /// Words of the warnings and errors that the test expects, if it says which.
-    expected: Option<Vec<&'static str>>,
+    /// Words of the warnings and errors that the test expects.
+    expected: Vec<&'static str>,
 }
 
 impl Process {
@@ -60,22 +60,21 @@ impl Process {
     /// listener on the port `admin` of loopback. Not started yet.
     pub(crate) fn new(role: &str, config: PathBuf, output: PathBuf, admin: u16) -> Self {
         let role = role.to_owned();
-        Self { role, config, output, admin, child: None, expected: None }
+        Self { role, config, output, admin, child: None, expected: Vec::new() }
     }
 
     /// Warnings and errors in its log that have one of these words in them are expected. Any other
     /// fails the test, when this is dropped.
     pub(crate) fn expect(&mut self, words: &[&'static str]) {
-        self.expected.get_or_insert_default().extend(words);
+        self.expected.extend(words);
     }
 
     /// The lines of its log that nobody expects.
     fn complaints(&self) -> Vec<String> {
-        let Some(expected) = &self.expected else { return Vec::new() };
         let output = self.output();
         let complaints = output.lines().filter(|line| {
             [" WARN ", " ERROR "].iter().any(|level| line.contains(level))
-                && !expected.iter().any(|word| line.contains(word))
+                && !self.expected.iter().any(|word| line.contains(word))
         });
         complaints.map(str::to_owned).collect()
     }

@@ -60,7 +60,6 @@ fn every_frame_can_be_read_again() {
     let mut gateway = Gateway::new(&format!(
         "tail_sampling:\n  decision_wait: 10s\n{POLICIES}exporters:\n  file: {{ path: \"FOLDER/kept.jsonl\" }}\nmemory: {{ window_cache: 0 }}\n"
     ));
-    gateway.expect(&[]);
     gateway.start();
     let (generator, record) = gateway.generate(&[
         "--traces",

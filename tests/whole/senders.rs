@@ -54,7 +54,6 @@ fn whole_traces_arrive(part: &str, export: Export, command: impl FnOnce(&Gateway
     let mut jaeger = Jaeger::new();
     jaeger.start();
     let mut gateway = gateway(&jaeger, export);
-    gateway.expect(&[]);
     gateway.start();
     let output = command(&gateway)
         .args(["--traces", &TRACES.to_string()])
