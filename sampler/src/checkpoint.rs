@@ -19,6 +19,28 @@ pub struct Progress {
     pub hints: Hints,
 }
 
+/// A place in both logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Place {
+    /// A position of the span log.
+    pub position: u64,
+    /// How far the log's time has come with the record there, or with the one before it.
+    #[serde(flatten)]
+    pub clock: Watermark,
+    /// The oldest position of the decision log that is to be read for what stands there.
+    pub decisions: u64,
+}
+
+/// Where an owner begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// For the exporters that keep up, of which there is one at least.
+    pub(crate) lead: Place,
+    /// For each exporter that is behind.
+    pub(crate) behind: Vec<Option<Place>>,
+}
+
 /// Hints for the next owner. Without them it repeats more than it need, and loses nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -46,6 +68,12 @@ pub struct Hints {
     /// By exporter: the position below which it has finished everything.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub exporters: BTreeMap<String, u64>,
+    /// Where to begin for the exporters that keep up, if others are behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lead: Option<Place>,
+    /// Where to begin for each exporter that is behind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub behind: BTreeMap<String, Place>,
 }
 
 impl Hints {
@@ -64,8 +92,8 @@ impl Progress {
             serde_json::to_string(hints).ok().filter(|text| text.len() <= MAX_METADATA)
         };
         let metadata = written(&self.hints).or_else(|| {
-            let exporters = BTreeMap::new();
-            written(&Hints { exporters, ..self.hints.clone() })
+            let (exporters, behind) = (BTreeMap::new(), BTreeMap::new());
+            written(&Hints { exporters, behind, lead: None, ..self.hints.clone() })
         });
         Checkpoint { position: self.position, metadata: metadata.unwrap_or_default() }
     }
@@ -76,6 +104,27 @@ impl Progress {
         Self {
             position: checkpoint.position,
             hints: serde_json::from_str(&checkpoint.metadata).unwrap_or_default(),
+        }
+    }
+
+    /// Where an owner with these exporters begins: for all of them at the position, unless some
+    /// are behind and one is not.
+    #[must_use]
+    pub(crate) fn start(&self, exporters: &[String]) -> Start {
+        let Hints { clock, exporters: reached, lead, behind, .. } = &self.hints;
+        let decisions = self.hints.decisions_from().0;
+        let all = Place { position: self.position.0, clock: *clock, decisions };
+        let keeps_up = |lead: &Place, name: &String| {
+            !behind.contains_key(name) && reached.get(name).is_some_and(|at| lead.position <= *at)
+        };
+        match lead {
+            Some(lead) if exporters.iter().any(|name| keeps_up(lead, name)) => {
+                let place = |name: &String| {
+                    (!keeps_up(lead, name)).then(|| behind.get(name).copied().unwrap_or(all))
+                };
+                Start { lead: *lead, behind: exporters.iter().map(place).collect() }
+            }
+            _ => Start { lead: all, behind: vec![None; exporters.len()] },
         }
     }
 }
@@ -98,6 +147,7 @@ mod tests {
                 term: Some(2),
                 clock: Watermark::default(),
                 exporters,
+                ..Hints::default()
             },
         }
     }
@@ -125,6 +175,36 @@ mod tests {
         let checkpoint = progress(1000).to_checkpoint();
         assert!(checkpoint.metadata.len() <= MAX_METADATA);
         assert_eq!(Progress::of(&checkpoint), progress(0));
+    }
+
+    /// Whoever reads the log for those that keep up begins where they are, if there is one.
+    #[test]
+    fn exporters_that_are_behind_have_a_start_of_their_own() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let place = |position| {
+            let mut clock = Watermark::default();
+            let _ = clock.advance(LogTime(2 * position), &mut Oddities::default());
+            Place { position, clock, decisions: position / 2 }
+        };
+        let hints = Hints {
+            decisions: Some(2),
+            clock: place(5).clock,
+            exporters: [("a".into(), 70), ("b".into(), 5), ("c".into(), 90)].into(),
+            lead: Some(place(70)),
+            behind: [("b".to_owned(), place(5))].into(),
+            ..Hints::default()
+        };
+        let progress = Progress { position: Position(5), hints };
+        let progress = Progress::of(&progress.to_checkpoint());
+        let all = place(5);
+        for (exporters, lead, behind) in [
+            (&["a", "b", "c"][..], place(70), vec![None, Some(all), None]),
+            (&["b", "new", "c"], place(70), vec![Some(all), Some(all), None]),
+            (&["b"], all, vec![None]),
+            (&["new", "b"], all, vec![None, None]),
+        ] {
+            assert_eq!(progress.start(&names(exporters)), Start { lead, behind });
+        }
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub(crate) fn share(all: Bounds, owned: usize) -> Bounds {
     Bounds {
         max_decisions: all.max_decisions / owned,
         max_open_traces: all.max_open_traces / owned,
-        max_unfinished_bytes: (all.max_unfinished_bytes / owned).max(MIN_UNFINISHED),
+        max_unfinished_bytes: (all.max_unfinished_bytes / owned)
+            .max(MIN_UNFINISHED.min(all.max_unfinished_bytes)),
     }
 }
 
@@ -83,7 +84,7 @@ impl SamplerConfig {
         Bounds {
             max_decisions: count(self.tail_sampling.decision_cache.entries(open_traces)),
             max_open_traces: count(open_traces),
-            max_unfinished_bytes: smallest.unwrap_or_default(),
+            max_unfinished_bytes: smallest.unwrap_or_default().max(MIN_UNFINISHED),
         }
     }
 

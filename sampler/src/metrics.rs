@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct SamplerMetrics {
     counters: Vec<Counter>,
-    levels: [Gauge; 6],
+    levels: [Gauge; 7],
     pub(crate) partitions: Gauge,
     pub(crate) commits: Counter,
     append_retries: [Counter; 3],
@@ -41,7 +41,7 @@ impl SamplerMetrics {
                 Some((label, value)) => counter!(*name, label => value),
                 None => counter!(*name),
             };
-        let levels = [OPEN, REMEMBERED, WINDOW_FRAMES, WINDOW, UNFINISHED, TABLES];
+        let levels = [OPEN, REMEMBERED, WINDOW_FRAMES, WINDOW, UNFINISHED, TABLES, BEHIND];
         Self {
             counters: COUNTED.iter().map(|(counted, _)| handle(counted)).collect(),
             levels: levels.map(|name| gauge!(name)),
@@ -137,7 +137,7 @@ impl SamplerMetrics {
     }
 }
 
-const fn parts(levels: &Levels) -> [usize; 6] {
+const fn parts(levels: &Levels) -> [usize; 7] {
     [
         levels.open_traces,
         levels.decisions,
@@ -145,6 +145,7 @@ const fn parts(levels: &Levels) -> [usize; 6] {
         levels.window_bytes,
         levels.unfinished_bytes,
         levels.table_bytes,
+        levels.behind,
     ]
 }
 
@@ -172,7 +173,9 @@ const COUNTED: &[Counted] = &[
     ((BAD_DECISION_RECORDS, None), |stats| stats.decision_records_bad),
     ((RELEASED_SPANS, Some(("verdict", "kept"))), |stats| stats.spans_kept),
     ((RELEASED_SPANS, Some(("verdict", "not_sampled"))), |stats| stats.spans_not_sampled),
-    ((RELEASED_SPANS, Some(("verdict", "undecided"))), |stats| stats.spans_undecided),
+    ((RELEASED_SPANS, Some(("verdict", "undecided"))), |stats| {
+        stats.spans_undecided + stats.spans_unknown
+    }),
     ((SCANNED_RECORDS, None), |stats| stats.records_scanned),
     ((RELEASED_FRAMES, Some(("source", "cache"))), |stats| stats.frames_from_cache),
     ((RELEASED_FRAMES, Some(("source", "log"))), |stats| stats.frames_from_log),
@@ -181,6 +184,8 @@ const COUNTED: &[Counted] = &[
     ((ODD_TIMES, Some(("reason", "below"))), |stats| stats.times_below),
     ((ODD_TIMES, Some(("reason", "unconfirmed"))), |stats| stats.times_unconfirmed),
     ((SET_BACK, None), |stats| stats.clock_set_back),
+    ((STANDINGS, Some(("change", "fell_behind"))), |stats| stats.fell_behind),
+    ((STANDINGS, Some(("change", "caught_up"))), |stats| stats.caught_up),
     ((DEAD_LETTERS, Some(("reason", "undecodable"))), |stats| stats.frames_undecodable),
     ((DEAD_LETTERS, Some(("reason", "unreadable"))), |stats| stats.frames_unreadable),
     ((DEAD_LETTERS, Some(("reason", "refused"))), |stats| stats.pieces_refused),
@@ -228,6 +233,8 @@ const WINDOW_FRAMES: &str = "wholetrace_sampler_window_frames";
 const WINDOW: &str = "wholetrace_sampler_window_bytes";
 const UNFINISHED: &str = "wholetrace_sampler_unfinished_bytes";
 const TABLES: &str = "wholetrace_sampler_table_bytes";
+const BEHIND: &str = "wholetrace_sampler_exporters_behind";
+const STANDINGS: &str = "wholetrace_sampler_exporter_changes_total";
 const PARTITIONS: &str = "wholetrace_sampler_partitions";
 const COMMITS: &str = "wholetrace_sampler_commits_total";
 const APPEND_RETRIES: &str = "wholetrace_sampler_append_retries_total";
@@ -388,6 +395,18 @@ pub const TABLE: &[Metric] = &[
     Metric::gauge(WINDOW, Unit::Bytes, "Bytes of those frames that are held in memory."),
     Metric::gauge(UNFINISHED, Unit::Bytes, "Bytes of kept spans that are not delivered."),
     Metric::gauge(TABLES, Unit::Bytes, "Bytes taken by open traces, decisions and windows."),
+    Metric::gauge(
+        BEHIND,
+        Unit::None,
+        "Exporters that are so far behind the others that each reads the log by itself, added up \
+         over partitions. The others go on meanwhile.",
+    ),
+    Metric::counter(
+        STANDINGS,
+        Unit::None,
+        "Times that an exporter fell behind the others in a partition, and that it had caught up.",
+    )
+    .labels(&[Label::closed("change", &["fell_behind", "caught_up"])]),
     Metric::gauge(PARTITIONS, Unit::None, "Partitions that this process owns."),
     Metric::counter(COMMITS, Unit::None, "Commits made."),
     Metric::counter(

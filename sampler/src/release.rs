@@ -5,15 +5,12 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use wholetrace_spanlog::{Frame, Position};
 
-use crate::{watermark::Watermark, window::Window};
+use crate::checkpoint::Place;
 
 /// A frame whose kept spans are with the exporter.
 #[derive(Debug)]
 struct Unfinished {
-    position: Position,
-    clock: Watermark,
-    /// Where the decision log has to be read from to release the frame once more.
-    origin: Option<Position>,
+    place: Place,
     /// Pieces that are not delivered, nor durable in the dead letters.
     pieces: u32,
     /// Bytes of all its pieces.
@@ -70,24 +67,29 @@ impl Release {
         self.next += 1;
     }
 
-    /// Passes a frame, `pieces` pieces of which go to the exporter. `origin` is where the decisions
-    /// about it stand in the decision log.
-    pub(crate) fn pass_exporting(
-        &mut self,
-        position: Position,
-        (clock, origin): (Watermark, Option<Position>),
-        pieces: u32,
-        bytes: usize,
-    ) {
-        self.unfinished.push_back(Unfinished { position, clock, origin, pieces, bytes });
+    /// The oldest frame that is with the exporter.
+    pub(crate) fn oldest_under_way(&self) -> Option<Place> {
+        self.unfinished.front().map(|frame| frame.place)
+    }
+
+    /// Goes on at the frame of this number, and passes over the frames below `done_before`.
+    pub(crate) fn go_on_at(&mut self, next: u64, done_before: Position) {
+        (self.next, self.fetching) = (next, None);
+        self.done_before = self.done_before.max(done_before);
+        self.refetched.clear();
+    }
+
+    /// Notes that `pieces` pieces of the frame at `place` go to the exporter.
+    pub(crate) fn give(&mut self, place: Place, pieces: u32, bytes: usize) {
+        self.unfinished.push_back(Unfinished { place, pieces, bytes });
         self.unfinished_bytes += bytes;
-        self.next += 1;
     }
 
     /// A piece of the frame at `position` is delivered, or durable in the dead letters.
     pub(crate) fn settle(&mut self, position: Position) {
-        let Ok(index) = self.unfinished.binary_search_by_key(&position, |frame| frame.position)
-        else {
+        let by_position =
+            self.unfinished.binary_search_by_key(&position.0, |frame| frame.place.position);
+        let Ok(index) = by_position else {
             debug_assert!(false, "an outcome for a frame that is finished");
             return;
         };
@@ -100,20 +102,6 @@ impl Release {
             self.unfinished_bytes -= frame.bytes;
             self.unfinished.pop_front();
         }
-    }
-
-    /// The oldest frame that is not finished, with the watermark behind it; `None` when all that
-    /// were read are.
-    pub(crate) fn oldest_unfinished(&self, window: &Window) -> Option<(Position, Watermark)> {
-        if let Some(frame) = self.unfinished.front() {
-            return Some((frame.position, frame.clock));
-        }
-        window.get(self.next).map(|frame| (frame.position, frame.clock))
-    }
-
-    /// Where the decisions about the oldest frame stand whose spans are with the exporter.
-    pub(crate) fn origin(&self) -> Option<Position> {
-        self.unfinished.front()?.origin
     }
 
     /// The payload of the frame at `position`, if it was read again.

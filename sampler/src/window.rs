@@ -8,6 +8,9 @@ use wholetrace_spanlog::Position;
 
 use crate::watermark::Watermark;
 
+/// Frames in the window when nothing forces it to grow.
+pub(crate) const WINDOW_FRAMES: usize = 1 << 16;
+
 /// The payload of a frame that waits in memory for its release, with its share of the budget.
 #[derive(Debug)]
 pub(crate) struct Cached {
@@ -91,6 +94,16 @@ impl Window {
 
     pub(crate) fn get(&self, number: u64) -> Option<&WindowFrame> {
         self.frames.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+
+    /// Where the oldest frame stands.
+    pub(crate) fn begin(&self) -> Option<Position> {
+        self.frames.front().map(|frame| frame.position)
+    }
+
+    /// Number of the oldest frame, or of the next one.
+    pub(crate) const fn begin_number(&self) -> u64 {
+        self.first
     }
 
     /// One thing less that the frame at `position` waits for.

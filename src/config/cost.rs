@@ -59,6 +59,13 @@ impl Cost {
             let open = open_traces.saturating_mul(OPEN_TRACE);
             let window_cache = config.memory.window_cache.get();
             let queues = config.exporters.queue_bytes();
+            // All exporters but one may be behind, each with a table of its own.
+            let behind = (config.exporters.0.len() as u64).saturating_sub(1);
+            if behind > 0 {
+                let setting = "tail_sampling.decision_cache, memory.open_traces";
+                let bytes = decisions.saturating_mul(behind);
+                parts.push(part("exporters behind", setting, bytes));
+            }
             parts.extend([
                 part("frames until release", "memory.window_cache", window_cache),
                 part("undecided traces", "memory.open_traces", open),

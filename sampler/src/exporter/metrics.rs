@@ -26,6 +26,7 @@ pub(crate) struct ExporterMetrics {
     failed: [Counter; 3],
     refused_spans: Counter,
     rejected_spans: Counter,
+    lost_positions: Counter,
     queue_bytes: Gauge,
     queue_capacity: Gauge,
     failing: Gauge,
@@ -44,6 +45,7 @@ impl ExporterMetrics {
             failed: FAILURE_REASONS.map(failed),
             refused_spans: counter!(REFUSED_SPANS, &[exporter()]),
             rejected_spans: counter!(REJECTED_SPANS, &[exporter()]),
+            lost_positions: counter!(LOST_POSITIONS, &[exporter()]),
             queue_bytes: gauge!(QUEUE_BYTES, &[exporter()]),
             queue_capacity: gauge!(QUEUE_CAPACITY, &[exporter()]),
             failing: gauge!(FAILING, &[exporter()]),
@@ -81,6 +83,10 @@ impl ExporterMetrics {
         self.rejected_spans.increment(spans);
     }
 
+    pub(crate) fn lost(&self, positions: u64) {
+        self.lost_positions.increment(positions);
+    }
+
     pub(crate) fn queue_bytes(&self, bytes: usize) {
         self.queue_bytes.set(bytes as f64);
     }
@@ -104,6 +110,7 @@ const REQUEST_DURATION: &str = "wholetrace_exporter_request_duration_seconds";
 const FAILED_REQUESTS: &str = "wholetrace_exporter_failed_requests_total";
 const REFUSED_SPANS: &str = "wholetrace_exporter_refused_spans_total";
 const REJECTED_SPANS: &str = "wholetrace_exporter_rejected_spans_total";
+const LOST_POSITIONS: &str = "wholetrace_exporter_lost_positions_total";
 const QUEUE_BYTES: &str = "wholetrace_exporter_queue_bytes";
 const QUEUE_CAPACITY: &str = "wholetrace_exporter_queue_capacity_bytes";
 const FAILING: &str = "wholetrace_exporter_failing";
@@ -144,6 +151,13 @@ pub const TABLE: &[Metric] = &[
         Unit::None,
         "Spans that the backend dropped from requests it took (partial success). The log of this \
          process has its reasons.",
+    )
+    .labels(&[EXPORTER]),
+    Metric::counter(
+        LOST_POSITIONS,
+        Unit::None,
+        "Positions of the span log that were deleted before this exporter, which was far behind \
+         the others, got what was there: at most as many frames are lost for it.",
     )
     .labels(&[EXPORTER]),
     Metric::gauge(

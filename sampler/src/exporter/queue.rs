@@ -189,6 +189,11 @@ impl ExporterHandle {
         self.0.tally.failing.load(Ordering::Relaxed)
     }
 
+    /// Counts positions of the log that were deleted before this exporter got what was there.
+    pub fn lost(&self, positions: u64) {
+        self.0.metrics.lost(positions);
+    }
+
     /// Waits for room for a piece of `bytes` bytes; first come, first served. Cancel-safe: a
     /// dropped future takes no room.
     ///

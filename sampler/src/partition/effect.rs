@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use wholetrace_proto::record::DeadLetter;
-use wholetrace_spanlog::{LogTime, Partition, Position};
+use wholetrace_spanlog::{LogTime, Partition, Position, TopicName};
 
 use crate::exporter::contract::{ExporterIndex, Kept};
 
@@ -26,6 +26,17 @@ pub enum Effect {
     },
     /// Read the span log again from a position on.
     Fetch {
+        /// The position.
+        from: Position,
+        /// Bytes of payload to read, or one record.
+        max_bytes: usize,
+    },
+    /// Read a log for an exporter that is behind: what [`Effect::Fetch`] is for all others.
+    FetchFor {
+        /// Which exporter.
+        exporter: ExporterIndex,
+        /// The span log or the decision log.
+        topic: TopicName,
         /// The position.
         from: Position,
         /// Bytes of payload to read, or one record.

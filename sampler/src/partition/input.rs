@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use wholetrace_runtime::budget::Lease;
-use wholetrace_spanlog::{Frame, LogTime, Position};
+use wholetrace_spanlog::{Frame, LogTime, Position, TopicName};
 
-use crate::{exporter::contract::Settled, partition::effect::Letter, policy::PolicySet};
+use crate::{
+    exporter::contract::{ExporterIndex, Settled},
+    partition::effect::Letter,
+    policy::PolicySet,
+};
 
 /// A record of the span log that is read for the first time.
 #[derive(Debug)]
@@ -15,6 +19,22 @@ pub struct ReadFrame {
     /// The window cache's room for its payload. Without it the payload is not kept, and is read
     /// again when it is time to release it.
     pub lease: Option<Lease>,
+}
+
+/// What is in a log from a position on.
+#[derive(Debug)]
+pub enum Found {
+    /// Records, at least one.
+    Records(Vec<Frame>),
+    /// The oldest that was not deleted is here.
+    Gone(Position),
+    /// One that cannot be read.
+    Unreadable {
+        /// The record.
+        position: Position,
+        /// What is wrong with it.
+        detail: String,
+    },
 }
 
 /// What a partition is told.
@@ -43,6 +63,15 @@ pub enum Input {
         from: Position,
         /// The records there, at least one.
         frames: Vec<Frame>,
+    },
+    /// What [`Effect::FetchFor`](super::Effect::FetchFor) asked for.
+    FetchedFor {
+        /// Which exporter it was for.
+        exporter: ExporterIndex,
+        /// The log, and the position that was asked for.
+        from: (TopicName, Position),
+        /// What was there.
+        found: Found,
     },
     /// What is below this position is gone from the span log, although it was not released.
     Lost(Position),

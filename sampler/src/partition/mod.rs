@@ -3,6 +3,7 @@
 //! A [`PartitionState`] takes [`Input`]s one at a time and answers with [`Effect`]s. The same log
 //! gives the same decisions, however it is cut into inputs and whenever it is read again.
 
+mod catch_up;
 mod effect;
 mod input;
 mod releases;
@@ -13,7 +14,7 @@ mod stats;
 mod verdicts;
 
 pub use effect::{Effect, Letter};
-pub use input::{Input, ReadFrame};
+pub use input::{Found, Input, ReadFrame};
 pub use settings::{Bounds, Settings};
 pub use state::PartitionState;
 pub use stats::{Levels, Stats};

@@ -1,15 +1,19 @@
 //! The releases of all exporters over one window.
 
+mod behind;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use wholetrace_spanlog::{Frame, LogTime, Position};
 
 use crate::{
+    checkpoint::Place,
     cut::{Cut, cut},
     decision::table::DecisionTable,
     exporter::contract::{ExporterIndex, Kept, Ticket},
     partition::{
+        catch_up::CatchUp,
         effect::Effect,
         settings::Settings,
         stats::{Levels, Stats},
@@ -21,6 +25,18 @@ use crate::{
 
 /// Bytes of payload that are released in one go before others get their turn.
 const TURN_BYTES: usize = 2 << 20;
+
+/// What a turn depends on.
+pub(super) struct Context<'s> {
+    pub(super) settings: &'s Settings,
+    pub(super) decided: &'s DecisionTable,
+    /// The end of what was read.
+    pub(super) here: Place,
+    /// The decisions below are read.
+    pub(super) decided_to: Position,
+    /// Whether these are all that there were when the ownership began: its claim is among them.
+    pub(super) is_serving: bool,
+}
 
 /// A frame that turned out to be malformed when it was released.
 pub(super) struct Undecodable {
@@ -53,6 +69,8 @@ enum Next {
 #[derive(Debug)]
 pub(super) struct Releases {
     releases: Vec<Release>,
+    /// The reader of each that is behind.
+    behind: Vec<Option<Box<CatchUp>>>,
     /// What the frame of this number has left: exporters that keep up with each other share it.
     last_cut: Option<(u64, Cut)>,
     /// Number of the first frame that no exporter has passed.
@@ -60,35 +78,40 @@ pub(super) struct Releases {
 }
 
 impl Releases {
-    /// One release for each of `exporters`, which passes over what `done` says it has finished.
-    pub(super) fn new(exporters: &[String], done: &BTreeMap<String, u64>) -> Self {
+    /// One release for each exporter, which passes over what `done` says it has finished, or
+    /// begins at a place `behind` the others.
+    pub(super) fn new(
+        settings: &Settings,
+        done: &BTreeMap<String, u64>,
+        behind: &[Option<Place>],
+    ) -> Self {
         let done = |name| Position(done.get(name).copied().unwrap_or_default());
-        let releases = exporters.iter().map(|name| Release::new(done(name))).collect();
-        Self { releases, last_cut: None, fresh: 0 }
+        let reader = |index| {
+            let place: Option<Place> = behind.get(index).copied().flatten();
+            place.map(|place| Box::new(CatchUp::new(place, settings)))
+        };
+        Self {
+            releases: settings.exporters.iter().map(|name| Release::new(done(name))).collect(),
+            behind: (0..settings.exporters.len()).map(reader).collect(),
+            last_cut: None,
+            fresh: 0,
+        }
+    }
+
+    /// The exporters that are fed from the window.
+    fn keeping_up(&self) -> impl Iterator<Item = &Release> {
+        let all = self.releases.iter().zip(&self.behind);
+        all.filter(|(_, behind)| behind.is_none()).map(|(release, _)| release)
     }
 
     /// Number of the oldest frame that some exporter has not passed.
     pub(super) fn slowest(&self) -> u64 {
-        self.releases.iter().map(Release::next).min().unwrap_or_default()
+        self.keeping_up().map(Release::next).min().unwrap_or_default()
     }
 
-    /// The oldest unfinished frame of any exporter, with the watermark behind it.
-    pub(super) fn oldest_unfinished(&self, window: &Window) -> Option<(Position, Watermark)> {
-        let unfinished = self.releases.iter().filter_map(|one| one.oldest_unfinished(window));
-        unfinished.min_by_key(|(position, _)| *position)
-    }
-
-    /// Where the decisions about the oldest frame stand whose spans are with an exporter.
-    pub(super) fn origin(&self) -> Option<Position> {
-        self.releases.iter().filter_map(Release::origin).min()
-    }
-
-    /// The position below which each exporter has finished everything; `head` if that is all.
-    pub(super) fn positions(&self, window: &Window, head: Position) -> Vec<Position> {
-        let position = |release: &Release| {
-            release.oldest_unfinished(window).map_or(head, |(position, _)| position)
-        };
-        self.releases.iter().map(position).collect()
+    /// The watermark at the oldest frame that an exporter has not passed.
+    pub(super) fn slowest_clock(&self, window: &Window) -> Option<Watermark> {
+        window.get(self.slowest()).map(|frame| frame.clock)
     }
 
     /// A piece is delivered, or durable in the dead letters.
@@ -112,17 +135,23 @@ impl Releases {
 
     pub(super) fn levels(&self, levels: &mut Levels) {
         levels.unfinished_bytes = self.releases.iter().map(Release::unfinished_bytes).sum();
+        for reader in self.behind.iter().flatten() {
+            levels.behind += 1;
+            levels.behind_decisions += reader.decisions();
+            levels.table_bytes += reader.memory();
+        }
     }
 
     /// Gives every exporter what it can be given.
     pub(super) fn turn(
         &mut self,
         window: &mut Window,
-        decided: &DecisionTable,
-        settings: &Settings,
+        context: &Context<'_>,
         stats: &mut Stats,
         effects: &mut Vec<Effect>,
     ) -> Turn {
+        let Context { decided, settings, .. } = context;
+        let more = self.catch_up(window, context, stats, effects);
         let mut bytes = 0;
         let mut waiting = vec![false; self.releases.len()];
         // Whoever is furthest behind goes first, so that frames are cut once for all.
@@ -143,8 +172,8 @@ impl Releases {
                         window.pass(self.slowest());
                         return Turn::Undecodable(Undecodable { position, reason, payload });
                     }
-                    let known = (clock, decided.origin());
-                    self.export(index, position, known, settings, effects);
+                    let place = Place { position: position.0, clock, ..context.here };
+                    self.export(index, place, settings, effects);
                 }
             }
             if bytes >= TURN_BYTES {
@@ -152,13 +181,15 @@ impl Releases {
                 return Turn::More;
             }
         }
+        self.let_fall_behind(window, context, stats);
         window.pass(self.slowest());
-        Turn::Done
+        if more { Turn::More } else { Turn::Done }
     }
 
     fn furthest_behind(&self, waiting: &[bool]) -> Option<usize> {
-        let ready = self.releases.iter().zip(waiting).enumerate().filter(|(_, (_, wait))| !**wait);
-        ready.min_by_key(|(_, (release, _))| release.next()).map(|(index, _)| index)
+        let all = self.releases.iter().zip(&self.behind).zip(waiting).enumerate();
+        let ready = all.filter(|(_, ((_, behind), wait))| !**wait && behind.is_none());
+        ready.min_by_key(|(_, ((release, _), _))| release.next()).map(|(index, _)| index)
     }
 
     fn next(
@@ -224,24 +255,33 @@ impl Releases {
     fn export(
         &mut self,
         index: usize,
-        position: Position,
-        known: (Watermark, Option<Position>),
+        place: Place,
         settings: &Settings,
         effects: &mut Vec<Effect>,
     ) {
         let release = &mut self.releases[index];
         let Some((_, cut)) = &self.last_cut else { return };
-        let Ok(exporter) = u16::try_from(index) else { return };
+        let Ok(exporter) = u16::try_from(index).map(ExporterIndex) else { return };
         let pieces = u32::try_from(cut.pieces.len()).unwrap_or(u32::MAX);
-        if pieces == 0 {
-            release.pass();
-            return;
+        release.pass();
+        if pieces > 0 {
+            release.give(place, pieces, cut.bytes);
+            hand_over(cut, exporter, Position(place.position), settings, effects);
         }
-        release.pass_exporting(position, known, pieces, cut.bytes);
-        for (chunk, (bytes, spans)) in (0..).zip(&cut.pieces) {
-            let ticket = Ticket { partition: settings.partition.0, position: position.0, chunk };
-            let kept = Kept { bytes: bytes.clone(), spans: *spans, ticket };
-            effects.push(Effect::Export { exporter: ExporterIndex(exporter), kept });
-        }
+    }
+}
+
+/// Hands what the frame at `position` has left to an exporter.
+fn hand_over(
+    cut: &Cut,
+    exporter: ExporterIndex,
+    position: Position,
+    settings: &Settings,
+    effects: &mut Vec<Effect>,
+) {
+    for (chunk, (bytes, spans)) in (0..).zip(&cut.pieces) {
+        let ticket = Ticket { partition: settings.partition.0, position: position.0, chunk };
+        let kept = Kept { bytes: bytes.clone(), spans: *spans, ticket };
+        effects.push(Effect::Export { exporter, kept });
     }
 }

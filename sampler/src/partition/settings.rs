@@ -2,6 +2,9 @@
 
 use wholetrace_spanlog::Partition;
 
+/// Decisions that an exporter which is behind may hold, however small its partition's share is.
+const MIN_DECISIONS_BEHIND: usize = 4096;
+
 /// How much a partition may hold in memory: its share of what the process may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -50,5 +53,12 @@ impl Settings {
     /// Decisions beyond which nothing is read ahead that need not be.
     pub(super) const fn many_decisions(&self) -> usize {
         self.bounds.max_decisions.saturating_add(self.bounds.max_open_traces)
+    }
+
+    /// Decisions beyond which an exporter that is behind searches no further for one: those of the
+    /// traces that were open at its place are among them, also where an owner decided them late.
+    pub(super) fn most_decisions_behind(&self) -> usize {
+        let open = self.bounds.max_open_traces.saturating_mul(2);
+        self.bounds.max_decisions.saturating_add(open).max(MIN_DECISIONS_BEHIND)
     }
 }

@@ -3,20 +3,20 @@
 mod ahead;
 mod read_back;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use wholetrace_spanlog::{LogTime, Position};
+use wholetrace_spanlog::{LogTime, Position, TopicName};
 
 use crate::{
-    checkpoint::{Hints, Progress},
+    checkpoint::{Hints, Place, Progress},
     decision::{claims::Claims, log::encode_claim, table::DecisionTable},
     epochs::Epochs,
     keyed::KeyHash,
     open_traces::OpenTraces,
     partition::{
         effect::{Effect, Letter},
-        input::{Input, ReadFrame},
-        releases::{Releases, Turn},
+        input::{Found, Input, ReadFrame},
+        releases::{Context, Releases, Turn},
         scan::Scan,
         settings::{Bounds, Settings},
         stats::{Levels, Stats},
@@ -24,11 +24,8 @@ use crate::{
     },
     policy::PolicySet,
     watermark::{Oddities, Watermark},
-    window::Window,
+    window::{WINDOW_FRAMES, Window},
 };
-
-/// Frames in the window when nothing forces it to grow.
-const WINDOW_FRAMES: usize = 1 << 16;
 
 /// The state of one partition while this process owns it.
 #[derive(Debug)]
@@ -51,6 +48,8 @@ pub struct PartitionState {
     head: Position,
     /// Where the last record of the decision log stands that an owner wrote while it was that.
     last_claimed: Position,
+    /// The records of the decision log below are read.
+    decided_to: Position,
     /// Whether a tick is on its way through the log.
     tick_pending: bool,
     /// The way ahead without opening traces, while there is no room for more.
@@ -69,19 +68,20 @@ impl PartitionState {
     pub fn new(settings: Settings, policies: Arc<PolicySet>, start: Option<&Progress>) -> Self {
         let hash = KeyHash::new(settings.hash_seed);
         let (wait, root_wait) = (settings.decision_wait, settings.decision_wait_after_root);
-        let position = start.map(|progress| progress.position).unwrap_or_default();
+        let begin = start.map(|progress| progress.start(&settings.exporters)).unwrap_or_default();
         let hints = start.map(|progress| progress.hints.clone()).unwrap_or_default();
         Self {
             epochs: Epochs::new(policies),
-            watermark: hints.clock,
+            watermark: begin.lead.clock,
             held: None,
             newest: LogTime(0),
             open: OpenTraces::new(wait, root_wait, hash),
             decided: DecisionTable::new(settings.decision_retention, hash),
             window: Window::default(),
-            releases: Releases::new(&settings.exporters, &hints.exporters),
+            releases: Releases::new(&settings, &hints.exporters, &begin.behind),
             verdicts: Verdicts::default(),
-            head: position,
+            head: Position(begin.lead.position),
+            decided_to: Position(begin.lead.decisions),
             claims: Claims::new(hints.term.unwrap_or_default()),
             last_claimed: Position(hints.claimed.or(hints.decisions).unwrap_or_default()),
             tick_pending: false,
@@ -132,6 +132,13 @@ impl PartitionState {
                 self.releases.refetched(from, &frames);
             }
             Input::Rewound => (self.scan, self.held) = (None, None),
+            Input::FetchedFor { exporter, from, found } => {
+                if let (TopicName::Spans, Found::Records(frames)) = (from.0, &found) {
+                    let bytes: usize = frames.iter().map(|frame| frame.payload.len()).sum();
+                    self.stats.refetched_bytes += bytes as u64;
+                }
+                self.releases.found_for(exporter, from, found, &self.settings);
+            }
             Input::Lost(oldest) => self.lost(oldest),
             Input::Settled(settled) => {
                 for outcome in settled {
@@ -152,7 +159,8 @@ impl PartitionState {
     ///
     /// None are before the own claim is read back. Then they are when the slowest release waits for a decision that only more of the log brings.
     /// Beyond that the read-ahead stays within its bounds: as far as all payloads find room in
-    /// the window cache, decisions in the table, and the time between both readers allows.
+    /// the window cache, or another exporter waits for more, decisions find room in the table, and
+    /// the time between both readers allows.
     #[must_use]
     pub fn wants_frames(&self) -> bool {
         if !self.claims.is_held() {
@@ -170,7 +178,7 @@ impl PartitionState {
         if self.held.is_some() || frame.awaited > 0 && undecided {
             return true;
         }
-        self.window.uncached() == 0
+        (self.window.uncached() == 0 || self.releases.starves(&self.window))
             && self.window.len() < WINDOW_FRAMES
             && self.decided.len() < self.settings.many_decisions()
             && now.since(time) <= self.settings.read_ahead
@@ -204,18 +212,29 @@ impl PartitionState {
     /// How far the partition is finished, if that has changed since the last answer. Never lower
     /// than before (I5).
     pub fn progress(&mut self) -> Option<Progress> {
-        let positions = self.releases.positions(&self.window, self.head);
-        let position = positions.iter().copied().min()?;
-        let exporters = self.settings.exporters.iter().cloned();
-        let unfinished = self.releases.oldest_unfinished(&self.window);
-        let origin = self.releases.origin().or_else(|| self.decided.origin());
+        let places = self.places();
+        let lowest = places.iter().map(|(place, _)| place).min_by_key(|place| place.position)?;
+        let position = Position(lowest.position);
+        let names = || self.settings.exporters.iter().cloned().zip(&places);
+        let behind: BTreeMap<String, Place> = names()
+            .filter(|(_, (_, behind))| *behind)
+            .map(|(name, (place, _))| (name, *place))
+            .collect();
+        let keeping_up = || places.iter().filter(|(_, behind)| !behind).map(|(place, _)| *place);
+        let lead = keeping_up().min_by_key(|place| place.position).map(|lead| Place {
+            decisions: keeping_up().map(|place| place.decisions).min().unwrap_or_default(),
+            ..lead
+        });
+        let needed = self.decided.origin().is_some() || position < self.head;
         let hints = Hints {
-            decisions: origin.map(|origin| origin.0),
+            decisions: places.iter().map(|(place, _)| place.decisions).min().filter(|_| needed),
             claimed: Some(self.last_claimed.0),
             owner: Some(self.settings.owner),
             term: self.claims.mine().map(|claim| claim.term),
-            clock: unfinished.map_or(self.watermark, |(_, clock)| clock),
-            exporters: exporters.zip(positions.iter().map(|position| position.0)).collect(),
+            clock: lowest.clock,
+            exporters: names().map(|(name, (place, _))| (name, place.position)).collect(),
+            lead: lead.filter(|_| !behind.is_empty()),
+            behind,
         };
         let progress = Progress { position, hints };
         let last = self.committed.as_ref();
@@ -223,13 +242,23 @@ impl PartitionState {
             last.is_none_or(|last| last.position <= progress.position),
             "I5: the committed position never moves back"
         );
-        // One exporter may stand at the very beginning while others do not.
-        let none = positions.iter().all(|position| *position == Position::default());
+        // Somebody may stand at the very beginning while others do not.
+        let none = places.iter().all(|(place, _)| place.position == 0);
         if none || last == Some(&progress) {
             return None;
         }
         self.committed = Some(progress.clone());
         Some(progress)
+    }
+
+    fn places(&self) -> Vec<(Place, bool)> {
+        self.releases.places(&self.window, self.here(), self.settings.read_ahead)
+    }
+
+    /// The end of what was read.
+    fn here(&self) -> Place {
+        let decisions = self.decided.origin().unwrap_or(self.last_claimed).0;
+        Place { position: self.head.0, clock: self.watermark, decisions }
     }
 
     /// Changes how much is held in memory.
@@ -245,12 +274,18 @@ impl PartitionState {
     /// How full it is.
     #[must_use]
     pub fn levels(&self) -> Levels {
-        let unfinished = self.releases.oldest_unfinished(&self.window);
+        let places = self.places().into_iter();
+        let lowest = places.map(|(place, _)| place).min_by_key(|place| place.position);
+        let unfinished = lowest
+            .filter(|place| place.position < self.head.0)
+            .map(|place| (Position(place.position), place.clock));
         let mut levels = Levels {
             open_traces: self.open.len(),
             decisions: self.decided.len(),
             window_frames: self.window.len(),
             window_bytes: self.window.cached_bytes(),
+            behind: 0,
+            behind_decisions: 0,
             unfinished_bytes: 0,
             table_bytes: self.open.memory() + self.decided.memory() + self.window.memory(),
             span_millis: unfinished.map_or(0, |(_, clock)| self.watermark.now().since(clock.now())),
@@ -271,8 +306,14 @@ impl PartitionState {
     }
 
     fn release(&mut self, effects: &mut Vec<Effect>) {
-        let (window, decided) = (&mut self.window, &self.decided);
-        let turn = self.releases.turn(window, decided, &self.settings, &mut self.stats, effects);
+        let context = Context {
+            settings: &self.settings,
+            decided: &self.decided,
+            here: self.here(),
+            decided_to: self.decided_to,
+            is_serving: self.is_serving(),
+        };
+        let turn = self.releases.turn(&mut self.window, &context, &mut self.stats, effects);
         self.unfinished_turn = !matches!(turn, Turn::Done);
         if let Turn::Undecodable(found) = turn {
             self.window.void_at(found.position);
@@ -280,9 +321,8 @@ impl PartitionState {
             let letter = Letter { exporter: None, position: found.position };
             self.dead_letter(letter, "", &found.reason, &found.payload, effects);
         }
-        // What is with the exporters is not asked for again: a new owner reads its decisions again.
-        let slowest = self.window.get(self.releases.slowest()).map(|frame| frame.clock.now());
-        self.decided.evict(slowest.unwrap_or_else(|| self.watermark.now()));
+        let unpassed = self.releases.slowest_clock(&self.window);
+        self.decided.evict(unpassed.unwrap_or(self.watermark).now());
         self.end_scan(effects);
     }
 }

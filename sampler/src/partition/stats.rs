@@ -45,6 +45,8 @@ pub struct Stats {
     pub spans_not_sampled: u64,
     /// Spans released without a decision, which must not happen (I3).
     pub spans_undecided: u64,
+    /// Spans that an exporter which is behind got without a decision: it was forgotten.
+    pub spans_unknown: u64,
     /// Records that were read too early, because too many traces were open.
     pub records_scanned: u64,
     /// Frames that had kept spans or not, released out of the window cache.
@@ -69,6 +71,10 @@ pub struct Stats {
     pub times_below: u64,
     /// Times that the clock of the log turned out to be set back.
     pub clock_set_back: u64,
+    /// Exporters that fell so far behind the others that each is fed by itself.
+    pub fell_behind: u64,
+    /// Those that have caught up.
+    pub caught_up: u64,
     /// Pieces of kept spans that a backend refused for good.
     pub pieces_refused: u64,
 }
@@ -84,6 +90,10 @@ pub struct Levels {
     pub window_frames: usize,
     /// Bytes of their payloads that are kept in memory.
     pub window_bytes: usize,
+    /// Exporters that are behind the others, and fed by themselves.
+    pub behind: usize,
+    /// Decisions held for those, added up.
+    pub behind_decisions: usize,
     /// Bytes of kept spans that are with the exporters, added up.
     pub unfinished_bytes: usize,
     /// Bytes that the tables take, by the capacities of what is allocated.

@@ -104,7 +104,7 @@ impl Stand {
                     self.read.0 = usize::try_from(to.0).unwrap();
                     self.step(Input::Rewound);
                 }
-                Effect::DeadLetter { .. } => {}
+                Effect::FetchFor { .. } | Effect::DeadLetter { .. } => {}
             }
         }
     }

@@ -4,11 +4,12 @@ mod bursts;
 mod exporters;
 mod faults;
 mod ownership;
+mod sim;
 
 use std::{
     sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -34,11 +35,23 @@ use crate::{
 const P: Partition = Partition(0);
 
 /// A backend that remembers which spans it got.
-#[derive(Default)]
 struct Backend {
     got: Mutex<Vec<u64>>,
     away: AtomicBool,
     refuses: AtomicBool,
+    /// How long an answer takes, in milliseconds.
+    delay: AtomicU64,
+}
+
+impl Default for Backend {
+    fn default() -> Self {
+        Self {
+            got: Mutex::default(),
+            away: AtomicBool::new(false),
+            refuses: AtomicBool::new(false),
+            delay: AtomicU64::new(3),
+        }
+    }
 }
 
 impl Backend {
@@ -58,7 +71,7 @@ impl Exporter for Sender {
 
     fn export(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, ExportError>> {
         Box::pin(async move {
-            sleep(Duration::from_millis(3)).await;
+            sleep(Duration::from_millis(self.1.delay.load(Ordering::Relaxed))).await;
             if self.1.away.load(Ordering::Relaxed) {
                 return Err(ExportError::retryable("away"));
             }

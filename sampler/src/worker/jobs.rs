@@ -6,11 +6,14 @@ use tokio::time::sleep;
 use wholetrace_runtime::budget::Lease;
 use wholetrace_spanlog::{
     AppendError, Checkpoint, Committer, Extent, Frame, Partition, Position, ReadError, Reader,
-    Record, Writer,
+    Record, TopicName, Writer,
 };
 
 use crate::{
-    exporter::queue::{Room, Stopped},
+    exporter::{
+        contract::ExporterIndex,
+        queue::{Room, Stopped},
+    },
     metrics::{Appending, SamplerMetrics},
     partition::Letter,
 };
@@ -25,6 +28,9 @@ pub(crate) enum WorkerError {
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The decision log cannot be read.
+    #[error(transparent)]
+    ReadDecisions(ReadError),
     /// The log refuses what the sampler must write.
     #[error("the sampler cannot write to the log: {0}")]
     Append(#[from] AppendError),
@@ -36,6 +42,7 @@ impl WorkerError {
         matches!(
             self,
             Self::Read(ReadError::Closed | ReadError::NotOwner(_))
+                | Self::ReadDecisions(ReadError::Closed | ReadError::NotOwner(_))
                 | Self::Append(AppendError::Closed)
         )
     }
@@ -55,6 +62,11 @@ pub(super) enum Done {
     Fetched {
         from: Position,
         frames: Result<Vec<Frame>, ReadError>,
+    },
+    FetchedFor {
+        exporter: ExporterIndex,
+        from: (TopicName, Position),
+        found: Result<Vec<Frame>, ReadError>,
     },
     Room {
         exporter: usize,

@@ -10,7 +10,7 @@ use wholetrace_spanlog::{
 use crate::{
     checkpoint::Progress,
     metrics::SamplerMetrics,
-    partition::Input,
+    partition::{Input, Settings},
     worker::{
         jobs::again,
         reading::{Reading, gap},
@@ -58,22 +58,24 @@ impl From<ReadError> for LoadError {
 pub(super) async fn load(
     shell: &mut Shell,
     log: &Log,
-    partition: Partition,
+    settings: &Settings,
     committed: Option<&Checkpoint>,
     (metrics, told): (&SamplerMetrics, &mut Position),
 ) -> Result<Cursors, LoadError> {
-    let start = committed.map(Progress::of);
+    let partition = settings.partition;
+    let progress = committed.map(Progress::of);
+    let start = progress.as_ref().map(|progress| progress.start(&settings.exporters).lead);
     let reader = log.spans.reader.as_ref();
     let extent = again(metrics, || reader.extent(partition)).await?;
     let mut begin = Start::Earliest;
-    if let Some(start) = &start {
-        begin = Start::Position(start.position);
-        if let Some(oldest) = gap(reader, partition, start.position, metrics).await? {
-            metrics.lost(TopicName::Spans, partition, start.position, oldest);
+    if let Some(from) = start.map(|start| Position(start.position)) {
+        begin = Start::Position(from);
+        if let Some(oldest) = gap(reader, partition, from, metrics).await? {
+            metrics.lost(TopicName::Spans, partition, from, oldest);
         }
     }
     let mut spans = Reading::open(&log.spans, partition, begin, metrics).await?;
-    let from = start.as_ref().map_or(extent.start, |start| start.position);
+    let from = start.map_or(extent.start, |start| Position(start.position));
     let first = async {
         if from < extent.end {
             return spans.peek().await;
@@ -88,15 +90,15 @@ pub(super) async fn load(
     {
         shell.step(Input::Begins(time));
     }
-    let hints = start.map(|start| start.hints).unwrap_or_default();
-    if let Some(needed) = hints.decisions.map(Position) {
+    let needed = Position(start.unwrap_or_default().decisions);
+    if progress.is_some_and(|progress| progress.hints.decisions.is_some()) {
         let reader = log.decisions.reader.as_ref();
         let oldest = gap(reader, partition, needed, metrics).await;
         if let Some(oldest) = oldest.map_err(LoadError::decisions)? {
             metrics.lost(TopicName::Decisions, partition, needed, oldest);
         }
     }
-    let from = load_decisions(shell, log, partition, hints.decisions_from(), (metrics, told));
+    let from = load_decisions(shell, log, partition, needed, (metrics, told));
     let from = from.await.map_err(LoadError::decisions)?;
     shell.step(Input::Loaded);
     let begin = Start::Position(from);

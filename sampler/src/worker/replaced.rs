@@ -32,8 +32,11 @@ pub(super) fn begin_anew(
             let hints = Hints { decisions, claimed, term, ..Hints::default() };
             progress = Progress { position: *oldest, hints };
         } else {
-            progress.hints.decisions = None;
-            progress.hints.claimed = None;
+            let hints = &mut progress.hints;
+            (hints.decisions, hints.claimed) = (None, None);
+            for place in hints.lead.iter_mut().chain(hints.behind.values_mut()) {
+                place.decisions = 0;
+            }
         }
         *checkpoint = progress.to_checkpoint();
     }

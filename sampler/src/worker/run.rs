@@ -160,7 +160,7 @@ impl Worker {
         let loaded = load(
             &mut shell,
             &self.duty.log,
-            self.settings.partition,
+            &self.settings,
             committed.as_ref(),
             (&self.duty.metrics, &mut self.told),
         );
@@ -178,6 +178,9 @@ impl Worker {
         let end = match end {
             Err(WorkerError::Read(error @ ReadError::Replaced { .. })) => {
                 End::Replaced(TopicName::Spans, error)
+            }
+            Err(WorkerError::ReadDecisions(error @ ReadError::Replaced { .. })) => {
+                End::Replaced(TopicName::Decisions, error)
             }
             end => end?,
         };

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use wholetrace_proto::record::DeadLetter;
 use wholetrace_runtime::{budget::ByteBudget, clock::unix_millis};
 use wholetrace_spanlog::{
-    BurstClock, Checkpoint, Committer, Log, Partition, Position, ReadError, Record,
+    BurstClock, Checkpoint, Committer, Frame, Log, Partition, Position, ReadError, Record,
+    TopicName,
 };
 
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
         queue::ExporterHandle,
     },
     metrics::{Appending, SamplerMetrics},
-    partition::{Bounds, Effect, Input, Letter, Levels, PartitionState, Settings},
+    partition::{Bounds, Effect, Found, Input, Letter, Levels, PartitionState, Settings},
     partition_metrics::{PartitionGauges, Stage},
     policy::PolicySet,
     worker::{
@@ -258,11 +259,19 @@ impl Shell {
                 let job = fetch(Arc::clone(&spans.reader), partition, from, max_bytes, metrics);
                 self.jobs.push(job.map(move |frames| Done::Fetched { from, frames }).boxed());
             }
+            Effect::FetchFor { exporter, topic, from, max_bytes } if !self.ending => {
+                let decisions = &self.means.log.decisions;
+                let log = if topic == TopicName::Spans { spans } else { decisions };
+                let job = fetch(Arc::clone(&log.reader), partition, from, max_bytes, metrics);
+                let from = (topic, from);
+                let done = move |found| Done::FetchedFor { exporter, from, found };
+                self.jobs.push(job.map(done).boxed());
+            }
             Effect::Rewind(position) => self.rewind = Some(position),
             Effect::DeadLetter { letter, record } => self.bury(letter, record),
             Effect::Export { exporter, kept } if !self.ending => self.export(exporter, kept),
             // What is not begun any more is for the next owner.
-            Effect::Fetch { .. } | Effect::Export { .. } => {}
+            Effect::Fetch { .. } | Effect::FetchFor { .. } | Effect::Export { .. } => {}
         }
     }
 
@@ -378,6 +387,10 @@ impl Shell {
                 self.step(Input::Unreadable { position, detail });
             }
             Done::Fetched { frames: Err(error), .. } => return Err(error.into()),
+            Done::FetchedFor { exporter, from, found } => {
+                let found = self.found_for(exporter, from.0, found)?;
+                self.step(Input::FetchedFor { exporter, from, found });
+            }
             Done::Told => {}
             Done::Room { exporter, room } => {
                 if let (Some(outbox), Some(under_way), Ok(room)) =
@@ -398,6 +411,40 @@ impl Shell {
             Done::Failed(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Tells of what an exporter that is behind does not find.
+    fn found_for(
+        &self,
+        exporter: ExporterIndex,
+        topic: TopicName,
+        found: Result<Vec<Frame>, ReadError>,
+    ) -> Result<Found, WorkerError> {
+        let (partition, metrics) = (self.partition, &self.means.metrics);
+        let exporter = self.means.exporters.get(usize::from(exporter.0));
+        let name = exporter.map(ExporterHandle::name);
+        match found {
+            Ok(records) => Ok(Found::Records(records)),
+            Err(ReadError::Gone { asked, oldest, .. }) if topic == TopicName::Spans => {
+                if let Some(exporter) = exporter {
+                    exporter.lost(oldest.0.saturating_sub(asked.0));
+                }
+                tracing::error!(%partition, exporter = name, from = %asked, to = %oldest, "lose frames for an exporter that the log has deleted before it got them: raise the log's retention");
+                Ok(Found::Gone(oldest))
+            }
+            Err(ReadError::Gone { asked, oldest, .. }) => {
+                metrics.lost(topic, partition, asked, oldest);
+                Ok(Found::Gone(oldest))
+            }
+            Err(ReadError::Damaged { position, detail, .. }) => {
+                if topic == TopicName::Spans {
+                    tracing::error!(%partition, exporter = name, %position, "lose a frame for an exporter, it cannot be read: {detail}");
+                }
+                Ok(Found::Unreadable { position, detail })
+            }
+            Err(error) if topic == TopicName::Spans => Err(error.into()),
+            Err(error) => Err(WorkerError::ReadDecisions(error)),
+        }
     }
 
     /// Commits what is finished, if that is more than before and no commit is under way. When the

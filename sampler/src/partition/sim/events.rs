@@ -30,6 +30,10 @@ pub(super) struct Met {
     pub(super) superseded: u64,
     pub(super) ghosts: u64,
     pub(super) damaged: u64,
+    pub(super) fell_behind: u64,
+    /// Records read for exporters that were behind, and spans whose decision they did not find.
+    pub(super) fetched_behind: u64,
+    pub(super) unknown: u64,
     pub(super) set_clocks: u64,
     pub(super) rogue_times: u64,
     pub(super) metadata_lost: u64,
@@ -52,6 +56,9 @@ impl Met {
         self.superseded += other.superseded;
         self.ghosts += other.ghosts;
         self.damaged += other.damaged;
+        self.fell_behind += other.fell_behind;
+        self.fetched_behind += other.fetched_behind;
+        self.unknown += other.unknown;
         self.set_clocks += other.set_clocks;
         self.rogue_times += other.rogue_times;
         self.metadata_lost += other.metadata_lost;

@@ -73,6 +73,7 @@ fn the_worlds_are_rough() {
     }
     let events::Met { crashes, zombies, refetches, ticks, refused, late, .. } = seen;
     let events::Met { forgotten, reloads, rewinds, superseded, ghosts, damaged, .. } = seen;
+    let events::Met { fell_behind, fetched_behind, .. } = seen;
     let events::Met { set_clocks, rogue_times, metadata_lost, bounds, trimmed, scanned, .. } = seen;
     for (what, count) in [
         ("crashes", crashes),
@@ -87,6 +88,8 @@ fn the_worlds_are_rough() {
         ("superseded owners", superseded),
         ("ghosts", ghosts),
         ("damaged records", damaged),
+        ("exporters behind", fell_behind),
+        ("reads for those", fetched_behind),
         ("clocks that were set", set_clocks),
         ("records with a time of their own", rogue_times),
         ("lost hints", metadata_lost),

@@ -68,8 +68,8 @@ impl Owner {
         ((spans, damaged), decisions): ((&[Frame], &HashSet<Position>), &[Frame]),
         deleted: (usize, usize),
     ) -> Self {
-        let from = start.map_or(Position(0), |start| start.position);
-        let decided = start.map(|start| start.hints.decisions_from()).unwrap_or_default();
+        let begin = start.map(|start| start.start(&settings.exporters).lead).unwrap_or_default();
+        let (from, decided) = (Position(begin.position), Position(begin.decisions));
         settings.owner = number as u64;
         let mut owner = Self {
             number,
@@ -218,5 +218,6 @@ impl Owner {
             && self.flights.is_empty()
             && levels.open_traces == 0
             && levels.window_frames == 0
+            && levels.behind == 0
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct Scene {
     pub(super) clock: ClockFaults,
     /// How often what a commit says beside its position is lost, in a hundred.
     pub(super) metadata_lost: u32,
+    /// How many of the frames to come do so while one of several exporters is away for long.
+    pub(super) in_outage: usize,
     /// The frames to come.
     pub(super) frames: Vec<Vec<Span>>,
     /// Whether decisions can be forgotten for want of room.
@@ -102,7 +104,19 @@ impl Scene {
         let metadata_lost = if calm { 0 } else { *pick(rng, &[0, 0, 0, 0, 30, 100]) };
         let cache = *pick(rng, &[0, 400, 4000, 1 << 20]);
         let frames = traffic(rng);
-        Self { settings, cache, faults, clock, metadata_lost, frames, forgetful, quarrel }
+        let lasting = settings.exporters.len() > 1 && rng.bool();
+        let in_outage = if lasting { rng.usize(..=frames.len()) } else { 0 };
+        Self {
+            in_outage,
+            settings,
+            cache,
+            faults,
+            clock,
+            metadata_lost,
+            frames,
+            forgetful,
+            quarrel,
+        }
     }
 }
 

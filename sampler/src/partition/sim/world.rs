@@ -5,12 +5,16 @@ use std::{collections::HashSet, sync::Arc};
 use bytes::Bytes;
 use fastrand::Rng;
 use wholetrace_proto::record::{DeadLetter, DecisionBatch};
-use wholetrace_spanlog::{Checkpoint, Frame, LogTime, Position, RecordKind};
+use wholetrace_spanlog::{Checkpoint, Frame, LogTime, Position, RecordKind, TopicName};
 
 use crate::{
     checkpoint::{Hints, Progress},
     exporter::contract::Outcome,
-    partition::{effect::Effect, input::Input, stats::Stats},
+    partition::{
+        effect::Effect,
+        input::{Found, Input},
+        stats::Stats,
+    },
     policy::PolicySet,
     testing::{Span, frame, ids},
 };
@@ -88,13 +92,16 @@ impl World {
 
     /// Runs until all traffic is in, then mends everything and waits for the end.
     pub(super) fn run(&mut self) {
-        while !self.scene.frames.is_empty() {
+        while self.scene.frames.len() > self.scene.in_outage {
             self.act();
         }
         for _ in 0..self.rng.usize(..200) {
             self.act();
         }
         self.mend();
+        if !self.scene.frames.is_empty() {
+            self.one_is_away_for_long();
+        }
         self.fresh_trace_is_decided_in_time();
         self.wait_for_the_end();
     }
@@ -127,6 +134,43 @@ impl World {
         self.events.push(Event::Started { owner: self.started, position, exporters });
         self.owners.push(owner);
         self.started += 1;
+    }
+
+    /// One exporter is away for as long as it takes: the others get all of what comes meanwhile,
+    /// also from a new owner.
+    fn one_is_away_for_long(&mut self) {
+        let away = self.rng.usize(..self.away.len());
+        self.away[away] = true;
+        while !self.scene.frames.is_empty() {
+            self.produce();
+            self.now += self.rng.u64(1..PASSES);
+            self.settle_down();
+            if self.by_chance(100) {
+                self.commit(0);
+                self.crash();
+            }
+        }
+        for _ in 0..10_000 {
+            self.settle_down();
+            self.commit(0);
+            if self.owners[0].read == self.spans.len() && self.others_are_through(away) {
+                self.away[away] = false;
+                return;
+            }
+            self.now += self.tick();
+            self.read_spans(0, 1);
+        }
+        panic!("the others wait for one that is away: {:?}", self.owners[0].state.levels());
+    }
+
+    /// Whether all exporters but one have got all that was read.
+    fn others_are_through(&self, away: usize) -> bool {
+        let Some(committed) = &self.committed else { return false };
+        let reached = Progress::of(committed).hints.exporters;
+        let head = self.owners[0].state.head().0;
+        let names = self.scene.settings.exporters.iter().enumerate();
+        let mut others = names.filter(|(index, _)| *index != away);
+        others.all(|(_, name)| reached.get(name).is_some_and(|at| *at >= head))
     }
 
     fn by_chance(&mut self, in_a_thousand: u32) -> bool {
@@ -319,6 +363,11 @@ impl World {
                 self.append_span_record(RecordKind::Tick, Bytes::new(), Vec::new());
             }
             Effect::Fetch { from, max_bytes } if !failed => self.fetch(who, from, max_bytes),
+            Effect::FetchFor { exporter, topic, from, max_bytes } if !failed => {
+                let found = self.find_for(topic, from, max_bytes);
+                let from = (topic, from);
+                self.owners[who].step(Input::FetchedFor { exporter, from, found });
+            }
             Effect::DeadLetter { letter, record } if !failed => {
                 let payload = DeadLetter::read(&record).unwrap().payload;
                 let position = letter.position;
@@ -339,6 +388,7 @@ impl World {
             }
             Effect::Rewind(_)
             | Effect::Fetch { .. }
+            | Effect::FetchFor { .. }
             | Effect::DeadLetter { .. }
             | Effect::Export { .. } => {}
         }
@@ -351,20 +401,29 @@ impl World {
             self.owners[who].step(Input::Lost(oldest));
             return;
         }
-        let start = self.spans.partition_point(|frame| frame.position < from);
-        let mut room = max_bytes;
-        let mut frames = Vec::new();
-        for frame in &self.spans[start..] {
-            if self.damaged.contains(&frame.position) {
-                break;
-            }
-            if !frames.is_empty() && frame.payload.len() > room {
-                break;
-            }
-            room = room.saturating_sub(frame.payload.len());
-            frames.push(frame.clone());
-        }
+        let frames = records(&self.spans, &self.damaged, from, max_bytes);
         self.owners[who].step(Input::Refetched { from, frames });
+    }
+
+    /// What is in a log for an exporter that is behind.
+    fn find_for(&mut self, topic: TopicName, from: Position, max_bytes: usize) -> Found {
+        self.met.fetched_behind += 1;
+        let none = HashSet::new();
+        let (log, damaged, oldest) = if topic == TopicName::Spans {
+            (&self.spans, &self.damaged, self.trimmed.0)
+        } else {
+            let first = self.decisions.get(self.trimmed.1).map(|frame| frame.position);
+            (&self.decisions, &none, first.unwrap_or_default())
+        };
+        if from < oldest {
+            return Found::Gone(oldest);
+        }
+        let first = log.iter().find(|frame| frame.position >= from).map(|frame| frame.position);
+        let first = first.expect("what is asked for is there");
+        if damaged.contains(&first) {
+            return Found::Unreadable { position: first, detail: "damaged".into() };
+        }
+        Found::Records(records(log, damaged, from, max_bytes))
     }
 
     /// A backend answers for a piece.
@@ -436,6 +495,8 @@ impl World {
         self.met.late += stats.late_spans;
         self.met.forgotten += stats.decisions_forgotten;
         self.met.scanned += stats.records_scanned;
+        self.met.fell_behind += stats.fell_behind;
+        self.met.unknown += stats.spans_unknown;
         assert_eq!(stats.spans_undecided, 0, "I3");
         assert!(stats.frames_lost == 0 || self.met.trimmed > 0);
         self.reads_are_few(owner.reads, &stats);
@@ -476,7 +537,8 @@ impl World {
             self.read_decisions(0, 3);
             let owner = &self.owners[0];
             let still = before == (owner.read, owner.decisions_read);
-            if still && owner.pending.is_empty() && owner.flights.is_empty() {
+            let away = |flight: &Flight| self.away[usize::from(flight.exporter.0)];
+            if still && owner.pending.is_empty() && owner.flights.iter().all(away) {
                 return;
             }
             self.perform(0);
@@ -533,4 +595,25 @@ impl World {
         }
         panic!("the owner never finishes: {:?}", self.owners[0].state.levels());
     }
+}
+
+/// Records of `log` from `from` on, up to a damaged one, that fit `max_bytes`, or one.
+fn records(
+    log: &[Frame],
+    damaged: &HashSet<Position>,
+    from: Position,
+    max_bytes: usize,
+) -> Vec<Frame> {
+    let start = log.partition_point(|frame| frame.position < from);
+    let mut room = max_bytes;
+    let mut records = Vec::new();
+    for frame in &log[start..] {
+        let too_large = !records.is_empty() && frame.payload.len() > room;
+        if too_large || damaged.contains(&frame.position) {
+            break;
+        }
+        room = room.saturating_sub(frame.payload.len());
+        records.push(frame.clone());
+    }
+    records
 }

@@ -9,10 +9,10 @@ use crate::{
         effect::{Effect, Letter},
         input::ReadFrame,
         scan::Scan,
-        state::{PartitionState, WINDOW_FRAMES},
+        state::PartitionState,
     },
     watermark::{Advance, Oddities, Watermark},
-    window::{Cached, WindowFrame},
+    window::{Cached, WINDOW_FRAMES, WindowFrame},
 };
 
 impl PartitionState {
@@ -153,7 +153,7 @@ impl PartitionState {
 
     /// Decides what is due at the time that `clock` has reached. Spans end by the clocks of their
     /// senders, to which the append times are nearer.
-    fn decide_due(&mut self, clock: Watermark, effects: &mut Vec<Effect>) {
+    pub(super) fn decide_due(&mut self, clock: Watermark, effects: &mut Vec<Effect>) {
         let (open, stats) = (&mut self.open, &mut self.stats);
         let forgotten_after = self.settings.decision_retention.saturating_add(clock.ahead());
         let now = (clock.now(), forgotten_after);

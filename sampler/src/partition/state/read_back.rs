@@ -17,6 +17,7 @@ impl PartitionState {
     /// The decisions of a record that was read back from the decision log take effect: the first
     /// for a trace wins, if it comes from who owned the partition at that place of the log (I3).
     pub(super) fn decisions_take_effect(&mut self, record: &Frame) {
+        self.decided_to = record.position.next();
         if record.kind != RecordKind::Decisions {
             return;
         }
@@ -100,6 +101,7 @@ impl PartitionState {
         } else {
             self.head = position.next();
             self.stats.records += 1;
+            self.decide_due(self.watermark, effects);
             let (clock, void) = (self.watermark, true);
             self.window.push(WindowFrame { position, clock, awaited: 1, void, cached: None });
         }
