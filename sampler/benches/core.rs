@@ -149,10 +149,10 @@ fn settings() -> Settings {
             max_decisions: 1_000_000,
             max_open_traces: 1_000_000,
             max_unfinished_bytes: 64 << 20,
+            refetch_bytes: 1 << 20,
         },
         read_ahead: 20_000,
         max_piece_bytes: 1 << 20,
-        refetch_bytes: 1 << 20,
         hash_seed: 0x5eed,
     }
 }

@@ -15,8 +15,12 @@ use crate::{
 const OPEN_TRACES: u64 = 4_000_000;
 /// The largest piece of kept spans, unless one span alone is larger.
 const MAX_PIECE: usize = 1 << 20;
-/// Bytes read again at a time: a few frames.
+/// Bytes read again at a time for an exporter of a partition: a few frames, and fewer where many
+/// partitions have to share.
 const REFETCH: usize = 1 << 20;
+const MIN_REFETCH: usize = 64 << 10;
+/// The part of the window cache's size that frames may take beside it which are read again.
+const REFETCH_PART: usize = 4;
 /// Bytes of kept spans that a partition may have with an exporter, at least.
 const MIN_UNFINISHED: usize = 256 << 10;
 
@@ -28,7 +32,18 @@ pub(crate) fn share(all: Bounds, owned: usize) -> Bounds {
         max_open_traces: all.max_open_traces / owned,
         max_unfinished_bytes: (all.max_unfinished_bytes / owned)
             .max(MIN_UNFINISHED.min(all.max_unfinished_bytes)),
+        refetch_bytes: (all.refetch_bytes / owned).clamp(MIN_REFETCH, REFETCH),
     }
+}
+
+/// Bytes that frames may take which are read again, at most, in a process that may own all of
+/// `partitions` and has so many `exporters`.
+#[must_use]
+pub fn refetch_memory(window_cache: ByteSize, partitions: u32, exporters: usize) -> u64 {
+    let readers = u64::from(partitions).saturating_mul(exporters as u64);
+    let least = readers.saturating_mul(MIN_REFETCH as u64);
+    let most = readers.saturating_mul(REFETCH as u64);
+    (window_cache.get() / REFETCH_PART as u64).clamp(least, most)
 }
 
 /// The sampler's part of the configuration.
@@ -85,6 +100,9 @@ impl SamplerConfig {
             max_decisions: count(self.tail_sampling.decision_cache.entries(open_traces)),
             max_open_traces: count(open_traces),
             max_unfinished_bytes: smallest.unwrap_or_default().max(MIN_UNFINISHED),
+            refetch_bytes: self.memory.window_cache.as_usize()
+                / REFETCH_PART
+                / self.exporters.0.len().max(1),
         }
     }
 
@@ -110,8 +128,33 @@ impl SamplerConfig {
             bounds: self.bounds(),
             read_ahead: u64::from(decision_wait) * 2,
             max_piece_bytes: batch.unwrap_or(MAX_PIECE).min(MAX_PIECE),
-            refetch_bytes: REFETCH,
             hash_seed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// I6: however many partitions and exporters there are, what is read again for all of them
+    /// takes no more than is said.
+    #[test]
+    fn what_is_read_again_is_bounded_for_all_partitions_together() {
+        for cache in [0, 64, 512, 100_000] {
+            for (partitions, exporters) in [(1, 1), (16, 2), (128, 1), (128, 3)] {
+                let mut config = SamplerConfig::default();
+                config.memory.window_cache = ByteSize::mib(cache);
+                let all = config.bounds();
+                let refetch_bytes = all.refetch_bytes / exporters;
+                let said = refetch_memory(config.memory.window_cache, partitions, exporters);
+                for owned in [1, partitions / 2, partitions] {
+                    let one = share(Bounds { refetch_bytes, ..all }, owned as usize).refetch_bytes;
+                    let together = one as u64 * u64::from(owned) * exporters as u64;
+                    assert!(together <= said, "{cache} MiB, {owned} owned: {together} > {said}");
+                    assert!((MIN_REFETCH..=REFETCH).contains(&one));
+                }
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a configuration may take of the memory: the sum of its bounds.
 
 use wholetrace_runtime::{problems::Problems, units::ByteSize};
+use wholetrace_sampler::config::refetch_memory;
 
 use super::sections::{Config, LogChoice};
 use crate::role::Role;
@@ -41,13 +42,16 @@ impl Cost {
             let in_flight = config.limits.in_flight.get();
             parts.push(part("requests in flight", "limits.in_flight", in_flight));
         }
-        let (log, bytes) = match config.log.choice() {
-            LogChoice::Embedded(embedded) => ("log.embedded", embedded.memory_bytes()),
+        let (log, partitions, bytes) = match config.log.choice() {
+            LogChoice::Embedded(embedded) => {
+                ("log.embedded", embedded.partitions, embedded.memory_bytes())
+            }
             #[cfg(feature = "kafka")]
             LogChoice::Kafka(kafka) => {
                 let reading = kafka.reading_memory_bytes(kafka.spans.partitions);
                 let reading = if role.samples() { reading } else { 0 };
-                ("log.kafka", reading.saturating_add(kafka.writing_memory_bytes()))
+                let bytes = reading.saturating_add(kafka.writing_memory_bytes());
+                ("log.kafka", kafka.spans.partitions, bytes)
             }
         };
         parts.push(part("the log", log, bytes));
@@ -57,17 +61,20 @@ impl Cost {
             // Those beside them that the frames of one decision wait still ask for.
             let decisions = remembered.saturating_add(open_traces).saturating_mul(DECISION);
             let open = open_traces.saturating_mul(OPEN_TRACE);
-            let window_cache = config.memory.window_cache.get();
+            let exporters = config.exporters.0.len();
+            let window_cache = config.memory.window_cache;
+            let read_again = refetch_memory(window_cache, partitions, exporters);
             let queues = config.exporters.queue_bytes();
             // All exporters but one may be behind, each with a table of its own.
-            let behind = (config.exporters.0.len() as u64).saturating_sub(1);
+            let behind = (exporters as u64).saturating_sub(1);
             if behind > 0 {
                 let setting = "tail_sampling.decision_cache, memory.open_traces";
                 let bytes = decisions.saturating_mul(behind);
                 parts.push(part("exporters behind", setting, bytes));
             }
             parts.extend([
-                part("frames until release", "memory.window_cache", window_cache),
+                part("frames until release", "memory.window_cache", window_cache.get()),
+                part("frames read again", "memory.window_cache", read_again),
                 part("undecided traces", "memory.open_traces", open),
                 part("decisions", "tail_sampling.decision_cache, memory.open_traces", decisions),
                 part("exporters", "exporters.*.sending_queue", queues),

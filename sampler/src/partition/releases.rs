@@ -169,7 +169,7 @@ impl Releases {
                         self.cut(index, &payload, clock.now(), decided, settings, stats)
                     {
                         let reason = error.to_string();
-                        window.pass(self.slowest());
+                        self.pass(window);
                         return Turn::Undecodable(Undecodable { position, reason, payload });
                     }
                     let place = Place { position: position.0, clock, ..context.here };
@@ -177,13 +177,20 @@ impl Releases {
                 }
             }
             if bytes >= TURN_BYTES {
-                window.pass(self.slowest());
+                self.pass(window);
                 return Turn::More;
             }
         }
         self.let_fall_behind(window, context, stats);
-        window.pass(self.slowest());
+        self.pass(window);
         if more { Turn::More } else { Turn::Done }
+    }
+
+    /// Lets go of what all that keep up have passed.
+    fn pass(&mut self, window: &mut Window) {
+        let slowest = self.slowest();
+        window.pass(slowest);
+        self.last_cut.take_if(|(number, _)| *number < slowest);
     }
 
     fn furthest_behind(&self, waiting: &[bool]) -> Option<usize> {
@@ -220,7 +227,8 @@ impl Releases {
         }
         if !release.is_refetching() {
             release.await_refetch(position);
-            effects.push(Effect::Fetch { from: position, max_bytes: settings.refetch_bytes });
+            effects
+                .push(Effect::Fetch { from: position, max_bytes: settings.bounds.refetch_bytes });
         }
         Next::Wait
     }

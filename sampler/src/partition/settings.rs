@@ -17,6 +17,8 @@ pub struct Bounds {
     pub max_open_traces: usize,
     /// Bytes of kept spans that may be with an exporter.
     pub max_unfinished_bytes: usize,
+    /// Bytes that are read again at a time for an exporter, or one record.
+    pub refetch_bytes: usize,
 }
 
 /// What a partition has to know beside the log and the policies.
@@ -43,8 +45,6 @@ pub struct Settings {
     pub read_ahead: u64,
     /// Bytes of a piece of kept spans, unless one span alone is larger.
     pub max_piece_bytes: usize,
-    /// Bytes that are read again at a time.
-    pub refetch_bytes: usize,
     /// Seed of the hash of the tables, different in every process.
     pub hash_seed: u64,
 }

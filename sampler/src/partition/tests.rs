@@ -22,10 +22,10 @@ fn settings(decision_wait: u32) -> Settings {
             max_decisions: 10_000,
             max_open_traces: 10_000,
             max_unfinished_bytes: 1 << 20,
+            refetch_bytes: 1 << 20,
         },
         read_ahead: 2 * u64::from(decision_wait) + 1000,
         max_piece_bytes: 1 << 20,
-        refetch_bytes: 1 << 20,
         hash_seed: 1,
     }
 }
@@ -42,6 +42,8 @@ struct Stand {
     exported: Vec<u64>,
     ticks: usize,
     reads: usize,
+    /// Whether anybody else held on to what was exported.
+    held_elsewhere: bool,
 }
 
 impl Stand {
@@ -55,6 +57,7 @@ impl Stand {
             exported: Vec::new(),
             ticks: 0,
             reads: 0,
+            held_elsewhere: false,
         };
         stand.step(Input::Loaded);
         stand
@@ -95,7 +98,10 @@ impl Stand {
                     self.decisions.push(Frame { position, time, kind, epoch: 0, payload });
                 }
                 Effect::AppendTick => self.ticks += 1,
-                Effect::Export { kept, .. } => self.exported.extend(ids(&kept.bytes)),
+                Effect::Export { kept, .. } => {
+                    self.exported.extend(ids(&kept.bytes));
+                    self.held_elsewhere |= !kept.bytes.is_unique();
+                }
                 Effect::Fetch { from, .. } => {
                     let frames = vec![self.spans[usize::try_from(from.0).unwrap()].clone()];
                     self.step(Input::Refetched { from, frames });
@@ -192,6 +198,17 @@ fn what_is_unconfirmed_does_not_wait_for_traffic() {
     stand.append(1_101_000, &[]);
     stand.read(9);
     assert_eq!(stand.exported, [1]);
+}
+
+/// I6: what is with an exporter is not held a second time until the next frame comes.
+#[test]
+fn what_is_handed_over_is_let_go_of() {
+    let mut stand = Stand::new(settings(1000), 1 << 20);
+    stand.append(1_000_000, &[span(1, 1, true)]);
+    stand.append(1_002_000, &[]);
+    stand.read(9);
+    assert_eq!(stand.exported, [1]);
+    assert!(!stand.held_elsewhere);
 }
 
 /// I8: without a wait a trace is decided by the next record, whatever the window cache has room for.

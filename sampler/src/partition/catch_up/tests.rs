@@ -25,10 +25,14 @@ fn settings() -> Settings {
         decision_wait: 1000,
         decision_wait_after_root: 0,
         decision_retention: 3_600_000,
-        bounds: Bounds { max_decisions: 1000, max_open_traces: 1000, max_unfinished_bytes },
+        bounds: Bounds {
+            max_decisions: 1000,
+            max_open_traces: 1000,
+            max_unfinished_bytes,
+            refetch_bytes: 1 << 20,
+        },
         read_ahead: 3000,
         max_piece_bytes: 1 << 20,
-        refetch_bytes: 1 << 20,
         hash_seed: 1,
     }
 }

@@ -160,7 +160,7 @@ impl Releases {
         match reader.next(begin, context.decided_to, settings) {
             Ahead::Wait => None,
             Ahead::Read(topic, from) => {
-                let max_bytes = settings.refetch_bytes;
+                let max_bytes = settings.bounds.refetch_bytes;
                 effects.push(Effect::FetchFor { exporter, topic, from, max_bytes });
                 None
             }

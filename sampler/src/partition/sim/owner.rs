@@ -152,6 +152,7 @@ impl Owner {
             max_decisions: decisions,
             max_open_traces: open_traces,
             max_unfinished_bytes: *pick(rng, &[1, settings.bounds.max_unfinished_bytes]),
+            refetch_bytes: *pick(rng, &[1, settings.bounds.refetch_bytes]),
         });
         let held = self.state.levels().open_traces;
         self.bounds.open_traces = open_traces.max(held) + FRAME_SPANS - 1;

@@ -77,10 +77,10 @@ impl Scene {
                 max_decisions: if forgetful { *pick(rng, &[0, 4, 16]) } else { 10_000 },
                 max_open_traces: *pick(rng, &[1, 4, 10_000, 10_000]),
                 max_unfinished_bytes: *pick(rng, &[1, 300, 1 << 20]),
+                refetch_bytes: *pick(rng, &[1, 300, 1 << 20]),
             },
             read_ahead: *pick(rng, &[0, 500, 3000, 100_000]),
             max_piece_bytes: *pick(rng, &[1, 200, 1 << 20]),
-            refetch_bytes: *pick(rng, &[1, 300, 1 << 20]),
             hash_seed: rng.u64(..),
         };
         let calm = rng.u8(..5) == 0;

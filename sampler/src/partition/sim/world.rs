@@ -208,7 +208,7 @@ impl World {
         }
         if self.owners.len() > 1 && self.by_chance(50) {
             let dead = self.owners.remove(0);
-            self.cut_off(&dead);
+            self.note_stats(dead);
         }
         if self.by_chance(20) {
             self.ghost();

@@ -145,10 +145,14 @@ mod tests {
             decision_wait: 1000,
             decision_wait_after_root: 0,
             decision_retention: 3_600_000,
-            bounds: Bounds { max_decisions, max_open_traces: 100, max_unfinished_bytes: 1 << 20 },
+            bounds: Bounds {
+                max_decisions,
+                max_open_traces: 100,
+                max_unfinished_bytes: 1 << 20,
+                refetch_bytes: 1 << 20,
+            },
             read_ahead: 1000,
             max_piece_bytes: 1 << 20,
-            refetch_bytes: 1 << 20,
             hash_seed: 1,
         };
         PartitionState::new(settings, policies("1s", 10), None)
