@@ -205,9 +205,9 @@ fn what_is_unconfirmed_does_not_wait_for_traffic() {
 fn what_is_handed_over_is_let_go_of() {
     let mut stand = Stand::new(settings(1000), 1 << 20);
     stand.append(1_000_000, &[span(1, 1, true)]);
-    stand.append(1_002_000, &[]);
+    stand.append(1_002_000, &[span(1, 2, false)]);
     stand.read(9);
-    assert_eq!(stand.exported, [1]);
+    assert_eq!(stand.exported, [1, 2]);
     assert!(!stand.held_elsewhere);
 }
 
