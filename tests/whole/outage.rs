@@ -51,6 +51,54 @@ fn a_backend_that_was_away_gets_everything() {
     assert!(gateway.stop().success());
 }
 
+/// Scenario: of two exporters one has no backend; the process is restarted meanwhile; then the
+/// backend starts.
+///
+/// Guarantees: the other exporter gets every trace that had to be kept while the first has none, and
+/// none of them twice, also not after the restart (I1, I2, I4); the first gets them all when its
+/// backend is there (I8).
+#[test]
+fn an_exporter_that_is_away_stops_no_other() {
+    if !stands("jaeger") {
+        return;
+    }
+    let mut jaeger = Jaeger::new();
+    let mut gateway = Gateway::new(&format!(
+        "tail_sampling:\n  decision_wait: 1s\n{POLICIES}exporters:\n  file: {{ path: \"FOLDER/kept.jsonl\", flush_interval: 100ms }}\n  \
+         otlp/jaeger: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }}, sending_queue: {{ queue_size: 1MiB }} }}\n",
+        jaeger.otlp_grpc
+    ));
+    gateway.expect(&["wholetrace_sampler::exporter"]);
+    gateway.start();
+    // Long enough that what Jaeger does not take is many decision waits behind.
+    let (generator, record) =
+        gateway.generate(&["--traces", "5000", "--rate", "500", "--slow", "0", "--late", "0"]);
+    succeed(generator, "the generator", &gateway.folder.path().join("generate.log"));
+    let (sent, folder) = (oracle::record(&record), gateway.folder.path().to_owned());
+    let in_the_file = || {
+        let verdict = settle(&sent, || oracle::arrived(&folder, "kept"));
+        assert!(verdict.wrong.is_empty(), "{:#?}", &verdict.wrong[..verdict.wrong.len().min(20)]);
+        assert_eq!(verdict.replayed, 0, "the file got spans twice");
+    };
+    in_the_file();
+    assert!(gateway.metric("wholetrace_sampler_exporters_behind") > 0.0, "Jaeger is not behind");
+
+    assert!(gateway.stop().success());
+    gateway.start();
+    jaeger.start();
+    for trace in sent.iter().filter(|trace| trace.must_be_kept()) {
+        wait_until("Jaeger has a kept trace whole after the outage", || {
+            let spans = jaeger.trace(&trace.trace_id);
+            trace.acknowledged.iter().all(|id| spans.contains_key(id))
+        });
+    }
+    in_the_file();
+    wait_until("the exporters are together again", || {
+        gateway.metric("wholetrace_sampler_exporters_behind") == 0.0
+    });
+    assert!(gateway.stop().success());
+}
+
 /// Scenario: a window cache smaller than a frame, so that every frame is read again for its
 /// release; no faults.
 ///
