@@ -21,6 +21,11 @@ use super::{
 const TICK: Duration = Duration::from_millis(10);
 /// How long a span waits for its request to fill, at a rate.
 const FLUSH: Duration = Duration::from_millis(200);
+/// Traces that begin at once at most. A load that was held back catches up step by step, since all
+/// that is encoded waits in memory until it is sent.
+const MOST_TRACES: u64 = 2_000;
+/// Spans that are encoded at once at most.
+const MOST_SPANS: usize = 50_000;
 /// Requests that wait for a connection.
 const WAITING_REQUESTS: usize = 2;
 
@@ -190,10 +195,10 @@ impl<'a> Producer<'a> {
             let now = micros(self.begun.elapsed());
             let target = (now as f64 / 1e6 * self.options.rate) as u64;
             let room = self.room(target.saturating_sub(self.begun_traces));
-            for _ in 0..room {
+            for _ in 0..room.min(MOST_TRACES) {
                 self.begin(now, late_by);
             }
-            self.leave(now).await;
+            while self.leave(now).await {}
             if flushed.elapsed() >= FLUSH {
                 self.flush_all().await;
                 flushed = Instant::now();
@@ -214,7 +219,7 @@ impl<'a> Producer<'a> {
             for _ in 0..room {
                 self.begin(now, 0);
             }
-            self.leave(u64::MAX).await;
+            while self.leave(u64::MAX).await {}
         }
     }
 
@@ -227,8 +232,8 @@ impl<'a> Producer<'a> {
         self.schedule.begin(trace, now, late_by);
     }
 
-    /// Sends what is due at `now`, as full requests.
-    async fn leave(&mut self, now: u64) {
+    /// Sends of what is due at `now` a part, as full requests. Tells whether there is more.
+    async fn leave(&mut self, now: u64) -> bool {
         let since_epoch =
             SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let run_start = u64::try_from(since_epoch.as_nanos())
@@ -237,7 +242,7 @@ impl<'a> Producer<'a> {
         let mut full = Vec::new();
         let (open, encoder, recording) = (&mut self.open, &self.encoder, self.record.is_some());
         let batch = u64::from(self.options.batch);
-        self.schedule.due(now, |trace, start, index| {
+        let more = self.schedule.due(now, MOST_SPANS, |trace, start, index| {
             let Some(span) = trace.spans.get(index) else { return };
             let Some((spans, sent)) = open.get_mut(usize::from(span.service)) else { return };
             encoder.span(trace.id, run_start + start * 1_000, span, spans);
@@ -251,6 +256,7 @@ impl<'a> Producer<'a> {
         for (service, spans, sent) in full {
             self.send(service, spans, sent).await;
         }
+        more
     }
 
     async fn flush_all(&mut self) {

@@ -41,12 +41,23 @@ impl Schedule {
         }
     }
 
-    /// Gives every span due at `now` to `leave`, with its trace and the trace's start.
-    pub(crate) fn due(&mut self, now: u64, mut leave: impl FnMut(&Trace, u64, usize)) {
+    /// Gives spans due at `now` to `leave`, with their traces and the traces' starts: `most` of them,
+    /// the first ones. Tells whether there are more.
+    pub(crate) fn due(
+        &mut self,
+        now: u64,
+        most: usize,
+        mut leave: impl FnMut(&Trace, u64, usize),
+    ) -> bool {
+        let mut left_now = 0;
         while let Some(&Reverse((due, slot, index))) = self.waiting.peek() {
             if due > now {
-                return;
+                return false;
             }
+            if left_now == most {
+                return true;
+            }
+            left_now += 1;
             self.waiting.pop();
             let Some(place) = self.traces.get_mut(slot) else { continue };
             let Some((trace, start, left)) = place else { continue };
@@ -57,6 +68,7 @@ impl Schedule {
                 self.free.push(slot);
             }
         }
+        false
     }
 
     /// When the next span is due; `None` when no span waits.
@@ -90,12 +102,14 @@ mod tests {
         let mut schedule = Schedule::default();
         schedule.begin(trace, 1_000, 10_000);
         let mut left = Vec::new();
-        schedule.due(1_099, |trace, _, index| left.push(trace.spans[index].id));
+        schedule.due(1_099, 9, |trace, _, index| left.push(trace.spans[index].id));
         assert!(left.is_empty());
-        schedule.due(1_500, |trace, _, index| left.push(trace.spans[index].id));
+        assert!(schedule.due(1_500, 1, |trace, _, index| left.push(trace.spans[index].id)));
+        assert_eq!(left, [2]);
+        assert!(!schedule.due(1_500, 9, |trace, _, index| left.push(trace.spans[index].id)));
         assert_eq!(left, [2, 1]);
         assert_eq!(schedule.next_due(), Some(11_100));
-        schedule.due(11_100, |trace, start, index| left.push(trace.spans[index].id + start));
+        schedule.due(11_100, 9, |trace, start, index| left.push(trace.spans[index].id + start));
         assert_eq!(left, [2, 1, 1_003]);
         assert_eq!(schedule.next_due(), None);
     }
