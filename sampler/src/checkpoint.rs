@@ -32,6 +32,17 @@ pub struct Place {
     pub decisions: u64,
 }
 
+/// Since when which claim counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// Where its first record stands in the decision log.
+    pub position: u64,
+    /// The term that it is of.
+    pub term: u64,
+    /// Whose it is.
+    pub owner: u64,
+}
+
 /// Where an owner begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Start {
@@ -60,6 +71,11 @@ pub struct Hints {
     /// log has no claim any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub term: Option<u64>,
+    /// Since when which claim counts, from `decisions` on and oldest first: where the decision log
+    /// has deleted more, nobody could tell whether the oldest that is left stands behind the claim
+    /// of another owner.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Claimed>,
     /// How far the log's time has come with the record at the position, or with the one before it
     /// when that was not read. The next owner goes on from here, so that every record has the same
     /// time at every reading.
@@ -145,6 +161,7 @@ mod tests {
                 claimed: Some(4),
                 owner: Some(5),
                 term: Some(2),
+                claims: vec![Claimed { position: 3, term: 2, owner: u64::MAX }],
                 clock: Watermark::default(),
                 exporters,
                 ..Hints::default()

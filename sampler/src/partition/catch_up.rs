@@ -63,7 +63,7 @@ impl CatchUp {
             frames: VecDeque::new(),
             unreadable: None,
             decided: DecisionTable::new(settings.decision_retention, hash),
-            claims: Claims::new(0),
+            claims: Claims::new(0, &[]),
             decisions: Position(place.decisions),
             last_claimed: Position(place.decisions),
             reading: None,
@@ -147,12 +147,20 @@ impl CatchUp {
         Ahead::Read(topic, from)
     }
 
-    /// Takes in what was asked for, from `from` on. Beyond `most` decisions the oldest are forgotten.
-    pub(super) fn found(&mut self, from: (TopicName, Position), found: Found, most: usize) {
+    /// Takes in what was asked for, from `from` on. The partition knows of `claims`. Beyond `most`
+    /// decisions the oldest are forgotten.
+    pub(super) fn found(
+        &mut self,
+        from: (TopicName, Position),
+        found: Found,
+        claims: &Claims,
+        most: usize,
+    ) {
         if self.reading != Some(from) {
             return;
         }
         self.reading = None;
+        self.claims.learn(claims);
         match (from.0, found) {
             (TopicName::Decisions, Found::Records(records)) => {
                 for record in &records {
@@ -180,7 +188,7 @@ impl CatchUp {
             return;
         }
         let Ok((claim, decisions)) = decode(&record.payload) else { return };
-        if !self.claims.heed(claim) {
+        if !self.claims.heed(claim, record.position) {
             return;
         }
         if claim.is_some() {

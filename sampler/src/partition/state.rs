@@ -82,7 +82,7 @@ impl PartitionState {
             verdicts: Verdicts::default(),
             head: Position(begin.lead.position),
             decided_to: Position(begin.lead.decisions),
-            claims: Claims::new(hints.term.unwrap_or_default()),
+            claims: Claims::new(hints.term.unwrap_or_default(), &hints.claims),
             last_claimed: Position(hints.claimed.or(hints.decisions).unwrap_or_default()),
             tick_pending: false,
             scan: None,
@@ -137,7 +137,7 @@ impl PartitionState {
                     let bytes: usize = frames.iter().map(|frame| frame.payload.len()).sum();
                     self.stats.refetched_bytes += bytes as u64;
                 }
-                self.releases.found_for(exporter, from, found, &self.settings);
+                self.releases.found_for(exporter, from, found, (&self.settings, &self.claims));
             }
             Input::Lost(oldest) => self.lost(oldest),
             Input::Settled(settled) => {
@@ -226,7 +226,7 @@ impl PartitionState {
             ..lead
         });
         let needed = self.decided.origin().is_some() || position < self.head;
-        let hints = Hints {
+        let mut hints = Hints {
             decisions: places.iter().map(|(place, _)| place.decisions).min().filter(|_| needed),
             claimed: Some(self.last_claimed.0),
             owner: Some(self.settings.owner),
@@ -235,7 +235,9 @@ impl PartitionState {
             exporters: names().map(|(name, (place, _))| (name, place.position)).collect(),
             lead: lead.filter(|_| !behind.is_empty()),
             behind,
+            claims: Vec::new(),
         };
+        hints.claims = self.claims.known_from(hints.decisions_from());
         let progress = Progress { position, hints };
         let last = self.committed.as_ref();
         assert!(

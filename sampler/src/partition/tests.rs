@@ -1,5 +1,11 @@
 //! Cases that the simulation meets now and then, one by one.
 
+use bytes::Bytes;
+use wholetrace_proto::{
+    id::TraceKey,
+    record::{Claim, Decision, DecisionBatch, encode_decisions},
+    tracestate::Threshold,
+};
 use wholetrace_runtime::budget::ByteBudget;
 use wholetrace_spanlog::{Frame, LogTime, Partition, Position, RecordKind};
 
@@ -93,9 +99,7 @@ impl Stand {
         for effect in effects {
             match effect {
                 Effect::AppendDecisions(payload) => {
-                    let position = Position(self.decisions.len() as u64);
-                    let (time, kind) = (LogTime(0), RecordKind::Decisions);
-                    self.decisions.push(Frame { position, time, kind, epoch: 0, payload });
+                    self.append_decisions(payload);
                 }
                 Effect::AppendTick => self.ticks += 1,
                 Effect::Export { kept, .. } => {
@@ -113,6 +117,12 @@ impl Stand {
                 Effect::FetchFor { .. } | Effect::DeadLetter { .. } => {}
             }
         }
+    }
+
+    fn append_decisions(&mut self, payload: Bytes) {
+        let position = self.decisions.last().map_or(Position(0), |last| last.position.next());
+        let (time, kind) = (LogTime(0), RecordKind::Decisions);
+        self.decisions.push(Frame { position, time, kind, epoch: 0, payload });
     }
 
     fn read_decisions(&mut self) {
@@ -245,4 +255,38 @@ fn few_decisions_do_not_make_reading_dearer() {
         let held = stand.state.levels().decisions;
         assert!(held <= max_decisions + 2_100, "{held} of {max_decisions}");
     }
+}
+
+/// I3: what an owner wrote behind the claim of the next one counts for nobody, also where it is the
+/// oldest record that the decision log has left.
+#[test]
+fn a_zombie_counts_for_nobody_when_the_claim_before_it_is_deleted() {
+    let mut stand = Stand::new(settings(1000), 1 << 20);
+    stand.append(1_000_000, &[span(7, 7, false)]);
+    stand.append(1_002_000, &[span(1, 1, false)]);
+    stand.read(9);
+    stand.change_owner(settings(1000), true);
+    let kept = Decision {
+        key: TraceKey(1),
+        first_seen_ms: 1_002_000,
+        decided_at_ms: 1_003_000,
+        kept: true,
+        threshold: Threshold::ALWAYS,
+        probability_known: true,
+        policy: 0,
+        late_fragment: false,
+    };
+    let zombie = Some(Claim { term: 1, owner: 1 });
+    stand.append_decisions(encode_decisions(&["one"], zombie, &[kept]).into());
+    stand.append(1_004_000, &[span(1, 2, false)]);
+    stand.read(9);
+    let left = stand.decisions.iter().position(|record| {
+        let batch = DecisionBatch::read(&record.payload).unwrap();
+        batch.claim() == zombie && batch.decisions().any(|decision| decision == kept)
+    });
+    stand.decisions.drain(..left.unwrap());
+    stand.append(1_004_500, &[span(1, 3, false)]);
+    stand.change_owner(settings(1000), true);
+    stand.read(9);
+    assert_eq!(stand.exported, Vec::<u64>::new(), "the trace was turned down");
 }

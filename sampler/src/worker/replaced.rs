@@ -28,12 +28,13 @@ pub(super) fn begin_anew(
         let mut progress = Progress::of(checkpoint);
         if topic == TopicName::Spans {
             // What is remembered of decisions is of another log. All else is of this one.
-            let Hints { decisions, claimed, term, .. } = progress.hints;
-            let hints = Hints { decisions, claimed, term, ..Hints::default() };
+            let Hints { decisions, claimed, term, claims, .. } = progress.hints;
+            let hints = Hints { decisions, claimed, term, claims, ..Hints::default() };
             progress = Progress { position: *oldest, hints };
         } else {
             let hints = &mut progress.hints;
             (hints.decisions, hints.claimed) = (None, None);
+            hints.claims.clear();
             for place in hints.lead.iter_mut().chain(hints.behind.values_mut()) {
                 place.decisions = 0;
             }

@@ -73,6 +73,7 @@ fn a_missing_decision_is_searched_for_within_bounds() {
     let missing = records * RECORD + 7;
     let log: Vec<Frame> =
         (0..2000).map(|at| spans(at, if at == 0 { missing } else { at })).collect();
+    let claims = Claims::new(0, &[]);
     let mut reader = CatchUp::new(Place::default(), &settings);
     let (mut reads, mut unknown) = (0, Vec::new());
     loop {
@@ -84,7 +85,8 @@ fn a_missing_decision_is_searched_for_within_bounds() {
                     TopicName::Decisions => vec![recorded(from.0)],
                     _ => log[from.0 as usize..].to_vec(),
                 };
-                reader.found((topic, from), Found::Records(found), settings.many_decisions());
+                let found = Found::Records(found);
+                reader.found((topic, from), found, &claims, settings.many_decisions());
                 assert!(reader.decisions() <= most, "{} decisions", reader.decisions());
             }
             Ahead::Passed => reader.evict(),

@@ -15,6 +15,7 @@ use wholetrace_spanlog::{Position, TopicName};
 
 use crate::{
     checkpoint::Place,
+    decision::claims::Claims,
     exporter::contract::ExporterIndex,
     partition::{
         catch_up::{Ahead, CatchUp},
@@ -67,10 +68,10 @@ impl Releases {
         exporter: ExporterIndex,
         from: (TopicName, Position),
         found: Found,
-        settings: &Settings,
+        (settings, claims): (&Settings, &Claims),
     ) {
         if let Some(Some(reader)) = self.behind.get_mut(usize::from(exporter.0)) {
-            reader.found(from, found, settings.many_decisions());
+            reader.found(from, found, claims, settings.many_decisions());
         }
     }
 

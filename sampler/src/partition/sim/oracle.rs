@@ -118,23 +118,45 @@ fn times_of(world: &World) -> Vec<(u64, u64)> {
     times
 }
 
-/// The decisions that count, in the order of the log: those of the owner with the highest term so
-/// far, of which the first is the owner.
-fn recorded(world: &World) -> Vec<Decision> {
-    let batches =
-        world.decisions.iter().map(|record| DecisionBatch::read(&record.payload).unwrap());
+/// A record of the decision log: whose it is, and what it says.
+type Recorded = (Claim, Vec<Decision>);
+
+/// The decision log.
+fn recorded(world: &World) -> Vec<Recorded> {
+    let read = |record: &Frame| {
+        let batch = DecisionBatch::read(&record.payload).unwrap();
+        (batch.claim().expect("owners sign what they write"), batch.decisions().collect())
+    };
+    world.decisions.iter().map(read).collect()
+}
+
+/// Which of these records count: those of the owner with the highest term so far, of which the
+/// first is the owner.
+fn counting(records: &[Recorded]) -> Vec<bool> {
     let mut owner = Claim { term: 0, owner: 0 };
-    let mut counting = Vec::new();
-    for batch in batches {
-        let claim = batch.claim().expect("owners sign what they write");
+    let counts = |(claim, _): &Recorded| {
         if claim.term > owner.term {
-            owner = claim;
+            owner = *claim;
         }
-        if claim == owner {
-            counting.extend(batch.decisions());
+        *claim == owner
+    };
+    records.iter().map(counts).collect()
+}
+
+/// Keys of traces about which some owner may have heeded what does not count, or not what does:
+/// the claim before is deleted, and the owner began with a commit by one that had not read it, or
+/// with none. So nobody can know, up to the next claim above all that are left.
+fn mistakable(world: &World, records: &[Recorded], counts: &[bool]) -> HashSet<u64> {
+    let mut keys = HashSet::new();
+    for begin in &world.begun_unaware {
+        let (left, truly) = (&records[*begin..], &counts[*begin..]);
+        for (((_, decisions), counts), seems) in left.iter().zip(truly).zip(counting(left)) {
+            if *counts != seems {
+                keys.extend(decisions.iter().map(|decision| decision.key.0));
+            }
         }
     }
-    counting
+    keys
 }
 
 /// A decision that rules, and over what time a trace was open for it.
@@ -187,12 +209,16 @@ const fn owners_differ_in_time(world: &World) -> bool {
 /// Checks all that is promised.
 pub(super) fn judge(world: &World) {
     let (spans, traces) = read(world);
-    let decisions = recorded(world);
+    let records = recorded(world);
+    let counts = counting(&records);
+    let mistakable = mistakable(world, &records, &counts);
+    let counting = records.into_iter().zip(counts).filter(|(_, counts)| *counts);
+    let decisions: Vec<Decision> = counting.flat_map(|((_, decisions), _)| decisions).collect();
     let rulings = rulings(world, &decisions);
     if !is_unsure(world) {
         decisions_are_those_of_the_log(world, &traces, &decisions);
     }
-    let fates = fates(world, &spans, &traces, &rulings);
+    let fates = fates(world, &spans, &traces, (&rulings, &mistakable));
     let finished = finished(world);
     assert!(world.met.unknown == 0 || is_unsure(world), "I3: decisions not found");
     every_kept_span_arrives(world, &spans, &fates, &finished);
@@ -230,15 +256,15 @@ fn decisions_are_those_of_the_log(
 
 /// Whether each span must arrive: by the first decision for its trace (I3). `None` where that is
 /// not known: a late span may begin a trace of its own where decisions were forgotten or owners do
-/// not agree on times, and nobody knows of what is deleted.
+/// not agree on times, and nobody knows of what is deleted, nor about what is [`mistakable`].
 fn fates(
     world: &World,
     spans: &[Placed],
     traces: &HashMap<u64, Vec<Trace>>,
-    rulings: &HashMap<u64, Vec<Ruling>>,
+    (rulings, mistakable): (&HashMap<u64, Vec<Ruling>>, &HashSet<u64>),
 ) -> HashMap<u64, Option<bool>> {
     let fate = |span: &Placed| {
-        if world.gone.contains(&span.key) {
+        if world.gone.contains(&span.key) || mistakable.contains(&span.key) {
             return None;
         }
         let of_key = &rulings[&span.key];

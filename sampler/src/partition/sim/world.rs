@@ -43,11 +43,16 @@ pub(super) struct World {
     /// Records of the span log that nobody can read.
     pub(super) damaged: HashSet<Position>,
     committed: Option<Checkpoint>,
+    /// Records of the decision log that the owner had read that committed it.
+    committer_read: usize,
     /// What the logs have deleted: records of the spans below a position, and as many records of
     /// the decisions.
     pub(super) trimmed: (Position, usize),
     /// Keys of traces of which something is gone, released or not.
     pub(super) gone: HashSet<u64>,
+    /// Numbers of the records of the decision log that owners began with for which neither the log
+    /// nor the commit told whose claim counts there.
+    pub(super) begun_unaware: HashSet<usize>,
     pub(super) policies: Arc<PolicySet>,
     pub(super) events: Vec<Event>,
     pub(super) met: Met,
@@ -72,11 +77,13 @@ impl World {
             ahead: 0,
             trimmed: (Position(0), 0),
             gone: HashSet::new(),
+            begun_unaware: HashSet::new(),
             spans: Vec::new(),
             decisions: Vec::new(),
             contents: Vec::new(),
             damaged: HashSet::new(),
             committed: None,
+            committer_read: 0,
             policies: policies(30),
             events: Vec::new(),
             met: Met::default(),
@@ -108,11 +115,16 @@ impl World {
 
     fn start_owner(&mut self) {
         let mut start = self.committed.as_ref().map(Progress::of);
+        let mut committer_read = self.committer_read;
         if let Some(start) = &mut start
             && self.rng.u32(..100) < self.scene.metadata_lost
         {
             self.met.metadata_lost += 1;
             start.hints = Hints::default();
+            committer_read = 0;
+        }
+        if committer_read < self.trimmed.1 {
+            self.begun_unaware.insert(self.trimmed.1);
         }
         if self.scene.quarrel {
             self.policies = policies(self.rng.u32(..100));
@@ -479,6 +491,7 @@ impl World {
         let (owner, position) = (self.owners[who].number, progress.position);
         self.events.push(Event::Committed { owner, position, exporters });
         self.committed = Some(progress.to_checkpoint());
+        self.committer_read = self.owners[who].decisions_read;
     }
 
     fn crash(&mut self) {

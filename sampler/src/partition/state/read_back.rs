@@ -25,7 +25,7 @@ impl PartitionState {
             self.stats.decision_records_bad += 1;
             return;
         };
-        if !self.claims.heed(claim) {
+        if !self.claims.heed(claim, record.position) {
             self.stats.decisions_ignored += decisions.count() as u64;
             return;
         }
