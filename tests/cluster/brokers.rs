@@ -22,7 +22,9 @@ fn a_broker_that_is_killed_takes_nothing_along() {
     let mut fleet = fleet(&kafka, 2, 3, &sampling("20s"));
     fleet.expect(AWAY);
     fleet.expect(REPLACED);
-    let mut load = Load::start(&fleet, scale, RATE, &["--slow", "0", "--late", "0"]);
+    // A broker takes its time to start on a busy machine: the load must outlast a second kill.
+    let amount = (2 * scale.traces(), RATE);
+    let mut load = Load::named("load", &fleet, scale, amount, &["--slow", "0", "--late", "0"]);
     let mut kills = 0;
     while load.is_running() && kills < 3 * scale.times {
         std::thread::sleep(Duration::from_secs(3));
@@ -88,7 +90,8 @@ fn a_broker_that_is_half_dead_takes_nothing_along() {
     fleet.expect(REPLACED);
     // Time goes on in the log while senders wait: what decides must be in each span, the id.
     let options = ["--slow", "0", "--errors", "0", "--late", "0"];
-    let mut load = Load::start(&fleet, scale, RATE, &options);
+    let amount = (2 * scale.traces(), RATE);
+    let mut load = Load::named("load", &fleet, scale, amount, &options);
     let mut naps = 0;
     while load.is_running() && naps < 2 * scale.times {
         std::thread::sleep(Duration::from_secs(3));
