@@ -94,10 +94,11 @@ impl CatchUp {
     }
 
     /// Goes a record on if it stands before `window`, where the window begins. The partition has
-    /// read the decisions below `decided_to`. Spans whose decision is not found are kept.
+    /// taken in the spans below `head` and the decisions below `decided_to`. Spans whose decision is
+    /// not found are kept.
     pub(super) fn next(
         &mut self,
-        window: Position,
+        (window, head): (Position, Position),
         decided_to: Position,
         settings: &Settings,
     ) -> Ahead {
@@ -118,7 +119,10 @@ impl CatchUp {
         let mut clock = self.clock;
         if clock.advance(frame.time, &mut Oddities::default()) == Advance::Unconfirmed {
             let behind = self.frames.get(1).map(|frame| frame.time);
-            if behind.is_none() && self.unreadable.is_none() {
+            // Where records before it are deleted, the last one that the partition took in may be
+            // a step here that was none there: its time counts, and there may be none behind it.
+            let is_last = frame.position.next() >= head;
+            if behind.is_none() && self.unreadable.is_none() && !is_last {
                 return self.ask(TopicName::Spans, frame.position.next());
             }
             clock.confirm(frame.time, behind, &mut Oddities::default());

@@ -77,7 +77,7 @@ fn a_missing_decision_is_searched_for_within_bounds() {
     let mut reader = CatchUp::new(Place::default(), &settings);
     let (mut reads, mut unknown) = (0, Vec::new());
     loop {
-        match reader.next(Position(2000), Position(records), &settings) {
+        match reader.next((Position(2000), Position(2000)), Position(records), &settings) {
             Ahead::Wait => break,
             Ahead::Read(topic, from) => {
                 reads += 1;
@@ -96,4 +96,25 @@ fn a_missing_decision_is_searched_for_within_bounds() {
     }
     assert_eq!(unknown, [(0, 1)]);
     assert!(reads < 20, "{reads} reads");
+}
+
+/// What is before the last record is deleted, and its time is far ahead of what the reader knows:
+/// it does not wait for a record behind it, which may never come.
+#[test]
+fn the_last_record_needs_none_behind_it() {
+    let settings = settings();
+    let mut clock = Watermark::default();
+    let _ = clock.advance(LogTime(1_000_000), &mut Oddities::default());
+    let mut reader = CatchUp::new(Place { clock, ..Place::default() }, &settings);
+    let end = (Position(8), Position(8));
+    let next = |reader: &mut CatchUp| reader.next(end, Position(0), &settings);
+    assert!(matches!(next(&mut reader), Ahead::Read(TopicName::Spans, Position(0))));
+    let (claims, from) = (Claims::new(0, &[]), |position| (TopicName::Spans, Position(position)));
+    reader.found(from(0), Found::Gone(Position(7)), &claims, 100);
+    assert!(matches!(next(&mut reader), Ahead::Read(TopicName::Spans, Position(7))));
+    let (time, kind) = (LogTime(1_010_000), RecordKind::Spans);
+    let payload = frame(&[Span { key: 1, id: 1, ..Span::default() }]);
+    let last = Frame { position: Position(7), time, kind, epoch: 0, payload };
+    reader.found(from(7), Found::Records(vec![last]), &claims, 100);
+    assert!(matches!(next(&mut reader), Ahead::Cut { place, .. } if place.clock.now() == time));
 }

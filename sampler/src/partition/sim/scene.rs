@@ -93,7 +93,7 @@ impl Scene {
             reload: rate(&[0, 0, 10]),
             outage: rate(&[0, 0, 5]),
             bounds: rate(&[0, 0, 0, 20]),
-            trim: rate(&[0, 0, 0, 0, 0, 5]),
+            trim: rate(&[0, 0, 0, 0, 5, 20]),
         };
         let clock = ClockFaults {
             set: rate(&[0, 0, 30, 10]),
