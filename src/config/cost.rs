@@ -65,11 +65,13 @@ impl Cost {
             let window_cache = config.memory.window_cache;
             let read_again = refetch_memory(window_cache, partitions, exporters);
             let queues = config.exporters.queue_bytes();
-            // All exporters but one may be behind, each with a table of its own.
+            // All exporters but one may be behind, each with a table of its own, in which it looks for
+            // the decisions of two decision waits.
             let behind = (exporters as u64).saturating_sub(1);
             if behind > 0 {
                 let setting = "tail_sampling.decision_cache, memory.open_traces";
-                let bytes = decisions.saturating_mul(behind);
+                let searched = open_traces.saturating_mul(DECISION);
+                let bytes = decisions.saturating_add(searched).saturating_mul(behind);
                 parts.push(part("exporters behind", setting, bytes));
             }
             parts.extend([
