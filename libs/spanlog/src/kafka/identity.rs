@@ -182,7 +182,7 @@ pub(super) fn write(metadata: &str, marks: [Option<Mark>; 2], max: usize) -> Str
     if marks == [None; 2] || all.len() > max { metadata.to_owned() } else { all }
 }
 
-/// The metadata and the marks that [`write`] put together.
+/// The metadata and the marks that [`write()`] put together.
 pub(super) fn parse(stored: &str) -> (&str, [Option<Mark>; 2]) {
     let Some((metadata, line)) = stored.rsplit_once(BEGIN) else { return (stored, [None; 2]) };
     let mut marks = line.split(' ').map(|mark| {
