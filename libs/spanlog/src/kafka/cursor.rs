@@ -65,7 +65,7 @@ pub(super) struct KafkaCursor {
     refusal: Option<(String, Instant)>,
     /// Whether the client has stopped reading the partition, or is to begin again.
     stopped: bool,
-    /// Whether it stopped because the next position is none that there is.
+    /// Whether the client said that a position is none that there is, and has given nothing since.
     out_of_range: bool,
     /// Whether all there was has been read.
     at_end: bool,
@@ -232,7 +232,7 @@ impl KafkaCursor {
             Ok(Some(Err(fault))) => Err(self.fail(fault)),
             Err(Polled::End) => {
                 self.refusal = None;
-                self.at_end = true;
+                (self.at_end, self.out_of_range) = (true, false);
                 Ok(Taken::Nothing)
             }
             Err(Polled::Closed) => Err(self.fail(ReadError::Closed)),
@@ -247,7 +247,7 @@ impl KafkaCursor {
         if at < self.next {
             return Ok(None);
         }
-        self.at_end = false;
+        (self.at_end, self.out_of_range) = (false, false);
         self.refusal = None;
         let time = match message.timestamp() {
             Timestamp::LogAppendTime(time) | Timestamp::CreateTime(time) => {
@@ -277,10 +277,13 @@ impl KafkaCursor {
         use RDKafkaErrorCode as Code;
         let text = error.to_string();
         match error.rdkafka_error_code() {
-            // The position is out of the partition's range, and the client has stopped.
+            // The position is out of the partition's range, and the client has stopped. Or some other
+            // position was: behind a batch that it cannot read the client goes on at a number that it
+            // takes out of the middle of it, and tells of that later, even after it was started
+            // again. So it counts when nothing else comes.
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
-                (self.stopped, self.out_of_range) = (true, true);
-                Ok(Taken::Empty)
+                self.out_of_range = true;
+                Ok(Taken::Nothing)
             }
             Some(Code::TopicAuthorizationFailed) => {
                 let text = format!("{text}: allow this user Read on the topic");
@@ -361,6 +364,9 @@ impl KafkaCursor {
         }
         let announced = tokio::time::timeout(self.sweep, self.claim.ready()).await.is_ok();
         self.unannounced = !announced;
+        if self.out_of_range && !announced {
+            self.stopped = true;
+        }
         if let Some((text, told)) = &mut self.refusal
             && told.elapsed() > TELL_REFUSAL
         {
