@@ -64,6 +64,8 @@ impl Life {
         });
         let (log, seen) = match opened {
             Err(_) if self.is_disturbed() => return Ok(()),
+            // Nobody sees what is read of a machine that has stopped meanwhile.
+            Ok(_) if self.disk.has_stopped() => return Ok(()),
             opened => opened?,
         };
         self.latest = self.latest.max(self.now);

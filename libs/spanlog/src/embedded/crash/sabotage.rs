@@ -9,16 +9,18 @@ use super::{
 };
 
 /// Logs that are tried before the harness is said to be blind.
-const TRIES: u64 = 400;
+const TRIES: u64 = 2_000;
+
+fn disk(seed: u64, sabotage: Option<Sabotage>) -> State {
+    let mut state = State::new(seed);
+    state.sabotage = sabotage;
+    state.restless = 64;
+    state
+}
 
 /// Whether a log on a disk with `sabotage` fails within some workloads.
 fn is_seen(sabotage: Sabotage) -> bool {
-    let sabotaged = |seed| {
-        let mut state = State::new(seed);
-        state.sabotage = Some(sabotage);
-        state.restless = 64;
-        state
-    };
+    let sabotaged = |seed| disk(seed, Some(sabotage));
     let effort = Effort { scattered: 8, lived_in: 8, nested: 8 };
     let short = [
         &[Step::Small, Step::Pages][..],
@@ -28,6 +30,15 @@ fn is_seen(sabotage: Sabotage) -> bool {
     short.iter().enumerate().any(|(number, steps)| {
         workload_on(sabotaged(number as u64), steps, number as u64, effort).is_err()
     }) || (0..TRIES).any(|seed| lives(sabotaged(seed), seed, 8, 100).is_err())
+}
+
+/// What fails on a disk with a sabotage fails because of it.
+#[test]
+fn nothing_fails_where_nothing_is_taken_away() {
+    for seed in 0..TRIES {
+        let lived = lives(disk(seed, None), seed, 8, 100);
+        assert!(lived.is_ok(), "log {seed}: {}", lived.err().unwrap_or_default());
+    }
 }
 
 #[test]

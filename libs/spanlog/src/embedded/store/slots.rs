@@ -68,6 +68,11 @@ impl<D: Disk> Slots<D> {
                 None => self.unused.push(slot),
             }
         }
+        if !self.unused.is_empty() {
+            // A process that was killed may have made one that no folder on the disk has yet. Those
+            // with a header are in it: they are written to once they are.
+            self.disk.sync_folder().map_err(fault("sync the folder of the slots", None))?;
+        }
         Ok(())
     }
 
