@@ -141,6 +141,15 @@ impl OpenLog {
         }
     }
 
+    /// The same cause, if there is one: known before anybody notices that the log has ended.
+    pub(crate) fn cause(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Embedded(log) => log.cause(),
+            #[cfg(feature = "kafka")]
+            Kind::Kafka(log) => log.cause(),
+        }
+    }
+
     /// Ends it in order.
     pub(crate) async fn close(&self) {
         match &self.kind {

@@ -90,7 +90,7 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs) -> anyhow::Result<()>
         biased;
         cause = log.ended() => Some(cause),
         // What uses a log that has ended may notice it first.
-        () = stages.ended() => cause_of_end(&log).await,
+        () = stages.ended() => log.cause(),
         () = upkeep::watch(&log, window_cache.as_ref(), &working, config) => None,
     };
     ready.not_ready("stopping");
@@ -105,15 +105,6 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs) -> anyhow::Result<()>
     stages.end.request();
     stages.rest.join(REST_STOP_WITHIN).await;
     stages.outcome(ended)
-}
-
-/// Why the log has ended, if it has.
-async fn cause_of_end(log: &OpenLog) -> Option<String> {
-    tokio::select! {
-        biased;
-        cause = log.ended() => Some(cause),
-        () = std::future::ready(()) => None,
-    }
 }
 
 /// Three groups of tasks that stop one after the other: what takes spans, what works on them, and

@@ -249,10 +249,11 @@ struct Ended {
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        // First the reason: who notices the end by what follows finds it.
-        self.shared.ended.send_replace(Some(std::mem::take(&mut self.reason)));
+        // First the reason: who notices the end by what follows asks for it. There is one end.
+        let _set = self.shared.reason.set(std::mem::take(&mut self.reason));
         // Dropping an answer settles it as closed.
         drop(self.shared.queue.abandon());
         self.shared.close();
+        self.shared.ended.send_replace(true);
     }
 }

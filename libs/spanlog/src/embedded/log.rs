@@ -200,9 +200,15 @@ impl EmbeddedLog {
     /// the log is opened again.
     pub async fn ended(&self) -> String {
         let mut ended = self.shared.ended.subscribe();
-        let reason = ended.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
         // The sender lives as long as `self`.
-        reason.unwrap_or_default()
+        let _ended = ended.wait_for(|ended| *ended).await;
+        self.cause().unwrap_or_default()
+    }
+
+    /// Why the log ends, as soon as anything of it answers that it is closed; `None` before.
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
+        self.shared.reason.get().cloned()
     }
 
     /// Ends the log in order: the group's partitions are revoked and, for at most 10 seconds, let

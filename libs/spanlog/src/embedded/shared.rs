@@ -1,7 +1,7 @@
 //! What the writer thread, the readers and the group share.
 
 use std::sync::{
-    Mutex, MutexGuard, PoisonError,
+    Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
 
@@ -39,8 +39,10 @@ pub(super) struct Shared {
     closed: AtomicBool,
     /// Members of the group that have not ended.
     pub(super) members: tokio::sync::watch::Sender<usize>,
-    /// Why the writer thread has ended, once it has.
-    pub(super) ended: tokio::sync::watch::Sender<Option<String>>,
+    /// Why the log ends: known before anybody can notice that it does.
+    pub(super) reason: OnceLock<String>,
+    /// Whether the writer thread has ended, and nothing is taken any more.
+    pub(super) ended: tokio::sync::watch::Sender<bool>,
 }
 
 /// Why no more is taken.
@@ -98,7 +100,8 @@ impl Shared {
             leaving: Notify::new(),
             closed: AtomicBool::new(false),
             members: tokio::sync::watch::Sender::new(0),
-            ended: tokio::sync::watch::Sender::new(None),
+            reason: OnceLock::new(),
+            ended: tokio::sync::watch::Sender::new(false),
             settings,
         }
     }

@@ -267,6 +267,12 @@ impl KafkaLog {
         self.shared.fate.ended().await
     }
 
+    /// The same cause, if there is one.
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
+        self.shared.fate.cause()
+    }
+
     /// Closes the log in order: partitions are revoked and waited for, records on their way become
     /// durable, clients are closed; all of it for a bounded time. Handles that are left are dead.
     pub async fn close(&self) {
