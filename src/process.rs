@@ -15,7 +15,6 @@ use wholetrace_sampler::Sampler;
 use crate::{
     announce::{self, VERSION},
     config::{Inputs, Loaded},
-    log::OpenLog,
     reload::Reload,
     role::Role,
     signals::{self, Signals},
