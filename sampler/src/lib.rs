@@ -16,6 +16,8 @@ pub mod policy;
 mod release;
 mod sampler;
 #[cfg(test)]
+mod seeds;
+#[cfg(test)]
 mod testing;
 mod watermark;
 mod window;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
+    fleet::Fleet,
     kafka::{AWAY, Kafka, REPLACED},
     load::{Load, RATE, Scale, must_be_few, must_be_whole},
     steady::{fleet, sampling},
@@ -22,23 +23,37 @@ fn a_broker_that_is_killed_takes_nothing_along() {
     let mut fleet = fleet(&kafka, 2, 3, &sampling("20s"));
     fleet.expect(AWAY);
     fleet.expect(REPLACED);
-    // A broker takes its time to start on a busy machine: the load must outlast a second kill.
-    let amount = (2 * scale.traces(), RATE);
-    let mut load = Load::named("load", &fleet, scale, amount, &["--slow", "0", "--late", "0"]);
-    let mut kills = 0;
-    while load.is_running() && kills < 3 * scale.times {
-        std::thread::sleep(Duration::from_secs(3));
-        let node = (kills % 3 + 1).to_string();
-        kafka.node("kill", &node);
+    let kills = one_after_the_other(&fleet, scale, &["--slow", "0", "--late", "0"], 3, |node| {
+        kafka.node("kill", node);
         std::thread::sleep(Duration::from_secs(4));
-        kafka.node("restart", &node);
-        kills += 1;
+        kafka.node("restart", node);
+    });
+    println!("{kills} brokers killed");
+}
+
+/// Sends the usual load and does `harm` to one broker after the other meanwhile, up to `times` times,
+/// with `scale`; all must arrive whole. Tells how often it did so.
+fn one_after_the_other(
+    fleet: &Fleet,
+    scale: Scale,
+    options: &[&str],
+    times: u64,
+    harm: impl Fn(&str),
+) -> u64 {
+    // A broker takes its time to start on a busy machine: the load must outlast a second harm.
+    let amount = (2 * scale.traces(), RATE);
+    let mut load = Load::named("load", fleet, scale, amount, options);
+    let mut harmed = 0;
+    while load.is_running() && harmed < times * scale.times {
+        std::thread::sleep(Duration::from_secs(3));
+        harm(&(harmed % 3 + 1).to_string());
+        harmed += 1;
     }
-    assert!(kills >= 2, "only {kills} kills");
+    assert!(harmed >= 2, "only {harmed} brokers were harmed");
     let sent = load.finish();
     let verdict = must_be_whole(&sent, fleet.folder.path());
-    must_be_few(&verdict, kills * 3, RATE, sent.len());
-    println!("{kills} brokers killed");
+    must_be_few(&verdict, harmed * 3, RATE, sent.len());
+    harmed
 }
 
 /// Scenario: all brokers are away for half a minute under load.
@@ -90,20 +105,10 @@ fn a_broker_that_is_half_dead_takes_nothing_along() {
     fleet.expect(REPLACED);
     // Time goes on in the log while senders wait: what decides must be in each span, the id.
     let options = ["--slow", "0", "--errors", "0", "--late", "0"];
-    let amount = (2 * scale.traces(), RATE);
-    let mut load = Load::named("load", &fleet, scale, amount, &options);
-    let mut naps = 0;
-    while load.is_running() && naps < 2 * scale.times {
-        std::thread::sleep(Duration::from_secs(3));
-        let node = (naps % 3 + 1).to_string();
-        kafka.node("pause", &node);
+    let naps = one_after_the_other(&fleet, scale, &options, 2, |node| {
+        kafka.node("pause", node);
         std::thread::sleep(Duration::from_secs(8));
-        kafka.node("resume", &node);
-        naps += 1;
-    }
-    assert!(naps >= 2, "only {naps} naps");
-    let sent = load.finish();
-    let verdict = must_be_whole(&sent, fleet.folder.path());
-    must_be_few(&verdict, naps * 3, RATE, sent.len());
+        kafka.node("resume", node);
+    });
     println!("{naps} brokers stopped and resumed");
 }

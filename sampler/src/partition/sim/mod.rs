@@ -15,37 +15,15 @@ mod scene;
 mod world;
 
 use self::{oracle::judge, world::World};
+use crate::seeds::{Failing, seeds};
 
 /// Runs in the test suite.
 const RUNS: u64 = 16_000;
 
-#[expect(clippy::disallowed_methods, reason = "what to repeat is no configuration")]
-fn seeds() -> Vec<u64> {
-    let number = |name: &str| {
-        let value = std::env::var(name).ok()?;
-        Some(value.parse::<u64>().unwrap_or_else(|_| panic!("{name} is no number: `{value}`")))
-    };
-    match number("WHOLETRACE_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("WHOLETRACE_RUNS").unwrap_or(RUNS)).collect(),
-    }
-}
-
-/// Tells which seed failed and what its world is like, when it unwinds.
-struct Failing(u64, String);
-
-impl Drop for Failing {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            println!("the failing seed: WHOLETRACE_SEED={} {}", self.0, self.1);
-        }
-    }
-}
-
 /// I1 to I5 and I8 hold in every world, and the same log gives the same decisions.
 #[test]
 fn invariants_hold_whatever_goes_wrong() {
-    let seeds = seeds();
+    let seeds = seeds(RUNS);
     let halves = seeds.split_at(seeds.len() / 2);
     std::thread::scope(|scope| {
         for half in [halves.0, halves.1] {

@@ -13,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 use fastrand::Rng;
 
 use super::*;
+use crate::seeds::{Failing, seeds};
 
 /// Runs in the test suite.
 const RUNS: u64 = 300;
@@ -397,31 +398,8 @@ impl World {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "what to repeat is no configuration")]
-fn seeds() -> Vec<u64> {
-    let number = |name: &str| {
-        let value = std::env::var(name).ok()?;
-        Some(value.parse::<u64>().unwrap_or_else(|_| panic!("{name} is no number: `{value}`")))
-    };
-    match number("WHOLETRACE_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("WHOLETRACE_RUNS").unwrap_or(RUNS)).collect(),
-    }
-}
-
-/// Tells which seed failed, when it unwinds.
-struct Failing(u64);
-
-impl Drop for Failing {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            println!("the failing seed: WHOLETRACE_SEED={}", self.0);
-        }
-    }
-}
-
 fn run(seed: u64) -> Met {
-    let failing = Failing(seed);
+    let failing = Failing(seed, String::new());
     // The waits of what is tried again are drawn by chance.
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -441,7 +419,7 @@ fn run(seed: u64) -> Met {
 /// I1 to I5 and I8 hold for whole samplers in every world.
 #[test]
 fn whole_samplers_keep_the_invariants() {
-    let seeds = seeds();
+    let seeds = seeds(RUNS);
     let halves = seeds.split_at(seeds.len() / 2);
     let mut met = Vec::new();
     std::thread::scope(|scope| {
