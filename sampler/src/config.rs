@@ -9,6 +9,7 @@ use crate::{
     exporter::config::ExportersConfig,
     partition::{Bounds, Settings},
     policy::TailSamplingConfig,
+    window::WINDOW_BYTES,
 };
 
 /// Undecided traces of the process: what 400,000 new ones a second come to in ten seconds.
@@ -44,6 +45,13 @@ pub fn refetch_memory(window_cache: ByteSize, partitions: u32, exporters: usize)
     let least = readers.saturating_mul(MIN_REFETCH as u64);
     let most = readers.saturating_mul(REFETCH as u64);
     (window_cache.get() / REFETCH_PART as u64).clamp(least, most)
+}
+
+/// Bytes that a process which may own all of `partitions` takes at most to know of the frames that
+/// were read ahead and are not released, beside their payloads.
+#[must_use]
+pub fn window_memory(partitions: u32) -> u64 {
+    u64::from(partitions).saturating_mul(WINDOW_BYTES as u64)
 }
 
 /// The sampler's part of the configuration.

@@ -11,6 +11,9 @@ use crate::watermark::Watermark;
 /// Frames in the window when nothing forces it to grow.
 pub(crate) const WINDOW_FRAMES: usize = 1 << 16;
 
+/// Bytes that so many take in one partition, beside their payloads: the table doubles when it is full.
+pub(crate) const WINDOW_BYTES: usize = 2 * WINDOW_FRAMES * size_of::<WindowFrame>();
+
 /// The payload of a frame that waits in memory for its release, with its share of the budget.
 #[derive(Debug)]
 pub(crate) struct Cached {

@@ -1,7 +1,7 @@
 //! What a configuration may take of the memory: the sum of its bounds.
 
 use wholetrace_runtime::{problems::Problems, units::ByteSize};
-use wholetrace_sampler::config::refetch_memory;
+use wholetrace_sampler::config::{refetch_memory, window_memory};
 
 use super::sections::{Config, LogChoice};
 use crate::role::Role;
@@ -42,16 +42,17 @@ impl Cost {
             let in_flight = config.limits.in_flight.get();
             parts.push(part("requests in flight", "limits.in_flight", in_flight));
         }
-        let (log, partitions, bytes) = match config.log.choice() {
+        let (log, divided, partitions, bytes) = match config.log.choice() {
             LogChoice::Embedded(embedded) => {
-                ("log.embedded", embedded.partitions, embedded.memory_bytes())
+                let divided = "log.embedded.partitions";
+                ("log.embedded", divided, embedded.partitions, embedded.memory_bytes())
             }
             #[cfg(feature = "kafka")]
             LogChoice::Kafka(kafka) => {
                 let reading = kafka.reading_memory_bytes(kafka.spans.partitions);
                 let reading = if role.samples() { reading } else { 0 };
                 let bytes = reading.saturating_add(kafka.writing_memory_bytes());
-                ("log.kafka", kafka.spans.partitions, bytes)
+                ("log.kafka", "log.kafka.spans.partitions", kafka.spans.partitions, bytes)
             }
         };
         parts.push(part("the log", log, bytes));
@@ -76,6 +77,7 @@ impl Cost {
             }
             parts.extend([
                 part("frames until release", "memory.window_cache", window_cache.get()),
+                part("where they stand", divided, window_memory(partitions)),
                 part("frames read again", "memory.window_cache", read_again),
                 part("undecided traces", "memory.open_traces", open),
                 part("decisions", "tail_sampling.decision_cache, memory.open_traces", decisions),
