@@ -1,9 +1,15 @@
 //! The rules of `deny.toml`, applied to what cargo says of the dependencies: for where
 //! `cargo deny` is not installed. It reads the lists that are in the file, and no others.
+//! And what is named as a dependency but not used.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde::Deserialize;
 use toml_edit::DocumentMut;
@@ -25,11 +31,14 @@ struct Package {
     /// None for what is in the workspace.
     source: Option<String>,
     dependencies: Vec<Dependency>,
+    manifest_path: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
 struct Dependency {
     name: String,
+    /// What the package calls it, where that is another name.
+    rename: Option<String>,
     req: String,
     source: Option<String>,
 }
@@ -107,6 +116,50 @@ pub(crate) fn repeated(metadata: &Metadata) -> Vec<String> {
     }
     let several = versions.iter().filter(|(_, versions)| versions.len() > 1);
     several.map(|(name, versions)| format!("{name} {}", versions.join(", "))).collect()
+}
+
+/// Dependencies that the workspace at `root` lists and no package of it has, and those that a
+/// package has and none of its source files names.
+pub(crate) fn unused(metadata: &Metadata, root: &Path) -> Vec<String> {
+    let ours: Vec<&Package> = metadata.packages.iter().filter(|one| one.source.is_none()).collect();
+    let text = fs::read_to_string(root.join("Cargo.toml")).expect("Cargo.toml");
+    let file: DocumentMut = text.parse().expect("Cargo.toml is TOML");
+    let listed = file["workspace"]["dependencies"].as_table_like().expect("a table").iter();
+    let had =
+        |name: &str| ours.iter().flat_map(|one| &one.dependencies).any(|one| one.name == name);
+    let mut unused: Vec<String> = listed
+        .filter(|(name, _)| !had(name))
+        .map(|(name, _)| format!("no package has {name}"))
+        .collect();
+    for package in &ours {
+        let folder = package.manifest_path.parent().expect("a manifest is in a folder");
+        // The package at the root has the others below it.
+        let inner: Vec<&Path> = ours
+            .iter()
+            .filter_map(|other| other.manifest_path.parent())
+            .filter(|other| *other != folder && other.starts_with(folder))
+            .collect();
+        let sources: String = super::files(folder, "rs")
+            .iter()
+            .filter(|file| !inner.iter().any(|inner| file.starts_with(inner)))
+            .map(|file| fs::read_to_string(file).expect("a source file"))
+            .collect();
+        for one in &package.dependencies {
+            let name = one.rename.as_ref().unwrap_or(&one.name).replace('-', "_");
+            if !names(&sources, &name) {
+                unused.push(format!("{} does not use {}", package.name, one.name));
+            }
+        }
+    }
+    unused
+}
+
+/// Whether `text` has `word`, and not only as a part of another one.
+fn names(text: &str, word: &str) -> bool {
+    let in_word = |one: char| one.is_alphanumeric() || one == '_';
+    text.match_indices(word).any(|(at, _)| {
+        !text[..at].ends_with(in_word) && !text[at + word.len()..].starts_with(in_word)
+    })
 }
 
 /// Whether a license expression, as SPDX has them, can be satisfied with `allowed` licenses.

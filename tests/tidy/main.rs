@@ -82,6 +82,13 @@ fn dependencies_keep_the_rules_of_deny_toml() {
 }
 
 #[test]
+fn dependencies_are_used() {
+    let metadata = dependencies::metadata(root(), &dependencies::Rules::read(root()));
+    let unused = dependencies::unused(&metadata, root());
+    assert!(unused.is_empty(), "to be taken out of Cargo.toml:\n{}", unused.join("\n"));
+}
+
+#[test]
 fn license_expressions_are_understood() {
     let allowed: Vec<String> =
         ["MIT", "ISC", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned).into();
