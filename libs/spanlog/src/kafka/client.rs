@@ -55,6 +55,9 @@ pub(super) enum Answer {
 
 /// What all clients have in common; `role` tells them apart in the brokers' logs.
 pub(super) fn common(config: &KafkaConfig, role: &str) -> ClientConfig {
+    // Who comes first decides whether the library frees its tables when the process ends, under the
+    // hands of clients that are still at work: this way it does not.
+    openssl_sys::init();
     let mut client = ClientConfig::new();
     client
         .set("bootstrap.servers", config.brokers.join(","))

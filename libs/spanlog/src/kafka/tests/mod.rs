@@ -2,6 +2,7 @@
 
 mod anew;
 mod damage;
+mod exit;
 mod faults;
 mod membership;
 mod page;
