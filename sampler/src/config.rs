@@ -7,6 +7,7 @@ use wholetrace_spanlog::Partition;
 
 use crate::{
     exporter::config::ExportersConfig,
+    held::MIN_READ,
     partition::{Bounds, Settings},
     policy::TailSamplingConfig,
     window::WINDOW_BYTES,
@@ -19,8 +20,7 @@ const MAX_PIECE: usize = 1 << 20;
 /// Bytes read again at a time for an exporter of a partition: a few frames, and fewer where many
 /// partitions have to share.
 const REFETCH: usize = 1 << 20;
-const MIN_REFETCH: usize = 64 << 10;
-/// The part of the window cache's size that frames may take beside it which are read again.
+/// The part of the budget that frames which are read again may take, and no others.
 const REFETCH_PART: usize = 4;
 /// Bytes of kept spans that a partition may have with an exporter, at least.
 const MIN_UNFINISHED: usize = 256 << 10;
@@ -33,18 +33,22 @@ pub(crate) fn share(all: Bounds, owned: usize) -> Bounds {
         max_open_traces: all.max_open_traces / owned,
         max_unfinished_bytes: (all.max_unfinished_bytes / owned)
             .max(MIN_UNFINISHED.min(all.max_unfinished_bytes)),
-        refetch_bytes: (all.refetch_bytes / owned).clamp(MIN_REFETCH, REFETCH),
+        refetch_bytes: (all.refetch_bytes / owned).clamp(MIN_READ, REFETCH),
     }
 }
 
-/// Bytes that frames may take which are read again, at most, in a process that may own all of
-/// `partitions` and has so many `exporters`.
+/// Bytes of a budget of `limit` bytes that frames which only wait for their release leave to others:
+/// what must be held to go on is more urgent. There are so many `exporters`, and `owned` partitions.
+pub(crate) fn set_apart(all: Bounds, owned: usize, exporters: usize, limit: usize) -> usize {
+    let readers = owned.saturating_mul(exporters);
+    share(all, owned).refetch_bytes.saturating_mul(readers).min(limit / REFETCH_PART)
+}
+
+/// Bytes that frames which are read again may take at most when nothing is left of the budget, in a
+/// process that may own all of `partitions` and has so many `exporters`.
 #[must_use]
-pub fn refetch_memory(window_cache: ByteSize, partitions: u32, exporters: usize) -> u64 {
-    let readers = u64::from(partitions).saturating_mul(exporters as u64);
-    let least = readers.saturating_mul(MIN_REFETCH as u64);
-    let most = readers.saturating_mul(REFETCH as u64);
-    (window_cache.get() / REFETCH_PART as u64).clamp(least, most)
+pub fn refetch_memory(partitions: u32, exporters: usize) -> u64 {
+    u64::from(partitions).saturating_mul(exporters as u64).saturating_mul(MIN_READ as u64)
 }
 
 /// Bytes that a process which may own all of `partitions` takes at most to know of the frames that
@@ -72,7 +76,9 @@ pub struct SamplerConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SamplerMemory {
-    /// Bytes of frames that wait in memory from their first reading to their release. What does
+    /// Bytes of the log that are held in memory: frames that wait from their first reading to
+    /// their release, and before those, which make room, frames that are read again, dead letters
+    /// under way and kept spans for which an exporter's queue has no room. What does
     /// not fit is read again from the log, which costs time and nothing else; 0 reads everything
     /// twice. Enough for the traffic of one `decision_wait` is best: 512MiB are about 120,000
     /// spans a second for 10 seconds.
@@ -146,21 +152,24 @@ mod tests {
     use super::*;
 
     /// I6: however many partitions and exporters there are, what is read again for all of them
-    /// takes no more than is said.
+    /// takes no more than its part of the budget, or than is said beside it.
     #[test]
     fn what_is_read_again_is_bounded_for_all_partitions_together() {
         for cache in [0, 64, 512, 100_000] {
             for (partitions, exporters) in [(1, 1), (16, 2), (128, 1), (128, 3)] {
                 let mut config = SamplerConfig::default();
                 config.memory.window_cache = ByteSize::mib(cache);
-                let all = config.bounds();
-                let refetch_bytes = all.refetch_bytes / exporters;
-                let said = refetch_memory(config.memory.window_cache, partitions, exporters);
+                let (all, limit) = (config.bounds(), config.memory.window_cache.as_usize());
+                let all = Bounds { refetch_bytes: all.refetch_bytes / exporters, ..all };
+                let said = refetch_memory(partitions, exporters);
                 for owned in [1, partitions / 2, partitions] {
-                    let one = share(Bounds { refetch_bytes, ..all }, owned as usize).refetch_bytes;
-                    let together = one as u64 * u64::from(owned) * exporters as u64;
-                    assert!(together <= said, "{cache} MiB, {owned} owned: {together} > {said}");
-                    assert!((MIN_REFETCH..=REFETCH).contains(&one));
+                    let owned = owned as usize;
+                    let one = share(all, owned).refetch_bytes;
+                    let together = one * owned * exporters;
+                    let apart = set_apart(all, owned, exporters, limit);
+                    assert!(apart <= limit / REFETCH_PART);
+                    assert!(together <= apart || together as u64 <= said, "{cache} MiB, {owned}");
+                    assert!((MIN_READ..=REFETCH).contains(&one));
                 }
             }
         }

@@ -7,6 +7,7 @@ mod decision;
 mod epochs;
 pub mod exporter;
 mod fold;
+mod held;
 mod keyed;
 pub mod metrics;
 mod open_traces;

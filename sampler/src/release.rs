@@ -106,16 +106,16 @@ impl Release {
 
     /// The payload of the frame at `position`, if it was read again.
     pub(crate) fn take_refetched(&mut self, position: Position) -> Option<Bytes> {
-        while let Some(frame) = self.refetched.front() {
-            if frame.position > position {
-                return None;
-            }
-            let frame = self.refetched.pop_front()?;
-            if frame.position == position {
-                return Some(frame.payload);
-            }
+        self.forget_refetched(position);
+        let frame = self.refetched.pop_front_if(|frame| frame.position == position)?;
+        Some(frame.payload)
+    }
+
+    /// Lets frames go that were read again and stand before `position`.
+    pub(crate) fn forget_refetched(&mut self, position: Position) {
+        while self.refetched.front().is_some_and(|frame| frame.position < position) {
+            self.refetched.pop_front();
         }
-        None
     }
 
     /// Whether frames that are needed again are on their way.

@@ -42,7 +42,8 @@ pub struct Parts {
     pub exporters: Vec<(ExporterHandle, Queue)>,
     /// The policies to begin with.
     pub policies: Arc<PolicySet>,
-    /// Bytes of frames that may wait in memory for their release.
+    /// Bytes of the log that may be held in memory. Frames that wait for their release make room for
+    /// what must be held to go on, of which there is little beyond.
     pub window_cache: ByteBudget,
 }
 

@@ -159,6 +159,23 @@ impl Window {
         lost as u64
     }
 
+    /// Lets the payloads of the newest frames go that take `bytes` together, or all: they are read
+    /// again when it is time to release them.
+    pub(crate) fn evict(&mut self, bytes: usize) {
+        let mut left = bytes.min(self.cached_bytes);
+        for frame in self.frames.iter_mut().rev() {
+            if left == 0 {
+                return;
+            }
+            let cached = frame.cached_bytes();
+            if frame.cached.take().is_some() {
+                self.uncached += 1;
+            }
+            self.cached_bytes -= cached;
+            left = left.saturating_sub(cached);
+        }
+    }
+
     /// Lets all frames with numbers below `number` go, and their share of the budget with them.
     pub(crate) fn pass(&mut self, number: u64) {
         while self.first < number {

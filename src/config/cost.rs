@@ -64,7 +64,7 @@ impl Cost {
             let open = open_traces.saturating_mul(OPEN_TRACE);
             let exporters = config.exporters.0.len();
             let window_cache = config.memory.window_cache;
-            let read_again = refetch_memory(window_cache, partitions, exporters);
+            let least = refetch_memory(partitions, exporters);
             let queues = config.exporters.queue_bytes();
             // All exporters but one may be behind, each with a table of its own, in which it looks for
             // the decisions of two decision waits.
@@ -76,9 +76,9 @@ impl Cost {
                 parts.push(part("exporters behind", setting, bytes));
             }
             parts.extend([
-                part("frames until release", "memory.window_cache", window_cache.get()),
+                part("log bytes held", "memory.window_cache", window_cache.get()),
                 part("where they stand", divided, window_memory(partitions)),
-                part("frames read again", "memory.window_cache", read_again),
+                part("frames read again", divided, least),
                 part("undecided traces", "memory.open_traces", open),
                 part("decisions", "tail_sampling.decision_cache, memory.open_traces", decisions),
                 part("exporters", "exporters.*.sending_queue", queues),

@@ -168,7 +168,9 @@ pub(crate) struct MemoryConfig {
     /// Memory that the process may take up; 0 for nine tenths of what the machine or its container
     /// has. A configuration whose bounds add up to more is refused. 0 to 16TiB.
     pub(crate) limit: ByteSize,
-    /// Bytes of frames that wait in memory from their first reading to their release. What does
+    /// Bytes of the log that are held in memory: frames that wait from their first reading to
+    /// their release, and before those, which make room, frames that are read again, dead letters
+    /// under way and kept spans for which an exporter's queue has no room. What does
     /// not fit is read again from the log, which costs time, never a trace; 0 reads everything
     /// twice. Enough for the traffic of one `decision_wait` is best: 512MiB are about 120,000
     /// spans a second for 10 seconds. 0 to 16TiB.

@@ -8,7 +8,8 @@ use std::sync::{
 /// A number of bytes that a part of the process may hold at a time. Clones share it.
 ///
 /// Leases beyond the limit are refused, never waited for: the caller knows better whether to
-/// refuse a request, to drop a cached frame or to stop reading.
+/// refuse a request, to drop a cached frame or to stop reading. What must be held to go on at all
+/// is leased in any case, so that what is in use is told as it is; who does so bounds how much.
 #[derive(Clone, Debug)]
 pub struct ByteBudget {
     shared: Arc<Shared>,
@@ -32,7 +33,29 @@ impl ByteBudget {
     /// A lease of `bytes`, if the limit leaves room for it. A lease of 0 bytes is always given.
     #[must_use]
     pub fn try_lease(&self, bytes: usize) -> Option<Lease> {
-        self.take(bytes).then(|| Lease { budget: self.clone(), bytes })
+        self.try_lease_beside(0, bytes)
+    }
+
+    /// A lease of `bytes`, if the limit leaves room for it and for `rest` bytes more.
+    #[must_use]
+    pub fn try_lease_beside(&self, rest: usize, bytes: usize) -> Option<Lease> {
+        self.take(bytes, rest).then(|| Lease { budget: self.clone(), bytes })
+    }
+
+    /// A lease of `bytes` in any case, beyond the limit if need be.
+    #[must_use]
+    pub fn lease(&self, bytes: usize) -> Lease {
+        self.shared.used.fetch_add(bytes, Ordering::AcqRel);
+        Lease { budget: self.clone(), bytes }
+    }
+
+    /// A lease of as much of `most` bytes as the limit leaves room for, and of `least` bytes in any
+    /// case, beyond the limit if need be.
+    #[must_use]
+    pub fn lease_up_to(&self, most: usize, least: usize) -> Lease {
+        // Somebody may be faster; then there is less room than it seemed.
+        let some = self.free().min(most);
+        self.try_lease(some.max(least)).unwrap_or_else(|| self.lease(least))
     }
 
     /// Bytes on lease.
@@ -53,6 +76,12 @@ impl ByteBudget {
         self.limit().saturating_sub(self.used())
     }
 
+    /// Bytes on lease beyond the limit.
+    #[must_use]
+    pub fn excess(&self) -> usize {
+        self.used().saturating_sub(self.limit())
+    }
+
     /// Changes the limit; leases that exist keep what they have.
     pub fn set_limit(&self, bytes: usize) {
         self.shared.limit.store(bytes, Ordering::Release);
@@ -64,11 +93,12 @@ impl ByteBudget {
         self.shared.name
     }
 
-    fn take(&self, bytes: usize) -> bool {
+    /// Takes `bytes` if the limit leaves room for them and for `rest` bytes more.
+    fn take(&self, bytes: usize, rest: usize) -> bool {
         if bytes == 0 {
             return true;
         }
-        let limit = self.limit();
+        let limit = self.limit().saturating_sub(rest);
         let taken = |used: usize| used.checked_add(bytes).filter(|total| *total <= limit);
         self.shared.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken).is_ok()
     }
@@ -96,11 +126,31 @@ impl Lease {
     /// Takes `more` bytes; `false` if the limit leaves no room, and then nothing has changed.
     #[must_use]
     pub fn grow(&mut self, more: usize) -> bool {
-        let taken = self.budget.take(more);
+        let taken = self.budget.take(more, 0);
         if taken {
             self.bytes += more;
         }
         taken
+    }
+
+    /// Holds `bytes` from here on, beyond the limit if need be.
+    pub fn resize(&mut self, bytes: usize) {
+        self.shrink_to(bytes);
+        if let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) {
+            self.budget.shared.used.fetch_add(more, Ordering::AcqRel);
+            self.bytes = bytes;
+        }
+    }
+
+    /// A lease of `bytes` out of this one. What this one has not is taken beside it, beyond the
+    /// limit if need be.
+    #[must_use]
+    pub fn split_off(&mut self, bytes: usize) -> Self {
+        if self.bytes < bytes {
+            self.resize(bytes);
+        }
+        self.bytes -= bytes;
+        Self { budget: self.budget.clone(), bytes }
     }
 
     /// Gives all but `bytes` back; nothing if it holds less.
@@ -137,6 +187,25 @@ mod tests {
         assert_eq!(first.bytes(), 10);
         drop(first);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_must_be_held_is_told_beyond_the_limit() {
+        let budget = ByteBudget::new("test", 100);
+        assert!(budget.try_lease_beside(40, 61).is_none());
+        let cached = budget.try_lease_beside(40, 60).unwrap();
+        let mut room = budget.lease_up_to(1_000, 10);
+        assert_eq!((room.bytes(), budget.excess()), (40, 0));
+        let least = budget.lease_up_to(1_000, 10);
+        assert_eq!((least.bytes(), budget.excess()), (10, 10));
+        let (one, other) = (room.split_off(30), room.split_off(30));
+        assert_eq!((one.bytes(), other.bytes(), room.bytes()), (30, 30, 0));
+        assert_eq!((budget.used(), budget.excess()), (130, 30));
+        drop((cached, one, other, least));
+        room.resize(150);
+        assert_eq!((budget.used(), budget.free()), (150, 0));
+        room.resize(50);
+        assert!(budget.lease(60).bytes() == 60 && budget.used() == 50);
     }
 
     #[test]

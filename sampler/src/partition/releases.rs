@@ -71,7 +71,8 @@ pub(super) struct Releases {
     releases: Vec<Release>,
     /// The reader of each that is behind.
     behind: Vec<Option<Box<CatchUp>>>,
-    /// What the frame of this number has left: exporters that keep up with each other share it.
+    /// What the frame of this number has left, for one turn: exporters that keep up with each other
+    /// share it.
     last_cut: Option<(u64, Cut)>,
     /// Number of the first frame that no exporter has passed.
     fresh: u64,
@@ -150,13 +151,27 @@ impl Releases {
         stats: &mut Stats,
         effects: &mut Vec<Effect>,
     ) -> Turn {
+        let turn = self.turn_to_all(window, context, stats, effects);
+        // Nothing is held between turns but what is paid for.
+        self.last_cut = None;
+        window.pass(self.slowest());
+        turn
+    }
+
+    fn turn_to_all(
+        &mut self,
+        window: &Window,
+        context: &Context<'_>,
+        stats: &mut Stats,
+        effects: &mut Vec<Effect>,
+    ) -> Turn {
         let Context { decided, settings, .. } = context;
         let more = self.catch_up(window, context, stats, effects);
         let mut bytes = 0;
         let mut waiting = vec![false; self.releases.len()];
         // Whoever is furthest behind goes first, so that frames are cut once for all.
         while let Some(index) = self.furthest_behind(&waiting) {
-            match self.next(index, window, settings, effects) {
+            match self.next(index, window, context, effects) {
                 Next::Wait => waiting[index] = true,
                 Next::Pass => self.releases[index].pass(),
                 Next::Cut { position, clock, payload, cached } => {
@@ -169,7 +184,6 @@ impl Releases {
                         self.cut(index, &payload, clock.now(), decided, settings, stats)
                     {
                         let reason = error.to_string();
-                        self.pass(window);
                         return Turn::Undecodable(Undecodable { position, reason, payload });
                     }
                     let place = Place { position: position.0, clock, ..context.here };
@@ -177,20 +191,11 @@ impl Releases {
                 }
             }
             if bytes >= TURN_BYTES {
-                self.pass(window);
                 return Turn::More;
             }
         }
         self.let_fall_behind(window, context, stats);
-        self.pass(window);
         if more { Turn::More } else { Turn::Done }
-    }
-
-    /// Lets go of what all that keep up have passed.
-    fn pass(&mut self, window: &mut Window) {
-        let slowest = self.slowest();
-        window.pass(slowest);
-        self.last_cut.take_if(|(number, _)| *number < slowest);
     }
 
     fn furthest_behind(&self, waiting: &[bool]) -> Option<usize> {
@@ -203,11 +208,15 @@ impl Releases {
         &mut self,
         index: usize,
         window: &Window,
-        settings: &Settings,
+        Context { settings, here, .. }: &Context<'_>,
         effects: &mut Vec<Effect>,
     ) -> Next {
         let release = &mut self.releases[index];
-        let Some(frame) = window.get(release.next()) else { return Next::Wait };
+        let Some(frame) = window.get(release.next()) else {
+            release.forget_refetched(Position(here.position));
+            return Next::Wait;
+        };
+        release.forget_refetched(frame.position);
         if frame.awaited > 0 {
             return Next::Wait;
         }

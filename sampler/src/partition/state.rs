@@ -268,6 +268,11 @@ impl PartitionState {
         self.settings.bounds = bounds;
     }
 
+    /// Holds as many `bytes` less of frames that wait for their release, or none of them.
+    pub fn evict(&mut self, bytes: usize) {
+        self.window.evict(bytes);
+    }
+
     /// What was counted since the last call.
     pub fn take_stats(&mut self) -> Stats {
         std::mem::take(&mut self.stats)

@@ -221,6 +221,25 @@ fn what_is_handed_over_is_let_go_of() {
     assert!(!stand.held_elsewhere);
 }
 
+/// I6: payloads that only wait make room for what must be held, and are read again.
+#[test]
+fn what_is_evicted_is_read_again() {
+    let mut stand = Stand::new(settings(1000), 1 << 20);
+    for number in 0..20 {
+        stand.append(1_000_000 + number * 100, &[span(number, number, true)]);
+    }
+    stand.read(8);
+    let (held, frame) = (stand.cache.used(), stand.spans[0].payload.len());
+    assert_eq!(held, 8 * frame);
+    stand.state.evict(frame + 1);
+    assert_eq!(stand.cache.used(), 6 * frame);
+    stand.state.evict(usize::MAX);
+    assert_eq!((stand.cache.used(), stand.state.levels().window_bytes), (0, 0));
+    stand.append(1_004_000, &[]);
+    stand.read(99);
+    assert_eq!(stand.exported, (0..20).collect::<Vec<u64>>());
+}
+
 /// I8: without a wait a trace is decided by the next record, whatever the window cache has room for.
 #[test]
 fn without_a_wait_nothing_stands_still() {

@@ -1,5 +1,6 @@
 //! A sampler over a log in memory, in paused time.
 
+mod budget;
 mod bursts;
 mod exporters;
 mod faults;
@@ -92,7 +93,8 @@ struct Stand {
     /// Another one, if there are two exporters.
     second: Option<Arc<Backend>>,
     clock: JoinHandle<()>,
-    window_cache: usize,
+    budget: ByteBudget,
+    max_unfinished_bytes: usize,
     next: u64,
     errors: Vec<u64>,
 }
@@ -101,6 +103,7 @@ struct Run {
     shutdown: Shutdown,
     policies: PolicyHandle,
     end: JoinHandle<Result<(), ReadError>>,
+    budget: ByteBudget,
 }
 
 impl Drop for Stand {
@@ -125,7 +128,16 @@ impl Stand {
             }
         });
         let backend = Arc::new(Backend::default());
-        Self { log, backend, second: None, clock, window_cache, next: 0, errors: Vec::new() }
+        Self {
+            log,
+            backend,
+            second: None,
+            clock,
+            budget: ByteBudget::new("window_cache", window_cache),
+            max_unfinished_bytes: 256 << 10,
+            next: 0,
+            errors: Vec::new(),
+        }
     }
 
     fn start(&self) -> Run {
@@ -149,12 +161,13 @@ impl Stand {
             group: self.log.group(),
             exporters,
             policies: policies("1s", 0),
-            window_cache: ByteBudget::new("window_cache", self.window_cache),
+            window_cache: self.budget.clone(),
         };
-        let sampler = Sampler::new(&SamplerConfig::default(), parts);
+        let mut sampler = Sampler::new(&SamplerConfig::default(), parts);
+        sampler.settings.bounds.max_unfinished_bytes = self.max_unfinished_bytes;
         let (shutdown, policies) = (Shutdown::new(), sampler.policies());
         let end = tokio::spawn(sampler.run(shutdown.clone()));
-        Run { shutdown, policies, end }
+        Run { shutdown, policies, end, budget: self.budget.clone() }
     }
 
     /// Appends frames of two spans each, every third trace with an error in its second span,
@@ -226,6 +239,7 @@ impl Run {
         self.shutdown.request();
         self.end.await.unwrap().unwrap();
         assert_eq!(self.shutdown.failure(), None);
+        assert_eq!(self.budget.used(), 0, "I6: what is held ends with who holds it");
     }
 
     /// The process dies.

@@ -52,10 +52,10 @@ impl WorkerError {
 pub(super) enum Done {
     Decisions,
     Tick,
-    /// With its room in the budget, if there was any.
+    /// With its room in the budget.
     Buried {
         letter: Letter,
-        lease: Option<Lease>,
+        lease: Lease,
     },
     /// A dead letter that nothing waits for.
     Told,

@@ -20,11 +20,12 @@ use wholetrace_spanlog::{
 
 use crate::{
     checkpoint::Progress,
-    config::share,
+    config::{set_apart, share},
     exporter::{
         outcomes::{Outcomes, outcomes},
         queue::ExporterHandle,
     },
+    held::held,
     metrics::SamplerMetrics,
     partition::{Bounds, Input, ReadFrame, Settings},
     policy::PolicySet,
@@ -319,13 +320,22 @@ impl Worker {
         }
     }
 
-    /// Pays for the payloads out of the window cache, as far as it has room.
+    /// Pays for the payloads out of the budget, as far as it has room. The others are gone by the
+    /// end of the step, but for the last: that may have to wait for the next record.
     fn leased(&self, frames: Vec<Frame>) -> Vec<ReadFrame> {
+        let Duty { window_cache: budget, bounds, owned, exporters, .. } = &self.duty;
+        let owned = owned.load(Ordering::Relaxed);
+        let apart = set_apart(*bounds, owned, exporters.len(), budget.limit());
         let leased = |frame: Frame| {
-            let lease = self.duty.window_cache.try_lease(frame.payload.len());
+            let lease = budget.try_lease_beside(apart, frame.payload.len());
             ReadFrame { frame, lease }
         };
-        frames.into_iter().map(leased).collect()
+        let mut frames: Vec<ReadFrame> = frames.into_iter().map(leased).collect();
+        if let Some(ReadFrame { frame, lease: None }) = frames.last_mut() {
+            let lease = budget.lease(frame.payload.len());
+            frame.payload = held(std::mem::take(&mut frame.payload), lease);
+        }
+        frames
     }
 
     fn share_bounds(&self, shell: &mut Shell) {
@@ -338,6 +348,7 @@ impl Worker {
 
     fn housekeep(&self, shell: &mut Shell) {
         self.share_bounds(shell);
+        shell.make_room();
         shell.commit();
         shell.report();
     }

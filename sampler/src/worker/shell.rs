@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use wholetrace_proto::record::DeadLetter;
 use wholetrace_runtime::{budget::ByteBudget, clock::unix_millis};
 use wholetrace_spanlog::{
-    BurstClock, Checkpoint, Committer, Frame, Log, Partition, Position, ReadError, Record,
+    BurstClock, Checkpoint, Committer, Frame, Log, Partition, Position, ReadError, Reader, Record,
     TopicName,
 };
 
@@ -23,6 +23,7 @@ use crate::{
         outcomes::OutcomeSink,
         queue::ExporterHandle,
     },
+    held::{all_held, room},
     metrics::{Appending, SamplerMetrics},
     partition::{Bounds, Effect, Found, Input, Letter, Levels, PartitionState, Settings},
     partition_metrics::{PartitionGauges, Stage},
@@ -50,7 +51,7 @@ pub(super) struct Means {
     pub(super) metrics: SamplerMetrics,
     /// How long the log keeps what is not released, in milliseconds, if that is bounded.
     pub(super) retention: Option<u64>,
-    /// Bytes of the log that may be held, dead letters under way among them.
+    /// Bytes of the log that may be held.
     pub(super) budget: ByteBudget,
 }
 
@@ -73,9 +74,8 @@ pub(super) struct Shell {
     appends: usize,
     /// Pieces with each exporter.
     exporting: Vec<usize>,
-    /// Dead letters under way, and those of them for which the budget had no room.
+    /// Dead letters under way.
     letters: usize,
-    letters_beyond: usize,
     /// The checkpoint that was reached and is not committed.
     reached: Option<Checkpoint>,
     /// Commits under way.
@@ -109,9 +109,11 @@ impl Shell {
         sink: OutcomeSink,
     ) -> Self {
         let start = committed.as_ref().map(Progress::of);
+        let outbox = |handle: &ExporterHandle| Outbox::new(handle.clone(), &means.budget);
+        let outboxes = means.exporters.iter().map(outbox).collect();
         Self {
             partition: settings.partition,
-            outboxes: means.exporters.iter().cloned().map(Outbox::new).collect(),
+            outboxes,
             sink,
             jobs: FuturesUnordered::new(),
             effects: Vec::new(),
@@ -122,7 +124,6 @@ impl Shell {
             appends: 0,
             exporting: vec![0; means.exporters.len()],
             letters: 0,
-            letters_beyond: 0,
             reached: None,
             committing: 0,
             committed,
@@ -140,10 +141,11 @@ impl Shell {
         }
     }
 
-    /// Whether more of the span log is to be read. Not while there are more dead letters under way
-    /// than may be held (I6): each may be a copy of a frame.
+    /// Whether more of the span log is to be read. Not while dead letters are under way and more is
+    /// held than may be (I6): each may be a copy of a frame.
     pub(super) fn wants_frames(&self) -> bool {
-        self.appends < APPENDS && self.letters_beyond == 0 && self.state.wants_frames()
+        let must_wait = self.letters > 0 && self.means.budget.excess() > 0;
+        self.appends < APPENDS && !must_wait && self.state.wants_frames()
     }
 
     pub(super) const fn is_superseded(&self) -> bool {
@@ -190,11 +192,20 @@ impl Shell {
         }
         self.effects = effects;
         self.send();
+        self.make_room();
         let stats = self.state.take_stats();
         self.means.metrics.count(&stats);
         self.gauges.count(&stats);
         if self.takeover.next.is_some() {
             self.come_further();
+        }
+    }
+
+    /// Gives up payloads that only wait for their release, where what must be held needs their room.
+    pub(super) fn make_room(&mut self) {
+        let excess = self.means.budget.excess();
+        if excess > 0 {
+            self.state.evict(excess);
         }
     }
 
@@ -256,13 +267,14 @@ impl Shell {
                 self.jobs.push(job.map(|end| done(end, Done::Tick)).boxed());
             }
             Effect::Fetch { from, max_bytes } if !self.ending => {
-                let job = fetch(Arc::clone(&spans.reader), partition, from, max_bytes, metrics);
+                let reader = Arc::clone(&spans.reader);
+                let job = self.fetch(reader, from, max_bytes);
                 self.jobs.push(job.map(move |frames| Done::Fetched { from, frames }).boxed());
             }
             Effect::FetchFor { exporter, topic, from, max_bytes } if !self.ending => {
                 let decisions = &self.means.log.decisions;
                 let log = if topic == TopicName::Spans { spans } else { decisions };
-                let job = fetch(Arc::clone(&log.reader), partition, from, max_bytes, metrics);
+                let job = self.fetch(Arc::clone(&log.reader), from, max_bytes);
                 let from = (topic, from);
                 let done = move |found| Done::FetchedFor { exporter, from, found };
                 self.jobs.push(job.map(done).boxed());
@@ -273,6 +285,18 @@ impl Shell {
             // What is not begun any more is for the next owner.
             Effect::Fetch { .. } | Effect::FetchFor { .. } | Effect::Export { .. } => {}
         }
+    }
+
+    /// Reads again, as much as there is room for.
+    fn fetch(
+        &self,
+        reader: Arc<dyn Reader>,
+        from: Position,
+        max_bytes: usize,
+    ) -> impl Future<Output = Result<Vec<Frame>, ReadError>> + use<> {
+        let room = room(&self.means.budget, max_bytes);
+        let job = fetch(reader, self.partition, from, room.bytes(), self.means.metrics.clone());
+        job.map(|read| read.map(|frames| all_held(frames, room)))
     }
 
     /// Keeps decisions for the next moment to leave. A claim, for which everything waits, leaves at
@@ -313,8 +337,7 @@ impl Shell {
         }
         let writer = Arc::clone(&self.means.log.dead_letters.writer);
         let metrics = self.means.metrics.clone();
-        let lease = self.means.budget.try_lease(record.len());
-        self.letters_beyond += usize::from(lease.is_none());
+        let lease = self.means.budget.lease(record.len());
         let job = bury(writer, self.partition, record, metrics);
         self.jobs.push(job.map(move |end| done(end, Done::Buried { letter, lease })).boxed());
     }
@@ -371,8 +394,8 @@ impl Shell {
             Done::Decisions => self.appends -= 1,
             Done::Tick => {}
             Done::Buried { letter, lease } => {
+                drop(lease);
                 self.letters -= 1;
-                self.letters_beyond -= usize::from(lease.is_none());
                 self.step(Input::DeadLettered(letter));
             }
             Done::Fetched { from, frames: Ok(frames) } => {

@@ -9,6 +9,7 @@ use wholetrace_spanlog::{Frame, Position};
 use crate::{
     checkpoint::Progress,
     exporter::contract::{ExporterIndex, Kept, Outcome, Settled},
+    held::{all_held, room},
     partition::{
         effect::Effect,
         input::{Input, ReadFrame},
@@ -45,7 +46,7 @@ pub(super) struct Owner {
     pub(super) number: usize,
     pub(super) state: PartitionState,
     budget: ByteBudget,
-    /// What others take of the window cache.
+    /// What others take of the budget.
     others: Option<Lease>,
     bounds: Held,
     /// Records of the span log that were read, again or not.
@@ -107,6 +108,7 @@ impl Owner {
         let mut effects = Vec::new();
         self.state.step(input, &mut effects);
         self.is_within_bounds();
+        self.state.evict(self.budget.excess());
         for effect in effects {
             match effect {
                 Effect::Export { exporter, kept } => self.flights.push(Flight { exporter, kept }),
@@ -142,8 +144,8 @@ impl Owner {
         assert!(levels.decisions <= most, "I6: {levels:?} beyond {most}");
     }
 
-    /// Bounds as another number of partitions gives them. What is gone of the window cache is
-    /// with other partitions.
+    /// Bounds as another number of partitions gives them. What is gone of the budget is with other
+    /// partitions.
     pub(super) fn change_bounds(&mut self, rng: &mut Rng, settings: &Settings) {
         let open_traces = *pick(rng, &[1, 20, settings.bounds.max_open_traces]);
         let decisions =
@@ -156,7 +158,9 @@ impl Owner {
         });
         let held = self.state.levels().open_traces;
         self.bounds.open_traces = open_traces.max(held) + FRAME_SPANS - 1;
-        self.others = self.budget.try_lease(rng.usize(..=self.bounds.window_cache));
+        self.others = None;
+        self.others = Some(self.budget.lease(rng.usize(..=2 * self.bounds.window_cache)));
+        self.state.evict(self.budget.excess());
     }
 
     pub(super) fn read_spans(
@@ -209,6 +213,16 @@ impl Owner {
     pub(super) fn settle(&mut self, flight: Flight, outcome: Outcome) {
         let Flight { exporter, kept } = flight;
         self.step(Input::Settled(vec![Settled { exporter, ticket: kept.ticket, outcome }]));
+    }
+
+    /// Frames that were read for it, held out of its budget.
+    pub(super) fn held(&self, frames: Vec<Frame>, max_bytes: usize) -> Vec<Frame> {
+        all_held(frames, room(&self.budget, max_bytes))
+    }
+
+    /// I6: what is held and not let go of when all is done.
+    pub(super) fn held_at_the_end(&self) -> usize {
+        self.budget.used() - self.others.as_ref().map_or(0, Lease::bytes)
     }
 
     /// Whether nothing is left to do with the logs as they are.

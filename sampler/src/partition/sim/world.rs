@@ -376,7 +376,10 @@ impl World {
             }
             Effect::Fetch { from, max_bytes } if !failed => self.fetch(who, from, max_bytes),
             Effect::FetchFor { exporter, topic, from, max_bytes } if !failed => {
-                let found = self.find_for(topic, from, max_bytes);
+                let found = match self.find_for(topic, from, max_bytes) {
+                    Found::Records(few) => Found::Records(self.owners[who].held(few, max_bytes)),
+                    found => found,
+                };
                 let from = (topic, from);
                 self.owners[who].step(Input::FetchedFor { exporter, from, found });
             }
@@ -414,6 +417,7 @@ impl World {
             return;
         }
         let frames = records(&self.spans, &self.damaged, from, max_bytes);
+        let frames = self.owners[who].held(frames, max_bytes);
         self.owners[who].step(Input::Refetched { from, frames });
     }
 
@@ -597,6 +601,7 @@ impl World {
             self.settle_down();
             if self.owners[0].is_done(&self.spans) {
                 self.decisions_are_few(0);
+                assert_eq!(self.owners[0].held_at_the_end(), 0, "I6");
                 self.commit(0);
                 if let Some(owner) = self.owners.pop() {
                     self.note_stats(owner);

@@ -108,18 +108,19 @@ impl World {
         let exporters = queues.map(|(index, (backend, name))| {
             queue(Arc::new(Sender(name, Arc::clone(backend))), ExporterIndex(index), settings)
         });
+        let budget = ByteBudget::new("window_cache", self.window_cache);
         let parts = Parts {
             log: self.log.log(),
             group: self.log.join(partitions),
             exporters: exporters.collect(),
             policies: policies(self.wait, 0),
-            window_cache: ByteBudget::new("window_cache", self.window_cache),
+            window_cache: budget.clone(),
         };
         let mut sampler = Sampler::new(&SamplerConfig::default(), parts);
         sampler.settings.bounds.max_unfinished_bytes = self.max_unfinished_bytes;
         let (shutdown, policies) = (Shutdown::new(), sampler.policies());
         let end = tokio::spawn(sampler.run(shutdown.clone()));
-        self.runs.push(Run { shutdown, policies, end });
+        self.runs.push(Run { shutdown, policies, end, budget });
     }
 
     async fn stop_all(&mut self) {
