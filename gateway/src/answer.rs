@@ -90,8 +90,8 @@ pub(crate) fn advise_retry(response: &mut Response<AnswerBody>, rejection: &Reje
         let scheme = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
     }
-    if let Some(wait) = rejection.reason.retry_after() {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+    if let Some(seconds) = rejection.advice_seconds() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn advise_retry(response: &mut Response<AnswerBody>, rejection: &Reje
 /// `google.rpc.retryinfo-bin`.
 pub(crate) fn grpc_status(rejection: &Rejection) -> Status {
     let (code, message) = (rejection.reason.grpc(), rejection.message.as_ref());
-    let Some(wait) = rejection.reason.retry_after() else {
+    let Some(wait) = rejection.advice() else {
         return Status::new(code, message);
     };
     let details = ErrorDetails::with_retry_info(Some(wait));
@@ -110,10 +110,11 @@ pub(crate) fn grpc_status(rejection: &Rejection) -> Status {
     status
 }
 
-/// `google.rpc.RetryInfo` with a delay of whole seconds.
+/// `google.rpc.RetryInfo`.
 fn retry_info(wait: Duration) -> Vec<u8> {
     let mut delay = Vec::new();
     put_uint(&mut delay, 1, wait.as_secs());
+    put_uint(&mut delay, 2, u64::from(wait.subsec_nanos()));
     let mut info = Vec::new();
     put_bytes(&mut info, 1, &delay);
     info
@@ -137,10 +138,10 @@ pub(crate) fn rpc_status_json(rejection: &Rejection) -> Bytes {
         "code": i32::from(rejection.reason.grpc()),
         "message": rejection.message,
     });
-    if let (Some(wait), Some(status)) = (rejection.reason.retry_after(), status.as_object_mut()) {
+    if let (Some(wait), Some(status)) = (rejection.advice(), status.as_object_mut()) {
         let info = serde_json::json!([{
             "@type": "type.googleapis.com/google.rpc.RetryInfo",
-            "retryDelay": format!("{}s", wait.as_secs()),
+            "retryDelay": format!("{}.{:03}s", wait.as_secs(), wait.subsec_millis()),
         }]);
         status.insert("details".to_owned(), info);
     }
@@ -182,13 +183,15 @@ mod tests {
     fn retry_advice_decodes_as_google_rpc() {
         let rejection = Rejection::new(RejectReason::LogDisk, "full");
         let status = grpc_status(&rejection);
+        let wait = rejection.advice().unwrap();
+        assert!((10..=15).contains(&wait.as_secs()), "{wait:?}");
         let advice = status.get_details_retry_info().and_then(|info| info.retry_delay);
-        assert_eq!(advice, Some(Duration::from_secs(10)));
+        assert_eq!(advice, Some(wait));
         let raw = status.metadata().get_bin("google.rpc.retryinfo-bin").unwrap();
-        assert_eq!(raw.to_bytes().unwrap(), retry_info(Duration::from_secs(10)));
+        assert_eq!(raw.to_bytes().unwrap(), retry_info(wait));
         let body = tonic_types::Status::decode(rpc_status(&rejection)).unwrap();
         assert_eq!((body.code, body.message.as_str(), body.details.len()), (14, "full", 1));
-        assert_eq!(body.details[0].value, retry_info(Duration::from_secs(10)));
+        assert_eq!(body.details[0].value, retry_info(wait));
     }
 
     #[test]

@@ -17,6 +17,7 @@ const CONNECTIONS_REFUSED: &str = "wholetrace_gateway_connections_refused_total"
 const ACCEPT_FAILURES: &str = "wholetrace_gateway_accept_failures_total";
 const REQUESTS: &str = "wholetrace_gateway_requests_total";
 const REQUESTS_REFUSED: &str = "wholetrace_gateway_requests_refused_total";
+const REQUESTS_CANCELLED: &str = "wholetrace_gateway_requests_cancelled_total";
 const REQUEST_SECONDS: &str = "wholetrace_gateway_request_duration_seconds";
 const RECEIVED_BYTES: &str = "wholetrace_gateway_received_bytes_total";
 const SPANS: &str = "wholetrace_gateway_spans_total";
@@ -30,6 +31,7 @@ const STUCK: &str = "wholetrace_gateway_stuck_partitions";
 
 const RECEIVER: Label =
     Label::capped("receiver", "its name in the configuration, and its protocol");
+const STAGE: Label = Label::closed("stage", &Stage::LABELS);
 const REASON: Label = Label::closed("reason", &REASONS);
 const REASONS: [&str; RejectReason::ALL.len()] = {
     let mut labels = [""; RejectReason::ALL.len()];
@@ -71,6 +73,14 @@ pub const TABLE: &[Metric] = &[
          up to it.",
     )
     .labels(&[RECEIVER, REASON]),
+    Metric::counter(
+        REQUESTS_CANCELLED,
+        Unit::None,
+        "Requests that their senders gave up before the answer: while the `body` came, while the \
+         `message` was worked on, or while the `log` had it; then its spans may be durable. When \
+         the last rises, senders have less patience than the log takes: raise their timeouts.",
+    )
+    .labels(&[RECEIVER, STAGE]),
     Metric::histogram(
         REQUEST_SECONDS,
         Unit::Seconds,
@@ -181,6 +191,7 @@ struct ReceiverHandles {
     receiver: String,
     requests: Counter,
     refused: Refusals,
+    cancelled: [Counter; Stage::COUNT],
     seconds: Histogram,
     bytes: Counter,
     spans: Counter,
@@ -194,6 +205,10 @@ impl ReceiverMetrics {
             receiver: receiver.to_owned(),
             requests: counter!(REQUESTS, "receiver" => receiver.to_owned()),
             refused: Refusals::new(REQUESTS_REFUSED, receiver),
+            cancelled: Stage::LABELS.map(|stage| {
+                let receiver = receiver.to_owned();
+                counter!(REQUESTS_CANCELLED, "receiver" => receiver, "stage" => stage)
+            }),
             seconds: histogram!(REQUEST_SECONDS, "receiver" => receiver.to_owned()),
             bytes: counter!(RECEIVED_BYTES, "receiver" => receiver.to_owned()),
             spans: counter!(SPANS, "receiver" => receiver.to_owned()),
@@ -206,9 +221,50 @@ impl ReceiverMetrics {
         RequestMetrics { handles: Arc::clone(&self.0), began: Instant::now() }
     }
 
+    /// A request is in `stage` until the guard is told that it is through.
+    pub(crate) fn enter(&self, stage: Stage) -> InStage {
+        InStage(self.0.cancelled.get(stage as usize).cloned())
+    }
+
     /// A body of `bytes` came.
     pub(crate) fn received(&self, bytes: usize) {
         self.0.bytes.increment(bytes as u64);
+    }
+}
+
+/// Where a request waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stage {
+    /// For its body.
+    Body,
+    /// To be unpacked and split.
+    Message,
+    /// For the log's acknowledgement.
+    Log,
+}
+
+impl Stage {
+    const COUNT: usize = 3;
+    const LABELS: [&str; Self::COUNT] = ["body", "message", "log"];
+}
+
+/// A request in a stage. Dropped there, its sender gave it up, and it counts as cancelled.
+#[must_use]
+pub(crate) struct InStage(Option<Counter>);
+
+impl InStage {
+    /// The request is through, whatever became of it.
+    pub(crate) fn through(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for InStage {
+    fn drop(&mut self) {
+        // A panic is answered and counted as what it is.
+        if let Some(cancelled) = self.0.take().filter(|_| !std::thread::panicking()) {
+            cancelled.increment(1);
+        }
     }
 }
 

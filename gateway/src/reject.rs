@@ -162,14 +162,15 @@ impl RejectReason {
             | Self::Amplified
             | Self::TenantRate
             | Self::Memory
-            | Self::InFlight => Code::ResourceExhausted,
+            | Self::InFlight
+            | Self::Queue
+            | Self::LogBusy => Code::ResourceExhausted,
             Self::Unauthenticated => Code::Unauthenticated,
-            Self::SlowSender | Self::HeaderTimeout => Code::DeadlineExceeded,
+            Self::HeaderTimeout => Code::DeadlineExceeded,
             Self::Incomplete => Code::Cancelled,
             Self::Connections
             | Self::Handshake
-            | Self::Queue
-            | Self::LogBusy
+            | Self::SlowSender
             | Self::LogQuota
             | Self::LogDisk
             | Self::LogTimeout
@@ -196,13 +197,15 @@ impl RejectReason {
             Self::BodyTooLarge | Self::InflatedTooLarge | Self::Amplified => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
-            Self::SlowSender | Self::HeaderTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::HeaderTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::TenantRate | Self::Memory | Self::InFlight => StatusCode::TOO_MANY_REQUESTS,
+            Self::TenantRate | Self::Memory | Self::InFlight | Self::Queue | Self::LogBusy => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
+            // 408 would fit a slow sender, but OTLP does not send again what is answered so.
             Self::Connections
             | Self::Handshake
-            | Self::Queue
-            | Self::LogBusy
+            | Self::SlowSender
             | Self::LogQuota
             | Self::LogDisk
             | Self::LogTimeout
@@ -219,13 +222,14 @@ impl RejectReason {
         }
     }
 
-    /// How long the sender should wait before it sends the same again; `None` when that would be
-    /// refused again.
+    /// How long a sender should wait at least before it sends the same again; `None` when that would
+    /// be refused again. What one sender is told is in [`Rejection::advice`].
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
             Self::TenantRate
             | Self::InFlight
+            | Self::SlowSender
             | Self::Queue
             | Self::LogBusy
             | Self::ShuttingDown => Some(Duration::from_secs(1)),
@@ -271,12 +275,34 @@ pub struct Rejection {
     pub reason: RejectReason,
     /// What exactly, and what to do about it.
     pub message: Cow<'static, str>,
+    retry_after: Option<Duration>,
 }
+
+/// Advice to come back is longer by up to this part of itself.
+const SPREAD: f64 = 0.5;
 
 impl Rejection {
     /// A refusal for `reason`, explained by `message`.
     pub fn new(reason: RejectReason, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, message: message.into() }
+        let retry_after =
+            reason.retry_after().map(|wait| wait + wait.mul_f64(SPREAD * fastrand::f64()));
+        Self { reason, message: message.into(), retry_after }
+    }
+
+    /// How long this sender is to wait before it sends the same again; `None` when that would be
+    /// refused again. Not the same for all: those that were refused at one moment would come back at
+    /// one moment.
+    #[must_use]
+    pub const fn advice(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The same in whole seconds, rounded by chance: so that it is spread too.
+    #[must_use]
+    pub fn advice_seconds(&self) -> Option<u64> {
+        let wait = self.retry_after?;
+        let up = fastrand::f64() * 1e9 < f64::from(wait.subsec_nanos());
+        Some(wait.as_secs() + u64::from(up))
     }
 }
 
@@ -375,6 +401,21 @@ mod tests {
                 assert_ne!(reason.http(), StatusCode::TOO_MANY_REQUESTS, "{reason:?}");
             }
         }
+    }
+
+    #[test]
+    fn who_is_refused_at_one_moment_does_not_come_back_at_one() {
+        let mut waits: Vec<_> = (0..100)
+            .map(|_| Rejection::new(RejectReason::LogTimeout, "").advice().unwrap())
+            .collect();
+        assert!(waits.iter().all(|wait| (5..8).contains(&wait.as_secs())), "{waits:?}");
+        waits.sort_unstable();
+        waits.dedup();
+        assert!(waits.len() > 50, "{waits:?}");
+        let seconds: std::collections::BTreeSet<_> = (0..100)
+            .map(|_| Rejection::new(RejectReason::LogBusy, "").advice_seconds().unwrap())
+            .collect();
+        assert_eq!(seconds.into_iter().collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]

@@ -24,7 +24,11 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
-use http::{Request, Response, Version, header::CONTENT_LENGTH, request::Parts};
+use http::{
+    Request, Response, Version,
+    header::{CONTENT_LENGTH, EXPECT},
+    request::Parts,
+};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tower::{
@@ -47,7 +51,7 @@ use crate::{
     },
     answer::{Accepted, AnswerBody},
     ingest::framer::Ingest,
-    metrics::ReceiverMetrics,
+    metrics::{ReceiverMetrics, Stage},
     protocol::{Content, Form, Protocol},
     reject::{RejectReason, Rejection, SpanRejects},
     split::{Split, split},
@@ -94,6 +98,7 @@ pub(crate) fn stack<P: Protocol>(shared: &Shared, receiver: Receiver<P>) -> Stac
     let request_timeout = shared.request_timeout;
     let (reader, unpacker) = (Arc::clone(&protocol), Arc::clone(&protocol));
     let (server_protocol, server) = (Arc::clone(&protocol), shared.clone());
+    let server_metrics = metrics.clone();
 
     let service = ServiceBuilder::new()
         .layer(option_layer(cors))
@@ -112,9 +117,14 @@ pub(crate) fn stack<P: Protocol>(shared: &Shared, receiver: Receiver<P>) -> Stac
                 receive(Arc::clone(&reader), metrics.clone(), bounds, request)
             }
         }))
-        .layer(step(move |request| unpack(Arc::clone(&unpacker), message_bytes_max, request)))
+        .layer(step({
+            let metrics = metrics.clone();
+            move |request| {
+                unpack(Arc::clone(&unpacker), metrics.clone(), message_bytes_max, request)
+            }
+        }))
         .service(service_fn(move |request| {
-            serve(Arc::clone(&server_protocol), server.clone(), request)
+            serve(Arc::clone(&server_protocol), server.clone(), server_metrics.clone(), request)
         }));
     BoxCloneSyncService::new(service)
 }
@@ -129,6 +139,7 @@ struct Unread {
 
 /// A request that holds bytes for its body.
 struct Leased {
+    version: Version,
     form: Form,
     body: Incoming,
     pass: Pass,
@@ -229,7 +240,7 @@ async fn lease(budget: ByteBudget, most: usize, request: Unread) -> Result<Lease
         Held::take(&budget, first_lease(declared))
     };
     match held {
-        Ok(held) => Ok(Leased { form, body, pass, declared, held }),
+        Ok(held) => Ok(Leased { version: head.version, form, body, pass, declared, held }),
         Err(rejection) => Err(refuse_unread(&head, body, rejection).await),
     }
 }
@@ -241,9 +252,20 @@ async fn receive<P: Protocol>(
     (cap, time): (usize, Duration),
     request: Leased,
 ) -> Result<Received, Rejection> {
-    let Leased { form, body, pass, declared, mut held } = request;
+    let Leased { version, form, mut body, pass, declared, mut held } = request;
+    let coming = metrics.enter(Stage::Body);
     let bounds = Bounds { cap, declared, deadline: Instant::now() + time };
-    let bytes = read(body, bounds, &mut held, |first| protocol.expect(first)).await?;
+    let read = read(&mut body, bounds, &mut held, |first| protocol.expect(first)).await;
+    let bytes = match read {
+        Ok(bytes) => bytes,
+        Err(rejection) => {
+            drop(held);
+            refuse_coming(version, body, &rejection).await;
+            coming.through();
+            return Err(rejection);
+        }
+    };
+    coming.through();
     metrics.received(bytes.len());
     pass.charge(bytes.len());
     Ok(Received { form, bytes, held })
@@ -252,29 +274,43 @@ async fn receive<P: Protocol>(
 /// Takes the message out of the body and inflates it.
 async fn unpack<P: Protocol>(
     protocol: Arc<P>,
+    metrics: ReceiverMetrics,
     most: usize,
     request: Received,
 ) -> Result<Received, Rejection> {
     let Received { form, bytes, held } = request;
     let (encoding, message) = protocol.message(form, bytes)?;
-    let (bytes, held) = inflate(encoding, message, held, most).await?;
+    let working = metrics.enter(Stage::Message);
+    let inflated = inflate(encoding, message, held, most).await;
+    working.through();
+    let (bytes, held) = inflated?;
     Ok(Received { form, bytes, held })
 }
 
 /// Translates and splits the message, and waits until the log has its spans.
-async fn serve<P: Protocol>(protocol: Arc<P>, shared: Shared, request: Received) -> Outcome {
+async fn serve<P: Protocol>(
+    protocol: Arc<P>,
+    shared: Shared,
+    metrics: ReceiverMetrics,
+    request: Received,
+) -> Outcome {
     let Shared { ingest, .. } = shared.clone();
     let (split, rejects, held) = if request.is_long_work() {
-        tokio::task::spawn_blocking(move || prepare(&*protocol, &shared, request))
-            .await
-            .map_err(|error| Rejection::new(RejectReason::Internal, error.to_string()))??
+        let working = metrics.enter(Stage::Message);
+        let prepared =
+            tokio::task::spawn_blocking(move || prepare(&*protocol, &shared, request)).await;
+        working.through();
+        prepared.map_err(|error| Rejection::new(RejectReason::Internal, error.to_string()))??
     } else {
         prepare(&*protocol, &shared, request)?
     };
     let accepted = Accepted { spans: split.spans(), rejects };
     // Nothing to wait for; an empty request is a good one.
     if accepted.spans > 0 {
-        ingest.append(split, held).await?;
+        let appending = metrics.enter(Stage::Log);
+        let appended = ingest.append(split, held).await;
+        appending.through();
+        appended?;
     }
     Ok(accepted)
 }
@@ -309,13 +345,22 @@ fn prepare<P: Protocol>(
     Ok((split, rejects, held))
 }
 
-/// Refuses a request whose body was not read, and may still be coming. HTTP/2 tells the sender to
-/// stop; over HTTP/1 the sender would be cut off before it reads the answer.
+/// Refuses a request whose body was not read, and may still be coming.
 async fn refuse_unread(head: &Parts, body: Incoming, rejection: Rejection) -> Rejection {
-    if head.version < Version::HTTP_2 {
-        discard(body).await;
+    // To ask for the body is to tell a sender that waits for `100 Continue` to send it.
+    if !head.headers.contains_key(EXPECT) {
+        refuse_coming(head.version, body, &rejection).await;
     }
     rejection
+}
+
+/// Takes in some of a body that is refused while it comes. HTTP/2 tells the sender to stop; over
+/// HTTP/1 the sender would be cut off before it reads the answer.
+async fn refuse_coming(version: Version, body: Incoming, rejection: &Rejection) {
+    let comes = !matches!(rejection.reason, RejectReason::SlowSender | RejectReason::Incomplete);
+    if version < Version::HTTP_2 && comes {
+        discard(body).await;
+    }
 }
 
 /// A layer that is an async function: from what comes in to what the inner service takes.

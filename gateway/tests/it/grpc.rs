@@ -110,11 +110,35 @@ async fn a_full_log_is_told_with_advice_in_both_places() {
     let full = AppendError::Full { waiting: 9, limit: 8 };
     gateway.log.refuse(TopicName::Spans, Some(full));
     let status = export(&channel, request(vec![span(1, "a")]), None).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unavailable);
+    assert_eq!(status.code(), Code::ResourceExhausted);
     assert!(status.get_details_retry_info().is_some_and(|info| info.retry_delay.is_some()));
     assert!(status.metadata().get_bin("google.rpc.retryinfo-bin").is_some());
     gateway.log.refuse(TopicName::Spans, None);
     export(&channel, request(vec![span(1, "a")]), None).await.unwrap();
     assert_eq!(gateway.names(), ["a"]);
+    gateway.stop().await;
+}
+
+/// Its spans may be durable, and nobody was told: that is seen in the metrics at least.
+#[tokio::test]
+async fn a_request_that_its_sender_gives_up_is_counted() {
+    let gateway = Running::start("grpcgivenup", "{}").await;
+    let channel = channel(gateway.grpc()).await;
+    gateway.log.hold(TopicName::Spans);
+    let message = request(vec![span(1, "given up")]);
+    let mut exporting = Box::pin(export(&channel, message, None));
+    while gateway.log.waiting(TopicName::Spans) == 0 {
+        tokio::select! {
+            answer = &mut exporting => panic!("answered: {answer:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    drop(exporting);
+    let cancelled = || gateway.count("wholetrace_gateway_requests_cancelled_total", "log");
+    while cancelled() == 0 {
+        tokio::task::yield_now().await;
+    }
+    gateway.log.resume(TopicName::Spans);
+    assert_eq!(cancelled(), 1);
     gateway.stop().await;
 }

@@ -187,6 +187,14 @@ impl Answer {
         let start = format!("{name}: ");
         self.head.lines().find_map(|line| line.strip_prefix(start.as_str()))
     }
+
+    /// The status, and the wait that is advised without what is added to it by chance.
+    pub(crate) fn advice(&self) -> (u16, u64) {
+        let wait: u64 = self.header("retry-after").map_or(0, |value| value.parse().unwrap());
+        let least = [10, 5, 1].into_iter().find(|least| wait >= *least).unwrap_or_default();
+        assert!(wait <= least + least.div_ceil(2), "{wait} s");
+        (self.status, least)
+    }
 }
 
 /// Posts over HTTP/1.1, on a connection of its own.

@@ -8,16 +8,15 @@ use crate::harness::{PROTOBUF, Running, post, request, span, traces};
 async fn what_the_log_refuses_is_answered_as_retryable_with_its_reason() {
     let gateway = Running::start("logfaults", "{}").await;
     for (error, reason, retry) in [
-        (AppendError::Full { waiting: 9, limit: 8 }, "log_busy", "1"),
-        (AppendError::QuotaReached { used: 9, quota: 8 }, "log_quota", "10"),
-        (AppendError::DiskFull, "log_disk", "10"),
-        (AppendError::Failed("broken".to_owned()), "log_failed", "5"),
+        (AppendError::Full { waiting: 9, limit: 8 }, "log_busy", (429, 1)),
+        (AppendError::QuotaReached { used: 9, quota: 8 }, "log_quota", (503, 10)),
+        (AppendError::DiskFull, "log_disk", (503, 10)),
+        (AppendError::Failed("broken".to_owned()), "log_failed", (503, 5)),
     ] {
         gateway.log.refuse(TopicName::Spans, Some(error.clone()));
         let body = request(vec![span(1, reason)]);
         let answer = post(gateway.http(), "/v1/traces", PROTOBUF, &body).await;
-        assert_eq!(answer.status, 503, "{error}");
-        assert_eq!(answer.header("retry-after"), Some(retry), "{error}");
+        assert_eq!(answer.advice(), retry, "{error}");
         let counted = format!("reason=\"{reason}\"");
         let refused = "wholetrace_gateway_requests_refused_total";
         assert_eq!(gateway.count(refused, &counted), 1, "{error}");
@@ -48,7 +47,7 @@ async fn a_silent_log_is_not_waited_for_longer_than_the_append_timeout() {
     gateway.log.hold(TopicName::Spans);
     let body = request(vec![span(1, "held")]);
     let answer = post(gateway.http(), "/v1/traces", PROTOBUF, &body).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    assert_eq!(answer.advice(), (503, 5));
     gateway.log.resume(TopicName::Spans);
     gateway.post_good("good").await;
     assert!(gateway.names().contains(&"good".to_owned()));
@@ -97,11 +96,11 @@ async fn what_belongs_to_a_stuck_partition_is_refused_at_once() {
     gateway.log.stick(TopicName::Spans, Partition(2), true);
     let body = request(vec![span(traces[2], "first")]);
     let answer = post(address, "/v1/traces", PROTOBUF, &body).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    assert_eq!(answer.advice(), (503, 5));
     assert_eq!((refused("log_timeout"), refused("log_stuck")), (1, 0));
     let all = request(traces.map(|trace| span(trace, "all")).into());
     let answer = post(address, "/v1/traces", PROTOBUF, &all).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    assert_eq!(answer.advice(), (503, 5));
     assert_eq!((refused("log_timeout"), refused("log_stuck")), (1, 1));
     assert!(gateway.names().is_empty(), "nothing of it was written");
     gateway.log.stick(TopicName::Spans, Partition(2), false);
