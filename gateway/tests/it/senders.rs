@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use crate::harness::{PROTOBUF, Running, answer, post, request, span};
@@ -114,14 +114,17 @@ async fn a_refusal_in_the_midst_of_a_body_reaches_its_sender() {
     let http = r#"{"max_request_body_size": 65536}"#;
     let gateway = Running::start_with("midst", "{}", "{}", http).await;
     for _ in 0..5 {
-        let mut stream = TcpStream::connect(gateway.http()).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        // It is still writing when it is refused.
+        socket.set_send_buffer_size(16 << 10).unwrap();
+        let mut stream = socket.connect(gateway.http()).await.unwrap();
         let head = format!("{HEAD}transfer-encoding: chunked\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
         for _ in 0..12 {
-            stream.write_all(&chunk).await.unwrap();
+            drop(stream.write_all(&chunk).await);
         }
-        stream.write_all(b"0\r\n\r\n").await.unwrap();
+        drop(stream.write_all(b"0\r\n\r\n").await);
         assert_eq!(answer(&mut stream).await.status, 413);
     }
     assert_eq!(gateway.count(REFUSED, "body_too_large"), 5);
