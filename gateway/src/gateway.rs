@@ -6,7 +6,6 @@ use tokio::{sync::Semaphore, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wholetrace_runtime::{
-    budget::ByteBudget,
     listen, memory,
     shutdown::{Shutdown, Tasks},
     tls::{ServerTlsConfig, TlsError},
@@ -14,7 +13,7 @@ use wholetrace_runtime::{
 use wholetrace_spanlog::{Writer, routing::Routing};
 
 use crate::{
-    admission::{descriptors, memory::MemoryGate, tenants::Tenants},
+    admission::{descriptors, lease::InFlight, memory::MemoryGate, tenants::Tenants},
     config::{
         GatewayConfig,
         limits::LimitsConfig,
@@ -87,14 +86,16 @@ impl Gateway {
         };
         let waiting = limits.waiting_requests as usize;
         let (ingest, framer) = ingest(writer, framing, waiting, IngestMetrics::new());
+        let in_flight = InFlight::new(limits.in_flight.as_usize());
         let shared = Shared {
             routing,
             ingest,
-            in_flight: ByteBudget::new("requests in flight", limits.in_flight.as_usize()),
-            tenants: Tenants::new(&config.authentication),
+            tenants: Tenants::new(&config.authentication, &in_flight),
+            in_flight,
             memory: memory.clone(),
             span_bytes_max: limits.span_bytes.as_usize(),
             request_timeout: limits.request_timeout.get(),
+            body_rate_min: limits.min_body_rate.as_usize(),
         };
         let mut binder = Binder {
             limits,
@@ -289,6 +290,7 @@ impl Binder<'_> {
             tls,
             stack: stack(&self.shared, receiver),
             limits,
+            in_flight: self.shared.in_flight.clone(),
             connections: Arc::clone(&self.connections),
             metrics: ListenerMetrics::new(name),
         });

@@ -20,10 +20,13 @@ use tower::Service;
 use wholetrace_runtime::shutdown::Shutdown;
 
 use crate::{
-    admission::activity::{Activity, Verdict, Watched},
+    admission::{
+        activity::{Activity, Verdict, Watched},
+        lease::InFlight,
+    },
     metrics::ListenerMetrics,
     reject::RejectReason,
-    stack::Stack,
+    stack::{OfConnection, Stack},
 };
 
 /// Flow-control window of a stream: large enough that a usual request comes in one go.
@@ -59,6 +62,8 @@ pub(crate) struct Server {
     pub(crate) stack: Stack,
     pub(crate) limits: ConnectionLimits,
     /// Shared by all listeners.
+    pub(crate) in_flight: InFlight,
+    /// Shared by all listeners.
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) metrics: ListenerMetrics,
 }
@@ -69,6 +74,7 @@ struct Serving {
     tls: Option<TlsAcceptor>,
     stack: Stack,
     limits: ConnectionLimits,
+    in_flight: InFlight,
     metrics: ListenerMetrics,
     stop: Stop,
 }
@@ -86,10 +92,10 @@ impl Server {
     /// Accepts until shutdown is requested. The connections are tasks of `connections`; they
     /// finish the requests they have.
     pub(crate) async fn run(self, stop: Stop, tasks: TaskTracker) {
-        let Self { listener, tls, stack, limits, connections, metrics } = self;
+        let Self { listener, tls, stack, limits, in_flight, connections, metrics } = self;
         let http = http(&limits);
         let drain = stop.drain.clone();
-        let serving = Arc::new(Serving { http, tls, stack, limits, metrics, stop });
+        let serving = Arc::new(Serving { http, tls, stack, limits, in_flight, metrics, stop });
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -172,8 +178,10 @@ impl Serving {
         let activity = Arc::new(Activity::new());
         let service = {
             let (stack, activity) = (self.stack.clone(), Arc::clone(&activity));
-            tower::service_fn(move |request: http::Request<Incoming>| {
+            let part = OfConnection(self.in_flight.connection());
+            tower::service_fn(move |mut request: http::Request<Incoming>| {
                 let in_flight = activity.request();
+                request.extensions_mut().insert(part.clone());
                 let answer = stack.clone().call(request);
                 async move {
                     let answer = answer.await;

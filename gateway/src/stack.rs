@@ -45,7 +45,7 @@ use crate::{
     admission::{
         body::{Bounds, discard, first_lease, read, too_large},
         inflate::inflate,
-        lease::Held,
+        lease::{Held, InFlight},
         memory::MemoryGate,
         tenants::{Pass, Tenants},
     },
@@ -63,11 +63,17 @@ pub(crate) struct Shared {
     pub(crate) routing: Routing,
     pub(crate) ingest: Ingest,
     pub(crate) tenants: Tenants,
-    pub(crate) in_flight: ByteBudget,
+    pub(crate) in_flight: InFlight,
     pub(crate) memory: MemoryGate,
     pub(crate) span_bytes_max: usize,
     pub(crate) request_timeout: Duration,
+    /// Bytes of a body that must come in a second; 0 for any number.
+    pub(crate) body_rate_min: usize,
 }
+
+/// What the connection of a request may hold of the bytes in flight: an extension of the request.
+#[derive(Clone, Debug)]
+pub(crate) struct OfConnection(pub(crate) ByteBudget);
 
 /// What a stack is made for.
 pub(crate) struct Receiver<P> {
@@ -94,8 +100,8 @@ pub(crate) fn stack<P: Protocol>(shared: &Shared, receiver: Receiver<P>) -> Stac
     let wire_bytes_max = message_bytes_max.saturating_add(FRAMING_BYTES);
 
     let (tenants, gate) = (shared.tenants.clone(), shared.memory.clone());
-    let budget = shared.in_flight.clone();
-    let request_timeout = shared.request_timeout;
+    let in_flight = shared.in_flight.clone();
+    let (request_timeout, body_rate_min) = (shared.request_timeout, shared.body_rate_min);
     let (reader, unpacker) = (Arc::clone(&protocol), Arc::clone(&protocol));
     let (server_protocol, server) = (Arc::clone(&protocol), shared.clone());
     let server_metrics = metrics.clone();
@@ -109,11 +115,17 @@ pub(crate) fn stack<P: Protocol>(shared: &Shared, receiver: Receiver<P>) -> Stac
         }))
         .layer(step(move |request| authenticate(tenants.clone(), request)))
         .layer(step(move |request| memory(gate.clone(), request)))
-        .layer(step(move |request| lease(budget.clone(), wire_bytes_max, request)))
+        .layer(step(move |request| lease(in_flight.clone(), wire_bytes_max, request)))
         .layer(step({
             let metrics = metrics.clone();
             move |request| {
-                let bounds = (wire_bytes_max, request_timeout);
+                let bounds = Bounds {
+                    cap: wire_bytes_max,
+                    declared: None,
+                    begin: Instant::now(),
+                    time: request_timeout,
+                    rate: body_rate_min,
+                };
                 receive(Arc::clone(&reader), metrics.clone(), bounds, request)
             }
         }))
@@ -215,7 +227,7 @@ where
 
 /// Refuses who may not send, or not more for now.
 async fn authenticate(tenants: Tenants, request: Unread) -> Result<Unread, Rejection> {
-    match tenants.admit(&request.head.headers) {
+    match tenants.admit(&request.head.headers, declared(&request.head).unwrap_or_default()) {
         Ok(pass) => Ok(Unread { pass, ..request }),
         Err(rejection) => Err(refuse_unread(&request.head, request.body, rejection).await),
     }
@@ -230,14 +242,14 @@ async fn memory(gate: MemoryGate, request: Unread) -> Result<Unread, Rejection> 
 }
 
 /// Holds bytes for the body, as far as the head says how many.
-async fn lease(budget: ByteBudget, most: usize, request: Unread) -> Result<Leased, Rejection> {
+async fn lease(in_flight: InFlight, most: usize, request: Unread) -> Result<Leased, Rejection> {
     let Unread { head, form, body, pass } = request;
-    let declared = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let declared = declared.and_then(|length| length.parse::<usize>().ok());
+    let declared = declared(&head);
     let held = if declared.is_some_and(|declared| declared > most) {
         Err(too_large(most))
     } else {
-        Held::take(&budget, first_lease(declared))
+        let connection = head.extensions.get::<OfConnection>().map(|part| &part.0);
+        in_flight.take([connection, pass.in_flight()], first_lease(declared))
     };
     match held {
         Ok(held) => Ok(Leased { version: head.version, form, body, pass, declared, held }),
@@ -245,16 +257,22 @@ async fn lease(budget: ByteBudget, most: usize, request: Unread) -> Result<Lease
     }
 }
 
+/// How many bytes the body has, as far as the head says so.
+fn declared(head: &Parts) -> Option<usize> {
+    let declared = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    declared.and_then(|length| length.parse().ok())
+}
+
 /// Reads the body.
 async fn receive<P: Protocol>(
     protocol: Arc<P>,
     metrics: ReceiverMetrics,
-    (cap, time): (usize, Duration),
+    bounds: Bounds,
     request: Leased,
 ) -> Result<Received, Rejection> {
     let Leased { version, form, mut body, pass, declared, mut held } = request;
     let coming = metrics.enter(Stage::Body);
-    let bounds = Bounds { cap, declared, deadline: Instant::now() + time };
+    let bounds = Bounds { declared, ..bounds };
     let read = read(&mut body, bounds, &mut held, |first| protocol.expect(first)).await;
     let bytes = match read {
         Ok(bytes) => bytes,
@@ -266,8 +284,9 @@ async fn receive<P: Protocol>(
         }
     };
     coming.through();
+    held.complete();
     metrics.received(bytes.len());
-    pass.charge(bytes.len());
+    pass.charge(bytes.len().saturating_sub(declared.unwrap_or_default()));
     Ok(Received { form, bytes, held })
 }
 

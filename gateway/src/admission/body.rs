@@ -12,13 +12,16 @@ use crate::{
     reject::{RejectReason, Rejection},
 };
 
-/// A lease up to this size is taken on the strength of a declared length. Beyond it a sender must
-/// have sent half of what it wants room for: or a few slow ones with large promises would keep
-/// everybody else out.
-const TRUSTED_BYTES: usize = 1 << 20;
+/// The first lease of a body. A promise is not worth more: or a few senders that promise much and
+/// send nothing would keep everybody else out.
+const FIRST_BYTES: usize = 16 << 10;
 
-/// First lease where no length is declared.
-const UNDECLARED_BYTES: usize = 16 << 10;
+/// Room is made for so many times what has come, where so much is to be expected. What is promised is
+/// there in few steps, and nobody holds much more than they have sent.
+const STEP: usize = 4;
+
+/// How long a body may come at any rate.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What is discarded of a body that was refused unread.
 const DISCARD_BYTES: usize = 1 << 20;
@@ -33,13 +36,31 @@ pub(crate) struct Bounds {
     pub(crate) cap: usize,
     /// How many it is declared to have, if so.
     pub(crate) declared: Option<usize>,
-    /// When it must be complete.
-    pub(crate) deadline: Instant,
+    /// When it begins to come.
+    pub(crate) begin: Instant,
+    /// How long it may take.
+    pub(crate) time: Duration,
+    /// Bytes that must come in a second after [`GRACE`]; 0 for any number.
+    pub(crate) rate: usize,
+}
+
+impl Bounds {
+    /// When more must have come than `received` bytes.
+    fn next_by(&self, received: usize) -> Instant {
+        let deadline = self.begin + self.time;
+        match self.rate {
+            0 => deadline,
+            rate => {
+                let earned = Duration::from_secs_f64(received as f64 / rate as f64);
+                deadline.min(self.begin + GRACE.saturating_add(earned).min(self.time))
+            }
+        }
+    }
 }
 
 /// Bytes to hold before the first byte of a body is read.
 pub(crate) fn first_lease(declared: Option<usize>) -> usize {
-    declared.map_or(UNDECLARED_BYTES, |declared| declared.min(TRUSTED_BYTES))
+    declared.map_or(FIRST_BYTES, |declared| declared.min(FIRST_BYTES))
 }
 
 /// Reads `body` to its end. `expect` says from the first bytes how long the whole will be, where
@@ -58,8 +79,10 @@ where
 {
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
+    let mut expected = bounds.declared.unwrap_or(0);
     loop {
-        let frame = match timeout_at(bounds.deadline, body.frame()).await {
+        let next_by = bounds.next_by(first.len() + whole.len());
+        let frame = match timeout_at(next_by, body.frame()).await {
             Err(_) => return Err(slow()),
             Ok(None) => break,
             Ok(Some(Err(error))) => return Err(cut_off(&error)),
@@ -80,26 +103,30 @@ where
             continue;
         }
         if !first.is_empty() {
-            let expected = bounds.declared.or_else(|| expect(&first)).unwrap_or(0);
-            make_room(&mut whole, held, length, expected.min(bounds.cap))?;
+            expected = expected.max(expect(&first).unwrap_or(0)).min(bounds.cap);
+            make_room(&mut whole, held, length, expected)?;
             whole.extend_from_slice(&std::mem::take(&mut first));
         } else if length > whole.capacity() {
-            make_room(&mut whole, held, length, bounds.declared.unwrap_or(0).min(bounds.cap))?;
+            make_room(&mut whole, held, length, expected)?;
         }
         whole.extend_from_slice(&data);
     }
     if whole.is_empty() { Ok(first) } else { Ok(whole.freeze()) }
 }
 
-/// Makes `whole` hold at least `length` bytes: twice that, or the `expected` whole if it is near.
+/// Makes `whole` hold at least `length` bytes: twice that, or the `expected` whole as far as it is
+/// near.
 fn make_room(
     whole: &mut BytesMut,
     held: &mut Held,
     length: usize,
     expected: usize,
 ) -> Result<(), Rejection> {
-    let trusted = expected.min(TRUSTED_BYTES.max(length.saturating_mul(2)));
-    let capacity = length.max(if expected >= length { trusted } else { length * 2 });
+    let capacity = if expected >= length {
+        expected.min(length.saturating_mul(STEP))
+    } else {
+        length.saturating_mul(2)
+    };
     held.grow_to(capacity)?;
     whole.reserve(capacity - whole.len());
     Ok(())
@@ -126,7 +153,9 @@ pub(crate) fn too_large(cap: usize) -> Rejection {
 }
 
 fn slow() -> Rejection {
-    Rejection::new(RejectReason::SlowSender, "the body did not come within the request timeout")
+    let message = "the body did not come within the request timeout, or not at the rate that is \
+                   asked for: retry, with less at once";
+    Rejection::new(RejectReason::SlowSender, message)
 }
 
 fn cut_off(error: &dyn std::fmt::Display) -> Rejection {

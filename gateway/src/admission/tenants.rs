@@ -7,8 +7,10 @@ use std::{
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use tokio::time::Instant;
+use wholetrace_runtime::budget::ByteBudget;
 
 use crate::{
+    admission::lease::InFlight,
     config::tenants::AuthenticationConfig,
     reject::{RejectReason, Rejection},
 };
@@ -39,35 +41,41 @@ impl Keys {
 
 /// What a request may send by.
 #[derive(Clone, Default)]
-pub(crate) struct Pass(Option<Arc<Rate>>);
+pub(crate) struct Pass {
+    rate: Option<Arc<Rate>>,
+    /// What its tenant may hold of the bytes in flight, where there are others.
+    in_flight: Option<ByteBudget>,
+}
 
 /// A bucket of bytes that fills at a rate. It may go below zero, since what a request takes is known
-/// only when it is read.
+/// only when it is read; but not by more than it holds, so that nobody is shut out for longer than it
+/// takes to fill.
 struct Rate {
     per_second: f64,
     level: Mutex<(f64, Instant)>,
 }
 
 impl Tenants {
-    /// Those of `config`; with none everybody may send.
-    pub(crate) fn new(config: &AuthenticationConfig) -> Self {
+    /// Those of `config`, who share what may be in flight; with none everybody may send.
+    pub(crate) fn new(config: &AuthenticationConfig, in_flight: &InFlight) -> Self {
         if config.tenants.is_empty() {
             return Self(None);
         }
         let keys = Keys::default();
         let tenants = config.tenants.iter().map(|tenant| {
             let tokens = tenant.tokens.iter().map(|token| keys.digest(token.reveal().as_bytes()));
-            (tokens.collect(), Pass::new(tenant.bytes_per_second.get()))
+            let share = (config.tenants.len() > 1).then(|| in_flight.tenant());
+            (tokens.collect(), Pass::new(tenant.bytes_per_second.get(), share))
         });
         let tenants = tenants.collect();
         Self(Some(Arc::new(Known { tenants, keys })))
     }
 
-    /// Whose request it is, if they may send now.
+    /// Whose request it is, if they may send now. The `declared` length of its body is charged.
     ///
     /// # Errors
     /// No token, an unknown one, or a tenant that has sent enough for the moment.
-    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<Pass, Rejection> {
+    pub(crate) fn admit(&self, headers: &HeaderMap, declared: usize) -> Result<Pass, Rejection> {
         let Some(known) = &self.0 else { return Ok(Pass::default()) };
         let token = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
         let token = token.ok_or_else(|| {
@@ -82,7 +90,7 @@ impl Tenants {
             }
         }
         let pass = found.ok_or_else(|| unknown("no tenant has the token of this request"))?;
-        pass.check()?;
+        pass.check(declared)?;
         Ok(pass.clone())
     }
 }
@@ -98,18 +106,25 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 }
 
 impl Pass {
-    fn new(per_second: u64) -> Self {
-        if per_second == 0 {
-            return Self(None);
-        }
-        let per_second = per_second as f64;
-        let level = Mutex::new((per_second * BURST_SECONDS, Instant::now()));
-        Self(Some(Arc::new(Rate { per_second, level })))
+    fn new(per_second: u64, in_flight: Option<ByteBudget>) -> Self {
+        let rate = (per_second > 0).then(|| {
+            let per_second = per_second as f64;
+            let level = Mutex::new((per_second * BURST_SECONDS, Instant::now()));
+            Arc::new(Rate { per_second, level })
+        });
+        Self { rate, in_flight }
     }
 
-    fn check(&self) -> Result<(), Rejection> {
-        let Some(rate) = &self.0 else { return Ok(()) };
-        if rate.take(0, Instant::now()) > 0.0 {
+    /// What the tenant may hold of the bytes in flight, where there are others.
+    pub(crate) const fn in_flight(&self) -> Option<&ByteBudget> {
+        self.in_flight.as_ref()
+    }
+
+    fn check(&self, declared: usize) -> Result<(), Rejection> {
+        let Some(rate) = &self.rate else { return Ok(()) };
+        let now = Instant::now();
+        if rate.take(0, now) > 0.0 {
+            rate.take(declared, now);
             return Ok(());
         }
         Err(Rejection::new(
@@ -120,7 +135,7 @@ impl Pass {
 
     /// Notes what a request took.
     pub(crate) fn charge(&self, bytes: usize) {
-        if let Some(rate) = &self.0 {
+        if let Some(rate) = &self.rate {
             rate.take(bytes, Instant::now());
         }
     }
@@ -132,7 +147,7 @@ impl Rate {
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = now.saturating_duration_since(level.1).as_secs_f64();
         let full = self.per_second * BURST_SECONDS;
-        level.0 = (level.0 + passed * self.per_second).min(full) - bytes as f64;
+        level.0 = ((level.0 + passed * self.per_second).min(full) - bytes as f64).max(-full);
         level.1 = now;
         level.0
     }
@@ -145,7 +160,7 @@ mod tests {
     use super::*;
 
     fn tenants(text: &str) -> Tenants {
-        Tenants::new(&serde_json::from_str(text).unwrap())
+        Tenants::new(&serde_json::from_str(text).unwrap(), &InFlight::new(1_000))
     }
 
     fn with(value: &str) -> HeaderMap {
@@ -154,7 +169,7 @@ mod tests {
 
     #[test]
     fn without_tenants_everybody_may_send() {
-        assert!(tenants("{}").admit(&HeaderMap::new()).is_ok());
+        assert!(tenants("{}").admit(&HeaderMap::new(), 1).is_ok());
     }
 
     #[test]
@@ -166,13 +181,13 @@ mod tests {
         for good in
             ["Bearer first-of-a-tokens", "bearer second-of-a-token", "BEARER  the-token-of-b-it"]
         {
-            assert!(tenants.admit(&with(good)).is_ok(), "{good}");
+            assert!(tenants.admit(&with(good), 1).is_ok(), "{good}");
         }
         for bad in ["Bearer first-of-a-token", "Basic first-of-a-tokens", "Bearer", "Bearer "] {
-            let refused = tenants.admit(&with(bad)).err().map(|rejection| rejection.reason);
+            let refused = tenants.admit(&with(bad), 1).err().map(|rejection| rejection.reason);
             assert_eq!(refused, Some(RejectReason::Unauthenticated), "{bad}");
         }
-        assert!(tenants.admit(&HeaderMap::new()).is_err());
+        assert!(tenants.admit(&HeaderMap::new(), 1).is_err());
     }
 
     #[test]
@@ -181,9 +196,20 @@ mod tests {
             r#"{"tenants": [{"name": "a", "tokens": ["first-of-a-tokens"], "bytes_per_second": 1}]}"#,
         );
         let headers = with("Bearer first-of-a-tokens");
-        tenants.admit(&headers).unwrap().charge(1_000_000);
-        let refused = tenants.admit(&headers).err().map(|rejection| rejection.reason);
+        tenants.admit(&headers, 0).unwrap().charge(1_000_000);
+        let refused = tenants.admit(&headers, 0).err().map(|rejection| rejection.reason);
         assert_eq!(refused, Some(RejectReason::TenantRate));
+    }
+
+    /// What many requests at one moment declare counts before any of them has come.
+    #[test]
+    fn what_is_declared_is_charged_at_once() {
+        let tenants = tenants(
+            r#"{"tenants": [{"name": "a", "tokens": ["first-of-a-tokens"], "bytes_per_second": 10}]}"#,
+        );
+        let headers = with("Bearer first-of-a-tokens");
+        let admitted = (0..10).filter(|_| tenants.admit(&headers, 60).is_ok()).count();
+        assert_eq!(admitted, 2);
     }
 
     #[test]
@@ -195,5 +221,8 @@ mod tests {
         assert!(rate.take(0, after(1)) < 0.0);
         assert!(rate.take(0, after(3)) > 0.0);
         assert!((rate.take(0, after(3_600)) - 1_000.0).abs() < 1e-6);
+        // However much was taken at once, it is over after twice that time.
+        assert!((rate.take(1_000_000, after(3_600)) + 1_000.0).abs() < 1e-6);
+        assert!(rate.take(0, after(3_611)) > 0.0);
     }
 }

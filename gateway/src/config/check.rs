@@ -33,6 +33,7 @@ pub(crate) fn check_limits(limits: &LimitsConfig, path: &str, problems: &mut Pro
     let (kib, mib) = (ByteSize::kib, ByteSize::mib);
     for (key, value, bounds) in [
         ("header_bytes", limits.header_bytes, kib(1)..=mib(1)),
+        ("min_body_rate", limits.min_body_rate, ByteSize::bytes(0)..=ByteSize::gib(1)),
         ("in_flight", limits.in_flight, mib(1)..=ByteSize::gib(1 << 20)),
         ("log_in_flight", limits.log_in_flight, mib(1)..=ByteSize::gib(4)),
         ("span_bytes", limits.span_bytes, kib(1)..=mib(64)),

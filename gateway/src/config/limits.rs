@@ -17,6 +17,10 @@ pub struct LimitsConfig {
     pub header_timeout: HumanDuration,
     /// Time from the head of a request until its body must be complete. 100ms to 10m.
     pub request_timeout: HumanDuration,
+    /// Bytes of a body that must come in a second, once it has been coming for five; 0 for any number.
+    /// Slower senders are asked to come back, since a body that does not come holds what others need.
+    /// Up to 1GiB.
+    pub min_body_rate: ByteSize,
     /// A connection without a request for this long is closed in good order. 100ms to 24h.
     pub idle_timeout: HumanDuration,
     /// Time a complete request may wait until the log has it; then its sender gets a retryable
@@ -31,7 +35,9 @@ pub struct LimitsConfig {
     /// Size of all headers of a request. 1KiB to 1MiB.
     pub header_bytes: ByteSize,
     /// Bytes of all requests between their head and the log's acknowledgement, inflated. Beyond
-    /// it senders are asked to come back. At least as large as the largest request. From 1MiB.
+    /// it senders are asked to come back. Half of it may be held by bodies that are not complete, a
+    /// quarter by one connection, half by one of several tenants; by more where it is one request.
+    /// From 1MiB.
     pub in_flight: ByteSize,
     /// Bytes of spans that may be on their way into the log at a time, those that gather for it
     /// included. Each partition has an equal share, so that one that does not answer leaves the
@@ -58,6 +64,7 @@ impl Default for LimitsConfig {
             connections: 16_384,
             header_timeout: HumanDuration::from_secs(10),
             request_timeout: HumanDuration::from_secs(30),
+            min_body_rate: ByteSize::kib(8),
             // Above the minute at which slow batch timers fire, so that those do not race with it.
             idle_timeout: HumanDuration::from_secs(75),
             append_timeout: HumanDuration::from_secs(9),

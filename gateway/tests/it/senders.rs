@@ -167,6 +167,70 @@ async fn requests_beyond_the_bytes_in_flight_are_asked_to_come_back() {
     gateway.stop().await;
 }
 
+/// A promise takes no room: those who promise much and send nothing keep nobody out.
+#[tokio::test]
+async fn stalled_senders_keep_nobody_out() {
+    let gateway = Running::start("stalled", r#"{"in_flight": "16MiB", "connections": 1000}"#).await;
+    let mut stalled = Vec::new();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(gateway.http()).await.unwrap();
+        let head = format!("{HEAD}content-length: 1048576\r\n\r\nsome");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stalled.push(stream);
+    }
+    while gateway.count("wholetrace_gateway_connections_total", "") < 300 {
+        tokio::task::yield_now().await;
+    }
+    for index in 0..20 {
+        let body = request(vec![span(1, &format!("{index:02}{}", "x".repeat(200_000)))]);
+        let answer = post(gateway.http(), "/v1/traces", PROTOBUF, &body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    assert_eq!(gateway.spans().len(), 20);
+    drop(stalled);
+    gateway.stop().await;
+}
+
+/// Nor do many that send a little, each of them less than it promises: what is not complete has a
+/// part of the room only, and a time that its rate must earn.
+#[tokio::test]
+async fn senders_that_drip_leave_room_and_are_told_to_come_back() {
+    let limits = r#"{"in_flight": "4MiB", "connections": 1000, "request_timeout": "6s",
+                     "min_body_rate": "64KiB"}"#;
+    let http = r#"{"max_request_body_size": 1048576}"#;
+    let gateway = Running::start_with("dripping", limits, "{}", http).await;
+    let mut dripping = Vec::new();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(gateway.http()).await.unwrap();
+        let head = format!("{HEAD}content-length: 1048576\r\n\r\n");
+        stream.write_all(&[head.as_bytes(), &[0; 12_000]].concat()).await.unwrap();
+        dripping.push(stream);
+    }
+    while gateway.count("wholetrace_gateway_connections_total", "") < 300 {
+        tokio::task::yield_now().await;
+    }
+    let body = request(vec![span(1, &"x".repeat(10_000))]);
+    let mut served = 0;
+    for _ in 0..20 {
+        // Of what is not complete there may be too much; then it says so, and for how long.
+        match post(gateway.http(), "/v1/traces", PROTOBUF, &body).await.advice() {
+            (200, 0) => served += 1,
+            (429, 1) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut told = 0;
+    for mut stream in dripping {
+        let answer = answer(&mut stream).await;
+        assert!(matches!(answer.advice(), (503 | 429, 1)), "{answer:?}");
+        told += 1;
+    }
+    assert_eq!(told, 300);
+    gateway.post_good("good").await;
+    assert_eq!(gateway.spans().len(), served + 1);
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn connections_beyond_the_cap_are_closed_and_counted() {
     let gateway = Running::start("cap", r#"{"connections": 2}"#).await;

@@ -133,6 +133,22 @@ impl Lease {
         taken
     }
 
+    /// The same, and beyond the limit too where nobody else has a lease: for a share of something
+    /// larger, of which whoever is alone may have more.
+    #[must_use]
+    pub fn grow_or_alone(&mut self, more: usize) -> bool {
+        let (alone, grown) = (self.bytes, self.bytes.saturating_add(more));
+        if self.grow(more) {
+            return true;
+        }
+        let used = &self.budget.shared.used;
+        let taken = used.compare_exchange(alone, grown, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if taken {
+            self.bytes = grown;
+        }
+        taken
+    }
+
     /// Holds `bytes` from here on, beyond the limit if need be.
     pub fn resize(&mut self, bytes: usize) {
         self.shrink_to(bytes);
@@ -186,6 +202,18 @@ mod tests {
         first.shrink_to(90);
         assert_eq!(first.bytes(), 10);
         drop(first);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn who_is_alone_may_have_more_than_the_limit() {
+        let budget = ByteBudget::new("test", 100);
+        let (mut first, mut second) = (budget.try_lease(0).unwrap(), budget.try_lease(0).unwrap());
+        assert!(first.grow_or_alone(80) && first.grow_or_alone(80));
+        assert!(!second.grow_or_alone(1));
+        first.shrink_to(60);
+        assert!(second.grow_or_alone(40) && !second.grow_or_alone(1) && !first.grow_or_alone(1));
+        drop((first, second));
         assert_eq!(budget.used(), 0);
     }
 
