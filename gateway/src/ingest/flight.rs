@@ -6,10 +6,10 @@ use std::{
 };
 
 use futures_util::Stream;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use wholetrace_spanlog::{Append, Partition};
 
-use crate::{admission::lease::Held, reject::Rejection};
+use crate::{admission::lease::Held, ingest::pressure::LetIn, reject::Rejection};
 
 /// What becomes of a request.
 pub(crate) type Outcome = Result<(), Rejection>;
@@ -20,7 +20,7 @@ pub(crate) struct Request {
     /// Where its outcome goes; taken when it is settled.
     pub(crate) answer: Option<oneshot::Sender<Outcome>>,
     /// The bytes it keeps in flight until then.
-    pub(crate) held: Option<Held>,
+    pub(crate) held: Option<(Held, LetIn)>,
     /// Frames that are not settled.
     pub(crate) open: u32,
 }
@@ -31,6 +31,10 @@ pub(crate) struct Appending {
     pub(crate) append: Append,
     pub(crate) partition: Partition,
     pub(crate) bytes: usize,
+    /// When the first of its requests came.
+    pub(crate) came: Instant,
+    /// When it was handed to the log.
+    pub(crate) sent: Instant,
     pub(crate) requests: Vec<u32>,
 }
 
@@ -39,6 +43,8 @@ pub(crate) struct Appending {
 pub(crate) struct Settled {
     pub(crate) partition: Partition,
     pub(crate) bytes: usize,
+    pub(crate) came: Instant,
+    pub(crate) sent: Instant,
     pub(crate) durable: bool,
 }
 
@@ -77,8 +83,8 @@ impl Stream for Flight {
         appending.retain_mut(|frame| match Pin::new(&mut frame.append).poll(context) {
             Poll::Pending => true,
             Poll::Ready(outcome) => {
-                let (partition, bytes, durable) = (frame.partition, frame.bytes, outcome.is_ok());
-                settled.push(Settled { partition, bytes, durable });
+                let Appending { partition, bytes, came, sent, .. } = *frame;
+                settled.push(Settled { partition, bytes, came, sent, durable: outcome.is_ok() });
                 for request in &frame.requests {
                     if let Some(request) = requests.get_mut(*request as usize) {
                         request.settle(outcome.clone().map(drop).map_err(Rejection::from));

@@ -16,6 +16,7 @@ use crate::{
         flight::{Appending, Flight, Outcome, Request, Settled},
         pace::Pace,
         partitions::{Partitions, Room},
+        pressure::{Door, LetIn, Pressure},
     },
     metrics::IngestMetrics,
     reject::{RejectReason, Rejection},
@@ -55,6 +56,8 @@ pub(crate) struct Framing {
 pub(crate) struct Waiting {
     split: Split,
     held: Held,
+    let_in: LetIn,
+    came: Instant,
     answer: oneshot::Sender<Outcome>,
 }
 
@@ -63,6 +66,7 @@ pub(crate) struct Waiting {
 #[derive(Clone, Debug)]
 pub(crate) struct Ingest {
     queue: mpsc::Sender<Waiting>,
+    door: Door,
     append_timeout: Duration,
 }
 
@@ -77,7 +81,7 @@ pub(crate) fn ingest(
     let (queue, waiting) = mpsc::channel(waiting_max);
     let append_timeout = framing.append_timeout;
     let framer = Framer::new(waiting, writer, framing, metrics);
-    (Ingest { queue, append_timeout }, framer)
+    (Ingest { queue, door: framer.pressure.door(), append_timeout }, framer)
 }
 
 impl Ingest {
@@ -86,8 +90,13 @@ impl Ingest {
     /// # Errors
     /// The log could not take them, or not in time. Some of them may be in it all the same.
     pub(crate) async fn append(&self, split: Split, held: Held) -> Outcome {
+        let let_in = self.door.enter(split.frame_bytes()).ok_or_else(|| {
+            let message = "the log takes less than is sent to it: retry later";
+            Rejection::new(RejectReason::LogBusy, message)
+        })?;
         let (answer, outcome) = oneshot::channel();
-        self.queue.try_send(Waiting { split, held, answer }).map_err(|error| match error {
+        let waiting = Waiting { split, held, let_in, came: Instant::now(), answer };
+        self.queue.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Rejection::new(
                 RejectReason::Queue,
                 "too many requests wait for the log: retry later",
@@ -96,12 +105,13 @@ impl Ingest {
         })?;
         match timeout(self.append_timeout, outcome).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Err(Rejection::new(
-                RejectReason::LogTimeout,
-                "the log did not answer in time: retry later",
-            )),
+            Ok(Err(_)) | Err(_) => Err(not_in_time()),
         }
     }
+}
+
+fn not_in_time() -> Rejection {
+    Rejection::new(RejectReason::LogTimeout, "the log did not answer in time: retry later")
 }
 
 fn closed() -> Rejection {
@@ -117,6 +127,7 @@ pub(crate) struct Framer {
     metrics: IngestMetrics,
     partitions: Partitions,
     pace: Pace,
+    pressure: Pressure,
     gathered: Vec<Waiting>,
     gathered_bytes: usize,
     /// Requests for which a partition has no room yet, in the order in which they came.
@@ -145,6 +156,7 @@ impl Framer {
             metrics,
             partitions,
             pace,
+            pressure: Pressure::new(framing.append_timeout),
             gathered: Vec::new(),
             gathered_bytes: 0,
             held_back: Vec::new(),
@@ -256,9 +268,14 @@ impl Framer {
 
     /// Hands the frames of what has gathered to the log. The bodies of the requests end here.
     fn leave(&mut self, now: Instant) {
-        let batch = std::mem::take(&mut self.gathered);
+        let mut batch = std::mem::take(&mut self.gathered);
         self.gathered_bytes = 0;
         self.partitions.leave();
+        // What would not be durable in time is not written: its sender sends it again anyway.
+        let late = now + self.pressure.log_takes();
+        for late in batch.extract_if(.., |one| one.came + self.framing.append_timeout <= late) {
+            drop(late.answer.send(Err(not_in_time())));
+        }
         let splits: Vec<&Split> = batch.iter().map(|waiting| &waiting.split).collect();
         let frames = frames(&splits, self.framing.frame_bytes);
         let (requests, count, mut sum) = (batch.len(), frames.len(), 0);
@@ -269,15 +286,17 @@ impl Framer {
             let record = Record::spans(self.framing.epoch, frame.payload);
             let append = self.writer.append(partition, record);
             self.partitions.send(partition, bytes, now);
-            appending.push(Appending { append, partition, bytes, requests });
+            let came = requests.iter().filter_map(|index| Some(batch.get(*index as usize)?.came));
+            let came = came.min().unwrap_or(now);
+            appending.push(Appending { append, partition, bytes, came, sent: now, requests });
             sum += bytes;
         }
         self.metrics.batch(requests, count, sum);
         let requests = batch
             .into_iter()
-            .map(|Waiting { split, mut held, answer }| {
+            .map(|Waiting { split, mut held, let_in, answer, .. }| {
                 held.shrink_to(split.frame_bytes());
-                Request { answer: Some(answer), held: Some(held), open: 0 }
+                Request { answer: Some(answer), held: Some((held, let_in)), open: 0 }
             })
             .collect();
         self.flights.push(Flight::new(appending, requests));
@@ -288,8 +307,11 @@ impl Framer {
 
     fn settle(&mut self, settled: &[Settled]) {
         let now = Instant::now();
-        for Settled { partition, bytes, durable } in settled {
+        for Settled { partition, bytes, came, sent, durable } in settled {
             self.partitions.settle(*partition, *bytes, *durable, now);
+            if *durable {
+                self.pressure.durable(*bytes, *came, *sent, now);
+            }
         }
         self.room_came = true;
     }

@@ -6,3 +6,4 @@ pub(crate) mod flight;
 pub(crate) mod framer;
 pub(crate) mod pace;
 pub(crate) mod partitions;
+pub(crate) mod pressure;
