@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::ToSocketAddrs};
 
 use wholetrace_runtime::{
+    listen,
     problems::{Problem, Problems, join},
     tls::ServerTlsConfig,
     units::{ByteSize, HumanDuration},
@@ -12,6 +13,13 @@ use super::{
     limits::LimitsConfig,
     receivers::{OtlpGrpcConfig, OtlpHttpConfig, ReceiversConfig, ZipkinConfig},
 };
+
+/// How many times its size a request of OTLP takes: the body beside what it is inflated from or
+/// translated to, then its places and its frames beside the body.
+const OTLP_NEED: u64 = 3;
+
+/// The same of Zipkin, which grows up to three times when it becomes OTLP.
+const ZIPKIN_NEED: u64 = 7;
 
 /// Adds the problems of `limits`, at key `path`, to `problems`.
 pub(crate) fn check_limits(limits: &LimitsConfig, path: &str, problems: &mut Problems) {
@@ -93,7 +101,7 @@ impl Listeners<'_> {
         self.endpoint(&grpc.endpoint, grpc.tls.as_ref(), path);
         let (key, size) = ("max_recv_msg_size_mib", grpc.max_recv_msg_size_mib);
         self.problems.within(path, key, &size, &(1..=1_024));
-        self.fits(u64::from(size) << 20, path, key);
+        self.fits(u64::from(size) << 20, OTLP_NEED, path, key);
         let server = &grpc.keepalive.server_parameters;
         let path = join(path, "keepalive.server_parameters");
         let secs = HumanDuration::from_secs;
@@ -103,7 +111,7 @@ impl Listeners<'_> {
 
     fn http(&mut self, http: &OtlpHttpConfig, path: &str) {
         self.endpoint(&http.endpoint, http.tls.as_ref(), path);
-        self.body_size(http.max_request_body_size, path);
+        self.body_size(http.max_request_body_size, OTLP_NEED, path);
         let extra = http.extra_traces_url_paths.iter().map(|url| ("extra_traces_url_paths", url));
         for (key, url) in [("traces_url_path", &http.traces_url_path)].into_iter().chain(extra) {
             if !url.starts_with('/') {
@@ -120,20 +128,25 @@ impl Listeners<'_> {
 
     fn zipkin(&mut self, zipkin: &ZipkinConfig, path: &str) {
         self.endpoint(&zipkin.endpoint, zipkin.tls.as_ref(), path);
-        self.body_size(zipkin.max_request_body_size, path);
+        self.body_size(zipkin.max_request_body_size, ZIPKIN_NEED, path);
     }
 
-    fn body_size(&mut self, size: u64, path: &str) {
+    fn body_size(&mut self, size: u64, need: u64, path: &str) {
         let key = "max_request_body_size";
         self.problems.within(path, key, &size, &(1_024..=1 << 30));
-        self.fits(size, path, key);
+        self.fits(size, need, path, key);
     }
 
-    /// A request that is allowed must not be one for which there is never room.
-    fn fits(&mut self, size: u64, path: &str, key: &str) {
+    /// A request that is allowed must not be one for which there is never room: it takes `need` times
+    /// its size in memory.
+    fn fits(&mut self, size: u64, need: u64, path: &str, key: &str) {
         let in_flight = self.limits.in_flight;
-        if size > in_flight.get() {
-            let message = format!("must be at most `limits.in_flight`, which is {in_flight}");
+        let most = ByteSize::bytes(in_flight.get() / need);
+        if size > most.get() {
+            let message = format!(
+                "must be at most {most}, since such a request takes {need} times its size of \
+                 `limits.in_flight`, which is {in_flight}"
+            );
             let problem = Problem::new(join(path, key), message).value(ByteSize::bytes(size));
             self.problems.push_error(problem.hint("lower it, or raise `limits.in_flight`"));
         }
@@ -150,8 +163,9 @@ impl Listeners<'_> {
             let hint = "write an address and a port, such as `127.0.0.1:4317`";
             return self.problems.push_error(problem.hint(hint));
         };
-        let addresses = endpoint.to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-        let Some(address) = addresses.ok().and_then(|addresses| addresses.first().copied()) else {
+        let meant = listen::meant(endpoint);
+        let address = meant.iter().find_map(|one| one.to_socket_addrs().ok()?.next());
+        let Some(address) = address else {
             let problem = Problem::new(key, "has no known address").value(endpoint);
             let hint = "write an address of this machine, such as `127.0.0.1` or `0.0.0.0`";
             return self.problems.push_error(problem.hint(hint));

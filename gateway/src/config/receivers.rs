@@ -174,7 +174,8 @@ impl Default for OtlpHttpConfig {
 
 impl Default for ZipkinConfig {
     fn default() -> Self {
-        Self { endpoint: "127.0.0.1:9411".to_owned(), max_request_body_size: MIB_64, tls: None }
+        // Half of the others': it grows when it is translated.
+        Self { endpoint: "127.0.0.1:9411".to_owned(), max_request_body_size: 32 << 20, tls: None }
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-use crate::harness::{PROTOBUF, Running, answer, post, request, span};
+use crate::harness::{PROTOBUF, Running, answer, gzip, post, request, span};
 
 const CONNECTIONS_REFUSED: &str = "wholetrace_gateway_connections_refused_total";
 const REFUSED: &str = "wholetrace_gateway_requests_refused_total";
@@ -164,6 +164,57 @@ async fn requests_beyond_the_bytes_in_flight_are_asked_to_come_back() {
     gateway.log.resume(wholetrace_spanlog::TopicName::Spans);
     assert_eq!(first.await.unwrap(), 200);
     gateway.post_good("good").await;
+    gateway.stop().await;
+}
+
+/// What the configuration allows is no more than an idle gateway has room for.
+#[tokio::test]
+async fn the_largest_requests_that_are_allowed_fit_an_idle_gateway() {
+    let (grpc, http) = (r#"{"max_recv_msg_size_mib": 2}"#, r#"{"max_request_body_size": 2097152}"#);
+    let gateway = Running::start_with("largest", r#"{"in_flight": "7MiB"}"#, grpc, http).await;
+    // Tiny spans: what is noted of each weighs most.
+    let spans = (2 << 20) / request(vec![span(1, "")]).len() + 10_000;
+    let whole = |spans: usize| request((0..spans).map(|at| span(1 + at as u8 % 7, "")).collect());
+    let mut largest = spans;
+    while whole(largest).len() > 2 << 20 {
+        largest -= 500;
+    }
+    let body = whole(largest);
+    assert!(body.len() > (2 << 20) - (100 << 10), "{}", body.len());
+    let answer = post(gateway.http(), "/v1/traces", PROTOBUF, &body).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+    let packed = gzip(&body);
+    let headers = [PROTOBUF, &[("content-encoding", "gzip")]].concat();
+    let answer = post(gateway.http(), "/v1/traces", &headers, &packed).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+    let channel = crate::grpc::channel(gateway.grpc()).await;
+    crate::grpc::export(&channel, body, None).await.unwrap();
+
+    let one =
+        |at: usize| format!(r#"{{"traceId":"{:016x}","spanId":"{:016x}"}}"#, at % 7 + 1, at + 1);
+    let zipkin = |at: usize| format!(r#"{{"traceId":"{:x}","id":"{:x}"}}"#, at % 7 + 1, at + 1);
+    let mut json = r#"{"resourceSpans":[{"scopeSpans":[{"spans":["#.to_owned();
+    let mut at = 0;
+    while json.len() < (2 << 20) - 200 {
+        json.push_str(&one(at).replace(r#""traceId":""#, r#""traceId":"0000000000000000"#));
+        json.push(',');
+        at += 1;
+    }
+    json.push_str(&one(at).replace(r#""traceId":""#, r#""traceId":"0000000000000000"#));
+    json.push_str("]}]}]}");
+    let headers = [("content-type", "application/json")];
+    let answer = post(gateway.http(), "/v1/traces", &headers, json.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+    let mut list = "[".to_owned();
+    for at in 0..(1 << 20) / 32 - 2 {
+        list.push_str(&zipkin(at));
+        list.push(',');
+    }
+    list.push_str(&zipkin(0));
+    list.push(']');
+    assert!(list.len() < 1 << 20 && list.len() > 900_000, "{}", list.len());
+    let answer = post(gateway.zipkin(), "/api/v2/spans", &headers, list.as_bytes()).await;
+    assert_eq!(answer.status, 202, "{:?}", answer.body);
     gateway.stop().await;
 }
 

@@ -142,7 +142,8 @@ impl Lease {
             return true;
         }
         let used = &self.budget.shared.used;
-        let taken = used.compare_exchange(alone, grown, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        let taken =
+            used.compare_exchange(alone, grown, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if taken {
             self.bytes = grown;
         }

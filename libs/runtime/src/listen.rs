@@ -19,6 +19,22 @@ pub struct BindError {
     pub reason: String,
 }
 
+/// The endpoints that `endpoint` stands for, of which the first that can be had is taken: an empty
+/// host (`:4317`) is every interface of both IPv6 and IPv4, or of IPv4 where there is no IPv6.
+///
+/// ```
+/// use wholetrace_runtime::listen::meant;
+/// assert_eq!(meant(":4317"), ["[::]:4317", "0.0.0.0:4317"]);
+/// assert_eq!(meant("localhost:4317"), ["localhost:4317"]);
+/// ```
+#[must_use]
+pub fn meant(endpoint: &str) -> Vec<String> {
+    match endpoint.strip_prefix(':') {
+        Some(port) => vec![format!("[::]:{port}"), format!("0.0.0.0:{port}")],
+        None => vec![endpoint.to_owned()],
+    }
+}
+
 /// Listens on `endpoint`, found at the key path `setting`: `host:port`, where port 0 takes a free
 /// one and an empty host (`:4317`) is every interface.
 ///
@@ -42,20 +58,20 @@ pub async fn bind(setting: &str, endpoint: &str) -> Result<TcpListener, BindErro
 }
 
 async fn addresses(endpoint: &str) -> Result<Vec<SocketAddr>, String> {
-    let full = match endpoint.strip_prefix(':') {
-        Some(port) => format!("0.0.0.0:{port}"),
-        None => endpoint.to_owned(),
-    };
-    let Some((_, port)) = full.rsplit_once(':') else {
+    let Some((_, port)) = endpoint.rsplit_once(':') else {
         return Err("it names no port; write `host:port`, such as `127.0.0.1:4317`".to_owned());
     };
     if port.parse::<u16>().is_err() {
         return Err(format!("`{port}` is not a port; take 0 to 65535"));
     }
-    match lookup_host(&full).await {
-        Ok(found) => Ok(found.collect()),
-        Err(error) => Err(format!("the host cannot be resolved: {error}")),
+    let mut addresses = Vec::new();
+    for full in meant(endpoint) {
+        match lookup_host(&full).await {
+            Ok(found) => addresses.extend(found),
+            Err(error) => return Err(format!("the host cannot be resolved: {error}")),
+        }
     }
+    Ok(addresses)
 }
 
 fn said(error: &Error) -> String {
@@ -82,6 +98,14 @@ mod tests {
         let said = bind("receivers.zipkin.endpoint", &endpoint).await.unwrap_err().to_string();
         assert!(said.starts_with(&format!("cannot listen on `{endpoint}`")), "{said}");
         assert!(said.contains("receivers.zipkin.endpoint") && said.contains("in use"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn without_a_host_every_interface_is_listened_on() {
+        let port = bind("x", ":0").await.unwrap().local_addr().unwrap().port();
+        let listener = bind("x", &format!(":{port}")).await.unwrap();
+        let _connected = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        drop(listener);
     }
 
     #[tokio::test]
