@@ -44,6 +44,12 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) connections: u8,
 
+    /// Send each request at its time, whether or not those before it were answered: as many senders
+    /// that know nothing of each other do. With a --rate only, and for 4,096 requests at a time at
+    /// most; what is beyond them counts as not delivered.
+    #[arg(long, requires = "rate")]
+    pub(crate) open_loop: bool,
+
     /// Share of the traces with an error in them (0 to 1).
     #[arg(long, default_value_t = 0.05, value_parser = share)]
     pub(crate) errors: f64,

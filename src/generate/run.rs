@@ -1,12 +1,16 @@
 //! Runs a plan: paces the traces, fills requests, and tells how it went.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+    time::Instant,
+};
 
 use super::{
     encode::{Encoder, Spans},
@@ -28,6 +32,8 @@ const MOST_TRACES: u64 = 2_000;
 const MOST_SPANS: usize = 50_000;
 /// Requests that wait for a connection.
 const WAITING_REQUESTS: usize = 2;
+/// Requests that are under way in an open loop at most.
+const OPEN_REQUESTS: usize = 4_096;
 
 /// A request on its way to a connection.
 struct Request {
@@ -89,17 +95,22 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let record = options.record.is_some().then(|| Arc::new(Mutex::new(Record::default())));
     let mut connections = JoinSet::new();
     let mut requests = Vec::new();
+    let told = Arc::new(AtomicBool::new(false));
+    let open = options.open_loop.then(|| Arc::new(Semaphore::new(OPEN_REQUESTS)));
     for service in 0..usize::from(options.services) {
         let (sender, receiver) = mpsc::channel(WAITING_REQUESTS);
         let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
         for number in 0..usize::from(options.connections) {
-            let connection = Sender::new(&options, service + number)?;
-            connections.spawn(deliver_all(
-                connection,
-                receiver.clone(),
-                totals.clone(),
-                record.clone(),
-            ));
+            let delivery = Delivery {
+                connection: Sender::new(&options, service + number, &told)?,
+                totals: totals.clone(),
+                record: record.clone(),
+            };
+            let requests = receiver.clone();
+            match &open {
+                None => connections.spawn(delivery.one_after_the_other(requests)),
+                Some(open) => connections.spawn(delivery.each_at_its_time(requests, open.clone())),
+            };
         }
         requests.push(sender);
     }
@@ -153,6 +164,8 @@ struct Producer<'a> {
     record: Option<Arc<Mutex<Record>>>,
     begun: Instant,
     begun_traces: u64,
+    /// Nobody takes requests any more.
+    over: bool,
 }
 
 impl<'a> Producer<'a> {
@@ -170,6 +183,7 @@ impl<'a> Producer<'a> {
             record,
             begun: Instant::now(),
             begun_traces: 0,
+            over: false,
         }
     }
 
@@ -180,7 +194,7 @@ impl<'a> Producer<'a> {
     /// Whether the run is over, and how many traces it may begin at once if not.
     fn room(&self, wanted: u64) -> u64 {
         let options = self.options;
-        if !options.duration.is_zero() && self.begun.elapsed() >= options.duration {
+        if self.over || !options.duration.is_zero() && self.begun.elapsed() >= options.duration {
             return 0;
         }
         if options.traces == 0 { wanted } else { wanted.min(options.traces - self.begun_traces) }
@@ -203,7 +217,7 @@ impl<'a> Producer<'a> {
                 self.flush_all().await;
                 flushed = Instant::now();
             }
-            if self.room(1) == 0 && self.schedule.next_due().is_none() {
+            if self.over || self.room(1) == 0 && self.schedule.next_due().is_none() {
                 return;
             }
         }
@@ -269,7 +283,7 @@ impl<'a> Producer<'a> {
         }
     }
 
-    async fn send(&self, service: u8, spans: Spans, sent: Vec<Sent>) {
+    async fn send(&mut self, service: u8, spans: Spans, sent: Vec<Sent>) {
         let request = Request {
             body: self.encoder.request(service, &spans).into(),
             spans: spans.count,
@@ -277,25 +291,71 @@ impl<'a> Producer<'a> {
         };
         if let Some(requests) = self.requests.get(usize::from(service)) {
             // Fails once all its connections have given up; they report why.
-            let _ = requests.send(request).await;
+            self.over |= requests.send(request).await.is_err();
         }
     }
 }
 
-/// Delivers requests of one service until there are no more.
-async fn deliver_all(
-    mut connection: Sender,
-    requests: Arc<tokio::sync::Mutex<mpsc::Receiver<Request>>>,
+/// Delivers requests of one service by one connection, and notes what became of them.
+#[derive(Clone)]
+struct Delivery {
+    connection: Sender,
     totals: Arc<Mutex<Totals>>,
     record: Option<Arc<Mutex<Record>>>,
-) -> anyhow::Result<()> {
-    let mut outcome = Ok(());
-    loop {
-        let request = requests.lock().await.recv().await;
-        let Some(request) = request else { return outcome };
+}
+
+/// Where the requests of one service come from; its connections share it.
+type Requests = Arc<tokio::sync::Mutex<mpsc::Receiver<Request>>>;
+
+impl Delivery {
+    /// Until there are no more, or until it is clear that nobody takes any.
+    async fn one_after_the_other(mut self, requests: Requests) -> anyhow::Result<()> {
+        let mut outcome = Ok(());
+        loop {
+            let request = requests.lock().await.recv().await;
+            let Some(request) = request else { return outcome };
+            outcome = outcome.and(self.deliver(&request).await);
+            if outcome.is_err() && self.totals().requests == 0 {
+                return outcome;
+            }
+        }
+    }
+
+    /// The same, without waiting for the answers.
+    async fn each_at_its_time(
+        self,
+        requests: Requests,
+        open: Arc<Semaphore>,
+    ) -> anyhow::Result<()> {
+        let mut outcome = Ok(());
+        let mut under_way = JoinSet::new();
+        loop {
+            while let Some(ended) = under_way.try_join_next() {
+                outcome = outcome.and(ended.unwrap_or_else(|error| Err(error.into())));
+            }
+            let request = requests.lock().await.recv().await;
+            let Some(request) = request else { break };
+            let Ok(permit) = Arc::clone(&open).try_acquire_owned() else {
+                self.totals().failed += request.spans;
+                continue;
+            };
+            let mut delivery = self.clone();
+            under_way.spawn(async move {
+                let delivered = delivery.deliver(&request).await;
+                drop(permit);
+                delivered
+            });
+        }
+        while let Some(ended) = under_way.join_next().await {
+            outcome = outcome.and(ended.unwrap_or_else(|error| Err(error.into())));
+        }
+        outcome
+    }
+
+    async fn deliver(&mut self, request: &Request) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let delivered = connection.deliver(&request.body).await;
-        let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let delivered = self.connection.deliver(&request.body).await;
+        let mut totals = self.totals();
         match delivered {
             Ok(Delivered { repeats, rejected }) => {
                 totals.spans += request.spans - rejected.min(request.spans);
@@ -303,18 +363,23 @@ async fn deliver_all(
                 totals.answers.add(begun.elapsed());
                 totals.repeats += repeats;
                 totals.rejected += rejected;
-                if let Some(record) = &record {
+                if let Some(record) = &self.record {
                     record
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .acknowledge(&request.sent, repeats > 0);
                 }
+                Ok(())
             }
             Err(error) => {
                 totals.failed += request.spans;
-                outcome = outcome.and(Err(error));
+                Err(error)
             }
         }
+    }
+
+    fn totals(&self) -> MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,15 @@
 //! Delivers requests and repeats them until they are acknowledged, as a good SDK does.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    error::Error,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -22,16 +31,28 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Most bytes of an answer that are read.
 const ANSWER: usize = 64 * 1024;
 
-/// A connection to a receiver; made when it is first used, and again after it broke.
+/// A connection to a receiver; made when it is first used, and again after it broke. Clones share it
+/// where its protocol can have several requests at a time.
+#[derive(Clone)]
 pub(crate) struct Sender {
     /// One for each receiver; the first takes the requests until it fails.
     transports: VecDeque<Transport>,
     give_up_after: Duration,
+    told: Arc<AtomicBool>,
 }
 
+#[derive(Clone)]
 enum Transport {
     Grpc(Grpc<Channel>),
     Http { client: legacy::Client<HttpConnector, Full<Bytes>>, url: String },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passing(message) | Self::Final(message) => f.write_str(message),
+        }
+    }
 }
 
 /// A request that was acknowledged.
@@ -50,16 +71,21 @@ enum Failure {
 }
 
 impl Sender {
-    /// The connection with this number.
+    /// The connection with this number. The first of all that share `told` to fail says so.
     ///
     /// # Errors
     /// When an endpoint is no address.
-    pub(crate) fn new(options: &Options, number: usize) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        options: &Options,
+        number: usize,
+        told: &Arc<AtomicBool>,
+    ) -> anyhow::Result<Self> {
         let transports = options.endpoint.iter().map(|at| Transport::new(options.protocol, at));
         let mut transports = transports.collect::<anyhow::Result<VecDeque<_>>>()?;
         let first = number.checked_rem(transports.len()).unwrap_or_default();
         transports.rotate_left(first);
-        Ok(Self { transports, give_up_after: options.give_up_after })
+        let told = Arc::clone(told);
+        Ok(Self { transports, give_up_after: options.give_up_after, told })
     }
 
     /// Sends `body`, an `ExportTraceServiceRequest`, until it is acknowledged.
@@ -78,6 +104,7 @@ impl Sender {
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::Passing(format!("no answer in {} s", TRY.as_secs())),
             };
+            self.tell(&failure);
             match failure {
                 Failure::Final(message) => bail!("the receiver refused a request: {message}"),
                 Failure::Passing(message) if begun.elapsed() >= self.give_up_after => {
@@ -93,6 +120,17 @@ impl Sender {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
+        }
+    }
+}
+
+impl Sender {
+    /// The first failure of a run is told at once: nobody shall wait for a receiver that is not there.
+    #[expect(clippy::print_stderr, reason = "it is for who waits at the terminal")]
+    fn tell(&self, failure: &Failure) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let seconds = self.give_up_after.as_secs();
+            eprintln!("{failure}; trying again, for {seconds} s at most (--give-up-after)");
         }
     }
 }
@@ -117,7 +155,7 @@ impl Transport {
     async fn send(&mut self, body: Bytes) -> Result<u64, Failure> {
         let answer = match self {
             Self::Grpc(client) => {
-                client.ready().await.map_err(|error| Failure::Passing(error.to_string()))?;
+                client.ready().await.map_err(|error| Failure::Passing(whole(&error)))?;
                 let path = PathAndQuery::from_static(
                     "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
                 );
@@ -136,7 +174,7 @@ impl Transport {
                 let answer = client
                     .request(request)
                     .await
-                    .map_err(|error| Failure::Passing(error.to_string()))?;
+                    .map_err(|error| Failure::Passing(whole(&error)))?;
                 let status = answer.status();
                 let body = Limited::new(answer.into_body(), ANSWER).collect().await;
                 let body = body.map_err(|error| Failure::Passing(error.to_string()))?.to_bytes();
@@ -153,9 +191,24 @@ impl Transport {
     }
 }
 
+/// An error with all that it came of: "transport error" alone says nothing.
+fn whole(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 fn grpc_failure(status: &tonic::Status) -> Failure {
     use tonic::Code;
-    let message = format!("{}: {}", status.code(), status.message());
+    let cause = status.source().map(|cause| format!(": {}", whole(cause))).unwrap_or_default();
+    let message = format!("{}: {}{cause}", status.code(), status.message());
     match status.code() {
         Code::InvalidArgument
         | Code::Unimplemented

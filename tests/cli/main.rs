@@ -6,6 +6,7 @@
 mod cluster;
 mod configuration;
 mod examples;
+mod generate;
 mod process;
 mod standalone;
 mod usage;

@@ -14,6 +14,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a run that ends by itself came to.
+#[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,

@@ -1,0 +1,46 @@
+//! `generate`: a load for somebody who tries something out, and who looks at a terminal.
+
+use crate::process::{FREE_PORTS, Standalone, run};
+
+/// Nobody takes anything: that is said at once and with its cause, and the run ends when the first
+/// request has had its time, however long the rest would take.
+#[test]
+fn a_receiver_that_is_not_there_is_told_and_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for protocol in ["grpc", "http"] {
+        let arguments = [
+            "generate",
+            "--endpoint",
+            "http://127.0.0.1:1",
+            "--protocol",
+            protocol,
+            "--give-up-after",
+            "1s",
+            "--rate",
+            "1000",
+        ];
+        let ended = run(folder.path(), &arguments, &[]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let first = ended.stderr.lines().next().unwrap_or_default();
+        assert!(first.contains("refused") && first.contains("trying again"), "{ended:?}");
+        assert!(ended.stderr.contains("--give-up-after"), "{ended:?}");
+    }
+}
+
+/// Requests that do not wait for each other arrive as the others do.
+#[test]
+fn an_open_loop_delivers_everything() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut running = Standalone::start(folder.path(), &FREE_PORTS);
+    let endpoint = format!("http://{}", running.address("OTLP gRPC"));
+    let load = ["--rate", "500", "--duration", "2s", "--late", "0", "--slow", "0", "--batch", "20"];
+    let arguments = [&["generate", "--endpoint", &endpoint, "--open-loop"], &load[..]].concat();
+    let ended = run(folder.path(), &arguments, &[]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.stdout.contains("; 0 repeats, 0 spans rejected, 0 spans not delivered"),
+        "{ended:?}"
+    );
+    let refused = run(folder.path(), &["generate", "--open-loop", "--rate", "ten"], &[]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+}
