@@ -49,10 +49,10 @@ use crate::{
         memory::MemoryGate,
         tenants::{Pass, Tenants},
     },
-    answer::{Accepted, AnswerBody},
+    answer::{Accepted, AnswerBody, grpc_status},
     ingest::framer::Ingest,
     metrics::{ReceiverMetrics, Stage},
-    protocol::{Content, Form, Protocol},
+    protocol::{Content, Form, Protocol, content_type},
     reject::{RejectReason, Rejection, SpanRejects},
     split::{Split, split},
 };
@@ -204,7 +204,12 @@ where
                 Err(rejection) => {
                     let rejection = refuse_unread(&head, body, rejection).await;
                     request_metrics.refused(&rejection);
-                    return Ok(protocol.refused(None, &rejection));
+                    // At the port of another protocol too, who speaks gRPC understands only that.
+                    return Ok(if content_type(&head.headers).starts_with("application/grpc") {
+                        grpc_status(&rejection).into_http()
+                    } else {
+                        protocol.refused(None, &rejection)
+                    });
                 }
             };
             let served = inner.oneshot(Unread { head, form, body, pass: Pass::default() });

@@ -9,7 +9,7 @@ use wholetrace_proto::otlp::EXPORT_PATH;
 
 use crate::{
     admission::inflate::Encoding,
-    answer::{Accepted, AnswerBody, export_response, grpc_status},
+    answer::{Accepted, AnswerBody, export_response, grpc_status, text},
     protocol::{Content, Form, Protocol, Translated, content_type, encoding},
     reject::{RejectReason, Rejection, SpanRejects},
 };
@@ -29,7 +29,9 @@ impl Protocol for OtlpGrpc {
         }
         let kind = content_type(&head.headers);
         if kind != "application/grpc" && kind != "application/grpc+proto" {
-            let message = "the content type of a gRPC call is `application/grpc`";
+            let message = "this port speaks gRPC, and the content type of a gRPC call is \
+                           `application/grpc`: send OTLP/HTTP to the port of `protocols.http` \
+                           (4318 unless configured)";
             return Err(Rejection::new(RejectReason::ContentType, message));
         }
         if head.uri.path() != EXPORT_PATH {
@@ -87,7 +89,12 @@ impl Protocol for OtlpGrpc {
         response
     }
 
-    fn refused(&self, _: Option<Form>, rejection: &Rejection) -> Response<AnswerBody> {
+    fn refused(&self, form: Option<Form>, rejection: &Rejection) -> Response<AnswerBody> {
+        let no_call = matches!(rejection.reason, RejectReason::Method | RejectReason::ContentType);
+        if form.is_none() && no_call {
+            // The HTTP status of an answer in gRPC is 200, which any other sender takes for success.
+            return text(rejection.reason.http(), rejection.message.to_string());
+        }
         let mut response: Response<AnswerBody> = grpc_status(rejection).into_http();
         if rejection.reason == RejectReason::Encoding {
             let known = HeaderValue::from_static("identity,gzip,zstd,deflate");

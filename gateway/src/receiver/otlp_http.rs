@@ -26,7 +26,11 @@ pub(crate) struct OtlpHttp {
 impl Protocol for OtlpHttp {
     fn form(&self, head: &Parts) -> Result<Form, Rejection> {
         if !self.paths.iter().any(|path| path == head.uri.path()) {
-            let message = format!("traces are taken at `{}`", self.paths.join("`, `"));
+            let message = format!(
+                "traces are taken at `{}`; gRPC is spoken at the port of `protocols.grpc` (4317 \
+                 unless configured)",
+                self.paths.join("`, `")
+            );
             return Err(Rejection::new(RejectReason::Path, message));
         }
         if head.method != Method::POST {

@@ -167,6 +167,34 @@ async fn requests_beyond_the_bytes_in_flight_are_asked_to_come_back() {
     gateway.stop().await;
 }
 
+/// Whoever sends to the port of another protocol is told so in its own words: HTTP 200, which every
+/// answer of gRPC is, would be a success to all others.
+#[tokio::test]
+async fn a_sender_at_the_wrong_port_sees_an_error() {
+    let gateway = Running::start("wrongport", "{}").await;
+    let body = request(vec![span(1, "lost?")]);
+    let json = [("content-type", "application/json")];
+    for (address, path, headers, status) in [
+        (gateway.grpc(), "/v1/traces", PROTOBUF, 415),
+        (gateway.grpc(), "/v1/traces", &json[..], 415),
+        (gateway.grpc(), "/api/v2/spans", &json[..], 415),
+        (gateway.http(), "/api/v2/spans", &json[..], 404),
+        (gateway.zipkin(), "/v1/traces", PROTOBUF, 404),
+    ] {
+        let answer = post(address, path, headers, &body).await;
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+        assert!(!answer.body.is_empty(), "{path}: {answer:?}");
+    }
+    for address in [gateway.http(), gateway.zipkin()] {
+        let channel = crate::grpc::channel(address).await;
+        let refused = crate::grpc::export(&channel, body.clone(), None).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::Unimplemented, "{refused:?}");
+        assert!(!refused.message().is_empty(), "{refused:?}");
+    }
+    assert_eq!(gateway.count(REFUSED, "content_type"), 3);
+    gateway.stop().await;
+}
+
 /// What the configuration allows is no more than an idle gateway has room for.
 #[tokio::test]
 async fn the_largest_requests_that_are_allowed_fit_an_idle_gateway() {
