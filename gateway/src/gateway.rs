@@ -16,7 +16,7 @@ use crate::{
     admission::{descriptors, lease::InFlight, memory::MemoryGate, tenants::Tenants},
     config::{
         GatewayConfig,
-        limits::LimitsConfig,
+        limits::{LimitsConfig, OTLP_NEED, ZIPKIN_NEED},
         receivers::{KeepaliveServerConfig, OtlpGrpcConfig, OtlpHttpConfig, ZipkinConfig},
     },
     cors,
@@ -203,6 +203,11 @@ struct Listener<'a> {
 }
 
 impl Binder<'_> {
+    /// The largest message: as configured, or as there is always room for.
+    fn largest(&self, configured: u64, need: u64) -> usize {
+        usize::try_from(configured.min(self.limits.largest(need))).unwrap_or(usize::MAX)
+    }
+
     async fn grpc(
         &mut self,
         name: &str,
@@ -220,7 +225,8 @@ impl Binder<'_> {
         let receiver = Receiver {
             protocol: OtlpGrpc,
             cors: None,
-            message_bytes_max: (config.max_recv_msg_size_mib as usize) << 20,
+            message_bytes_max: self
+                .largest(u64::from(config.max_recv_msg_size_mib) << 20, OTLP_NEED),
             metrics: ReceiverMetrics::new(name),
         };
         self.add(listener, receiver).await
@@ -238,7 +244,7 @@ impl Binder<'_> {
         let receiver = Receiver {
             protocol: OtlpHttp { paths },
             cors: config.cors.as_ref().map(cors::layer),
-            message_bytes_max: usize::try_from(config.max_request_body_size).unwrap_or(usize::MAX),
+            message_bytes_max: self.largest(config.max_request_body_size, OTLP_NEED),
             metrics: ReceiverMetrics::new(name),
         };
         self.add(listener, receiver).await
@@ -254,7 +260,7 @@ impl Binder<'_> {
         let receiver = Receiver {
             protocol: Zipkin,
             cors: None,
-            message_bytes_max: usize::try_from(config.max_request_body_size).unwrap_or(usize::MAX),
+            message_bytes_max: self.largest(config.max_request_body_size, ZIPKIN_NEED),
             metrics: ReceiverMetrics::new(name),
         };
         self.add(listener, receiver).await

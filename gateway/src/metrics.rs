@@ -1,6 +1,10 @@
 //! What the gateway counts. Counters move once a request, not once a span.
 
-use std::sync::Arc;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tokio::time::Instant;
@@ -191,6 +195,7 @@ struct ReceiverHandles {
     receiver: String,
     requests: Counter,
     refused: Refusals,
+    told: [Told; RejectReason::ALL.len()],
     cancelled: [Counter; Stage::COUNT],
     seconds: Histogram,
     bytes: Counter,
@@ -205,6 +210,7 @@ impl ReceiverMetrics {
             receiver: receiver.to_owned(),
             requests: counter!(REQUESTS, "receiver" => receiver.to_owned()),
             refused: Refusals::new(REQUESTS_REFUSED, receiver),
+            told: std::array::from_fn(|_| Told::default()),
             cancelled: Stage::LABELS.map(|stage| {
                 let receiver = receiver.to_owned();
                 counter!(REQUESTS_CANCELLED, "receiver" => receiver, "stage" => stage)
@@ -216,9 +222,9 @@ impl ReceiverMetrics {
         }))
     }
 
-    /// Starts the time of a request.
-    pub(crate) fn request(&self) -> RequestMetrics {
-        RequestMetrics { handles: Arc::clone(&self.0), began: Instant::now() }
+    /// Starts the time of a request of `peer`.
+    pub(crate) fn request(&self, peer: Option<SocketAddr>) -> RequestMetrics {
+        RequestMetrics { handles: Arc::clone(&self.0), peer, began: Instant::now() }
     }
 
     /// A request is in `stage` until the guard is told that it is through.
@@ -271,6 +277,7 @@ impl Drop for InStage {
 /// What a request counts when it is answered.
 pub(crate) struct RequestMetrics {
     handles: Arc<ReceiverHandles>,
+    peer: Option<SocketAddr>,
     began: Instant,
 }
 
@@ -296,7 +303,36 @@ impl RequestMetrics {
         handles.refused.add(rejection.reason, 1);
         handles.seconds.record(self.began.elapsed().as_secs_f64());
         let (receiver, reason) = (&handles.receiver, rejection.reason.label());
-        tracing::debug!(receiver, reason, message = %rejection.message, "refused a request");
+        let (peer, message) = (self.peer.map(tracing::field::display), &rejection.message);
+        match handles.told.get(rejection.reason as usize).and_then(|told| told.again(self.began)) {
+            Some(requests) if rejection.reason.is_ours() => {
+                tracing::warn!(receiver, reason, requests, peer, %message, "refuse requests");
+            }
+            Some(requests) => {
+                tracing::info!(receiver, reason, requests, peer, %message, "refuse requests");
+            }
+            None => tracing::debug!(receiver, reason, peer, %message, "refuse a request"),
+        }
+    }
+}
+
+/// How often a refusal for one reason is told.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// When a reason was told last, and how many requests were refused for it since.
+#[derive(Debug, Default)]
+struct Told(Mutex<(Option<Instant>, u64)>);
+
+impl Told {
+    /// One more was refused at `now`: how many since the last time it was told, if it is to be told.
+    fn again(&self, now: Instant) -> Option<u64> {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.1 += 1;
+        if told.0.is_some_and(|last| now.saturating_duration_since(last) < TELL_EVERY) {
+            return None;
+        }
+        told.0 = Some(now);
+        Some(std::mem::take(&mut told.1))
     }
 }
 
@@ -348,6 +384,15 @@ impl IngestMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reason_is_told_once_a_minute_with_all_that_came_between() {
+        let told = Told::default();
+        let begin = Instant::now();
+        let at = |seconds| told.again(begin + Duration::from_secs(seconds));
+        let heard: Vec<_> = [0, 1, 59, 60, 61, 200].map(at).into();
+        assert_eq!(heard, [Some(1), None, None, Some(3), None, Some(2)]);
+    }
 
     #[test]
     fn the_table_keeps_the_house_rules() {

@@ -248,21 +248,13 @@ impl RejectReason {
         self as u8 >= Self::SpanMalformed as u8
     }
 
-    /// Whether a person who runs the gateway has to act, or can: then it is worth a log line.
+    /// Whether it does not pass by itself, and whoever runs the gateway has to act: a warning. All
+    /// others are the senders' to mend, or passing pressure.
     #[must_use]
     pub const fn is_ours(self) -> bool {
         matches!(
             self,
-            Self::Memory
-                | Self::InFlight
-                | Self::Queue
-                | Self::LogBusy
-                | Self::LogQuota
-                | Self::LogDisk
-                | Self::LogTimeout
-                | Self::LogStuck
-                | Self::LogFailed
-                | Self::Internal
+            Self::Memory | Self::LogQuota | Self::LogDisk | Self::LogFailed | Self::Internal
         )
     }
 }

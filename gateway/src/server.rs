@@ -1,6 +1,6 @@
 //! Accepts connections and serves HTTP on them: the same for every receiver.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::body::Incoming;
 use hyper_util::{
@@ -153,16 +153,17 @@ fn http(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
 impl Serving {
     async fn connection(self: Arc<Self>, stream: TcpStream, permit: OwnedSemaphorePermit) {
         let _open = self.metrics.connection();
+        let peer = stream.peer_addr().ok();
         // Answers are small and senders wait for them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
         match &self.tls {
-            None => Box::pin(self.serve(stream)).await,
+            None => Box::pin(self.serve(stream, peer)).await,
             Some(tls) => match timeout(self.limits.header_timeout, tls.accept(stream)).await {
-                Ok(Ok(stream)) => Box::pin(self.serve(stream)).await,
+                Ok(Ok(stream)) => Box::pin(self.serve(stream, peer)).await,
                 Ok(Err(error)) => {
-                    tracing::debug!(%error, "cannot establish TLS");
+                    tracing::debug!(%error, peer = peer.map(display), "cannot establish TLS");
                     self.metrics.refused(RejectReason::Handshake);
                 }
                 Err(_) => self.metrics.refused(RejectReason::HeaderTimeout),
@@ -171,17 +172,17 @@ impl Serving {
         drop(permit);
     }
 
-    async fn serve<I>(&self, stream: I)
+    async fn serve<I>(&self, stream: I, peer: Option<SocketAddr>)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Arc::new(Activity::new());
         let service = {
             let (stack, activity) = (self.stack.clone(), Arc::clone(&activity));
-            let part = OfConnection(self.in_flight.connection());
+            let its = OfConnection { in_flight: self.in_flight.connection(), peer };
             tower::service_fn(move |mut request: http::Request<Incoming>| {
                 let in_flight = activity.request();
-                request.extensions_mut().insert(part.clone());
+                request.extensions_mut().insert(its.clone());
                 let answer = stack.clone().call(request);
                 async move {
                     let answer = answer.await;

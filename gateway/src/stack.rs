@@ -16,6 +16,7 @@
 use std::{
     convert::Infallible,
     future::Future,
+    net::SocketAddr,
     panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context, Poll},
@@ -71,9 +72,14 @@ pub(crate) struct Shared {
     pub(crate) body_rate_min: usize,
 }
 
-/// What the connection of a request may hold of the bytes in flight: an extension of the request.
+/// What a request has of its connection: an extension of the request.
 #[derive(Clone, Debug)]
-pub(crate) struct OfConnection(pub(crate) ByteBudget);
+pub(crate) struct OfConnection {
+    /// What the connection may hold of the bytes in flight.
+    pub(crate) in_flight: ByteBudget,
+    /// Who is at its other end.
+    pub(crate) peer: Option<SocketAddr>,
+}
 
 /// What a stack is made for.
 pub(crate) struct Receiver<P> {
@@ -197,8 +203,9 @@ where
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let Self { protocol, metrics, inner } = self.clone();
         Box::pin(async move {
-            let request_metrics = metrics.request();
             let (head, body) = request.into_parts();
+            let peer = head.extensions.get::<OfConnection>().and_then(|its| its.peer);
+            let request_metrics = metrics.request(peer);
             let form = match protocol.form(&head) {
                 Ok(form) => form,
                 Err(rejection) => {
@@ -253,7 +260,7 @@ async fn lease(in_flight: InFlight, most: usize, request: Unread) -> Result<Leas
     let held = if declared.is_some_and(|declared| declared > most) {
         Err(too_large(most))
     } else {
-        let connection = head.extensions.get::<OfConnection>().map(|part| &part.0);
+        let connection = head.extensions.get::<OfConnection>().map(|its| &its.in_flight);
         in_flight.take([connection, pass.in_flight()], first_lease(declared))
     };
     match held {

@@ -45,6 +45,9 @@ impl Encoding {
 /// sockets.
 const INLINE_BYTES: usize = 128 << 10;
 
+/// The same of what comes out: a few compressed bytes may be very many.
+const INLINE_INFLATED: usize = 1 << 20;
+
 /// Windows beyond 8 MiB are outside of what RFC 8878 asks decoders to support, and are memory
 /// that a sender claims with a few bytes.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
@@ -73,8 +76,17 @@ pub(crate) async fn inflate(
         return Ok((body, held));
     }
     if body.len() <= INLINE_BYTES {
-        let inflated = inflate_now(encoding, &body, &mut held, cap)?;
-        return Ok((inflated, held));
+        let compressed = held.bytes();
+        match inflate_now(encoding, &body, &mut held, cap.min(INLINE_INFLATED)) {
+            // More comes out than is done here: it begins again elsewhere.
+            Err(error)
+                if error.reason == RejectReason::InflatedTooLarge && cap > INLINE_INFLATED =>
+            {
+                held.shrink_to(compressed);
+            }
+            Err(error) => return Err(error),
+            Ok(inflated) => return Ok((inflated, held)),
+        }
     }
     tokio::task::spawn_blocking(move || {
         let inflated = inflate_now(encoding, &body, &mut held, cap)?;

@@ -10,16 +10,9 @@ use wholetrace_runtime::{
 };
 
 use super::{
-    limits::LimitsConfig,
+    limits::{LimitsConfig, OTLP_NEED, ZIPKIN_NEED},
     receivers::{OtlpGrpcConfig, OtlpHttpConfig, ReceiversConfig, ZipkinConfig},
 };
-
-/// How many times its size a request of OTLP takes: the body beside what it is inflated from or
-/// translated to, then its places and its frames beside the body.
-const OTLP_NEED: u64 = 3;
-
-/// The same of Zipkin, which grows up to three times when it becomes OTLP.
-const ZIPKIN_NEED: u64 = 7;
 
 /// Adds the problems of `limits`, at key `path`, to `problems`.
 pub(crate) fn check_limits(limits: &LimitsConfig, path: &str, problems: &mut Problems) {
@@ -101,7 +94,8 @@ impl Listeners<'_> {
         self.endpoint(&grpc.endpoint, grpc.tls.as_ref(), path);
         let (key, size) = ("max_recv_msg_size_mib", grpc.max_recv_msg_size_mib);
         self.problems.within(path, key, &size, &(1..=1_024));
-        self.fits(u64::from(size) << 20, OTLP_NEED, path, key);
+        let usual = size == OtlpGrpcConfig::default().max_recv_msg_size_mib;
+        self.fits(u64::from(size) << 20, usual, OTLP_NEED, path, key);
         let server = &grpc.keepalive.server_parameters;
         let path = join(path, "keepalive.server_parameters");
         let secs = HumanDuration::from_secs;
@@ -111,7 +105,8 @@ impl Listeners<'_> {
 
     fn http(&mut self, http: &OtlpHttpConfig, path: &str) {
         self.endpoint(&http.endpoint, http.tls.as_ref(), path);
-        self.body_size(http.max_request_body_size, OTLP_NEED, path);
+        let usual = OtlpHttpConfig::default().max_request_body_size;
+        self.body_size(http.max_request_body_size, usual, OTLP_NEED, path);
         let extra = http.extra_traces_url_paths.iter().map(|url| ("extra_traces_url_paths", url));
         for (key, url) in [("traces_url_path", &http.traces_url_path)].into_iter().chain(extra) {
             if !url.starts_with('/') {
@@ -128,21 +123,22 @@ impl Listeners<'_> {
 
     fn zipkin(&mut self, zipkin: &ZipkinConfig, path: &str) {
         self.endpoint(&zipkin.endpoint, zipkin.tls.as_ref(), path);
-        self.body_size(zipkin.max_request_body_size, ZIPKIN_NEED, path);
+        let usual = ZipkinConfig::default().max_request_body_size;
+        self.body_size(zipkin.max_request_body_size, usual, ZIPKIN_NEED, path);
     }
 
-    fn body_size(&mut self, size: u64, need: u64, path: &str) {
+    fn body_size(&mut self, size: u64, usual: u64, need: u64, path: &str) {
         let key = "max_request_body_size";
         self.problems.within(path, key, &size, &(1_024..=1 << 30));
-        self.fits(size, need, path, key);
+        self.fits(size, size == usual, need, path, key);
     }
 
-    /// A request that is allowed must not be one for which there is never room: it takes `need` times
-    /// its size in memory.
-    fn fits(&mut self, size: u64, need: u64, path: &str, key: &str) {
+    /// A request that is allowed must not be one for which there is never room. The `usual` size
+    /// means as much as there is room for.
+    fn fits(&mut self, size: u64, usual: bool, need: u64, path: &str, key: &str) {
         let in_flight = self.limits.in_flight;
-        let most = ByteSize::bytes(in_flight.get() / need);
-        if size > most.get() {
+        let most = ByteSize::bytes(self.limits.largest(need));
+        if size > most.get() && !usual {
             let message = format!(
                 "must be at most {most}, since such a request takes {need} times its size of \
                  `limits.in_flight`, which is {in_flight}"

@@ -58,6 +58,20 @@ pub struct LimitsConfig {
     pub frame_bytes: ByteSize,
 }
 
+/// How many times its size a request of OTLP takes of the bytes in flight: the body beside what it is
+/// inflated from or translated to, then its places and its frames beside the body.
+pub(crate) const OTLP_NEED: u64 = 3;
+
+/// The same of Zipkin, which grows up to three times when it becomes OTLP.
+pub(crate) const ZIPKIN_NEED: u64 = 7;
+
+impl LimitsConfig {
+    /// The largest request, in bytes, that there is always room for, if it takes `need` times its size.
+    pub(crate) fn largest(&self, need: u64) -> u64 {
+        self.in_flight.get() / need.max(1)
+    }
+}
+
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {

@@ -49,8 +49,9 @@ pub struct OtlpGrpcConfig {
     /// Address and port to listen on; port 0 takes a free one. Only this machine reaches a
     /// loopback address.
     pub endpoint: String,
-    /// Largest message in MiB, inflated. 1 to 1,024. Generous, because SDKs send a message that
-    /// was too large again and again or drop it.
+    /// Largest message in MiB, inflated. 1 to 1,024, and at most a third of `limits.in_flight`, to
+    /// which the default gives way. Generous, because SDKs send a message that was too large again and
+    /// again or drop it.
     pub max_recv_msg_size_mib: u32,
     /// Serves TLS with this certificate; without it the listener is not encrypted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +85,8 @@ pub struct OtlpHttpConfig {
     /// Address and port to listen on; port 0 takes a free one. Only this machine reaches a
     /// loopback address.
     pub endpoint: String,
-    /// Largest body in bytes, inflated. 1,024 to 1,073,741,824.
+    /// Largest body in bytes, inflated. 1,024 to 1,073,741,824, and at most a third of
+    /// `limits.in_flight`, to which the default gives way.
     pub max_request_body_size: u64,
     /// Path of trace requests.
     pub traces_url_path: String,
@@ -120,7 +122,8 @@ pub struct ZipkinConfig {
     /// Address and port to listen on; port 0 takes a free one. Only this machine reaches a
     /// loopback address.
     pub endpoint: String,
-    /// Largest body in bytes, inflated. 1,024 to 1,073,741,824.
+    /// Largest body in bytes, inflated. 1,024 to 1,073,741,824, and at most a seventh of
+    /// `limits.in_flight`, to which the default gives way.
     pub max_request_body_size: u64,
     /// Serves TLS with this certificate; without it the listener is not encrypted.
     #[serde(skip_serializing_if = "Option::is_none")]
