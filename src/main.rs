@@ -9,6 +9,7 @@ mod process;
 mod reload;
 mod role;
 mod signals;
+mod summary;
 mod tables;
 #[cfg(feature = "kafka")]
 mod topics;

@@ -18,7 +18,7 @@ use crate::{
     reload::Reload,
     role::Role,
     signals::{self, Signals},
-    upkeep,
+    summary, upkeep,
     wiring::{self, Base, Process, Sampling},
 };
 
@@ -70,6 +70,7 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs) -> anyhow::Result<()>
 
     // Waits for a second signal to the very end.
     Tasks::new(stages.stop.clone()).spawn("signals", signals.watch(stages.stop.clone()));
+    stages.rest.spawn("summary", summary::tell(recorder.clone(), stages.end.clone()));
     stages.rest.spawn("metrics", recorder.upkeep(stages.end.clone()));
     let window_cache = sampling.as_ref().map(|sampling| sampling.window_cache.clone());
     let policies = sampling.map(|Sampling { sampler, policies, .. }| {

@@ -23,7 +23,7 @@ use crate::{
     metrics::SamplerMetrics,
     partition::Settings,
     policy::PolicySet,
-    worker::{Duty, Leaving, Worker},
+    worker::{Duty, Leaving, TakingUp, Worker},
 };
 
 /// How long the workers may take to stop: a little more than they give themselves.
@@ -142,6 +142,7 @@ impl Sampler {
             metrics: SamplerMetrics::new(),
             bounds: self.settings.bounds,
             owned: Arc::new(AtomicUsize::new(0)),
+            taking_up: TakingUp::default(),
             retention: self.retention,
         };
         let workers = Workers {

@@ -64,6 +64,13 @@ pub(crate) fn load(inputs: &Inputs, role: Option<Role>) -> Result<Loaded, Refuse
     let mut config: Config = typed::deserialize(&mut tree, &expansions, &mut problems);
     if !given(&sources, "tail_sampling") {
         config.tail_sampling = Config::starter().tail_sampling;
+        if given(&sources, "exporters") {
+            problems.warn(
+                "tail_sampling",
+                "no policies are configured: of traces without an error 90 % are dropped",
+                "configure `tail_sampling.policies`; one of the type `always_sample` keeps everything",
+            );
+        }
     }
     if !given(&sources, "exporters") {
         config.export_to_file();

@@ -10,6 +10,8 @@ mod reading;
 mod replaced;
 mod run;
 mod shell;
+mod taking_up;
 
 pub(crate) use finish::Leaving;
 pub(crate) use run::{Duty, Worker};
+pub(crate) use taking_up::TakingUp;

@@ -36,6 +36,7 @@ use crate::{
         reading::{Reading, gap},
         replaced::begin_anew,
         shell::{Means, Shell},
+        taking_up::TakingUp,
     },
 };
 
@@ -58,6 +59,7 @@ pub(crate) struct Duty {
     /// What the process may hold, and the partitions that share it.
     pub(crate) bounds: Bounds,
     pub(crate) owned: Arc<AtomicUsize>,
+    pub(crate) taking_up: TakingUp,
     /// How long the log keeps what is not released, in milliseconds, if that is bounded.
     pub(crate) retention: Option<u64>,
 }
@@ -155,6 +157,7 @@ impl Worker {
             metrics: self.duty.metrics.clone(),
             retention: self.duty.retention,
             budget: self.duty.window_cache.clone(),
+            taking_up: self.duty.taking_up.clone(),
         };
         let mut shell = Shell::new(self.settings.clone(), policies, committed.clone(), means, sink);
         self.share_bounds(&mut shell);

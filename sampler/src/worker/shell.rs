@@ -32,6 +32,7 @@ use crate::{
         jobs::{Done, WorkerError, append, commit, fetch},
         letters::bury,
         outbox::Outbox,
+        taking_up::{Begun, TakingUp},
     },
 };
 
@@ -53,6 +54,7 @@ pub(super) struct Means {
     pub(super) retention: Option<u64>,
     /// Bytes of the log that may be held.
     pub(super) budget: ByteBudget,
+    pub(super) taking_up: TakingUp,
 }
 
 /// The state of a partition, and what it has under way.
@@ -88,6 +90,8 @@ pub(super) struct Shell {
     /// Whether the log was asked what it holds.
     asking: bool,
     takeover: Takeover,
+    /// Until it has read what came before the partition was ours.
+    taking_up: Option<Begun>,
 }
 
 /// How far this ownership has come.
@@ -131,6 +135,7 @@ impl Shell {
             levels: Levels::default(),
             gauges: PartitionGauges::new(settings.partition, means.retention),
             asking: false,
+            taking_up: Some(means.taking_up.begin()),
             takeover: Takeover {
                 began: Instant::now(),
                 next: Some(Stage::Reading),
@@ -224,6 +229,9 @@ impl Shell {
         if self.takeover.next == Some(Stage::CaughtUp) && self.state.head() >= end {
             self.means.metrics.takeovers.reached(Stage::CaughtUp, took);
             self.takeover.next = None;
+            if let Some(taking_up) = self.taking_up.take() {
+                taking_up.through(self.state.levels().open_traces);
+            }
         }
     }
 
