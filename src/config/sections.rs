@@ -296,7 +296,7 @@ impl Config {
         {
             let problem = Problem::new("admin.endpoint", "has no port from 0 to 65535");
             problems.push_error(
-                problem.value(&self.admin.endpoint).hint("write `host:port`: `127.0.0.1:8888`"),
+                problem.value(&self.admin.endpoint).hint("write `host:port`: `127.0.0.1:8890`"),
             );
         }
     }

@@ -139,7 +139,7 @@ pub(crate) fn read(
             None => problems.push_error(
                 Problem::new("--set", "it has no `=`")
                     .value(setting)
-                    .hint("write `--set key.path=value`, such as `--set admin.endpoint=:8888`"),
+                    .hint("write `--set key.path=value`, such as `--set admin.endpoint=:8890`"),
             ),
         }
     }

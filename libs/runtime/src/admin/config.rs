@@ -14,6 +14,6 @@ pub struct AdminConfig {
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { endpoint: "127.0.0.1:8888".to_owned() }
+        Self { endpoint: "127.0.0.1:8890".to_owned() }
     }
 }
