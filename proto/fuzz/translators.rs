@@ -10,6 +10,9 @@ use wholetrace_proto::{
     zipkin::{self, ZipkinError},
 };
 
+#[path = "shapes.rs"]
+pub(crate) mod shapes;
+
 /// What is JSON is read as JSON; what is read is a valid message, no larger than the text allows,
 /// and comes back as a line that says the same.
 pub(crate) fn json(data: &[u8]) {
@@ -61,6 +64,12 @@ pub(crate) fn zipkin(data: &[u8]) {
             Err(ZipkinError::Version1 | ZipkinError::Otlp) => {}
         }
     }
+}
+
+/// Requests in the shape that `data` chooses.
+pub(crate) fn shapes(data: &[u8]) {
+    json(&shapes::chosen(&shapes::OTLP, data));
+    zipkin(&shapes::chosen(&shapes::ZIPKIN, data));
 }
 
 fn assert_json_is_read(data: &[u8], error: &JsonError) {

@@ -24,6 +24,15 @@ const GZIP: &[(&str, &str)] =
 const ZSTD: &[(&str, &str)] =
     &[("content-type", "application/x-protobuf"), ("content-encoding", "zstd")];
 
+const JSON_GZIP: &[(&str, &str)] =
+    &[("content-type", "application/json"), ("content-encoding", "gzip")];
+
+/// Known names in each other, behind a resource that is none.
+fn nested_scopes() -> Vec<u8> {
+    let start = r#"{"resourceSpans":[{"resource":5,"scopeSpans":["#;
+    (start.to_owned() + &r#"{"scopeSpans":["#.repeat(5_000)).into_bytes()
+}
+
 fn rows() -> Vec<Row> {
     let good = request(vec![span(1, "a")]);
     let mut cut_off = good.clone();
@@ -49,6 +58,8 @@ fn rows() -> Vec<Row> {
         row("JSON cut off", JSON, br#"{"resourceSpans":["#.to_vec(), 400, "malformed"),
         row("protobuf as JSON", JSON, good.clone(), 400, "malformed"),
         row("deep JSON", JSON, vec![b'['; 100_000], 400, "malformed"),
+        row("deep JSON of known names", JSON, nested_scopes(), 400, "malformed"),
+        row("the same as gzip", JSON_GZIP, gzip(&nested_scopes()), 400, "malformed"),
         row("gzip bomb", GZIP, bomb, 413, "inflated_too_large"),
         row("zstd bomb", ZSTD, zstd_bomb, 413, "inflated_too_large"),
         row("plain body as gzip", GZIP, good.clone(), 400, "malformed"),

@@ -65,7 +65,7 @@ struct Request {
 impl Request {
     fn resources(&mut self, reader: &mut Reader<'_>) -> Result<(), JsonError> {
         each_above_spans(reader, "resourceSpans", |reader| {
-            self.whole(reader, |this, reader| {
+            self.whole(reader, Level::Resource, |this, reader| {
                 let message = open(&mut this.out, 1);
                 each_field(reader, "resourceSpans", |reader, name| {
                     this.resource_field(reader, &name)
@@ -92,7 +92,7 @@ impl Request {
 
     fn scopes(&mut self, reader: &mut Reader<'_>, number: u32) -> Result<(), JsonError> {
         each_above_spans(reader, "scopeSpans", |reader| {
-            self.whole(reader, |this, reader| {
+            self.whole(reader, Level::Scope, |this, reader| {
                 let message = open(&mut this.out, number);
                 each_field(reader, "scopeSpans", |reader, name| this.scope_field(reader, &name))?;
                 close(&mut this.out, message);
@@ -155,6 +155,7 @@ impl Request {
     fn whole(
         &mut self,
         reader: &mut Reader<'_>,
+        level: Level,
         read: impl FnOnce(&mut Self, &mut Reader<'_>) -> Result<(), Fault>,
     ) -> Result<(), JsonError> {
         let (text_at, out_at) = (reader.at(), self.out.len());
@@ -166,7 +167,7 @@ impl Request {
                 self.out.truncate(out_at);
                 (self.spans, self.rejected) = (spans, rejected);
                 reader.rewind(text_at);
-                let under = count_spans(reader)?;
+                let under = count_spans(reader, level)?;
                 self.rejected.add(fault, under, detail);
                 Ok(())
             }
@@ -256,25 +257,35 @@ fn each_above_spans<'a>(
     Ok(())
 }
 
-/// Passes over a resource or a scope and counts the spans under it.
-fn count_spans(reader: &mut Reader<'_>) -> Result<u64, JsonError> {
+/// What may have spans under it.
+#[derive(Clone, Copy)]
+enum Level {
+    Resource,
+    Scope,
+}
+
+/// Passes over a resource or a scope and counts the spans under it. Whatever stands elsewhere
+/// than in a request is passed over, however it is named: so this calls itself once at most.
+fn count_spans(reader: &mut Reader<'_>, level: Level) -> Result<u64, JsonError> {
     let mut count = 0;
     let mut fields = reader.object()?;
     while let Some(name) = reader.field(&mut fields)? {
         let name = &*name;
-        if SCOPES.contains(&name) || OLD_SCOPES.contains(&name) {
-            each_above_spans(reader, "scopeSpans", |reader| {
-                count += count_spans(reader)?;
-                Ok(())
-            })?;
-        } else if name == "spans" {
-            let Some(mut elements) = start_above_spans(reader, "spans")? else { continue };
-            while reader.element(&mut elements)? {
-                reader.skip()?;
-                count += 1;
+        match level {
+            Level::Resource if SCOPES.contains(&name) || OLD_SCOPES.contains(&name) => {
+                each_above_spans(reader, "scopeSpans", |reader| {
+                    count += count_spans(reader, Level::Scope)?;
+                    Ok(())
+                })?;
             }
-        } else {
-            reader.skip()?;
+            Level::Scope if name == "spans" => {
+                let Some(mut elements) = start_above_spans(reader, "spans")? else { continue };
+                while reader.element(&mut elements)? {
+                    reader.skip()?;
+                    count += 1;
+                }
+            }
+            _ => reader.skip()?,
         }
     }
     Ok(count)

@@ -66,6 +66,14 @@ pub(crate) fn run(seed: u64, valid: &[Vec<u8>], check: fn(&[u8])) {
     }
 }
 
+/// The check on bytes that choose an input, rather than be one.
+pub(crate) fn run_any(seed: u64, runs: u32, check: fn(&[u8])) {
+    let mut random = Random(seed);
+    for _ in 0..runs {
+        check(&random.bytes(24));
+    }
+}
+
 fn span_bodies() -> Vec<Vec<u8>> {
     let mut span = sample::span(7, 3);
     span.trace_state = "vendor=1,ot=rv:fedcba98765432;th:8;x:y,other=2".to_owned();

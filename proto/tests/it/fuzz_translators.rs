@@ -3,7 +3,12 @@
 
 use wholetrace_proto::json::from_protobuf;
 
-use crate::{fuzz::run, sample, translators, zipkin::IDS};
+use crate::{
+    fuzz::{run, run_any},
+    sample,
+    translators::{self, shapes},
+    zipkin::IDS,
+};
 
 #[test]
 fn json() {
@@ -39,4 +44,11 @@ fn zipkin() {
     );
     let old = format!(r#"[{{{IDS},"binaryAnnotations":[{{"key":"a","value":true}}]}}]"#);
     run(13, &[every_field.into_bytes(), old.into_bytes()], translators::zipkin);
+}
+
+#[test]
+fn shapes_of_requests() {
+    shapes::every(&shapes::OTLP).for_each(|text| translators::json(&text));
+    shapes::every(&shapes::ZIPKIN).for_each(|text| translators::zipkin(&text));
+    run_any(14, 4_000, translators::shapes);
 }

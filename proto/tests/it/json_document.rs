@@ -104,6 +104,32 @@ fn deep_nesting_costs_no_stack_and_ends_somewhere() {
     assert!(spans(r#"{"a":"#.repeat(1_000_000).as_bytes()).is_err());
 }
 
+/// A bad field in front makes the reader count what stands below it.
+#[test]
+fn known_names_in_each_other_cost_no_stack_behind_a_bad_field() {
+    let names = ["scopeSpans", "scope_spans", "instrumentationLibrarySpans", "spans", "resource"];
+    for (bad, name) in
+        ["resource", "schemaUrl"].into_iter().flat_map(|bad| names.map(|one| (bad, one)))
+    {
+        for levels in [5_000, 100_000] {
+            let start = format!(r#"{{"resourceSpans":[{{"{bad}":5,"scopeSpans":["#);
+            let text = start.clone() + &format!(r#"{{"{name}":["#).repeat(levels);
+            let at = |error| match error {
+                Err(JsonError::Nesting { at, limit: 1024 }) => at > start.len(),
+                _ => false,
+            };
+            assert!(at(spans(text.as_bytes())), "{bad}, {name}, {levels} levels");
+            let closed = text + &"]}".repeat(levels) + "]}]}";
+            assert!(at(spans(closed.as_bytes())), "{bad}, {name}, {levels} levels");
+        }
+    }
+    // What is not a request's span is none, wherever it stands.
+    let text = r#"{"resourceSpans":[{"resource":5,"spans":[{},{}],"scopeSpans":[{"spans":[{}],
+        "scopeSpans":[{"spans":[{},{}]}]}]}]}"#;
+    let rejected = to_protobuf(text.as_bytes(), &Limits::default()).unwrap().rejected;
+    assert_eq!(rejected.total(), 1);
+}
+
 #[test]
 fn the_size_of_the_answer_is_bounded() {
     let text = from_protobuf(&sample::bytes(20)).unwrap();

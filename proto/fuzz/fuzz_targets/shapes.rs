@@ -1,0 +1,9 @@
+//! Requests in JSON of every shape.
+
+#![no_main]
+
+#[expect(dead_code, reason = "each target runs one of the checks")]
+#[path = "../translators.rs"]
+mod translators;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| translators::shapes(data));
