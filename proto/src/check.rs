@@ -10,11 +10,18 @@ use std::ops::Range;
 use crate::{
     id::{SpanId, TraceId},
     schema::{RESOURCE_HEAD, Rule, SCOPE_HEAD, SPAN, Schema},
-    wire::{Cursor, FIXED32, FIXED64, LEN, Tag, VARINT, WireError},
+    wire::{Cursor, FIXED32, FIXED64, GROUP_START, LEN, Tag, VARINT, WireError},
 };
 
-/// The deepest nesting of attribute values: an array in an array is two deep.
-pub const NESTING_MAX: u32 = 64;
+/// The most messages that may stand in each other, a `TracesData` at the top counted as 1. An array
+/// in an array takes two of them, a map in a map three.
+///
+/// Readers of protobuf refuse the whole message behind some 100: Rust's, C++'s, Java's. The rest is
+/// for those that put a `TracesData` into something else.
+pub const NESTING_MAX: u32 = 95;
+
+/// The level of a span in a `TracesData`: below `ResourceSpans` and `ScopeSpans`.
+pub(crate) const SPAN_LEVEL: u32 = 4;
 
 /// Why a span cannot be accepted. It says nothing about other spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,10 +53,10 @@ pub enum SpanError {
         /// The number of the field.
         number: u32,
     },
-    /// Attribute values are nested too deep.
-    #[error("the value at byte `{at}` is nested deeper than `{NESTING_MAX}`")]
+    /// Messages, as attribute values are, or groups are nested too deep.
+    #[error("the message at byte `{at}` stands in others deeper than level `{NESTING_MAX}`")]
     Nesting {
-        /// Where the value starts.
+        /// Where the message starts.
         at: usize,
     },
 }
@@ -103,6 +110,14 @@ impl HeadKind {
             Self::Scope => &SCOPE_HEAD,
         }
     }
+
+    /// The level of the message in a `TracesData`.
+    pub(crate) const fn level(self) -> u32 {
+        match self {
+            Self::Resource => 2,
+            Self::Scope => 3,
+        }
+    }
 }
 
 /// Looks at all of a head: `bytes` are its fields, joined. Tells whether all its text is UTF-8.
@@ -111,7 +126,7 @@ impl HeadKind {
 /// When it is malformed; positions count from the start of `bytes`.
 pub fn check_head(kind: HeadKind, bytes: &[u8]) -> Result<bool, SpanError> {
     let mut walk = Walk { buffer: bytes, text: Validity::new(bytes) };
-    walk.message(kind.schema(), 0..bytes.len(), 0)?;
+    walk.message(kind.schema(), 0..bytes.len(), kind.level())?;
     Ok(walk.text.valid)
 }
 
@@ -157,21 +172,21 @@ impl<'a, T: TextVisitor> Walk<'a, T> {
                 (15, LEN) if matches!(fields.rest(), Some([2, 0x18, 0..0x80, ..])) => {
                     fields.advance(3)
                 }
-                _ => fields = self.field(&SPAN, tag, fields, 0)?,
+                _ => fields = self.field(&SPAN, tag, fields, SPAN_LEVEL)?,
             }
         }
     }
 
-    /// Walks the message at `range` of the buffer, which stands in `depth` attribute values.
+    /// Walks the message at `range` of the buffer, which is of this level.
     pub(crate) fn message(
         &mut self,
         schema: &'static Schema,
         range: Range<usize>,
-        depth: u32,
+        level: u32,
     ) -> Result<(), SpanError> {
         let mut fields = Cursor::within(self.buffer, range);
         while let Some(tag) = fields.next_tag()? {
-            fields = self.field(schema, tag, fields, depth)?;
+            fields = self.field(schema, tag, fields, level)?;
         }
         Ok(())
     }
@@ -183,10 +198,11 @@ impl<'a, T: TextVisitor> Walk<'a, T> {
         schema: &'static Schema,
         tag: Tag,
         mut fields: Cursor<'a>,
-        depth: u32,
+        level: u32,
     ) -> Result<Cursor<'a>, SpanError> {
         let rule = schema.rules.get(tag.number() as usize).unwrap_or(&Rule::Unknown);
         match (rule, tag.wire_type()) {
+            (Rule::Unknown, GROUP_START) => skip_group(&mut fields, tag, level)?,
             (Rule::Unknown, _)
             | (Rule::Varint, VARINT)
             | (Rule::Fixed32, FIXED32)
@@ -197,11 +213,10 @@ impl<'a, T: TextVisitor> Walk<'a, T> {
             (Rule::SpanId, LEN) => id_length(schema, tag, fields.take_range()?.len(), 8)?,
             (Rule::Message(inner), LEN) => {
                 let range = fields.take_range()?;
-                let depth = depth + u32::from(inner.nests);
-                if depth > NESTING_MAX {
+                if level >= NESTING_MAX {
                     return Err(SpanError::Nesting { at: range.start });
                 }
-                self.message(inner, range, depth)?;
+                self.message(inner, range, level + 1)?;
             }
             _ => {
                 let (at, message, number) = (fields.position(), schema.name, tag.number());
@@ -225,6 +240,15 @@ impl<'a, T: TextVisitor> Walk<'a, T> {
             fields.advance(len);
         }
     }
+}
+
+/// Passes over a group in a message of this level: to readers a group is a message.
+#[cold]
+fn skip_group(fields: &mut Cursor<'_>, tag: Tag, level: u32) -> Result<(), SpanError> {
+    fields.skip_group(tag, NESTING_MAX.saturating_sub(level)).map_err(|error| match error {
+        WireError::GroupDepth { at } => SpanError::Nesting { at },
+        error => error.into(),
+    })
 }
 
 /// An attribute of a span with a text, a small number or a truth value, short enough that all

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, ops::Range};
 
 use crate::{
-    check::{HeadKind, TextVisitor, Walk},
+    check::{HeadKind, SPAN_LEVEL, TextVisitor, Walk},
     schema::{SPAN, Schema},
 };
 
@@ -17,19 +17,19 @@ const REPLACEMENT: u8 = b'?';
 /// field on.
 #[must_use]
 pub fn repair_span(body: &[u8]) -> Cow<'_, [u8]> {
-    repair(&SPAN, body)
+    repair(&SPAN, SPAN_LEVEL, body)
 }
 
 /// As [`repair_span`], for a head: `bytes` are its fields, joined.
 #[must_use]
 pub fn repair_head(kind: HeadKind, bytes: &[u8]) -> Cow<'_, [u8]> {
-    repair(kind.schema(), bytes)
+    repair(kind.schema(), kind.level(), bytes)
 }
 
-fn repair<'a>(schema: &'static Schema, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+fn repair<'a>(schema: &'static Schema, level: u32, bytes: &'a [u8]) -> Cow<'a, [u8]> {
     let mut walk = Walk { buffer: bytes, text: Repair { given: bytes, repaired: None } };
     // What is malformed is the check's to refuse.
-    let _ = walk.message(schema, 0..bytes.len(), 0);
+    let _ = walk.message(schema, 0..bytes.len(), level);
     walk.text.repaired.map_or(Cow::Borrowed(bytes), Cow::Owned)
 }
 

@@ -6,8 +6,6 @@ pub(crate) struct Schema {
     pub(crate) name: &'static str,
     /// What each field is, by number. Numbers beyond are unknown.
     pub(crate) rules: &'static [Rule],
-    /// Whether the message counts as a level of nesting.
-    pub(crate) nests: bool,
 }
 
 /// What a field is.
@@ -30,7 +28,7 @@ pub(crate) enum Rule {
 use Rule::{Bytes, Fixed32, Fixed64, Message, SpanId, Text, TraceId, Unknown, Varint};
 
 const fn schema(name: &'static str, rules: &'static [Rule]) -> Schema {
-    Schema { name, rules, nests: false }
+    Schema { name, rules }
 }
 
 /// The head of a `ResourceSpans`.
@@ -82,9 +80,9 @@ static STATUS: Schema = schema("Status", &[Unknown, Unknown, Text, Varint]);
 
 static KEY_VALUE: Schema = schema("KeyValue", &[Unknown, Text, Message(&ANY_VALUE), Varint]);
 
-static ANY_VALUE: Schema = Schema {
-    name: "AnyValue",
-    rules: &[
+static ANY_VALUE: Schema = schema(
+    "AnyValue",
+    &[
         Unknown,
         Text,
         Varint,
@@ -95,8 +93,7 @@ static ANY_VALUE: Schema = Schema {
         Bytes,
         Varint,
     ],
-    nests: true,
-};
+);
 
 static ARRAY_VALUE: Schema = schema("ArrayValue", &[Unknown, Message(&ANY_VALUE)]);
 

@@ -12,18 +12,15 @@ pub const KEEP_ZIPKIN_DEBUG: &str = "zipkin.debug";
 /// The bounds of a translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How deep messages may stand in each other inside a span, a resource or a scope, that one
-    /// counted as 1. A span that goes deeper is rejected.
-    pub nesting: u32,
     /// The most bytes of OTLP that a request may become. One that needs more is refused as a
     /// whole.
     pub output_bytes: usize,
 }
 
 impl Default for Limits {
-    /// 64 levels, 256 MiB.
+    /// 256 MiB.
     fn default() -> Self {
-        Self { nesting: 64, output_bytes: 256 << 20 }
+        Self { output_bytes: 256 << 20 }
     }
 }
 

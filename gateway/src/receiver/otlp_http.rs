@@ -61,7 +61,7 @@ impl Protocol for OtlpHttp {
         match form.content {
             Content::Protobuf => Ok(Translated { otlp: message, rejects: SpanRejects::default() }),
             Content::Json => {
-                let limits = Limits { output_bytes: most, ..Limits::default() };
+                let limits = Limits { output_bytes: most };
                 let translated = json::to_protobuf(&message, &limits);
                 translated.map(Translated::from).map_err(|error| not_json(&error))
             }

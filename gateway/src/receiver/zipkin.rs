@@ -50,7 +50,7 @@ impl Protocol for Zipkin {
     }
 
     fn translate(&self, _: Form, message: Bytes, most: usize) -> Result<Translated, Rejection> {
-        let limits = Limits { output_bytes: most, ..Limits::default() };
+        let limits = Limits { output_bytes: most };
         v2::to_protobuf(&message, v2::Options::default(), &limits)
             .map(Translated::from)
             .map_err(|error| not_zipkin(&error))

@@ -2,7 +2,12 @@ use prost::Message;
 
 use super::*;
 use crate::{
-    otlp::{AnyValue, ArrayValue, KeyValue, Span, any_value::Value, span::Link},
+    otlp::{
+        AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, Resource,
+        ResourceSpans, ScopeSpans, Span, TracesData,
+        any_value::Value,
+        span::{Event, Link},
+    },
     wire::{put_bytes, put_uint},
 };
 
@@ -18,12 +23,24 @@ fn check(span: &Span) -> Result<CheckedSpan, SpanError> {
     check_span(&span.encode_to_vec())
 }
 
-/// An attribute whose value is `depth` values deep.
+/// An attribute whose value stands in `depth` arrays.
 fn nested(depth: u32) -> KeyValue {
-    let value = (1..depth).fold(Value::IntValue(1), |value, _| {
-        Value::ArrayValue(ArrayValue { values: vec![AnyValue { value: Some(value) }] })
-    });
-    attribute(value)
+    attribute((0..depth).fold(Value::IntValue(1), |value, _| in_array(value)))
+}
+
+fn in_array(value: Value) -> Value {
+    Value::ArrayValue(ArrayValue { values: vec![AnyValue { value: Some(value) }] })
+}
+
+fn in_map(value: Value) -> Value {
+    Value::KvlistValue(KeyValueList { values: vec![attribute(value)] })
+}
+
+/// The request that `span` makes alone.
+fn request(span: Span) -> TracesData {
+    let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    TracesData { resource_spans }
 }
 
 #[test]
@@ -109,21 +126,78 @@ fn wrong_wire_types_are_refused_at_every_level() {
     }
 }
 
+/// Levels: 4 to the span, 6 to the value of its attribute, 2 for each array, 3 for each map.
 #[test]
-fn values_are_nested_64_deep_and_no_deeper() {
-    let span = |depth| Span { attributes: vec![nested(depth)], ..valid() };
-    assert!(check(&span(NESTING_MAX)).is_ok());
-    assert!(matches!(check(&span(NESTING_MAX + 1)), Err(SpanError::Nesting { .. })));
-    assert!(matches!(check(&span(2_000)), Err(SpanError::Nesting { .. })));
-    let head = crate::otlp::ResourceSpans {
-        resource: Some(crate::otlp::Resource {
-            attributes: vec![nested(NESTING_MAX + 1)],
-            ..Default::default()
-        }),
-        ..Default::default()
+fn messages_are_counted_as_readers_count_them() {
+    type Wrap = fn(Value) -> Value;
+    for (wrap, depth) in [(in_array as Wrap, 44), (in_map as Wrap, 29)] {
+        let value = |depth| (0..depth).fold(Value::IntValue(1), |value, _| wrap(value));
+        let span = |depth| Span { attributes: vec![attribute(value(depth))], ..valid() };
+        assert!(check(&span(depth)).is_ok());
+        let request = request(span(depth)).encode_to_vec();
+        assert!(TracesData::decode(&*request).is_ok(), "{depth} deep");
+        for depth in [depth + 1, 2_000] {
+            assert!(matches!(check(&span(depth)), Err(SpanError::Nesting { .. })), "{depth} deep");
+        }
+    }
+    let event = |depth| Event { attributes: vec![nested(depth)], ..Event::default() };
+    let span = |depth| Span { events: vec![event(depth)], ..valid() };
+    assert!(check(&span(44)).is_ok());
+    assert!(matches!(check(&span(45)), Err(SpanError::Nesting { .. })));
+}
+
+#[test]
+fn heads_count_from_the_top_too() {
+    let resource = |depth| ResourceSpans {
+        resource: Some(Resource { attributes: vec![nested(depth)], ..Resource::default() }),
+        ..ResourceSpans::default()
     };
-    let head = check_head(HeadKind::Resource, &head.encode_to_vec());
-    assert!(matches!(head, Err(SpanError::Nesting { .. })));
+    let scope = |depth| ScopeSpans {
+        scope: Some(InstrumentationScope {
+            attributes: vec![nested(depth)],
+            ..InstrumentationScope::default()
+        }),
+        ..ScopeSpans::default()
+    };
+    let too_deep = |head| matches!(head, Err(SpanError::Nesting { .. }));
+    let check = |depth| check_head(HeadKind::Resource, &resource(depth).encode_to_vec());
+    assert!(check(45) == Ok(true) && too_deep(check(46)));
+    let check = |depth| check_head(HeadKind::Scope, &scope(depth).encode_to_vec());
+    assert!(check(44) == Ok(true) && too_deep(check(45)));
+}
+
+/// Readers count an unknown group as a message.
+#[test]
+fn groups_count_as_messages() {
+    let groups = |depth: usize| [vec![0x53; depth], vec![0x54; depth]].concat();
+    let span = |arrays: u32, depth: usize| {
+        let value = (0..arrays).fold(groups(depth), |value, _| {
+            let mut array = Vec::new();
+            put_bytes(&mut array, 1, &value);
+            let mut value = Vec::new();
+            put_bytes(&mut value, 5, &array);
+            value
+        });
+        let (mut attribute, mut body) = (Vec::new(), valid().encode_to_vec());
+        put_bytes(&mut attribute, 2, &value);
+        put_bytes(&mut body, 9, &attribute);
+        body
+    };
+    let readable = |body: &[u8]| {
+        let traces = [2, 2, 1].iter().fold(body.to_vec(), |body, number| {
+            let mut out = Vec::new();
+            put_bytes(&mut out, *number, &body);
+            out
+        });
+        TracesData::decode(&*traces).is_ok()
+    };
+    for (arrays, depth) in [(0, 64), (20, 49), (44, 1)] {
+        let body = span(arrays, depth);
+        assert!(check_span(&body).is_ok() && readable(&body), "{depth} in {arrays}");
+        let deeper = check_span(&span(arrays, depth + 1));
+        assert!(matches!(deeper, Err(SpanError::Nesting { .. })), "{depth} in {arrays}");
+    }
+    assert!(!readable(&span(44, 10)));
 }
 
 #[test]

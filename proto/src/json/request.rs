@@ -77,10 +77,9 @@ impl Request {
     }
 
     fn resource_field(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<(), Fault> {
-        let depth = Depth::new(self.limits.nesting).down(reader.at())?;
         match name {
             "resource" => {
-                message_unless_empty(&mut self.out, 1, |out| resource(reader, out, depth))?;
+                message_unless_empty(&mut self.out, 1, |out| resource(reader, out))?;
             }
             _ if SCOPES.contains(&name) => self.scopes(reader, 2)?,
             _ if OLD_SCOPES.contains(&name) => self.scopes(reader, OLD_SCOPES_NUMBER)?,
@@ -102,12 +101,11 @@ impl Request {
     }
 
     fn scope_field(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<(), Fault> {
-        let depth = Depth::new(self.limits.nesting).down(reader.at())?;
         match name {
             "scope" | "instrumentationLibrary" | "instrumentation_library" => {
-                message_unless_empty(&mut self.out, 1, |out| scope(reader, out, depth))?;
+                message_unless_empty(&mut self.out, 1, |out| scope(reader, out))?;
             }
-            "spans" => self.spans(reader, depth)?,
+            "spans" => self.spans(reader)?,
             "schemaUrl" | "schema_url" => put_text(reader, name, &mut self.out, 3)?,
             _ => ignore(reader)?,
         }
@@ -115,14 +113,14 @@ impl Request {
     }
 
     /// The spans of a scope; those that are bad are counted and left out.
-    fn spans(&mut self, reader: &mut Reader<'_>, depth: Depth) -> Result<(), JsonError> {
+    fn spans(&mut self, reader: &mut Reader<'_>) -> Result<(), JsonError> {
         let mut elements = match start_above_spans(reader, "spans")? {
             Some(elements) => elements,
             None => return Ok(()),
         };
         while reader.element(&mut elements)? {
             let (text_at, out_at) = (reader.at(), self.out.len());
-            match self.span(reader, depth) {
+            match self.span(reader) {
                 Ok(()) => self.spans += 1,
                 Err(Fault::Json(error)) => return Err(error),
                 Err(Fault::Span(fault, detail)) => {
@@ -139,13 +137,13 @@ impl Request {
         Ok(())
     }
 
-    fn span(&mut self, reader: &mut Reader<'_>, depth: Depth) -> Result<(), Fault> {
+    fn span(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
         let at = reader.at();
         if reader.null()? {
             return Err(fault(SpanFault::Type, at, "spans", "null", "an object"));
         }
         let message = open(&mut self.out, 2);
-        span(reader, &mut self.out, depth)?;
+        span(reader, &mut self.out, Depth::SPAN)?;
         close(&mut self.out, message);
         Ok(())
     }
@@ -175,9 +173,9 @@ impl Request {
     }
 }
 
-fn resource(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), Fault> {
+fn resource(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     each_field(reader, "resource", |reader, name| match &*name {
-        "attributes" => attributes(reader, out, 1, depth),
+        "attributes" => attributes(reader, out, 1, Depth::RESOURCE),
         "droppedAttributesCount" | "dropped_attributes_count" => put_count(reader, &name, out, 2),
         "entityRefs" | "entity_refs" => {
             each_element(reader, &name, |reader| entity_ref(reader, out))
@@ -214,11 +212,11 @@ fn put_texts(
     })
 }
 
-fn scope(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), Fault> {
+fn scope(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     each_field(reader, "scope", |reader, name| match &*name {
         "name" => put_text(reader, &name, out, 1),
         "version" => put_text(reader, &name, out, 2),
-        "attributes" => attributes(reader, out, 3, depth),
+        "attributes" => attributes(reader, out, 3, Depth::SCOPE),
         "droppedAttributesCount" | "dropped_attributes_count" => put_count(reader, &name, out, 4),
         _ => ignore(reader),
     })

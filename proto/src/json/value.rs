@@ -8,18 +8,21 @@ use super::reader::Reader;
 use super::scalar::{
     boolean, bytes, each_element, each_field, fault, float, ignore, integer, text, wrong_type,
 };
+use crate::check::{NESTING_MAX, SPAN_LEVEL};
 use crate::translated::SpanFault;
 use crate::wire::{put_bytes, put_fixed64, put_uint};
 
-/// How many levels of messages may still be opened.
+/// How many levels of messages may still be opened, of [`NESTING_MAX`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Depth(u32);
 
 impl Depth {
-    /// `levels` may be opened.
-    pub(crate) const fn new(levels: u32) -> Self {
-        Self(levels)
-    }
+    /// Inside of a `Resource`: below `TracesData` and `ResourceSpans`.
+    pub(crate) const RESOURCE: Self = Self(NESTING_MAX - 3);
+    /// Inside of an `InstrumentationScope`: below `ScopeSpans` too.
+    pub(crate) const SCOPE: Self = Self(NESTING_MAX - 4);
+    /// Inside of a `Span`.
+    pub(crate) const SPAN: Self = Self(NESTING_MAX - SPAN_LEVEL);
 
     /// The depth inside a message that is opened here.
     pub(crate) fn down(self, at: usize) -> Result<Self, Fault> {
@@ -43,8 +46,8 @@ pub(crate) fn attributes(
     number: u32,
     depth: Depth,
 ) -> Result<(), Fault> {
-    let depth = depth.down(reader.at())?;
     each_element(reader, "attributes", |reader| {
+        let depth = depth.down(reader.at())?;
         let attribute = open(out, number);
         each_field(reader, "attributes", |reader, name| {
             match &*name {
@@ -178,11 +181,11 @@ pub(crate) fn plain_attributes(
     number: u32,
     depth: Depth,
 ) -> Result<(), Fault> {
-    let depth = depth.down(reader.at())?;
     each_field(reader, "attributes", |reader, name| {
         if reader.null()? {
             return Ok(());
         }
+        let depth = depth.down(reader.at())?;
         let attribute = open(out, number);
         put_bytes(out, 1, name.as_bytes());
         let value = open(out, 2);

@@ -60,7 +60,7 @@ impl<'a> Cursor<'a> {
             LEN => Value::Bytes(self.delimited()?),
             FIXED32 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
             _ => {
-                self.position = skip_unusual(self.clone(), tag, start)?;
+                self.position = skip_unusual(self.clone(), tag, start, GROUP_DEPTH_MAX)?;
                 Value::Group
             }
         };
@@ -93,10 +93,16 @@ impl<'a> Cursor<'a> {
             LEN => self.delimited().map(drop),
             FIXED32 => self.array::<4>().map(drop),
             _ => {
-                self.position = skip_unusual(self.clone(), tag, self.position)?;
+                self.position = skip_unusual(self.clone(), tag, self.position, GROUP_DEPTH_MAX)?;
                 Ok(())
             }
         }
+    }
+
+    /// Moves behind the group whose tag was just read, and which with those in it may be `most` deep.
+    pub(crate) fn skip_group(&mut self, tag: Tag, most: u32) -> Result<(), WireError> {
+        self.position = skip_unusual(self.clone(), tag, self.position, most as usize)?;
+        Ok(())
     }
 
     /// Where the bytes of the field are whose tag was just read: one of wire type [`LEN`].
@@ -191,17 +197,24 @@ fn long_varint(buffer: &[u8], start: usize) -> Result<(u64, usize), WireError> {
     Err(WireError::Truncated { at: buffer.len() })
 }
 
-/// Where the group ends that `tag`, just read, starts at `start`; all else that has no value of
+/// Where the group ends that `tag`, just read, starts at `start`, and which may be `most` deep (as
+/// far as [`GROUP_DEPTH_MAX`] allows); all else that has no value of
 /// its own is an error.
 #[cold]
 #[inline(never)]
-fn skip_unusual(mut fields: Cursor<'_>, tag: Tag, start: usize) -> Result<usize, WireError> {
+fn skip_unusual(
+    mut fields: Cursor<'_>,
+    tag: Tag,
+    start: usize,
+    most: usize,
+) -> Result<usize, WireError> {
     let mut open = [0_u32; GROUP_DEPTH_MAX];
     let (mut depth, mut next, mut at) = (0_usize, tag, start);
     loop {
         match next.wire_type() {
             GROUP_START => {
-                let place = open.get_mut(depth).ok_or(WireError::GroupDepth { at })?;
+                let place = open.get_mut(depth).filter(|_| depth < most);
+                let place = place.ok_or(WireError::GroupDepth { at })?;
                 *place = next.number();
                 depth += 1;
             }

@@ -7,7 +7,6 @@ use super::parts::{put_event, put_link};
 use super::tags::Tags;
 use crate::json::nest::{close, open};
 use crate::json::span::{KINDS, STATUS_CODES};
-use crate::json::value::Depth;
 use crate::translated::{KEEP_ATTRIBUTE, KEEP_ZIPKIN_DEBUG};
 use crate::wire::{put_bytes, put_fixed64, put_uint};
 
@@ -35,7 +34,6 @@ pub(super) fn put_span(
     span: &Span<'_>,
     tags: &Tags<'_>,
     parse_string_tags: bool,
-    depth: Depth,
 ) {
     put_bytes(out, 1, &span.trace_id);
     put_bytes(out, 2, &span.id);
@@ -62,10 +60,10 @@ pub(super) fn put_span(
     put_endpoint(out, tags, &span.remote, &REMOTE);
     put_markers(out, span);
     for annotation in &span.annotations {
-        put_event(out, annotation.time, &annotation.value, depth);
+        put_event(out, annotation.time, &annotation.value);
     }
     for (_, key, value) in &tags.links {
-        if !put_link(out, value, depth) {
+        if !put_link(out, value) {
             put_attribute(out, ATTRIBUTES, key, &Scalar::Text(value));
         }
     }

@@ -7,7 +7,6 @@ use super::model::Span;
 use super::tags::Tags;
 use crate::json::error::{Fault, JsonError};
 use crate::json::nest::{close, close_or_drop, open};
-use crate::json::value::Depth;
 use crate::translated::Limits;
 use crate::wire::{delimited_len, put_bytes, put_delimited_head};
 
@@ -58,14 +57,13 @@ impl Groups {
 
     /// Adds a span.
     pub(super) fn push(&mut self, span: &Span<'_>) -> Result<(), Fault> {
-        let depth = Depth::new(self.limits.nesting).down(0)?;
         let tags = Tags::of(span);
         let resource = self.resource(&tags);
         let place = self.scope(resource, &tags);
         let Some(Scope { body }) = self.scopes.get_mut(place) else { return Ok(()) };
         let before = body.len();
         let message = open(body, 2);
-        put_span(body, span, &tags, self.parse_string_tags, depth);
+        put_span(body, span, &tags, self.parse_string_tags);
         close(body, message);
         self.bytes += body.len() - before;
         self.spans += 1;

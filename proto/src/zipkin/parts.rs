@@ -9,16 +9,16 @@ use crate::wire::{put_bytes, put_fixed64, put_uint};
 
 /// Appends the link that `text` writes (`trace id|span id|trace state|attributes|dropped`) as a
 /// field of a span. Appends nothing and gives `false` when the text is of another form.
-pub(super) fn put_link(out: &mut Vec<u8>, text: &str, depth: Depth) -> bool {
+pub(super) fn put_link(out: &mut Vec<u8>, text: &str) -> bool {
     let start = out.len();
-    let put = link(out, text, depth);
+    let put = link(out, text);
     if put.is_none() {
         out.truncate(start);
     }
     put.is_some()
 }
 
-fn link(out: &mut Vec<u8>, text: &str, depth: Depth) -> Option<()> {
+fn link(out: &mut Vec<u8>, text: &str) -> Option<()> {
     let (trace_id, text) = text.split_once('|')?;
     let (span_id, text) = text.split_once('|')?;
     let (trace_state, text) = text.split_once('|')?;
@@ -28,7 +28,7 @@ fn link(out: &mut Vec<u8>, text: &str, depth: Depth) -> Option<()> {
     if !trace_state.is_empty() {
         put_bytes(out, 3, trace_state.as_bytes());
     }
-    put_attributes_and_dropped(out, text, 4, depth)?;
+    put_attributes_and_dropped(out, text, 4)?;
     close(out, message);
     Some(())
 }
@@ -41,44 +41,40 @@ fn link_id<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 /// Appends an annotation as an event of a span. Text in the form `name|attributes|dropped` is
 /// taken apart; any other is the event's name as it stands.
-pub(super) fn put_event(out: &mut Vec<u8>, time: u64, text: &str, depth: Depth) {
+pub(super) fn put_event(out: &mut Vec<u8>, time: u64, text: &str) {
     let message = open(out, 11);
     if time > 0 {
         put_fixed64(out, 1, time);
     }
     let start = out.len();
-    if event(out, text, depth).is_none() {
+    if event(out, text).is_none() {
         out.truncate(start);
         put_bytes(out, 2, text.as_bytes());
     }
     close(out, message);
 }
 
-fn event(out: &mut Vec<u8>, text: &str, depth: Depth) -> Option<()> {
+fn event(out: &mut Vec<u8>, text: &str) -> Option<()> {
     let (name, text) = text.split_once('|')?;
     put_bytes(out, 2, name.as_bytes());
-    put_attributes_and_dropped(out, text, 3, depth)
+    put_attributes_and_dropped(out, text, 3)
 }
 
 /// `attributes|dropped`: a JSON object, written as field `number`, and a count, as the field
 /// after that.
-fn put_attributes_and_dropped(
-    out: &mut Vec<u8>,
-    text: &str,
-    number: u32,
-    depth: Depth,
-) -> Option<()> {
+fn put_attributes_and_dropped(out: &mut Vec<u8>, text: &str, number: u32) -> Option<()> {
     let (attributes, dropped) = text.rsplit_once('|')?;
     let dropped: u32 = dropped.parse().ok()?;
-    put_json_object(out, attributes, number, depth).ok()?;
+    put_json_object(out, attributes, number).ok()?;
     if dropped > 0 {
         put_uint(out, number + 1, u64::from(dropped));
     }
     Some(())
 }
 
-fn put_json_object(out: &mut Vec<u8>, text: &str, number: u32, depth: Depth) -> Result<(), Fault> {
+/// In a link or an event, which is in a span.
+fn put_json_object(out: &mut Vec<u8>, text: &str, number: u32) -> Result<(), Fault> {
     let mut reader = Reader::new(text.as_bytes())?;
-    plain_attributes(&mut reader, out, number, depth.down(0)?)?;
+    plain_attributes(&mut reader, out, number, Depth::SPAN.down(0)?)?;
     Ok(reader.end()?)
 }

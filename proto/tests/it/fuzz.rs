@@ -5,9 +5,10 @@ use wholetrace_proto::{
     id::TraceKey,
     record::{Claim, DeadLetter, Decision, encode_decisions},
     tracestate::Threshold,
+    wire::put_bytes,
 };
 
-use crate::{checks, sample};
+use crate::{checks, nested, sample, translators};
 
 /// Inputs for each target.
 const RUNS: u32 = 20_000;
@@ -74,6 +75,12 @@ pub(crate) fn run_any(seed: u64, runs: u32, check: fn(&[u8])) {
     }
 }
 
+fn field(number: u32, body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_bytes(&mut out, number, body);
+    out
+}
+
 fn span_bodies() -> Vec<Vec<u8>> {
     let mut span = sample::span(7, 3);
     span.trace_state = "vendor=1,ot=rv:fedcba98765432;th:8;x:y,other=2".to_owned();
@@ -89,7 +96,14 @@ fn span_bodies() -> Vec<Vec<u8>> {
     });
     let mut bare = sample::span(8, 0);
     bare.attributes.truncate(1);
-    vec![span.encode_to_vec(), bare.encode_to_vec()]
+    // The first attribute of these is as deep as the check allows.
+    let [arrays, maps] = [(0, 44), (4, 29)].map(|(way, depth)| {
+        let value = (0..depth).fold(Vec::new(), |value, _| nested::inside(&value, way));
+        let mut body = bare.encode_to_vec();
+        put_bytes(&mut body, 9, &[b"\x0a\x01k".to_vec(), field(2, &value)].concat());
+        body
+    });
+    vec![span.encode_to_vec(), bare.encode_to_vec(), arrays, maps]
 }
 
 #[test]
@@ -102,6 +116,15 @@ fn spans() {
     let mut two = sample::bytes(1);
     two.extend(sample::bytes(2));
     run(2, &[sample::bytes(1), two], checks::spans);
+}
+
+#[test]
+fn nested_messages() {
+    run_any(7, 10_000, |data| {
+        let traces = nested::traces(data);
+        checks::spans(&traces);
+        translators::line(&traces);
+    });
 }
 
 #[test]

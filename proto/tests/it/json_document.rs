@@ -134,7 +134,7 @@ fn known_names_in_each_other_cost_no_stack_behind_a_bad_field() {
 fn the_size_of_the_answer_is_bounded() {
     let text = from_protobuf(&sample::bytes(20)).unwrap();
     let all = to_protobuf(&text, &Limits::default()).unwrap();
-    let limits = |output_bytes| Limits { output_bytes, ..Limits::default() };
+    let limits = |output_bytes| Limits { output_bytes };
     assert!(to_protobuf(&text, &limits(all.bytes.len())).is_ok());
     let error = to_protobuf(&text, &limits(all.bytes.len() / 2));
     assert_eq!(error, Err(JsonError::OutputSize { limit: all.bytes.len() / 2 }));

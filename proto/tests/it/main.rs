@@ -14,6 +14,8 @@ mod fuzz;
 mod fuzz_translators;
 mod json;
 mod json_document;
+#[path = "../../fuzz/nested.rs"]
+mod nested;
 mod ranges;
 mod rewriting;
 mod sample;

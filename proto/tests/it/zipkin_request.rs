@@ -240,7 +240,7 @@ fn the_size_of_the_answer_is_bounded() {
     let body = format!("[{}]", span.trim_end_matches(','));
     let all = translate(&body);
     assert!(all.bytes.len() < 3 * body.len());
-    let limits = Limits { output_bytes: all.bytes.len() - 1, ..Limits::default() };
+    let limits = Limits { output_bytes: all.bytes.len() - 1 };
     let error = to_protobuf(body.as_bytes(), Options::default(), &limits);
     let limit = limits.output_bytes;
     assert_eq!(error, Err(ZipkinError::Json(JsonError::OutputSize { limit })));
