@@ -3,10 +3,12 @@
 //! Fields are in `lowerCamelCase` and in the Collector's order, ids in hexadecimal, 64-bit
 //! integers in quotes, enumerations as numbers; fields with default values are left out, but
 //! `resource`, `scope`, `status` and the `value` of an attribute are always there. Unknown fields
-//! are left out.
+//! are left out. A message that is given twice is one, as protobuf says; of other fields that occur
+//! once, the last counts.
 
-use super::line_value::{LineError, Result, attribute, each_field, fixed32, repeated};
+use super::line_value::{LineError, Result, attribute, fixed32, int32, repeated};
 use super::object::{Object, put_text};
+use super::parts::{Body, each_field};
 
 /// The `TracesData` (or `ExportTraceServiceRequest`) in `traces_data` as one line of OTLP/JSON,
 /// without a line end. Text that is not UTF-8 is repaired.
@@ -25,16 +27,16 @@ pub fn from_protobuf(traces_data: &[u8]) -> std::result::Result<Vec<u8>, LineErr
 /// When the bytes are not such a message.
 pub fn write_line(traces_data: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), LineError> {
     let mut object = Object::begin(out);
-    repeated(&mut object, "resourceSpans", traces_data, 1, resource_spans)?;
+    repeated(&mut object, "resourceSpans", &[traces_data], 1, resource_spans)?;
     object.end();
     Ok(())
 }
 
-fn resource_spans(body: &[u8], out: &mut Vec<u8>) -> Result {
-    let (mut resource_body, mut schema_url, mut scopes) = (&[][..], &[][..], OLD_SCOPES);
+fn resource_spans(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
+    let (mut resource_body, mut schema_url, mut scopes) = (Body::default(), &[][..], OLD_SCOPES);
     each_field(body, |field| {
         match field.number {
-            1 => resource_body = field.bytes("ResourceSpans")?,
+            1 => resource_body.add(&field, "ResourceSpans")?,
             2 => scopes = SCOPES,
             3 => schema_url = field.bytes("ResourceSpans")?,
             _ => {}
@@ -42,7 +44,7 @@ fn resource_spans(body: &[u8], out: &mut Vec<u8>) -> Result {
         Ok(())
     })?;
     let mut object = Object::begin(out);
-    resource(resource_body, object.field("resource"))?;
+    resource(resource_body.parts(), object.field("resource"))?;
     repeated(&mut object, "scopeSpans", body, scopes, scope_spans)?;
     object.text("schemaUrl", schema_url);
     object.end();
@@ -53,7 +55,7 @@ fn resource_spans(body: &[u8], out: &mut Vec<u8>) -> Result {
 const SCOPES: u32 = 2;
 const OLD_SCOPES: u32 = 1000;
 
-fn resource(body: &[u8], out: &mut Vec<u8>) -> Result {
+fn resource(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
     let mut dropped = 0;
     each_field(body, |field| {
         if field.number == 2 {
@@ -69,7 +71,7 @@ fn resource(body: &[u8], out: &mut Vec<u8>) -> Result {
     Ok(())
 }
 
-fn entity_ref(body: &[u8], out: &mut Vec<u8>) -> Result {
+fn entity_ref(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
     let (mut schema_url, mut kind) = (&[][..], &[][..]);
     each_field(body, |field| {
         match field.number {
@@ -79,10 +81,6 @@ fn entity_ref(body: &[u8], out: &mut Vec<u8>) -> Result {
         }
         Ok(())
     })?;
-    let text = |text: &[u8], out: &mut Vec<u8>| {
-        put_text(out, text);
-        Ok(())
-    };
     let mut object = Object::begin(out);
     object.text("schemaUrl", schema_url);
     object.text("type", kind);
@@ -92,25 +90,30 @@ fn entity_ref(body: &[u8], out: &mut Vec<u8>) -> Result {
     Ok(())
 }
 
-fn scope_spans(body: &[u8], out: &mut Vec<u8>) -> Result {
-    let (mut scope_body, mut schema_url) = (&[][..], &[][..]);
+fn text(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
+    put_text(out, body.first().copied().unwrap_or_default());
+    Ok(())
+}
+
+fn scope_spans(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
+    let (mut scope_body, mut schema_url) = (Body::default(), &[][..]);
     each_field(body, |field| {
         match field.number {
-            1 => scope_body = field.bytes("ScopeSpans")?,
+            1 => scope_body.add(&field, "ScopeSpans")?,
             3 => schema_url = field.bytes("ScopeSpans")?,
             _ => {}
         }
         Ok(())
     })?;
     let mut object = Object::begin(out);
-    scope(scope_body, object.field("scope"))?;
+    scope(scope_body.parts(), object.field("scope"))?;
     repeated(&mut object, "spans", body, 2, span)?;
     object.text("schemaUrl", schema_url);
     object.end();
     Ok(())
 }
 
-fn scope(body: &[u8], out: &mut Vec<u8>) -> Result {
+fn scope(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
     let (mut name, mut version, mut dropped) = (&[][..], &[][..], 0);
     each_field(body, |field| {
         match field.number {
@@ -144,12 +147,12 @@ struct SpanFields<'a> {
     dropped_attributes: u64,
     dropped_events: u64,
     dropped_links: u64,
-    status: &'a [u8],
+    status: Body<'a>,
     flags: u32,
 }
 
 impl<'a> SpanFields<'a> {
-    fn read(body: &'a [u8]) -> Result<Self> {
+    fn read(body: &[&'a [u8]]) -> Result<Self> {
         let mut fields = Self::default();
         each_field(body, |field| {
             match field.number {
@@ -164,7 +167,7 @@ impl<'a> SpanFields<'a> {
                 10 => fields.dropped_attributes = field.varint("Span")?,
                 12 => fields.dropped_events = field.varint("Span")?,
                 14 => fields.dropped_links = field.varint("Span")?,
-                15 => fields.status = field.bytes("Span")?,
+                15 => fields.status.add(&field, "Span")?,
                 16 => fields.flags = fixed32(&field, "Span")?,
                 _ => {}
             }
@@ -174,7 +177,7 @@ impl<'a> SpanFields<'a> {
     }
 }
 
-fn span(body: &[u8], out: &mut Vec<u8>) -> Result {
+fn span(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
     let fields = SpanFields::read(body)?;
     let mut object = Object::begin(out);
     object.id("traceId", fields.trace_id);
@@ -183,7 +186,7 @@ fn span(body: &[u8], out: &mut Vec<u8>) -> Result {
     object.id("parentSpanId", fields.parent_span_id);
     object.short("flags", i64::from(fields.flags));
     object.text("name", fields.name);
-    object.short("kind", enumeration(fields.kind));
+    object.short("kind", int32(fields.kind));
     object.long("startTimeUnixNano", fields.start);
     object.long("endTimeUnixNano", fields.end);
     repeated(&mut object, "attributes", body, 9, attribute)?;
@@ -192,12 +195,12 @@ fn span(body: &[u8], out: &mut Vec<u8>) -> Result {
     object.short("droppedEventsCount", count(fields.dropped_events));
     repeated(&mut object, "links", body, 13, link)?;
     object.short("droppedLinksCount", count(fields.dropped_links));
-    status(fields.status, object.field("status"))?;
+    status(fields.status.parts(), object.field("status"))?;
     object.end();
     Ok(())
 }
 
-fn event(body: &[u8], out: &mut Vec<u8>) -> Result {
+fn event(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
     let (mut time, mut name, mut dropped) = (0, &[][..], 0);
     each_field(body, |field| {
         match field.number {
@@ -217,7 +220,7 @@ fn event(body: &[u8], out: &mut Vec<u8>) -> Result {
     Ok(())
 }
 
-fn link(body: &[u8], out: &mut Vec<u8>) -> Result {
+fn link(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
     let (mut trace_id, mut span_id, mut trace_state) = (&[][..], &[][..], &[][..]);
     let (mut dropped, mut flags) = (0, 0);
     each_field(body, |field| {
@@ -242,7 +245,7 @@ fn link(body: &[u8], out: &mut Vec<u8>) -> Result {
     Ok(())
 }
 
-fn status(body: &[u8], out: &mut Vec<u8>) -> Result {
+fn status(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
     let (mut message, mut code) = (&[][..], 0);
     each_field(body, |field| {
         match field.number {
@@ -254,7 +257,7 @@ fn status(body: &[u8], out: &mut Vec<u8>) -> Result {
     })?;
     let mut object = Object::begin(out);
     object.text("message", message);
-    object.short("code", enumeration(code));
+    object.short("code", int32(code));
     object.end();
     Ok(())
 }
@@ -263,10 +266,4 @@ fn status(body: &[u8], out: &mut Vec<u8>) -> Result {
 #[expect(clippy::cast_possible_truncation, reason = "what the wire format asks for")]
 fn count(number: u64) -> i64 {
     i64::from(number as u32)
-}
-
-/// An enumeration's value, read as protobuf reads it: the low half, signed.
-#[expect(clippy::cast_possible_truncation, reason = "what the wire format asks for")]
-fn enumeration(number: u64) -> i64 {
-    i64::from(number as i32)
 }

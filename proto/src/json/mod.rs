@@ -12,6 +12,7 @@ pub(crate) mod nest;
 pub(crate) mod number;
 mod object;
 pub(crate) mod open;
+mod parts;
 pub(crate) mod reader;
 mod request;
 pub(crate) mod scalar;

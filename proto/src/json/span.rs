@@ -4,7 +4,7 @@ use super::error::Fault;
 use super::nest::{close, open};
 use super::reader::Reader;
 use super::scalar::{each_element, each_field, enumeration, id, ignore, integer, text};
-use super::value::{Depth, attributes, message_unless_empty};
+use super::value::{Depth, attributes, message_unless_empty, put_int32};
 use crate::wire::{put_bytes, put_fixed32, put_fixed64, put_uint};
 
 /// Names of the kinds of spans, in the order of their numbers.
@@ -188,7 +188,6 @@ fn put_flags(
 
 fn put_enum(value: Option<i32>, out: &mut Vec<u8>, number: u32) {
     if let Some(value) = value.filter(|value| *value != 0) {
-        // Negative values of an enumeration are widened to 64 bits on the wire.
-        put_uint(out, number, i64::from(value).cast_unsigned());
+        put_int32(out, number, value);
     }
 }

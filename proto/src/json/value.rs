@@ -57,6 +57,12 @@ pub(crate) fn attributes(
                     }
                 }
                 "value" => any_value(reader, out, 2, depth)?,
+                "keyStrindex" | "key_strindex" => {
+                    if let Some(index) = integer::<i32>(reader, &name)?.filter(|index| *index != 0)
+                    {
+                        put_int32(out, 3, index);
+                    }
+                }
                 _ => ignore(reader)?,
             }
             Ok(())
@@ -122,6 +128,11 @@ fn any_value_body(
                     put_bytes(out, 7, &bytes);
                 }
             }
+            "stringValueStrindex" | "string_value_strindex" => {
+                if let Some(index) = integer::<i32>(reader, field)? {
+                    put_int32(out, 8, index);
+                }
+            }
             _ => ignore(reader)?,
         }
         // A value has one alternative: the last one that is given.
@@ -132,6 +143,11 @@ fn any_value_body(
         }
         Ok(())
     })
+}
+
+/// Negative ones are widened to 64 bits on the wire.
+pub(crate) fn put_int32(out: &mut Vec<u8>, number: u32, value: i32) {
+    put_uint(out, number, i64::from(value).cast_unsigned());
 }
 
 /// `{"values": […]}`, of values or of attributes, written as field `number`.

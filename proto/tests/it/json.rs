@@ -138,6 +138,8 @@ fn values_are_taken_in_every_notation() {
         (r#"{"bytes_value":"aA"}"#, Some(Value::BytesValue(b"h".to_vec()))),
         (r#"{"bytesValue":"aA=="}"#, Some(Value::BytesValue(b"h".to_vec()))),
         (r#"{"bytesValue":""}"#, Some(Value::BytesValue(Vec::new()))),
+        (r#"{"stringValueStrindex":5}"#, Some(Value::StringValueStrindex(5))),
+        (r#"{"string_value_strindex":"-1"}"#, Some(Value::StringValueStrindex(-1))),
         (r#"{"arrayValue":{"values":[{"intValue":1},null,{}]}}"#, array(vec![int(1), None, None])),
         (r#"{"array_value":{}}"#, array(vec![])),
         (r#"{"arrayValue":{"values":null}}"#, array(vec![])),
@@ -285,7 +287,7 @@ fn heads_are_taken_in_both_notations_and_under_their_old_names() {
     assert!(line.contains(r#""scopeSpans":[{"scope":{"name":"n"},"spans":[{"traceId":"5b8e"#));
 }
 
-/// What JSON cannot say: absent and empty are the same; there are no indexes into tables.
+/// What JSON cannot say: absent and empty are the same.
 fn normal(mut traces: TracesData) -> TracesData {
     for resource in &mut traces.resource_spans {
         resource.resource.iter_mut().for_each(|one| normal_attributes(&mut one.attributes));
@@ -314,7 +316,6 @@ fn normal_value(value: &mut AnyValue) {
 
 fn normal_attributes(list: &mut [KeyValue]) {
     for one in list {
-        one.key_strindex = 0;
         normal_value(one.value.get_or_insert_default());
     }
 }

@@ -179,6 +179,57 @@ fn a_span_is_written_as_the_collector_writes_it() {
     assert_eq!(&line[start..], wanted);
 }
 
+/// Protobuf makes one message of several; of the alternatives of a value, the last counts, and what
+/// comes right before it if it is of its kind.
+#[test]
+fn a_message_given_twice_is_one_in_lines() {
+    let message = |fields: &[(u32, &[u8])]| {
+        let mut out = Vec::new();
+        fields.iter().for_each(|(number, body)| put_bytes(&mut out, *number, body));
+        out
+    };
+    let text = |text: &str| message(&[(1, text.as_bytes())]);
+    let entry = |value: &[u8]| message(&[(1, b"k"), (2, value)]);
+    let list = |value: &[u8]| message(&[(1, value)]);
+    let value = |value: &[u8], wanted: &str| {
+        let span = message(&[(9, &entry(value))]);
+        let traces = message(&[(1, &message(&[(2, &message(&[(2, &span)]))]))]);
+        let line = String::from_utf8(from_protobuf(&traces).unwrap()).unwrap();
+        assert!(line.contains(&format!(r#"{{"key":"k","value":{wanted}}}"#)), "{line}: {wanted}");
+    };
+    let (a, b) = (text("a"), text("b"));
+    let array = r#"{"arrayValue":{"values":[{"stringValue":"a"},{"stringValue":"b"}]}}"#;
+    value(&message(&[(5, &list(&a)), (5, &list(&b))]), array);
+    value(&message(&[(6, &list(&a)), (5, &list(&a)), (5, &list(&b))]), array);
+    let last = r#"{"arrayValue":{"values":[{"stringValue":"b"}]}}"#;
+    value(&message(&[(5, &list(&a)), (1, b"x"), (5, &list(&b))]), last);
+    let map = r#"{"kvlistValue":{"values":[{"key":"k","value":{}},{"key":"k","value":{}}]}}"#;
+    value(&message(&[(6, &list(&entry(b""))), (6, &list(&entry(b"")))]), map);
+    value(&message(&[(1, b"x"), (7, b"y")]), r#"{"bytesValue":"eQ=="}"#);
+    value(b"\x0a\x01x\x40\x05", r#"{"stringValueStrindex":5}"#);
+
+    let pair = |number, a: &[u8], b: &[u8]| message(&[(number, a), (number, b)]);
+    let attributes =
+        |number| pair(1, &message(&[(number, &entry(&a))]), &message(&[(number, &entry(&b))]));
+    let twice =
+        message(&[(1, b"k"), (2, &message(&[(5, &list(&a))])), (2, &message(&[(5, &list(&b))]))]);
+    let span = [pair(15, &message(&[(2, b"why")]), b"\x18\x02"), message(&[(9, &twice)])].concat();
+    let scope = [attributes(3), message(&[(2, &span)])].concat();
+    let traces = message(&[(1, &[attributes(1), message(&[(2, &scope)])].concat())]);
+    let line = String::from_utf8(from_protobuf(&traces).unwrap()).unwrap();
+    let both =
+        r#"[{"key":"k","value":{"stringValue":"a"}},{"key":"k","value":{"stringValue":"b"}}]"#;
+    let span = format!(
+        r#"{{"attributes":[{{"key":"k","value":{array}}}],"status":{{"message":"why","code":2}}}}"#
+    );
+    assert_eq!(
+        line,
+        format!(
+            r#"{{"resourceSpans":[{{"resource":{{"attributes":{both}}},"scopeSpans":[{{"scope":{{"attributes":{both}}},"spans":[{span}]}}]}}]}}"#
+        )
+    );
+}
+
 #[test]
 fn text_that_is_not_utf8_is_repaired_in_lines() {
     let mut out = Vec::new();

@@ -25,6 +25,7 @@ fn value() -> impl Strategy<Value = AnyValue> {
         1 => any::<i64>().prop_map(Value::IntValue),
         1 => (-1e9..1e9_f64).prop_map(Value::DoubleValue),
         1 => vec(any::<u8>(), 0..6).prop_map(Value::BytesValue),
+        1 => any::<i32>().prop_map(Value::StringValueStrindex),
     ];
     let leaf = option::weighted(0.95, leaf).prop_map(|value| AnyValue { value });
     leaf.prop_recursive(4, 12, 3, |inner| {
@@ -139,7 +140,8 @@ pub(crate) fn traces() -> impl Strategy<Value = TracesData> {
     vec(resource_spans, 0..3).prop_map(|resource_spans| TracesData { resource_spans })
 }
 
-/// The message in an order that `keys` chooses, with unknown fields in between.
+/// The message in an order that `keys` chooses, with unknown fields in between, and with messages
+/// that occur once given in two parts.
 pub(crate) fn untidy(traces: &TracesData, keys: &[u64]) -> Vec<u8> {
     let mut keys = keys.iter().copied().cycle();
     let mut next = move || keys.next().unwrap_or(0);
@@ -147,13 +149,18 @@ pub(crate) fn untidy(traces: &TracesData, keys: &[u64]) -> Vec<u8> {
     for resource in &traces.resource_spans {
         let mut inner = vec![unknown(next())];
         for scope in &resource.scope_spans {
-            let spans = scope.spans.iter().map(|span| field(2, &span.encode_to_vec()));
+            let mut parts = vec![unknown(next())];
+            for span in &scope.spans {
+                let fields = fields_of(span).into_iter().map(|field| in_two(field, 15, next()));
+                parts.push(field(2, &fields.collect::<Vec<_>>().concat()));
+            }
             let bare = ScopeSpans { spans: Vec::new(), ..scope.clone() };
-            let body = shuffled(spans.chain([unknown(next())]).chain(fields_of(&bare)), &mut next);
+            parts.extend(fields_of(&bare).into_iter().map(|field| in_two(field, 1, next())));
+            let body = shuffled(parts, &mut next);
             inner.push(field(2, &body));
         }
         let bare = ResourceSpans { scope_spans: Vec::new(), ..resource.clone() };
-        inner.extend(fields_of(&bare));
+        inner.extend(fields_of(&bare).into_iter().map(|field| in_two(field, 1, next())));
         fields.push(field(1, &shuffled(inner, &mut next)));
     }
     shuffled(fields, &mut next)
@@ -166,6 +173,22 @@ fn fields_of(message: &impl Message) -> Vec<Vec<u8>> {
     std::iter::from_fn(|| cursor.next_field().unwrap())
         .map(|field| bytes[field.range].to_vec())
         .collect()
+}
+
+/// A field; if it is `number`, a message, its own fields stand in two of them.
+fn in_two(bytes: Vec<u8>, number: u32, key: u64) -> Vec<u8> {
+    let mut cursor = wholetrace_proto::wire::Cursor::new(&bytes);
+    let whole = cursor.next_field().unwrap().unwrap();
+    let Ok(body) = whole.bytes("message") else { return bytes };
+    if whole.number != number || key.is_multiple_of(3) {
+        return bytes;
+    }
+    let mut fields = wholetrace_proto::wire::Cursor::new(body);
+    for _ in 0..key % 4 {
+        drop(fields.next_field());
+    }
+    let (first, second) = body.split_at(fields.position());
+    [field(number, first), field(number, second)].concat()
 }
 
 fn shuffled(fields: impl IntoIterator<Item = Vec<u8>>, next: &mut impl FnMut() -> u64) -> Vec<u8> {
