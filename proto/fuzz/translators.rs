@@ -5,7 +5,7 @@ use prost::Message;
 use wholetrace_proto::{
     check::check_span,
     json::{JsonError, from_protobuf, to_protobuf},
-    otlp::{Span, TracesData},
+    otlp::{AnyValue, KeyValue, Span, TracesData, any_value::Value},
     translated::{Limits, Translated},
     wire::Cursor,
     zipkin::{self, ZipkinError},
@@ -23,6 +23,7 @@ pub(crate) fn json(data: &[u8]) {
         Err(error) => return assert_json_is_read(data, &error),
     };
     let traces = decoded(&translated);
+    assert!(words_of_infinity(data) || !has_infinity(&traces), "a number became infinite");
     // Each byte that is not UTF-8 becomes three.
     assert!(translated.bytes.len() <= 3 * data.len());
     let line = from_protobuf(&translated.bytes).expect("what was translated can be written");
@@ -89,6 +90,27 @@ pub(crate) fn zipkin(data: &[u8]) {
 pub(crate) fn shapes(data: &[u8]) {
     json(&shapes::chosen(&shapes::OTLP, data));
     zipkin(&shapes::chosen(&shapes::ZIPKIN, data));
+}
+
+/// Whether `text` may name an infinity, escapes and all.
+fn words_of_infinity(text: &[u8]) -> bool {
+    text.to_ascii_lowercase().windows(3).any(|three| three == b"inf" || three.ends_with(b"\\u"))
+}
+
+fn has_infinity(traces: &TracesData) -> bool {
+    fn is_infinite(value: &AnyValue) -> bool {
+        match &value.value {
+            Some(Value::DoubleValue(number)) => number.is_infinite(),
+            Some(Value::ArrayValue(list)) => list.values.iter().any(is_infinite),
+            Some(Value::KvlistValue(list)) => any(&list.values),
+            _ => false,
+        }
+    }
+    fn any(attributes: &[KeyValue]) -> bool {
+        attributes.iter().filter_map(|one| one.value.as_ref()).any(is_infinite)
+    }
+    spans(traces)
+        .any(|span| any(&span.attributes) || span.events.iter().any(|event| any(&event.attributes)))
 }
 
 fn assert_json_is_read(data: &[u8], error: &JsonError) {

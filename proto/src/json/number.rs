@@ -11,6 +11,15 @@ pub(crate) fn integer(text: &str) -> Option<i128> {
     }
 }
 
+/// The floating-point number that `text` writes: one that is not too large to be held, or, in words,
+/// an infinity or not-a-number.
+pub(crate) fn float(text: &str) -> Option<f64> {
+    let number: f64 = text.parse().ok()?;
+    // Too many digits make an infinity as well.
+    let named = || !text.bytes().any(|byte| byte.is_ascii_digit());
+    (number.is_finite() || named()).then_some(number)
+}
+
 /// `10^scale` times the number that `text` writes, cut off to an integer, and whether nothing
 /// had to be cut off. `None` when `text` is no decimal number or too large for the answer.
 pub(crate) fn scaled(text: &str, scale: i32) -> Option<(i128, bool)> {
@@ -110,6 +119,20 @@ mod tests {
         for (text, wanted) in rows {
             assert_eq!(integer(text), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn a_number_that_is_too_large_is_no_infinity() {
+        let long = "9".repeat(400) + ".5";
+        for text in ["1e999", "-1e999", "1e309", "1.8e308", long.as_str(), "x", ""] {
+            assert_eq!(float(text), None, "{text}");
+        }
+        for text in ["Infinity", "-Infinity", "inf", "+Inf"] {
+            assert!(float(text).is_some_and(f64::is_infinite), "{text}");
+        }
+        assert_eq!(float("1.7976931348623157e308"), Some(f64::MAX));
+        assert_eq!(float("1e-999"), Some(0.0));
+        assert!(float("NaN").is_some_and(f64::is_nan));
     }
 
     #[test]

@@ -87,7 +87,10 @@ pub(crate) fn float(reader: &mut Reader<'_>, field: &str) -> Result<f64> {
     let Some(text) = number_text(reader, field)? else { return Ok(None) };
     // The names of the special values are those of the mapping of protobuf and of the Collector:
     // `NaN`, `Infinity`, `+Inf`. The parser takes them all.
-    text.parse().map(Some).map_err(|_| fault(SpanFault::Number, at, field, &text, "a number"))
+    match number::float(&text) {
+        Some(number) => Ok(Some(number)),
+        None => Err(fault(SpanFault::Number, at, field, &text, "a number of at most 1.8e308")),
+    }
 }
 
 /// The text of a number, bare or in quotes.

@@ -244,10 +244,16 @@ fn plain_number(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault>
     let text = reader.number()?;
     if let Some(value) = number::integer(text).and_then(|number| i64::try_from(number).ok()) {
         put_uint(out, 3, value.cast_unsigned());
-    } else if let Ok(value) = text.parse::<f64>() {
+    } else if let Some(value) = number::float(text) {
         put_fixed64(out, 4, value.to_bits());
     } else {
-        return Err(fault(SpanFault::Number, at, "attributes", text, "a number"));
+        return Err(fault(
+            SpanFault::Number,
+            at,
+            "attributes",
+            text,
+            "a number of at most 1.8e308",
+        ));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::model::{Endpoint, Kind, Span};
 use super::parts::{put_event, put_link};
 use super::tags::Tags;
 use crate::json::nest::{close, open};
+use crate::json::number;
 use crate::json::span::{KINDS, STATUS_CODES};
 use crate::translated::{KEEP_ATTRIBUTE, KEEP_ZIPKIN_DEBUG};
 use crate::wire::{put_bytes, put_fixed64, put_uint};
@@ -169,7 +170,7 @@ fn parse(text: &str) -> Scalar<'_> {
     let parsed = match text.split_once('.') {
         None if digits(text) => text.parse().map(Scalar::Int).ok(),
         Some((whole, fraction)) if digits(whole) && digits(fraction) => {
-            text.parse().map(Scalar::Double).ok()
+            number::float(text).map(Scalar::Double)
         }
         _ => text.parse().map(Scalar::Bool).ok(),
     };

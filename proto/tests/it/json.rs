@@ -201,6 +201,8 @@ fn what_is_wrong_with_a_span_costs_that_span() {
         (with(r#""attributes":[5]"#), SpanFault::Type, "an object"),
         (with(r#""attributes":[{"key":"k","value":"v"}]"#), SpanFault::Type, "an object"),
         (with(r#""attributes":[{"value":{"boolValue":"yes"}}]"#), SpanFault::Type, "true"),
+        (with(r#""attributes":[{"value":{"doubleValue":1e999}}]"#), SpanFault::Number, "1e999"),
+        (with(r#""attributes":[{"value":{"doubleValue":"-1e999"}}]"#), SpanFault::Number, "1e999"),
         (with(r#""attributes":[{"value":{"bytesValue":"*"}}]"#), SpanFault::Bytes, "base64"),
         (with(r#""attributes":[{"value":{"arrayValue":[]}}]"#), SpanFault::Type, "an object"),
         (with(r#""events":[{"name":[]}]"#), SpanFault::Type, "a string"),

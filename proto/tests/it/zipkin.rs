@@ -163,8 +163,9 @@ fn tags_stay_text_and_what_is_no_string_becomes_one() {
 
 #[test]
 fn tags_become_numbers_when_that_is_asked_for() {
-    let tags =
-        r#"{"i":"12","n":"-12","d":"1.5","b":"true","t":"1.","u":"x","l":"99999999999999999999"}"#;
+    let tags = r#"{"i":"12","n":"-12","d":"1.5","b":"true","t":"1.","u":"x","l":"99999999999999999999","h":"HUGE"}"#;
+    let huge = "9".repeat(400) + ".5";
+    let tags = tags.replace("HUGE", &huge);
     let options = Options { parse_string_tags: true };
     let body = format!(r#"[{{{IDS},"timestamp":1,"tags":{tags}}}]"#);
     let translated = to_protobuf(body.as_bytes(), options, &Limits::default()).unwrap();
@@ -177,6 +178,7 @@ fn tags_become_numbers_when_that_is_asked_for() {
         text("t", "1."),
         text("u", "x"),
         text("l", "99999999999999999999"),
+        text("h", &huge),
     ];
     assert_eq!(span.attributes, wanted);
 }

@@ -45,6 +45,7 @@ fn annotations_become_events() {
         ("a|{} {}|1", event("a|{} {}|1", vec![], 0)),
         ("a|{|1", event("a|{|1", vec![], 0)),
         ("a|[1]|1", event("a|[1]|1", vec![], 0)),
+        (r#"a|{\"k\":1e999}|1"#, event(r#"a|{"k":1e999}|1"#, vec![], 0)),
         ("|{}|0", event("", vec![], 0)),
         ("a|{}|2", event("a", vec![], 2)),
         (
