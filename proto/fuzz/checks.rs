@@ -185,8 +185,9 @@ pub(crate) fn dead_letter(data: &[u8]) {
     }
 }
 
-/// Rewriting never lowers a threshold, leaves `rv` alone, keeps the entry short, and changes
-/// nothing else in the span. The first byte chooses what is done.
+/// Rewriting never lowers a threshold, writes none where an untrue one came, leaves `rv` alone, keeps
+/// the entry short, writes entries alone, and changes nothing else in the span. The first byte
+/// chooses what is done.
 pub(crate) fn tracestate(data: &[u8]) {
     let Some((choice, body)) = data.split_first() else { return };
     let own = Threshold::of_probability(f64::from(*choice) / 256.0);
@@ -202,16 +203,27 @@ pub(crate) fn tracestate(data: &[u8]) {
         });
         if let Some(threshold) = after.threshold {
             assert!(kept != Kept::Unknown && drawn.is_some_and(|drawn| threshold.keeps(drawn)));
-            assert!(before.threshold.is_none_or(|came| came <= threshold || !keeps(came, drawn)));
+            assert!(before.threshold.is_none_or(|came| came <= threshold && keeps(came, drawn)));
         }
         let entry = went.split(|byte| *byte == b',').find(|one| one.starts_with(b"ot="));
         assert!(entry.is_none_or(|entry| entry.len() <= 3 + 256));
-        assert!(rewrite(&out, kept).is_none(), "a second time changes nothing");
+        assert!(went.is_empty() || went.split(|byte| *byte == b',').all(is_entry), "{went:?}");
+        // What was erased is not there to be seen the second time.
+        let erased = before.threshold.is_some_and(|came| !keeps(came, drawn));
+        assert!(erased || rewrite(&out, kept).is_none(), "a second time changes nothing");
         if let (Ok(before), Ok(after)) = (Span::decode(body), Span::decode(&*out)) {
             let trace_state = before.trace_state.clone();
             assert_eq!(Span { trace_state, ..after }, before);
         }
     }
+}
+
+/// Whether `member` of a tracestate is a key and a value of printable ASCII.
+fn is_entry(member: &[u8]) -> bool {
+    let mut parts = member.split(|byte| *byte == b'=');
+    let (key, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let printable = member.iter().all(|byte| (b' '..=b'~').contains(byte));
+    !key.is_empty() && !value.is_empty() && parts.next().is_none() && printable
 }
 
 fn keeps(threshold: Threshold, drawn: Option<u64>) -> bool {

@@ -19,7 +19,7 @@ use crate::{
 pub use entry::{OtEntry, read};
 pub use threshold::Threshold;
 
-use entry::{MEMBERS_MAX, NewEntry, key_of, members};
+use entry::{MEMBERS_MAX, NewEntry, is_entry, key_of, members};
 
 /// Number of `Span.trace_state`.
 const TRACE_STATE: u32 = 3;
@@ -50,9 +50,11 @@ pub struct Rewrite<'a> {
 /// it is, as most do that are kept for sure, and for malformed spans.
 ///
 /// * The new threshold is the larger of the one that came and the own.
-/// * A threshold that came and is above the span's randomness cannot be true: it is erased.
+/// * A threshold that came and is above the span's randomness cannot be true, so nobody knows with
+///   what probability the span came here: it is erased, and none is written.
 /// * `rv`, other sub-keys of `ot` and the entries of other vendors stay, in their order. An `ot`
 ///   entry of more than 256 characters loses sub-keys that nobody here knows, from its end.
+/// * What is no entry, or no sub-key, is left out: for one such, readers drop the whole tracestate.
 #[must_use]
 pub fn rewrite(body: &[u8], kept: Kept) -> Option<Rewrite<'_>> {
     let (mut state, mut field, mut repeated) = (&body[..0], body.len()..body.len(), false);
@@ -67,11 +69,12 @@ pub fn rewrite(body: &[u8], kept: Kept) -> Option<Rewrite<'_>> {
     let randomness =
         came.randomness.or_else(|| TraceKey::of(trace_id(body)).map(TraceKey::randomness));
     let holds = |threshold: &Threshold| randomness.is_some_and(|drawn| threshold.keeps(drawn));
-    let incoming = came.threshold.filter(holds);
-    let outgoing = match kept {
-        Kept::Unknown => None,
-        Kept::At(Threshold::ALWAYS) => incoming,
-        Kept::At(own) => Some(incoming.map_or(own, |came| came.max(own))).filter(holds),
+    let outgoing = match (kept, came.threshold) {
+        (Kept::Unknown, _) => None,
+        (Kept::At(_), Some(untrue)) if !holds(&untrue) => None,
+        (Kept::At(own), Some(came)) => Some(came.max(own)).filter(holds),
+        (Kept::At(Threshold::ALWAYS), None) => None,
+        (Kept::At(own), None) => Some(own).filter(holds),
     };
     let same = outgoing == came.threshold && (outgoing.is_some() || !came.names_threshold);
     if same || (kept == Kept::At(Threshold::ALWAYS) && came.threshold.is_none()) {
@@ -106,7 +109,10 @@ impl Rewrite<'_> {
     fn append_state(&self, out: &mut Vec<u8>) {
         let entry = self.entry.as_bytes();
         let room = MEMBERS_MAX - usize::from(!entry.is_empty());
-        let others = || members(self.state).filter(|member| key_of(member) != b"ot").take(room);
+        let others = || {
+            let members = members(self.state).filter(|member| is_entry(member));
+            members.filter(|member| key_of(member) != b"ot").take(room)
+        };
         let all = || std::iter::once(entry).filter(|entry| !entry.is_empty()).chain(others());
         let (bytes, count) =
             all().fold((0, 0), |(bytes, count), one| (bytes + one.len(), count + 1));

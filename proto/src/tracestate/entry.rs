@@ -12,6 +12,8 @@ pub(super) const ENTRY_MAX: usize = 256;
 const RV_LEN: usize = 3 + DIGITS as usize;
 /// The most entries of a tracestate.
 pub(super) const MEMBERS_MAX: usize = 32;
+/// The most characters of an entry's key, and of its value.
+const PART_MAX: usize = 256;
 
 /// What the `ot` entry of a tracestate says about sampling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +62,27 @@ fn ot_value(tracestate: &[u8]) -> &[u8] {
 pub(super) fn members(tracestate: &[u8]) -> impl Iterator<Item = &[u8]> {
     let members = tracestate.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
     members.filter(|member| !member.is_empty())
+}
+
+/// Whether `member`, which has no spaces around it, is an entry: a key and a value as the grammar
+/// of the W3C's Trace Context 2 has them.
+pub(super) fn is_entry(member: &[u8]) -> bool {
+    let key = key_of(member);
+    let Some((b'=', value)) = member.get(key.len()..).and_then(<[u8]>::split_first) else {
+        return false;
+    };
+    let is_key =
+        |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
+    matches!(key.first(), Some(b'a'..=b'z' | b'0'..=b'9'))
+        && key.len() <= PART_MAX
+        && key.iter().all(is_key)
+        && (1..=PART_MAX).contains(&value.len())
+        && value.iter().all(is_value)
+}
+
+/// Whether `byte` may be in the value of an entry.
+const fn is_value(byte: &u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'=')
 }
 
 /// The key of an entry.
@@ -114,7 +137,7 @@ impl NewEntry {
     fn push(&mut self, part: &[u8], spare: usize) {
         let separator: &[u8] = if self.len == 0 { b"ot=" } else { b";" };
         let end = self.len + separator.len() + part.len();
-        if part.is_empty() || end + spare > self.bytes.len() {
+        if part.is_empty() || end + spare > self.bytes.len() || !part.iter().all(is_value) {
             return;
         }
         let (head, tail) = (self.len, self.len + separator.len());

@@ -107,7 +107,13 @@ fn what_cannot_be_true_is_erased() {
     let low = 0x10_0000_0000_0000;
     assert_eq!(rewritten("ot=th:8", low, Kept::At(Threshold::ALWAYS)), some(""));
     assert_eq!(rewritten("a=b,ot=th:8;p:1", low, Kept::At(Threshold::ALWAYS)), some("ot=p:1,a=b"));
-    assert_eq!(rewritten("ot=th:8", low, at("08")), some("ot=th:08"));
+    // And no other one is written: the probability is not known.
+    assert_eq!(rewritten("ot=th:8", low, at("08")), some(""));
+    assert_eq!(rewritten("v=1,ot=th:8;p:1", low, at("08")), some("ot=p:1,v=1"));
+    assert_eq!(
+        rewritten("ot=rv:10000000000000;th:8", HIGHEST, at("08")),
+        some("ot=rv:10000000000000")
+    );
     // A span of a trace that was kept by the randomness of another one.
     assert_eq!(rewritten("", low, at("8")), None);
     assert_eq!(rewritten("ot=th:8", low, at("8")), some(""));
@@ -136,6 +142,43 @@ fn others_stay_in_their_order_and_only_as_many_as_there_may_be() {
     let many: Vec<_> = (0..32).map(|number| format!("v{number}=x")).collect();
     let wanted = format!("ot=th:c,{}", many[..31].join(","));
     assert_eq!(rewritten(&many.join(","), HIGHEST, at("c")), Some(wanted));
+}
+
+/// Readers drop all of a tracestate of which one member is malformed, our threshold with it.
+#[test]
+fn what_is_no_entry_is_dropped() {
+    let long = "k".repeat(257);
+    let malformed = [
+        "novalue",
+        "=x",
+        "k=",
+        "K=x",
+        "k=a=b",
+        "k v=x",
+        " k =x",
+        "é=x",
+        "k=é",
+        "k=\u{1}",
+        "@k=x",
+        &format!("{long}=x"),
+        &format!("k={long}"),
+        "ot",
+        "ot =th:0",
+    ];
+    for member in malformed {
+        let state = format!("a=1,{member},b=2");
+        let wanted = Some("ot=th:c,a=1,b=2".to_owned());
+        assert_eq!(rewritten(&state, HIGHEST, at("c")), wanted, "{member}");
+    }
+    let well_formed = ["k=x", "1k=x", "a_-*/@b=x y!~", &format!("{}=x", &long[1..])];
+    for member in well_formed {
+        let wanted = Some(format!("ot=th:c,{member}"));
+        assert_eq!(rewritten(member, HIGHEST, at("c")), wanted, "{member}");
+    }
+    let wanted = Some("ot=th:c;p:1".to_owned());
+    assert_eq!(rewritten("ot=x:é;th:8;y:\u{7f};p:1;z=1", HIGHEST, at("c")), wanted);
+    // It is no reason to touch a tracestate that stays as it is.
+    assert_eq!(rewritten("novalue", HIGHEST, Kept::At(Threshold::ALWAYS)), None);
 }
 
 #[test]

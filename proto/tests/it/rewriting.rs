@@ -27,6 +27,7 @@ fn member() -> impl Strategy<Value = String> {
         3 => vec(sub_key(), 0..8).prop_map(|keys| format!("ot={}", keys.join(";"))),
         4 => "[a-z]{1,5}@?[a-z]{0,3}=[!-+.-<>-~]{0,20}",
         1 => " {0,2}",
+        1 => "[a-z@=]{1,3}|[A-Z]{1,2}=[a-z]|[a-z]{1,2}=[a-z=]{0,4}|é=1|k=é|k=\t?v",
     ]
 }
 
@@ -46,7 +47,18 @@ fn kept() -> impl Strategy<Value = Kept> {
 /// The entries that are not ours.
 fn others(trace_state: &str) -> Vec<&str> {
     let members = trace_state.split(',').map(str::trim).filter(|member| !member.is_empty());
-    members.filter(|member| member.split('=').next() != Some("ot")).collect()
+    let members = members.filter(|member| member.split('=').next() != Some("ot"));
+    members.filter(|member| is_entry(member)).collect()
+}
+
+fn is_entry(member: &str) -> bool {
+    let Some((key, value)) = member.split_once('=') else { return false };
+    let of_key = |one: char| matches!(one, 'a'..='z' | '0'..='9') || "_-*/@".contains(one);
+    let of_value = |one: char| (' '..='~').contains(&one) && one != '=';
+    key.chars().all(of_key)
+        && key.starts_with(|one: char| one.is_ascii_alphanumeric())
+        && !value.is_empty()
+        && value.chars().all(of_value)
 }
 
 proptest! {
@@ -70,13 +82,15 @@ proptest! {
             TraceKey::of(&given.trace_id).map(TraceKey::randomness)
         }).unwrap();
 
+        let went_state = went.trace_state.clone();
         prop_assert_eq!(&Span { trace_state: given.trace_state.clone(), ..went.clone() }, &given);
         prop_assert_eq!(before.randomness, after.randomness);
-        let came = before.threshold.filter(|came| came.keeps(drawn));
+        let untrue = before.threshold.is_some_and(|came| !came.keeps(drawn));
         let wanted = match kept {
             Kept::Unknown => None,
-            Kept::At(Threshold::ALWAYS) => came,
-            Kept::At(own) => Some(came.map_or(own, |came| came.max(own)))
+            Kept::At(_) if untrue => None,
+            Kept::At(Threshold::ALWAYS) => before.threshold,
+            Kept::At(own) => Some(before.threshold.map_or(own, |came| came.max(own)))
                 .filter(|threshold| threshold.keeps(drawn)),
         };
         prop_assert_eq!(after.threshold, wanted);
@@ -86,6 +100,9 @@ proptest! {
             let (mut came, went) = (others(&given.trace_state), others(&went.trace_state));
             came.truncate(if entry.is_some() { 31 } else { 32 });
             prop_assert_eq!(came, went);
+            // All of it is what readers take.
+            let state = &went_state;
+            prop_assert!(state.is_empty() || state.split(',').all(is_entry), "{}", state);
         }
     }
 
