@@ -69,7 +69,8 @@ fn has_old_scopes(data: &[u8]) -> bool {
     false
 }
 
-/// What is JSON is read as JSON; what is read is a valid message whose spans all pass the check.
+/// What is JSON is read as JSON; what is read is a valid message whose spans all pass the check, end
+/// after they began, and have no attribute twice.
 pub(crate) fn zipkin(data: &[u8]) {
     for parse_string_tags in [false, true] {
         let options = zipkin::v2::Options { parse_string_tags };
@@ -77,6 +78,13 @@ pub(crate) fn zipkin(data: &[u8]) {
             Ok(translated) => {
                 for span in spans(&decoded(&translated)) {
                     check_span(&span.encode_to_vec()).expect("a span that passes the check");
+                    let mut keys: Vec<_> = span.attributes.iter().map(|one| &one.key).collect();
+                    keys.sort_unstable();
+                    assert!(
+                        keys.is_sorted_by(|one, next| one < next),
+                        "a name given twice: {keys:?}"
+                    );
+                    assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
                 }
                 assert!(translated.bytes.len() <= 8 * data.len());
             }

@@ -1,7 +1,5 @@
 //! One Zipkin span as an OTLP span.
 
-use std::borrow::Cow;
-
 use super::model::{Endpoint, Kind, Span};
 use super::parts::{put_event, put_link};
 use super::tags::Tags;
@@ -59,7 +57,7 @@ pub(super) fn put_span(
     }
     put_endpoint(out, tags, &span.local, &LOCAL);
     put_endpoint(out, tags, &span.remote, &REMOTE);
-    put_markers(out, span);
+    put_markers(out, tags, span);
     for annotation in &span.annotations {
         put_event(out, annotation.time, &annotation.value);
     }
@@ -83,16 +81,23 @@ fn kind(kind: Kind, internal: bool) -> u64 {
     number_of(name, &KINDS).unwrap_or(0)
 }
 
-fn put_markers(out: &mut Vec<u8>, span: &Span<'_>) {
+fn put_markers(out: &mut Vec<u8>, tags: &Tags<'_>, span: &Span<'_>) {
     if span.start == 0 {
-        put_attribute(out, ATTRIBUTES, START_ABSENT_ATTRIBUTE, &Scalar::Bool(true));
+        put_unless_set(out, tags, START_ABSENT_ATTRIBUTE, &Scalar::Bool(true));
     }
     if span.debug {
-        put_attribute(out, ATTRIBUTES, KEEP_ATTRIBUTE, &Scalar::Text(KEEP_ZIPKIN_DEBUG));
+        put_unless_set(out, tags, KEEP_ATTRIBUTE, &Scalar::Text(KEEP_ZIPKIN_DEBUG));
     }
     // A client's span cannot have joined another one.
     if span.shared && span.kind != Kind::Client {
-        put_attribute(out, ATTRIBUTES, SHARED_ATTRIBUTE, &Scalar::Bool(true));
+        put_unless_set(out, tags, SHARED_ATTRIBUTE, &Scalar::Bool(true));
+    }
+}
+
+/// An attribute of that name which the sender has set stands.
+fn put_unless_set(out: &mut Vec<u8>, tags: &Tags<'_>, key: &str, value: &Scalar<'_>) {
+    if !tags.has_attribute(key) {
+        put_attribute(out, ATTRIBUTES, key, value);
     }
 }
 
@@ -120,23 +125,17 @@ const REMOTE: EndpointKeys = EndpointKeys {
     port: "net.peer.port",
 };
 
-/// An attribute of that name which the sender has set already stands.
 fn put_endpoint(out: &mut Vec<u8>, tags: &Tags<'_>, from: &Endpoint<'_>, keys: &EndpointKeys) {
-    let mut put = |key: &str, value: Scalar<'_>| {
-        if !tags.has_attribute(key) {
-            put_attribute(out, ATTRIBUTES, key, &value);
-        }
-    };
+    let mut put = |key: &str, value: Scalar<'_>| put_unless_set(out, tags, key, &value);
     if let Some(key) = keys.service.filter(|_| !from.service_name.is_empty()) {
         put(key, Scalar::Text(&from.service_name));
     }
-    let both = !from.ipv4.is_empty() && !from.ipv6.is_empty();
-    let address: &Cow<'_, str> = if from.ipv6.is_empty() { &from.ipv4 } else { &from.ipv6 };
-    if !address.is_empty() {
-        put(keys.address, Scalar::Text(address));
+    if let Some(address) = from.ipv6 {
+        put(keys.address, Scalar::Text(&address.to_string()));
     }
-    if both {
-        put(keys.second_address, Scalar::Text(&from.ipv4));
+    if let Some(address) = from.ipv4 {
+        let key = if from.ipv6.is_some() { keys.second_address } else { keys.address };
+        put(key, Scalar::Text(&address.to_string()));
     }
     if from.port > 0 {
         put(keys.port, Scalar::Int(i64::from(from.port)));

@@ -10,9 +10,11 @@ pub enum ZipkinError {
     #[error(transparent)]
     Json(#[from] JsonError),
     /// The body has spans in the format of Zipkin v1.
-    #[error("the body has Zipkin v1 spans; this path takes v2, send v1 to `/api/v1/spans`")]
+    #[error("the body has Zipkin v1 spans, only v2 is taken: set the reporter to Zipkin v2 JSON")]
     Version1,
     /// The body is OTLP/JSON.
-    #[error("the body is an OTLP request; this path takes Zipkin v2, send OTLP to `/v1/traces`")]
+    #[error(
+        "the body is an OTLP request, here Zipkin v2 is taken: send it to the port of OTLP over HTTP"
+    )]
     Otlp,
 }

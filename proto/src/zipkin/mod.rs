@@ -12,17 +12,18 @@
 //! | tags `otel.scope.*`, `otel.library.*` (`name`, `version`) | the scope |
 //! | `localEndpoint` address, port | `network.local.address`, `net.host.port` |
 //! | `remoteEndpoint` name, address, port | `service.peer.name`, `network.peer.address`, `net.peer.port`; tags of these names stand |
-//! | addresses of both versions | the one of version 6 as above, the other as `zipkin.local.ipv4`, `zipkin.peer.ipv4` |
+//! | addresses of both versions | the one of version 6 as above, the other as `zipkin.local.ipv4`, `zipkin.peer.ipv4`; each in its canonical form, what is no address left out |
 //! | tag `error` | status error, whatever it says; the tag stays unless it is `true` |
 //! | tags `otel.status_code`, `otel.status_description` | status |
 //! | tag `w3c.tracestate` | trace state |
 //! | tags `otlp.link.0` to `otlp.link.127` | links; of another form: attributes |
 //! | annotation | event; `name\|{attributes}\|dropped` is taken apart, any other text is its name |
 //! | no timestamp | start 0 and [`START_ABSENT_ATTRIBUTE`]; the end is the duration |
+//! | a time after the year 2262 (nanoseconds instead of microseconds) | the last moment of OTLP's that all receivers can read |
 //! | no duration | the end is the start |
 //! | `debug` | [`KEEP_ATTRIBUTE`](crate::translated::KEEP_ATTRIBUTE) with [`KEEP_ZIPKIN_DEBUG`](crate::translated::KEEP_ZIPKIN_DEBUG) |
 //! | `shared`, but on a client's span | [`SHARED_ATTRIBUTE`] |
-//! | other tags | attributes, as text |
+//! | other tags | attributes, as text; of one name, the last |
 
 mod encode;
 mod error;

@@ -1,6 +1,7 @@
 //! A Zipkin span, whatever format it came in.
 
 use std::borrow::Cow;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// What a span was for. There is no word for internal work in Zipkin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,12 +14,12 @@ pub(crate) enum Kind {
     Consumer,
 }
 
-/// One side of a call. What is empty or 0 is not known.
+/// One side of a call. What is absent, empty or 0 is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Endpoint<'a> {
     pub(crate) service_name: Cow<'a, str>,
-    pub(crate) ipv4: Cow<'a, str>,
-    pub(crate) ipv6: Cow<'a, str>,
+    pub(crate) ipv4: Option<Ipv4Addr>,
+    pub(crate) ipv6: Option<Ipv6Addr>,
     pub(crate) port: u16,
 }
 
@@ -51,5 +52,6 @@ pub(crate) struct Span<'a> {
     pub(crate) local: Endpoint<'a>,
     pub(crate) remote: Endpoint<'a>,
     pub(crate) annotations: Vec<Annotation<'a>>,
+    /// Each name occurs once.
     pub(crate) tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }

@@ -1,6 +1,8 @@
 //! Zipkin v2 JSON: an array of spans, or one span.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::IpAddr;
 
 use super::error::ZipkinError;
 use super::groups::Groups;
@@ -136,10 +138,8 @@ fn span<'a>(reader: &mut Reader<'a>, marks: &mut Marks) -> Result<Span<'a>, Faul
     span.trace_id = present(trace_id, at, "traceId")?;
     span.id = present(id, at, "id")?;
     span.parent_id = parent_id.filter(|parent| *parent != [0; 8] && *parent != span.id);
-    span.end = span.start.checked_add(duration).ok_or_else(|| {
-        let detail = format!("the span at byte `{at}` ends after the year 2554");
-        Fault::Span(SpanFault::Number, detail)
-    })?;
+    span.end = span.start.saturating_add(duration).min(TIME_MAX);
+    keep_last_of_each(&mut span.tags);
     Ok(span)
 }
 
@@ -243,18 +243,23 @@ fn kind(name: &str) -> Kind {
     found.map_or(Kind::None, |(_, kind)| kind)
 }
 
-/// A number of microseconds, as nanoseconds. Negative and absent is 0; a fraction counts.
+/// The latest time, in the year 2262: nanoseconds that receivers with signed numbers can read.
+const TIME_MAX: u64 = i64::MAX.unsigned_abs();
+
+/// A number of microseconds, as nanoseconds. Negative and absent is 0; a fraction counts. Zipkin
+/// takes all that 64 bits hold, also from senders that mean nanoseconds: what is too late to be
+/// told in nanoseconds is [`TIME_MAX`].
 fn microseconds(reader: &mut Reader<'_>, name: &str) -> Result<u64, Fault> {
     let at = reader.at();
     let text = text(reader, name)?;
     if text.is_empty() {
         return Ok(0);
     }
-    let nanoseconds =
-        number::scaled(&text, 3).and_then(|(number, _)| u64::try_from(number.max(0)).ok());
-    nanoseconds.ok_or_else(|| {
-        fault(SpanFault::Number, at, name, &text, "microseconds below the year 2554")
-    })
+    let nanoseconds = number::scaled(&text, 3).map(|(number, _)| number.max(0));
+    match nanoseconds.filter(|number| *number < 1_000 << 63) {
+        Some(number) => Ok(u64::try_from(number).unwrap_or(TIME_MAX).min(TIME_MAX)),
+        None => Err(fault(SpanFault::Number, at, name, &text, "microseconds in 64 bits")),
+    }
 }
 
 /// A boolean; also in quotes, and `1`. Anything else is not set.
@@ -268,8 +273,7 @@ fn endpoint<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Endpoint
     each_field(reader, field, |reader, name| {
         match &*name {
             "serviceName" => endpoint.service_name = text(reader, &name)?,
-            "ipv4" => endpoint.ipv4 = text(reader, &name)?,
-            "ipv6" => endpoint.ipv6 = text(reader, &name)?,
+            "ipv4" | "ipv6" => address(&text(reader, &name)?, &mut endpoint),
             // A port that is none costs the port.
             "port" => {
                 let port = number::integer(&text(reader, &name)?);
@@ -280,6 +284,23 @@ fn endpoint<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Endpoint
         Ok(())
     })?;
     Ok(endpoint)
+}
+
+/// An address of either version, whatever its field is called. One that is none costs the address,
+/// as in Zipkin.
+fn address(text: &str, endpoint: &mut Endpoint<'_>) {
+    match text.parse() {
+        Ok(IpAddr::V4(address)) => endpoint.ipv4 = Some(address),
+        Ok(IpAddr::V6(address)) => {
+            // Written with dots it means the address of version 4 that it ends with.
+            let embedded = if text.contains('.') { address.to_ipv4() } else { None };
+            match embedded.or(address.to_ipv4_mapped()) {
+                Some(embedded) => endpoint.ipv4 = Some(embedded),
+                None => endpoint.ipv6 = Some(address),
+            }
+        }
+        Err(_) => {}
+    }
 }
 
 fn annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(), Fault> {
@@ -300,6 +321,29 @@ fn annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(),
         draft.span.annotations.push(annotation);
         Ok(())
     })
+}
+
+/// Leaves of the tags of one name the last.
+fn keep_last_of_each(tags: &mut Vec<(Cow<'_, str>, Cow<'_, str>)>) {
+    // Up to so many are compared with each other. They hardly ever are more.
+    const FEW: usize = 24;
+    if tags.len() <= FEW {
+        let mut at = 0;
+        while let Some((name, _)) = tags.get(at) {
+            if tags.iter().skip(at + 1).any(|(later, _)| later == name) {
+                tags.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+        return;
+    }
+    let last: HashMap<&str, usize> =
+        tags.iter().zip(0..).map(|((name, _), at)| (&**name, at)).collect();
+    let is_last: Vec<bool> =
+        tags.iter().zip(0..).map(|((name, _), at)| last.get(&**name) == Some(&at)).collect();
+    let mut is_last = is_last.into_iter();
+    tags.retain(|_| is_last.next().unwrap_or(true));
 }
 
 fn tags<'a>(reader: &mut Reader<'a>, span: &mut Span<'a>) -> Result<(), Fault> {

@@ -114,7 +114,20 @@ fn times_are_taken_in_every_notation() {
         (span.start_time_unix_nano, span.end_time_unix_nano) = (start, start);
     };
     let two: Want = |span| span.end_time_unix_nano = 3_000;
+    const LAST: u64 = i64::MAX as u64;
+    let late: Want = |span| (span.start_time_unix_nano, span.end_time_unix_nano) = (LAST, LAST);
     check(&[
+        // Nanoseconds, as some senders write.
+        (r#""timestamp":1580000000000000000"#, late),
+        (r#""timestamp":"1.58e18","duration":207000000"#, late),
+        (r#""timestamp":9223372036854775807,"duration":9223372036854775807"#, late),
+        (r#""timestamp":9223372036854776"#, late),
+        (r#""timestamp":9223372036854775.807"#, late),
+        (r#""timestamp":9223372036854775"#, |span| {
+            let start = LAST - 807;
+            (span.start_time_unix_nano, span.end_time_unix_nano) = (start, start);
+        }),
+        (r#""duration":9223372036854775807"#, |span| span.end_time_unix_nano = LAST),
         (r#""timestamp":1580000000000000"#, start),
         (r#""timestamp":"1580000000000000""#, start),
         (r#""timestamp":1.58e+15"#, start),
@@ -159,6 +172,30 @@ fn tags_stay_text_and_what_is_no_string_becomes_one() {
         (r#""name":null"#, UNCHANGED),
         (r#""tags":{"w3c.tracestate":"a=b"}"#, |span| span.trace_state = "a=b".to_owned()),
     ]);
+}
+
+#[test]
+fn of_tags_of_one_name_the_last_counts() {
+    check(&[
+        (r#""tags":{"a":"1","b":"2","a":"3"}"#, |span| {
+            span.attributes = vec![text("b", "2"), text("a", "3")];
+        }),
+        (r#""tags":{"a":"1"},"tags":{"\u0061":"2"}"#, |span| {
+            span.attributes = vec![text("a", "2")]
+        }),
+        (r#""tags":{"a":"1","a":null}"#, |span| span.attributes = vec![text("a", "1")]),
+        (r#""tags":{"otel.status_code":"ERROR","otel.status_code":"OK"}"#, |span| {
+            span.status = status(1, "");
+        }),
+        (r#""debug":true,"tags":{"wholetrace.keep":"mine"}"#, |span| {
+            span.attributes = vec![text("wholetrace.keep", "mine")];
+        }),
+    ]);
+    let many: Vec<_> = (0..1_000).map(|tag| format!(r#""t{}":"{tag}""#, tag % 100)).collect();
+    let attributes = span_with(&format!(r#""tags":{{{}}}"#, many.join(","))).attributes;
+    let wanted: Vec<_> =
+        (0..100).map(|tag| text(&format!("t{tag}"), &format!("{}", 900 + tag))).collect();
+    assert_eq!(attributes, wanted);
 }
 
 #[test]
@@ -268,6 +305,20 @@ fn endpoints_become_addresses_and_names() {
             r#""tags":{"service.peer.name":"x"},"remoteEndpoint":{"serviceName":"y","port":1}"#,
             vec![text("service.peer.name", "x"), port("net.peer.port", 1)],
         ),
+        (
+            r#""remoteEndpoint":{"ipv6":"2001:DB8:0:0:0:0:0:1","ipv4":"1.2.3.4"}"#,
+            vec![text("network.peer.address", "2001:db8::1"), text("zipkin.peer.ipv4", "1.2.3.4")],
+        ),
+        (
+            r#""localEndpoint":{"ipv6":"::FFFF:1.2.3.4"},"remoteEndpoint":{"ipv4":"FE80::0:1"}"#,
+            vec![text("network.local.address", "1.2.3.4"), text("network.peer.address", "fe80::1")],
+        ),
+        (
+            r#""localEndpoint":{"ipv4":"::1.2.3.4"},"remoteEndpoint":{"ipv6":"::ffff:102:304"}"#,
+            vec![text("network.local.address", "1.2.3.4"), text("network.peer.address", "1.2.3.4")],
+        ),
+        (r#""localEndpoint":{"ipv4":"my.host"},"remoteEndpoint":{"ipv6":"[::1]"}"#, vec![]),
+        (r#""localEndpoint":{"ipv4":"1.2.3.256"},"remoteEndpoint":{"ipv6":"::1%eth0"}"#, vec![]),
         (r#""remoteEndpoint":{"port":0},"localEndpoint":{"port":-1}"#, vec![]),
         (r#""remoteEndpoint":{"port":65536},"localEndpoint":{"port":"http"}"#, vec![]),
         (r#""remoteEndpoint":null,"localEndpoint":{"serviceName":null,"ipv4":null}"#, vec![]),
@@ -294,11 +345,10 @@ fn what_cannot_be_understood_rejects_its_span_alone() {
         (r#"{"traceId":"1","id":"1","parentId":"?"}"#, SpanFault::Id, "`parentId`"),
         (r#"{"traceId":"1","id":"1","timestamp":"noon"}"#, SpanFault::Number, "noon"),
         (r#"{"traceId":"1","id":"1","timestamp":1e300}"#, SpanFault::Number, "1e300"),
-        (r#"{"traceId":"1","id":"1","duration":18446744073709552}"#, SpanFault::Number, "2554"),
         (
-            r#"{"traceId":"1","id":"1","duration":18446744073709551,"timestamp":1}"#,
+            r#"{"traceId":"1","id":"1","duration":9223372036854775808}"#,
             SpanFault::Number,
-            "ends after",
+            "microseconds in 64 bits",
         ),
         (r#"{"traceId":"1","id":"1","timestamp":{}}"#, SpanFault::Type, "`timestamp`"),
         (r#"{"traceId":"1","id":"1","tags":["a"]}"#, SpanFault::Type, "`tags`"),
