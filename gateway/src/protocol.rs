@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Response, header::HeaderMap, request::Parts};
-use wholetrace_proto::translated::{self, SpanFault};
+use wholetrace_proto::translated::{self, Room, SpanFault};
 
 use crate::{
     admission::inflate::Encoding,
@@ -49,6 +49,7 @@ impl From<translated::Translated> for Translated {
                 | SpanFault::Enum
                 | SpanFault::Bytes
                 | SpanFault::ZipkinV1 => RejectReason::SpanMalformed,
+                SpanFault::Size => RejectReason::SpanTooLarge,
             };
             rejects.add(reason, u32::try_from(spans).unwrap_or(u32::MAX));
         }
@@ -79,15 +80,16 @@ pub(crate) trait Protocol: Send + Sync + 'static {
         Ok((form.encoding, body))
     }
 
-    /// How many bytes a message of `length` may have as OTLP, where it has to be written anew. So
-    /// many are held before it is begun.
-    fn translated_bytes_max(&self, form: Form, length: usize) -> usize;
-
-    /// The message as OTLP, of at most `most` bytes where it has to be written anew.
+    /// The message as OTLP. `room` is asked for what it takes where it has to be written anew.
     ///
     /// # Errors
-    /// A message of which nothing can be understood, or that becomes larger.
-    fn translate(&self, form: Form, message: Bytes, most: usize) -> Result<Translated, Rejection>;
+    /// A message of which nothing can be understood, or for which there is no room.
+    fn translate(
+        &self,
+        form: Form,
+        message: Bytes,
+        room: &mut dyn Room,
+    ) -> Result<Translated, Rejection>;
 
     /// The answer to a request that was served.
     fn accepted(&self, form: Form, accepted: &Accepted) -> Response<AnswerBody>;

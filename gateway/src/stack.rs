@@ -364,9 +364,10 @@ fn prepare<P: Protocol>(
     request: Received,
 ) -> Result<(Split, SpanRejects, Held), Rejection> {
     let Received { form, bytes, mut held } = request;
-    let most = protocol.translated_bytes_max(form, bytes.len());
-    held.grow_to(bytes.len().saturating_add(most))?;
-    let translated = protocol.translate(form, bytes, most)?;
+    held.grow_to(bytes.len())?;
+    let mut room = HeldRoom::beside(bytes.len(), &mut held);
+    let translated = protocol.translate(form, bytes, &mut room);
+    let translated = room.refused().map_or(translated, Err)?;
     let body_bytes = translated.otlp.len();
     let split = split(translated.otlp, &shared.routing, shared.span_bytes_max)?;
     let mut rejects = *split.rejects();

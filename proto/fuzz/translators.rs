@@ -6,7 +6,7 @@ use wholetrace_proto::{
     check::check_span,
     json::{JsonError, from_protobuf, to_protobuf},
     otlp::{AnyValue, KeyValue, Span, TracesData, any_value::Value},
-    translated::{Limits, Translated},
+    translated::{Limits, Room, Translated},
     wire::Cursor,
     zipkin::{self, ZipkinError},
 };
@@ -17,17 +17,17 @@ pub(crate) mod shapes;
 /// What is JSON is read as JSON; what is read is a valid message, no larger than the text allows,
 /// and comes back as a line that says the same.
 pub(crate) fn json(data: &[u8]) {
-    let limits = Limits::default();
-    let translated = match to_protobuf(data, &limits) {
+    let mut limits = Limits::default();
+    let translated = match to_protobuf(data, &mut limits) {
         Ok(translated) => translated,
         Err(error) => return assert_json_is_read(data, &error),
     };
     let traces = decoded(&translated);
     assert!(words_of_infinity(data) || !has_infinity(&traces), "a number became infinite");
-    // Each byte that is not UTF-8 becomes three.
-    assert!(translated.bytes.len() <= 3 * data.len());
+    // `"kind":-1,` takes 11 bytes.
+    assert!(translated.bytes.len() <= data.len() + data.len() / 8);
     let line = from_protobuf(&translated.bytes).expect("what was translated can be written");
-    let again = to_protobuf(&line, &limits).expect("what was written can be read");
+    let again = to_protobuf(&line, &mut limits).expect("what was written can be read");
     assert_eq!(again.rejected.message(), None);
     assert_eq!(again.spans, translated.spans);
     if let Ok(line_again) = from_protobuf(&again.bytes) {
@@ -52,7 +52,7 @@ pub(crate) fn line(data: &[u8]) {
     // The reader of the comparison does not go as deep.
     assert!(valid.is_ok() || line.len() > 1000, "{valid:?}");
     assert!(!line.contains(&b'\n'));
-    to_protobuf(&line, &Limits::default()).expect("a line is a request");
+    to_protobuf(&line, &mut Limits::default()).expect("a line is a request");
 }
 
 /// Whether there are scopes under their old number, which a decoder does not know.
@@ -74,7 +74,7 @@ fn has_old_scopes(data: &[u8]) -> bool {
 pub(crate) fn zipkin(data: &[u8]) {
     for parse_string_tags in [false, true] {
         let options = zipkin::v2::Options { parse_string_tags };
-        match zipkin::v2::to_protobuf(data, options, &Limits::default()) {
+        match zipkin::v2::to_protobuf(data, options, &mut Limits::default()) {
             Ok(translated) => {
                 for span in spans(&decoded(&translated)) {
                     check_span(&span.encode_to_vec()).expect("a span that passes the check");
@@ -86,7 +86,12 @@ pub(crate) fn zipkin(data: &[u8]) {
                     );
                     assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
                 }
-                assert!(translated.bytes.len() <= 8 * data.len());
+                assert!(
+                    translated.bytes.len() <= 5 * data.len(),
+                    "{} bytes",
+                    translated.bytes.len()
+                );
+                assert_room_is_asked_for(data, options, translated.bytes.len());
             }
             Err(ZipkinError::Json(error)) => assert_json_is_read(data, &error),
             Err(ZipkinError::Version1 | ZipkinError::Otlp) => {}
@@ -119,6 +124,25 @@ fn has_infinity(traces: &TracesData) -> bool {
     }
     spans(traces)
         .any(|span| any(&span.attributes) || span.events.iter().any(|event| any(&event.attributes)))
+}
+
+/// What a translation takes, it asks for before; where there is less, the request is refused.
+fn assert_room_is_asked_for(data: &[u8], options: zipkin::v2::Options, bytes: usize) {
+    struct Asked(Vec<usize>);
+    impl Room for Asked {
+        fn grow_to(&mut self, bytes: usize) -> bool {
+            self.0.push(bytes);
+            true
+        }
+    }
+    let mut room = Asked(Vec::new());
+    zipkin::v2::to_protobuf(data, options, &mut room).expect("the same again");
+    let asked = room.0.last().copied().unwrap_or(0);
+    assert!(asked >= 2 * bytes && room.0.is_sorted(), "{bytes} bytes in {:?}", room.0);
+    if let Some(less) = (2 * bytes).checked_sub(1) {
+        let refused = zipkin::v2::to_protobuf(data, options, &mut Limits { bytes: less });
+        assert!(refused.is_err(), "{bytes} bytes in {less}");
+    }
 }
 
 fn assert_json_is_read(data: &[u8], error: &JsonError) {

@@ -26,6 +26,18 @@ pub fn repair_head(kind: HeadKind, bytes: &[u8]) -> Cow<'_, [u8]> {
     repair(kind.schema(), kind.level(), bytes)
 }
 
+/// `text` as UTF-8, each byte that is no part of a character a `?`.
+pub(crate) fn repaired(text: Vec<u8>) -> String {
+    String::from_utf8(text).unwrap_or_else(|invalid| {
+        let mut text = String::with_capacity(invalid.as_bytes().len());
+        for chunk in invalid.as_bytes().utf8_chunks() {
+            text.push_str(chunk.valid());
+            text.extend(chunk.invalid().iter().map(|_| char::from(REPLACEMENT)));
+        }
+        text
+    })
+}
+
 fn repair<'a>(schema: &'static Schema, level: u32, bytes: &'a [u8]) -> Cow<'a, [u8]> {
     let mut walk = Walk { buffer: bytes, text: Repair { given: bytes, repaired: None } };
     // What is malformed is the check's to refuse.

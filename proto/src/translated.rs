@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::json::JsonError;
+
 /// The span attribute (a string) that says a sender forced this trace to be kept, and by which
 /// signal. OTLP has no field for it, so translators write this attribute and policies read it.
 pub const KEEP_ATTRIBUTE: &str = "wholetrace.keep";
@@ -9,18 +11,61 @@ pub const KEEP_ATTRIBUTE: &str = "wholetrace.keep";
 /// The value of [`KEEP_ATTRIBUTE`] for a Zipkin span with `debug` set.
 pub const KEEP_ZIPKIN_DEBUG: &str = "zipkin.debug";
 
-/// The bounds of a translation.
+/// Room for what a translator makes. It is asked before the room is taken, so that nobody has to know
+/// beforehand how much a request takes.
+pub trait Room {
+    /// Whether there is room for `bytes` in all, beside the text. Later calls ask for more.
+    fn grow_to(&mut self, bytes: usize) -> bool;
+}
+
+/// Room for so many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most bytes of OTLP that a request may become. One that needs more is refused as a
-    /// whole.
-    pub output_bytes: usize,
+    /// The most bytes that a translation may take. A request that needs more is refused as a whole.
+    pub bytes: usize,
 }
 
 impl Default for Limits {
     /// 256 MiB.
     fn default() -> Self {
-        Self { output_bytes: 256 << 20 }
+        Self { bytes: 256 << 20 }
+    }
+}
+
+impl Room for Limits {
+    fn grow_to(&mut self, bytes: usize) -> bool {
+        bytes <= self.bytes
+    }
+}
+
+/// The room that a translator has asked for.
+pub(crate) struct Granted<'r> {
+    room: &'r mut dyn Room,
+    bytes: usize,
+}
+
+impl<'r> Granted<'r> {
+    /// None yet.
+    pub(crate) fn new(room: &'r mut dyn Room) -> Self {
+        Self { room, bytes: 0 }
+    }
+
+    /// Sees to it that there is room for `bytes` in all.
+    #[inline]
+    pub(crate) fn need(&mut self, bytes: usize) -> Result<(), JsonError> {
+        if bytes <= self.bytes { Ok(()) } else { self.ask(bytes) }
+    }
+
+    /// Asks for some more than is needed where that is there, so as not to ask for each span.
+    #[cold]
+    fn ask(&mut self, bytes: usize) -> Result<(), JsonError> {
+        for wanted in [bytes.saturating_add(bytes / 4), bytes] {
+            if self.room.grow_to(wanted) {
+                self.bytes = wanted;
+                return Ok(());
+            }
+        }
+        Err(JsonError::Room { bytes })
     }
 }
 
@@ -101,19 +146,22 @@ pub enum SpanFault {
     Bytes,
     /// Values nested too deep.
     Nesting,
+    /// More parts than a span may have.
+    Size,
     /// A Zipkin v1 span among v2 spans.
     ZipkinV1,
 }
 
 impl SpanFault {
     /// All of them, for metrics.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Id,
         Self::Number,
         Self::Type,
         Self::Enum,
         Self::Bytes,
         Self::Nesting,
+        Self::Size,
         Self::ZipkinV1,
     ];
 
@@ -127,6 +175,7 @@ impl SpanFault {
             Self::Enum => "bad_enum",
             Self::Bytes => "bad_bytes",
             Self::Nesting => "too_deep",
+            Self::Size => "too_many",
             Self::ZipkinV1 => "zipkin_v1",
         }
     }

@@ -1,5 +1,6 @@
 //! The bytes that a request holds, from its head to the log's acknowledgement.
 
+use wholetrace_proto::translated::Room;
 use wholetrace_runtime::budget::{ByteBudget, Lease};
 
 use crate::reject::{RejectReason, Rejection};
@@ -143,6 +144,32 @@ impl Held {
     }
 }
 
+/// Room for a translation beside its message, held as it is needed.
+pub(crate) struct HeldRoom<'h> {
+    message_bytes: usize,
+    held: &'h mut Held,
+    refused: Option<Rejection>,
+}
+
+impl<'h> HeldRoom<'h> {
+    /// Room beside a message of so many bytes, of which `held` has those already.
+    pub(crate) const fn beside(message_bytes: usize, held: &'h mut Held) -> Self {
+        Self { message_bytes, held, refused: None }
+    }
+
+    /// Why the last room that was asked for was not there.
+    pub(crate) fn refused(self) -> Option<Rejection> {
+        self.refused
+    }
+}
+
+impl Room for HeldRoom<'_> {
+    fn grow_to(&mut self, bytes: usize) -> bool {
+        self.refused = self.held.grow_to(self.message_bytes.saturating_add(bytes)).err();
+        self.refused.is_none()
+    }
+}
+
 fn no_room(budget: &ByteBudget, bytes: usize) -> Rejection {
     let limit = budget.limit();
     if bytes > limit {
@@ -186,6 +213,21 @@ mod tests {
         assert_eq!((in_flight.all.used(), in_flight.coming.used()), (30, 0));
         drop(one);
         assert_eq!(in_flight.all.used(), 0);
+    }
+
+    #[test]
+    fn a_translation_holds_what_it_needs_beside_its_message() {
+        let budget = ByteBudget::new("test", 100);
+        let mut held = Held::take(&budget, 10).unwrap();
+        let mut room = HeldRoom::beside(10, &mut held);
+        // Asked for with some ahead, then without.
+        assert!(!room.grow_to(95) && room.grow_to(80));
+        assert_eq!(room.refused(), None);
+        assert_eq!((held.bytes(), budget.used()), (90, 90));
+        let mut room = HeldRoom::beside(10, &mut held);
+        assert!(!room.grow_to(91));
+        assert_eq!(room.refused().unwrap().reason, RejectReason::Amplified);
+        assert_eq!(held.bytes(), 90);
     }
 
     /// To come back later would not help, so there is no advice to do so.

@@ -5,7 +5,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Response, header, request::Parts};
-use wholetrace_proto::otlp::EXPORT_PATH;
+use wholetrace_proto::{otlp::EXPORT_PATH, translated::Room};
 
 use crate::{
     admission::inflate::Encoding,
@@ -67,11 +67,7 @@ impl Protocol for OtlpGrpc {
         }
     }
 
-    fn translated_bytes_max(&self, _: Form, _: usize) -> usize {
-        0
-    }
-
-    fn translate(&self, _: Form, otlp: Bytes, _: usize) -> Result<Translated, Rejection> {
+    fn translate(&self, _: Form, otlp: Bytes, _: &mut dyn Room) -> Result<Translated, Rejection> {
         Ok(Translated { otlp, rejects: SpanRejects::default() })
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use wholetrace_proto::{
     json::{self, JsonError},
-    translated::Limits,
+    translated::Room,
 };
 
 use crate::{
@@ -49,20 +49,16 @@ impl Protocol for OtlpHttp {
         Ok(Form { content, encoding })
     }
 
-    /// Protobuf is forwarded as it is, and JSON is longer than what it says.
-    fn translated_bytes_max(&self, form: Form, length: usize) -> usize {
-        match form.content {
-            Content::Protobuf => 0,
-            Content::Json => length.max(4 << 10),
-        }
-    }
-
-    fn translate(&self, form: Form, message: Bytes, most: usize) -> Result<Translated, Rejection> {
+    fn translate(
+        &self,
+        form: Form,
+        message: Bytes,
+        room: &mut dyn Room,
+    ) -> Result<Translated, Rejection> {
         match form.content {
             Content::Protobuf => Ok(Translated { otlp: message, rejects: SpanRejects::default() }),
             Content::Json => {
-                let limits = Limits { output_bytes: most };
-                let translated = json::to_protobuf(&message, &limits);
+                let translated = json::to_protobuf(&message, room);
                 translated.map(Translated::from).map_err(|error| not_json(&error))
             }
         }
@@ -103,7 +99,7 @@ const fn kind(content: Content) -> HeaderValue {
 
 fn not_json(error: &JsonError) -> Rejection {
     let reason = match error {
-        JsonError::OutputSize { .. } => RejectReason::InflatedTooLarge,
+        JsonError::Room { .. } => RejectReason::InflatedTooLarge,
         _ => RejectReason::Malformed,
     };
     Rejection::new(reason, error.to_string())

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use wholetrace_proto::{
     json::JsonError,
-    translated::Limits,
+    translated::Room,
     zipkin::{ZipkinError, v2},
 };
 
@@ -44,14 +44,13 @@ impl Protocol for Zipkin {
         Ok(Form { content: Content::Json, encoding })
     }
 
-    /// Spans without much text get attributes, and a resource each if need be.
-    fn translated_bytes_max(&self, _: Form, length: usize) -> usize {
-        length.saturating_mul(3).max(16 << 10)
-    }
-
-    fn translate(&self, _: Form, message: Bytes, most: usize) -> Result<Translated, Rejection> {
-        let limits = Limits { output_bytes: most };
-        v2::to_protobuf(&message, v2::Options::default(), &limits)
+    fn translate(
+        &self,
+        _: Form,
+        message: Bytes,
+        room: &mut dyn Room,
+    ) -> Result<Translated, Rejection> {
+        v2::to_protobuf(&message, v2::Options::default(), room)
             .map(Translated::from)
             .map_err(|error| not_zipkin(&error))
     }
@@ -76,7 +75,7 @@ impl Protocol for Zipkin {
 
 fn not_zipkin(error: &ZipkinError) -> Rejection {
     let reason = match error {
-        ZipkinError::Json(JsonError::OutputSize { .. }) => RejectReason::InflatedTooLarge,
+        ZipkinError::Json(JsonError::Room { .. }) => RejectReason::InflatedTooLarge,
         _ => RejectReason::Malformed,
     };
     Rejection::new(reason, error.to_string())

@@ -44,11 +44,13 @@ pub enum JsonError {
         /// The most levels.
         limit: usize,
     },
-    /// The request would become too large.
-    #[error("the request becomes larger than `{limit}` bytes of OTLP; send fewer spans at once")]
-    OutputSize {
-        /// The most bytes.
-        limit: usize,
+    /// There is no room for what the request becomes.
+    #[error(
+        "there is no room for the `{bytes}` bytes that the request takes; send fewer spans at once"
+    )]
+    Room {
+        /// The bytes that were asked for.
+        bytes: usize,
     },
 }
 

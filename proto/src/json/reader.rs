@@ -3,14 +3,15 @@
 //! It hands out what comes next, borrowed from the text where that is possible, and allocates
 //! only for strings with escapes or invalid UTF-8. Its position can be taken and returned to:
 //! that is how a span that turns out bad half-way is passed over while the rest of the document
-//! is read. It takes a byte-order mark, replaces invalid UTF-8 and lone surrogates by U+FFFD, and
-//! is strict otherwise.
+//! is read. It takes a byte-order mark, replaces each byte that is no part of a character by `?` and
+//! lone surrogates by U+FFFD, so that text never grows, and is strict otherwise.
 
 use std::borrow::Cow;
 
 use super::error::{Found, JsonError};
 use super::format::other_format;
 use super::open::{Kind, Open};
+use crate::repair::repaired;
 
 mod strings;
 
@@ -127,7 +128,7 @@ impl<'a> Reader<'a> {
             // The check alone is much faster than the repair, which is hardly ever needed.
             return Ok(match std::str::from_utf8(plain) {
                 Ok(text) => Cow::Borrowed(text),
-                Err(_) => String::from_utf8_lossy(plain),
+                Err(_) => Cow::Owned(repaired(plain.to_vec())),
             });
         }
         self.string_with_escapes(start)

@@ -7,16 +7,23 @@ use super::model::Span;
 use super::tags::Tags;
 use crate::json::error::{Fault, JsonError};
 use crate::json::nest::{close, close_or_drop, open};
-use crate::translated::Limits;
+use crate::translated::{Granted, Room};
 use crate::wire::{delimited_len, put_bytes, put_delimited_head};
+
+/// A span's text becomes at most so many times as long: an array of `-1` in an annotation takes 13
+/// bytes for each 3; one without anything but its ids and `debug`, 105 for 35.
+const GROWTH_MAX: usize = 5;
+
+/// What a resource or a scope takes beside its own bytes: an entry of a map, three vectors.
+const PLACE_BYTES: usize = 224;
 
 /// Collects spans under their resource and scope.
 ///
 /// Spans whose service name and resource-like tags are equal share a resource. So each span keeps
 /// the resource that its own tags describe, whichever span came first.
-pub(super) struct Groups {
+pub(super) struct Groups<'r> {
     parse_string_tags: bool,
-    limits: Limits,
+    room: Granted<'r>,
     /// From the encoded resource to its place in `resources`.
     resource_places: HashMap<Vec<u8>, usize>,
     /// From a resource's place (8 bytes) and the encoded scope to the place in `scopes`.
@@ -24,7 +31,10 @@ pub(super) struct Groups {
     resources: Vec<Resource>,
     scopes: Vec<Scope>,
     spans: u64,
+    /// What the spans, resources and scopes take. Once more while they are put together.
     bytes: usize,
+    /// What is there to find them.
+    beside: usize,
     scratch: Vec<u8>,
 }
 
@@ -40,23 +50,25 @@ struct Scope {
     body: Vec<u8>,
 }
 
-impl Groups {
-    pub(super) fn new(parse_string_tags: bool, limits: Limits) -> Self {
+impl<'r> Groups<'r> {
+    pub(super) fn new(parse_string_tags: bool, room: &'r mut dyn Room) -> Self {
         Self {
             parse_string_tags,
-            limits,
+            room: Granted::new(room),
             resource_places: HashMap::new(),
             scope_places: HashMap::new(),
             resources: Vec::new(),
             scopes: Vec::new(),
             spans: 0,
             bytes: 0,
+            beside: 0,
             scratch: Vec::new(),
         }
     }
 
-    /// Adds a span.
-    pub(super) fn push(&mut self, span: &Span<'_>) -> Result<(), Fault> {
+    /// Adds a span, which was read from `text_bytes` of text.
+    pub(super) fn push(&mut self, span: &Span<'_>, text_bytes: usize) -> Result<(), Fault> {
+        self.need(text_bytes.saturating_mul(GROWTH_MAX))?;
         let tags = Tags::of(span);
         let resource = self.resource(&tags);
         let place = self.scope(resource, &tags);
@@ -67,14 +79,18 @@ impl Groups {
         close(body, message);
         self.bytes += body.len() - before;
         self.spans += 1;
-        if self.bytes > self.limits.output_bytes {
-            return Err(Fault::Json(JsonError::OutputSize { limit: self.limits.output_bytes }));
-        }
         Ok(())
     }
 
+    /// Sees to it that there is room for `more` bytes, and then for all of it put together.
+    fn need(&mut self, more: usize) -> Result<(), JsonError> {
+        let bytes = self.bytes.saturating_add(more);
+        self.room.need(self.beside.saturating_add(bytes.saturating_mul(2)))
+    }
+
     /// The request, and how many spans it has.
-    pub(super) fn finish(self) -> Result<(Vec<u8>, u64), JsonError> {
+    pub(super) fn finish(mut self) -> Result<(Vec<u8>, u64), JsonError> {
+        self.need(0)?;
         let mut out = Vec::with_capacity(self.bytes);
         for resource in &self.resources {
             let scopes = || resource.scopes.iter().filter_map(|place| self.scopes.get(*place));
@@ -84,9 +100,6 @@ impl Groups {
             for scope in scopes() {
                 put_bytes(&mut out, 2, &scope.body);
             }
-        }
-        if out.len() > self.limits.output_bytes {
-            return Err(JsonError::OutputSize { limit: self.limits.output_bytes });
         }
         Ok((out, self.spans))
     }
@@ -105,6 +118,7 @@ impl Groups {
         }
         let place = self.resources.len();
         self.bytes += head.len();
+        self.beside += head.len() + PLACE_BYTES;
         self.resources.push(Resource { head: head.clone(), scopes: Vec::new() });
         self.resource_places.insert(head.clone(), place);
         place
@@ -126,6 +140,7 @@ impl Groups {
         let place = self.scopes.len();
         let body = key.get(head_start..).unwrap_or_default().to_vec();
         self.bytes += body.len();
+        self.beside += key.len() + PLACE_BYTES;
         self.scopes.push(Scope { body });
         self.scope_places.insert(key.clone(), place);
         if let Some(resource) = self.resources.get_mut(resource) {

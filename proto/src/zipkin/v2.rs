@@ -13,7 +13,8 @@ use crate::json::number;
 use crate::json::open::Kind as Value;
 use crate::json::reader::Reader;
 use crate::json::scalar::{each_element, each_field, fault, ignore, wrong_type};
-use crate::translated::{Limits, Rejected, SpanFault, Translated};
+use crate::repair::repaired;
+use crate::translated::{Rejected, Room, SpanFault, Translated};
 
 /// How tags become attributes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,15 +32,16 @@ pub struct Options {
 /// and an empty array have no spans. See [`zipkin`](crate::zipkin) for what becomes what.
 ///
 /// The work is linear in the text. The answer can be some times larger than the text (short spans
-/// get attributes; each kind of resource and scope is written once), and is bounded by `limits`.
+/// get attributes; each kind of resource and scope is written once): `room` is asked for what each
+/// span takes before it is taken.
 ///
 /// # Errors
 /// When the text is not one JSON document of that shape, all of it is in the format of Zipkin v1 or
-/// OTLP, or it would become larger than `limits` allow.
+/// OTLP, or there is not the room.
 pub fn to_protobuf(
     text: &[u8],
     options: Options,
-    limits: &Limits,
+    room: &mut dyn Room,
 ) -> Result<Translated, ZipkinError> {
     let mut reader = match Reader::new(text) {
         Ok(reader) => reader,
@@ -47,7 +49,7 @@ pub fn to_protobuf(
         Err(error) => return Err(error.into()),
     };
     let mut request = Request {
-        groups: Groups::new(options.parse_string_tags, *limits),
+        groups: Groups::new(options.parse_string_tags, room),
         rejected: Rejected::default(),
         marks: Marks::default(),
     };
@@ -76,16 +78,17 @@ struct Marks {
     otlp: bool,
 }
 
-struct Request {
-    groups: Groups,
+struct Request<'r> {
+    groups: Groups<'r>,
     rejected: Rejected,
     marks: Marks,
 }
 
-impl Request {
+impl Request<'_> {
     fn span(&mut self, reader: &mut Reader<'_>) -> Result<(), ZipkinError> {
         let start = reader.at();
-        let outcome = span(reader, &mut self.marks).and_then(|span| self.groups.push(&span));
+        let outcome = span(reader, &mut self.marks)
+            .and_then(|span| self.groups.push(&span, reader.since(start).len()));
         match outcome {
             Ok(()) => Ok(()),
             Err(Fault::Json(error)) => Err(error.into()),
@@ -243,6 +246,15 @@ fn kind(name: &str) -> Kind {
     found.map_or(Kind::None, |(_, kind)| kind)
 }
 
+/// The most tags of a span, and the most annotations: each takes more memory than text.
+const PARTS_MAX: usize = 1 << 16;
+
+#[cold]
+fn too_many(field: &str, at: usize) -> Fault {
+    let detail = format!("`{field}` has more than `{PARTS_MAX}` at byte `{at}`");
+    Fault::Span(SpanFault::Size, detail)
+}
+
 /// The latest time, in the year 2262: nanoseconds that receivers with signed numbers can read.
 const TIME_MAX: u64 = i64::MAX.unsigned_abs();
 
@@ -318,6 +330,9 @@ fn annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(),
             }
             Ok(())
         })?;
+        if draft.span.annotations.len() >= PARTS_MAX {
+            return Err(too_many("annotations", reader.at()));
+        }
         draft.span.annotations.push(annotation);
         Ok(())
     })
@@ -353,10 +368,16 @@ fn tags<'a>(reader: &mut Reader<'a>, span: &mut Span<'a>) -> Result<(), Fault> {
             Value::Array | Value::Object => {
                 let start = reader.at();
                 reader.skip()?;
-                String::from_utf8_lossy(reader.since(start))
+                match std::str::from_utf8(reader.since(start)) {
+                    Ok(text) => Cow::Borrowed(text),
+                    Err(_) => Cow::Owned(repaired(reader.since(start).to_vec())),
+                }
             }
             _ => text(reader, &name)?,
         };
+        if span.tags.len() >= PARTS_MAX {
+            return Err(too_many("tags", reader.at()));
+        }
         span.tags.push((name, value));
         Ok(())
     })

@@ -13,7 +13,7 @@ use crate::{sample, strategy};
 const IDS: &str = r#""traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174""#;
 
 fn translate(text: impl AsRef<[u8]>) -> Translated {
-    to_protobuf(text.as_ref(), &Limits::default()).expect("a request")
+    to_protobuf(text.as_ref(), &mut Limits::default()).expect("a request")
 }
 
 fn request_of(span: &str) -> String {
@@ -342,6 +342,6 @@ proptest! {
     fn prop_a_request_cut_short_is_no_document(traces in strategy::traces(), cut: u64) {
         let line = from_protobuf(&traces.encode_to_vec()).unwrap();
         let end = usize::try_from(cut % line.len() as u64).unwrap();
-        prop_assert!(to_protobuf(&line[..end], &Limits::default()).is_err());
+        prop_assert!(to_protobuf(&line[..end], &mut Limits::default()).is_err());
     }
 }

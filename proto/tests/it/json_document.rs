@@ -2,6 +2,7 @@
 
 use wholetrace_proto::{
     json::{JsonError, LineError, from_protobuf, to_protobuf},
+    otlp::TracesData,
     translated::Limits,
     wire::put_bytes,
 };
@@ -9,7 +10,7 @@ use wholetrace_proto::{
 use crate::sample;
 
 fn spans(text: &[u8]) -> Result<u64, JsonError> {
-    to_protobuf(text, &Limits::default()).map(|translated| translated.spans)
+    to_protobuf(text, &mut Limits::default()).map(|translated| translated.spans)
 }
 
 #[test]
@@ -126,26 +127,46 @@ fn known_names_in_each_other_cost_no_stack_behind_a_bad_field() {
     // What is not a request's span is none, wherever it stands.
     let text = r#"{"resourceSpans":[{"resource":5,"spans":[{},{}],"scopeSpans":[{"spans":[{}],
         "scopeSpans":[{"spans":[{},{}]}]}]}]}"#;
-    let rejected = to_protobuf(text.as_bytes(), &Limits::default()).unwrap().rejected;
+    let rejected = to_protobuf(text.as_bytes(), &mut Limits::default()).unwrap().rejected;
     assert_eq!(rejected.total(), 1);
 }
 
 #[test]
-fn the_size_of_the_answer_is_bounded() {
+fn room_is_asked_for() {
     let text = from_protobuf(&sample::bytes(20)).unwrap();
-    let all = to_protobuf(&text, &Limits::default()).unwrap();
-    let limits = |output_bytes| Limits { output_bytes };
-    assert!(to_protobuf(&text, &limits(all.bytes.len())).is_ok());
-    let error = to_protobuf(&text, &limits(all.bytes.len() / 2));
-    assert_eq!(error, Err(JsonError::OutputSize { limit: all.bytes.len() / 2 }));
+    let all = to_protobuf(&text, &mut Limits { bytes: text.len() }).unwrap();
     assert!(all.bytes.len() < text.len());
+    let bytes = text.len();
+    let error = to_protobuf(&text, &mut Limits { bytes: bytes - 1 });
+    assert_eq!(error, Err(JsonError::Room { bytes }));
+    // What grows asks for more.
+    let spans = r#"{"kind":-1},"#.repeat(1_000);
+    let text = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}{{}}]}}]}}]}}"#);
+    assert!(to_protobuf(text.as_bytes(), &mut Limits { bytes: 2 * text.len() }).is_ok());
+    let error = to_protobuf(text.as_bytes(), &mut Limits { bytes: text.len() });
+    assert!(matches!(error, Err(JsonError::Room { .. })), "{error:?}");
+}
+
+/// Each such byte becomes another one, as it does in protobuf: the text does not grow.
+#[test]
+fn bytes_that_are_no_utf8_take_no_more_room() {
+    for (bad, wanted) in
+        [(&b"\xe9"[..], "?"), (b"\xe2\x82", "??"), (b"a\xff\xc3\xa9", "a?é"), (b"\xe9\\n", "?\n")]
+    {
+        let start = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":""#;
+        let text = [&start[..], &bad.repeat(10_000), br#""}]}]}]}"#].concat();
+        let translated = to_protobuf(&text, &mut Limits { bytes: text.len() }).unwrap();
+        let traces: TracesData = prost::Message::decode(&*translated.bytes).unwrap();
+        let span = &traces.resource_spans[0].scope_spans[0].spans[0];
+        assert_eq!(span.name, wanted.repeat(10_000));
+    }
 }
 
 #[test]
 fn a_request_of_services_reads_back_byte_for_byte() {
     let bytes = sample::bytes(9);
     let line = from_protobuf(&bytes).unwrap();
-    let back = to_protobuf(&line, &Limits::default()).unwrap();
+    let back = to_protobuf(&line, &mut Limits::default()).unwrap();
     assert_eq!(from_protobuf(&back.bytes).unwrap(), line);
     assert_eq!(back.bytes.len(), bytes.len());
 }

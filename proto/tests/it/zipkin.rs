@@ -13,7 +13,7 @@ use crate::sample::{attribute, text};
 pub(crate) const IDS: &str = r#""traceId":"5af7183fb1d4cf5f","id":"352bff9a74ca9ad2""#;
 
 pub(crate) fn translate(text: impl AsRef<[u8]>) -> Translated {
-    to_protobuf(text.as_ref(), Options::default(), &Limits::default()).expect("a request")
+    to_protobuf(text.as_ref(), Options::default(), &mut Limits::default()).expect("a request")
 }
 
 pub(crate) fn traces_of(translated: &Translated) -> TracesData {
@@ -205,7 +205,7 @@ fn tags_become_numbers_when_that_is_asked_for() {
     let tags = tags.replace("HUGE", &huge);
     let options = Options { parse_string_tags: true };
     let body = format!(r#"[{{{IDS},"timestamp":1,"tags":{tags}}}]"#);
-    let translated = to_protobuf(body.as_bytes(), options, &Limits::default()).unwrap();
+    let translated = to_protobuf(body.as_bytes(), options, &mut Limits::default()).unwrap();
     let span = traces_of(&translated).resource_spans[0].scope_spans[0].spans[0].clone();
     let wanted = [
         attribute("i", Value::IntValue(12)),

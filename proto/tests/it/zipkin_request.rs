@@ -7,7 +7,7 @@ use wholetrace_proto::{
         any_value::Value,
         span::{Event, Link},
     },
-    translated::Limits,
+    translated::{Limits, Room, SpanFault},
     zipkin::{
         ZipkinError,
         v2::{Options, to_protobuf},
@@ -211,11 +211,11 @@ fn requests_are_an_array_one_span_or_nothing() {
     }
     let span = [b"[{".as_slice(), IDS.as_bytes(), b",\"name\":\"\xff\"}]"].concat();
     let traces = traces_of(&translate(span));
-    assert_eq!(traces.resource_spans[0].scope_spans[0].spans[0].name, "\u{fffd}");
+    assert_eq!(traces.resource_spans[0].scope_spans[0].spans[0].name, "?");
 }
 
 fn refused(body: &str) -> ZipkinError {
-    to_protobuf(body.as_bytes(), Options::default(), &Limits::default()).expect_err(body)
+    to_protobuf(body.as_bytes(), Options::default(), &mut Limits::default()).expect_err(body)
 }
 
 #[test]
@@ -238,14 +238,51 @@ fn other_formats_are_refused_with_what_to_do() {
     }
 }
 
+/// How much that is depends on what the spans say, so nobody is refused for a guess.
 #[test]
-fn the_size_of_the_answer_is_bounded() {
-    let span = format!("{{{IDS}}},").repeat(1000);
-    let body = format!("[{}]", span.trim_end_matches(','));
-    let all = translate(&body);
-    assert!(all.bytes.len() < 3 * body.len());
-    let limits = Limits { output_bytes: all.bytes.len() - 1 };
-    let error = to_protobuf(body.as_bytes(), Options::default(), &limits);
-    let limit = limits.output_bytes;
-    assert_eq!(error, Err(ZipkinError::Json(JsonError::OutputSize { limit })));
+fn room_is_asked_for_as_spans_grow() {
+    struct Asked(Vec<usize>);
+    impl Room for Asked {
+        fn grow_to(&mut self, bytes: usize) -> bool {
+            self.0.push(bytes);
+            true
+        }
+    }
+    let numbers = "-1,".repeat(20);
+    let value = format!(r#"a|{{\"k\":[{numbers}-1]}}|0"#);
+    for span in [
+        r#"{"id":"1","traceId":"1","debug":1}"#.to_owned(),
+        format!("{{{IDS}}}"),
+        format!(r#"{{{IDS},"annotations":[{{"value":"{value}"}}]}}"#),
+    ] {
+        let body = format!("[{}{span}]", format!("{span},").repeat(999));
+        let mut room = Asked(Vec::new());
+        let all = to_protobuf(body.as_bytes(), Options::default(), &mut room).unwrap();
+        assert_eq!((all.spans, all.rejected.total()), (1_000, 0));
+        let most = room.0.pop().unwrap();
+        assert!((2 * all.bytes.len()..3 * all.bytes.len()).contains(&most), "{most}");
+        // Some ahead each time, so seldom.
+        assert!(room.0.len() < 40, "{:?}", room.0);
+        let mut less = Limits { bytes: 2 * all.bytes.len() - 1 };
+        let error = to_protobuf(body.as_bytes(), Options::default(), &mut less);
+        assert!(matches!(error, Err(ZipkinError::Json(JsonError::Room { .. }))), "{error:?}");
+    }
+}
+
+#[test]
+fn a_span_has_so_many_parts_and_no_more() {
+    let many = |count: usize| {
+        [
+            format!(r#""annotations":[{}]"#, vec!["{}"; count].join(",")),
+            format!(r#""tags":{{{}}}"#, vec![r#""a":1"#; count].join(",")),
+        ]
+    };
+    for fields in many(1 << 16) {
+        assert_eq!(scope_spans(&fields).spans.len(), 1);
+    }
+    for fields in many((1 << 16) + 1) {
+        let translated = translate(format!("[{{{IDS},{fields}}},{{{IDS}}}]"));
+        assert_eq!(translated.rejected.by_fault().collect::<Vec<_>>(), [(SpanFault::Size, 1)]);
+        assert_eq!(translated.spans, 1);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Reader, Result};
+use super::{Reader, Result, repaired};
 
 impl<'a> Reader<'a> {
     /// Consumes bytes of a string up to its end, an escape or a control character.
@@ -22,10 +22,7 @@ impl<'a> Reader<'a> {
             match self.current() {
                 Some(b'"') => {
                     self.at += 1;
-                    let text = String::from_utf8(bytes);
-                    return Ok(Cow::Owned(text.unwrap_or_else(|invalid| {
-                        String::from_utf8_lossy(invalid.as_bytes()).into_owned()
-                    })));
+                    return Ok(Cow::Owned(repaired(bytes)));
                 }
                 Some(b'\\') => {
                     let character = self.escape()?;
