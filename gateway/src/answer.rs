@@ -24,6 +24,18 @@ pub(crate) struct Accepted {
     pub(crate) spans: u32,
     /// Spans that were left out.
     pub(crate) rejects: SpanRejects,
+    /// What was wrong with the first of them.
+    pub(crate) first: Option<String>,
+}
+
+impl Accepted {
+    /// How many spans were left out for which reasons, and what was wrong with the first.
+    pub(crate) fn refused_text(&self) -> String {
+        match &self.first {
+            Some(first) => format!("{}; the first: {first}", self.rejects),
+            None => self.rejects.to_string(),
+        }
+    }
 }
 
 /// A whole body, with trailers where the protocol has them.
@@ -154,7 +166,7 @@ pub(crate) fn export_response(accepted: &Accepted) -> Vec<u8> {
     if accepted.rejects.total() > 0 {
         let mut partial = Vec::new();
         put_uint(&mut partial, 1, u64::from(accepted.rejects.total()));
-        put_bytes(&mut partial, 2, accepted.rejects.to_string().as_bytes());
+        put_bytes(&mut partial, 2, accepted.refused_text().as_bytes());
         put_bytes(&mut response, 1, &partial);
     }
     response
@@ -168,7 +180,7 @@ pub(crate) fn export_response_json(accepted: &Accepted) -> Bytes {
     let response = serde_json::json!({
         "partialSuccess": {
             "rejectedSpans": accepted.rejects.total().to_string(),
-            "errorMessage": accepted.rejects.to_string(),
+            "errorMessage": accepted.refused_text(),
         }
     });
     response.to_string().into()

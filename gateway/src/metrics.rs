@@ -287,13 +287,23 @@ impl RequestMetrics {
         let handles = &self.handles;
         handles.requests.increment(1);
         handles.spans.increment(u64::from(accepted.spans));
-        for (reason, spans) in accepted.rejects.iter() {
-            handles.spans_refused.add(reason, u64::from(spans));
-        }
+        self.refused_spans(accepted);
         handles.seconds.record(self.began.elapsed().as_secs_f64());
         if accepted.rejects.total() > 0 {
-            let (receiver, rejects) = (&handles.receiver, &accepted.rejects);
-            tracing::debug!(receiver, %rejects, "refused spans of a request");
+            let (receiver, rejects) = (&handles.receiver, accepted.refused_text());
+            tracing::debug!(receiver, rejects, "refused spans of a request");
+        }
+    }
+
+    /// All its spans were refused, and so was it.
+    pub(crate) fn nothing_taken(self, accepted: &Accepted, rejection: &Rejection) {
+        self.refused_spans(accepted);
+        self.refused(rejection);
+    }
+
+    fn refused_spans(&self, accepted: &Accepted) {
+        for (reason, spans) in accepted.rejects.iter() {
+            self.handles.spans_refused.add(reason, u64::from(spans));
         }
     }
 

@@ -35,6 +35,15 @@ pub(crate) struct Translated {
     pub(crate) otlp: Bytes,
     /// Spans that could not be translated.
     pub(crate) rejects: SpanRejects,
+    /// What was wrong with the first of them.
+    pub(crate) first: Option<String>,
+}
+
+impl Translated {
+    /// A request that came as OTLP in protobuf.
+    pub(crate) fn as_it_came(otlp: Bytes) -> Self {
+        Self { otlp, ..Self::default() }
+    }
 }
 
 impl From<translated::Translated> for Translated {
@@ -53,7 +62,8 @@ impl From<translated::Translated> for Translated {
             };
             rejects.add(reason, u32::try_from(spans).unwrap_or(u32::MAX));
         }
-        Self { otlp: from.bytes.into(), rejects }
+        let first = from.rejected.first().map(str::to_owned);
+        Self { otlp: from.bytes.into(), rejects, first }
     }
 }
 
@@ -90,6 +100,13 @@ pub(crate) trait Protocol: Send + Sync + 'static {
         message: Bytes,
         room: &mut dyn Room,
     ) -> Result<Translated, Rejection>;
+
+    /// What a sender is told of whose spans none was taken; `None` when that is an answer as to any
+    /// other request that was served.
+    fn nothing_taken(&self, accepted: &Accepted) -> Option<Rejection> {
+        let _ = accepted;
+        None
+    }
 
     /// The answer to a request that was served.
     fn accepted(&self, form: Form, accepted: &Accepted) -> Response<AnswerBody>;

@@ -46,7 +46,7 @@ use crate::{
     admission::{
         body::{Bounds, discard, first_lease, read, too_large},
         inflate::inflate,
-        lease::{Held, InFlight},
+        lease::{Held, HeldRoom, InFlight},
         memory::MemoryGate,
         tenants::{Pass, Tenants},
     },
@@ -54,7 +54,7 @@ use crate::{
     ingest::framer::Ingest,
     metrics::{ReceiverMetrics, Stage},
     protocol::{Content, Form, Protocol, content_type},
-    reject::{RejectReason, Rejection, SpanRejects},
+    reject::{RejectReason, Rejection},
     split::{Split, split},
 };
 
@@ -225,8 +225,17 @@ where
             });
             Ok(match outcome {
                 Ok(accepted) => {
-                    request_metrics.accepted(&accepted);
-                    protocol.accepted(form, &accepted)
+                    let nothing = accepted.spans == 0 && accepted.rejects.total() > 0;
+                    match nothing.then(|| protocol.nothing_taken(&accepted)).flatten() {
+                        None => {
+                            request_metrics.accepted(&accepted);
+                            protocol.accepted(form, &accepted)
+                        }
+                        Some(rejection) => {
+                            request_metrics.nothing_taken(&accepted, &rejection);
+                            protocol.refused(Some(form), &rejection)
+                        }
+                    }
                 }
                 Err(rejection) => {
                     request_metrics.refused(&rejection);
@@ -326,7 +335,7 @@ async fn serve<P: Protocol>(
     request: Received,
 ) -> Outcome {
     let Shared { ingest, .. } = shared.clone();
-    let (split, rejects, held) = if request.is_long_work() {
+    let Prepared { split, accepted, held } = if request.is_long_work() {
         let working = metrics.enter(Stage::Message);
         let prepared =
             tokio::task::spawn_blocking(move || prepare(&*protocol, &shared, request)).await;
@@ -335,7 +344,6 @@ async fn serve<P: Protocol>(
     } else {
         prepare(&*protocol, &shared, request)?
     };
-    let accepted = Accepted { spans: split.spans(), rejects };
     // Nothing to wait for; an empty request is a good one.
     if accepted.spans > 0 {
         let appending = metrics.enter(Stage::Log);
@@ -357,12 +365,20 @@ impl Received {
     }
 }
 
+/// A request that can be written to the log.
+struct Prepared {
+    split: Split,
+    /// What becomes of it once it is.
+    accepted: Accepted,
+    held: Held,
+}
+
 /// The message of `request`, split by partition, and what was refused of it.
 fn prepare<P: Protocol>(
     protocol: &P,
     shared: &Shared,
     request: Received,
-) -> Result<(Split, SpanRejects, Held), Rejection> {
+) -> Result<Prepared, Rejection> {
     let Received { form, bytes, mut held } = request;
     held.grow_to(bytes.len())?;
     let mut room = HeldRoom::beside(bytes.len(), &mut held);
@@ -374,7 +390,10 @@ fn prepare<P: Protocol>(
     rejects.merge(&translated.rejects);
     // Until the frames are made they stand beside the body.
     held.settle_at(body_bytes + split.own_bytes() + split.frame_bytes())?;
-    Ok((split, rejects, held))
+    // What a translator says of a span is in words of the format that the sender knows.
+    let first = translated.first.or_else(|| split.first_reject().map(str::to_owned));
+    let accepted = Accepted { spans: split.spans(), rejects, first };
+    Ok(Prepared { split, accepted, held })
 }
 
 /// Refuses a request whose body was not read, and may still be coming.

@@ -1,7 +1,5 @@
 //! What a translator of another format into OTLP gives back, and what it refused.
 
-use std::fmt::Write as _;
-
 use crate::json::JsonError;
 
 /// The span attribute (a string) that says a sender forced this trace to be kept, and by which
@@ -101,19 +99,10 @@ impl Rejected {
         SpanFault::ALL.into_iter().zip(self.counts).filter(|(_, count)| *count > 0)
     }
 
-    /// A sentence for the sender: how many spans were rejected for which faults, and what was
-    /// wrong with the first of them. `None` when there are none.
+    /// What was wrong with the first of them, in words for the sender. `None` when there are none.
     #[must_use]
-    pub fn message(&self) -> Option<String> {
-        let first = self.first.as_ref()?;
-        let mut text = format!("{} spans rejected (", self.total());
-        for (index, (fault, count)) in self.by_fault().enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            // Writing to a string does not fail.
-            let _ = write!(text, "{comma}{}: {count}", fault.label());
-        }
-        let _ = write!(text, "); the first: {first}");
-        Some(text)
+    pub fn first(&self) -> Option<&str> {
+        self.first.as_deref()
     }
 
     /// Counts `spans` more with `fault`; `detail` says what was wrong.
@@ -153,8 +142,7 @@ pub enum SpanFault {
 }
 
 impl SpanFault {
-    /// All of them, for metrics.
-    pub const ALL: [Self; 8] = [
+    const ALL: [Self; 8] = [
         Self::Id,
         Self::Number,
         Self::Type,
@@ -164,19 +152,4 @@ impl SpanFault {
         Self::Size,
         Self::ZipkinV1,
     ];
-
-    /// A word for metric labels and messages.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Id => "bad_id",
-            Self::Number => "bad_number",
-            Self::Type => "bad_type",
-            Self::Enum => "bad_enum",
-            Self::Bytes => "bad_bytes",
-            Self::Nesting => "too_deep",
-            Self::Size => "too_many",
-            Self::ZipkinV1 => "zipkin_v1",
-        }
-    }
 }

@@ -11,7 +11,7 @@ use crate::{
     admission::inflate::Encoding,
     answer::{Accepted, AnswerBody, export_response, grpc_status, text},
     protocol::{Content, Form, Protocol, Translated, content_type, encoding},
-    reject::{RejectReason, Rejection, SpanRejects},
+    reject::{RejectReason, Rejection},
 };
 
 /// Whether compressed, and the length of the message.
@@ -68,7 +68,7 @@ impl Protocol for OtlpGrpc {
     }
 
     fn translate(&self, _: Form, otlp: Bytes, _: &mut dyn Room) -> Result<Translated, Rejection> {
-        Ok(Translated { otlp, rejects: SpanRejects::default() })
+        Ok(Translated::as_it_came(otlp))
     }
 
     fn accepted(&self, _: Form, accepted: &Accepted) -> Response<AnswerBody> {

@@ -13,7 +13,7 @@ use crate::{
         rpc_status_json, text, typed,
     },
     protocol::{Content, Form, Protocol, Translated, content_type, encoding},
-    reject::{RejectReason, Rejection, SpanRejects},
+    reject::{RejectReason, Rejection},
 };
 
 /// The OTLP HTTP receiver.
@@ -56,7 +56,7 @@ impl Protocol for OtlpHttp {
         room: &mut dyn Room,
     ) -> Result<Translated, Rejection> {
         match form.content {
-            Content::Protobuf => Ok(Translated { otlp: message, rejects: SpanRejects::default() }),
+            Content::Protobuf => Ok(Translated::as_it_came(message)),
             Content::Json => {
                 let translated = json::to_protobuf(&message, room);
                 translated.map(Translated::from).map_err(|error| not_json(&error))

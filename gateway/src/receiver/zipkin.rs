@@ -55,7 +55,13 @@ impl Protocol for Zipkin {
             .map_err(|error| not_zipkin(&error))
     }
 
-    /// Spans that were left out are counted, not told: a reporter has no use for it, and some
+    /// Zipkin refuses the request for one bad span. That is right where there is no good one: the
+    /// reporter is told what it does wrong.
+    fn nothing_taken(&self, accepted: &Accepted) -> Option<Rejection> {
+        Some(Rejection::new(RejectReason::Malformed, accepted.refused_text()))
+    }
+
+    /// Some spans that were left out are counted, not told: a reporter has no use for it, and some
     /// take any other answer than 202 for a reason to send all of it again.
     fn accepted(&self, _: Form, _: &Accepted) -> Response<AnswerBody> {
         let mut response = Response::new(AnswerBody::default());

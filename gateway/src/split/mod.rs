@@ -17,6 +17,10 @@ use wholetrace_spanlog::{Partition, routing::Routing};
 
 use crate::reject::{RejectReason, Rejection, SpanRejects};
 
+mod refusal;
+
+use refusal::Refusal;
+
 /// Ranges end at this size at the latest, so that frames can be closed near their target.
 const RUN_BYTES_MAX: usize = 64 << 10;
 
@@ -47,6 +51,8 @@ pub struct Split {
     spans: u32,
     /// What was left out.
     rejects: SpanRejects,
+    /// What was wrong with the first span left out.
+    first_reject: Option<String>,
     /// What each partition gets, one entry for each that gets anything.
     needs: Vec<Need>,
 }
@@ -108,6 +114,12 @@ impl Split {
     #[must_use]
     pub const fn rejects(&self) -> &SpanRejects {
         &self.rejects
+    }
+
+    /// What was wrong with the first span that does not.
+    #[must_use]
+    pub fn first_reject(&self) -> Option<&str> {
+        self.first_reject.as_deref()
     }
 
     /// Bytes that the frames of this request alone have, at most: more than the body's where its
@@ -175,15 +187,17 @@ pub fn split(body: Bytes, routing: &Routing, span_bytes_max: usize) -> Result<Sp
         runs: Vec::new(),
         spans: 0,
         rejects: SpanRejects::default(),
+        first_reject: None,
     };
     visit(&body, &mut splitter).map_err(|error| {
         Rejection::new(RejectReason::Malformed, format!("the request is malformed: {error}"))
     })?;
-    let Splitter { made, heads, groups, mut runs, spans, rejects, .. } = splitter;
+    let Splitter { made, heads, groups, mut runs, spans, rejects, first_reject, .. } = splitter;
     // Stable, and the runs of a request are mostly in order within each partition.
     runs.sort_by_key(|run| (run.partition, run.group));
     let needs = Vec::new();
-    let mut split = Split { body, made: made.into(), heads, groups, runs, spans, rejects, needs };
+    let made = made.into();
+    let mut split = Split { body, made, heads, groups, runs, spans, rejects, first_reject, needs };
     split.needs = needs_of(&split);
     Ok(split)
 }
@@ -223,7 +237,7 @@ struct Pending<'a> {
     index: u32,
     len: usize,
     /// Why all its spans are refused.
-    refused: Option<RejectReason>,
+    refused: Option<SpanError>,
 }
 
 impl Pending<'_> {
@@ -252,6 +266,7 @@ struct Splitter<'a> {
     runs: Vec<Run>,
     spans: u32,
     rejects: SpanRejects,
+    first_reject: Option<String>,
 }
 
 impl<'a> Visitor<'a> for Splitter<'a> {
@@ -265,18 +280,22 @@ impl<'a> Visitor<'a> for Splitter<'a> {
     }
 
     fn span(&mut self, span: SpanRef<'a>) {
-        if let Err(reason) = self.take(&span) {
-            self.rejects.add(reason, 1);
+        if let Err(refusal) = self.take(&span) {
+            self.rejects.add(refusal.reason(), 1);
+            self.first_reject.get_or_insert_with(|| refusal.told_of(&span));
         }
     }
 }
 
 impl<'a> Splitter<'a> {
-    fn take(&mut self, span: &SpanRef<'a>) -> Result<(), RejectReason> {
-        let checked = check_span(span.body).map_err(|error| reason_of(&error))?;
-        self.open_group()?;
-        if let Some(reason) = self.resource.refused.or(self.scope.refused) {
-            return Err(reason);
+    fn take(&mut self, span: &SpanRef<'a>) -> Result<(), Refusal> {
+        let checked = check_span(span.body).map_err(Refusal::Span)?;
+        self.open_group();
+        if let Some(error) = self.resource.refused {
+            return Err(Refusal::Resource(error));
+        }
+        if let Some(error) = self.scope.refused {
+            return Err(Refusal::Scope(error));
         }
         let heads = self.resource.len + self.scope.len + ENVELOPE_BYTES;
         let room = self.span_bytes_max.saturating_sub(heads);
@@ -287,14 +306,15 @@ impl<'a> Splitter<'a> {
         };
         let place = if checked.text_valid {
             let end = span.range().end;
-            Place::new(self.start_of(span).ok_or(RejectReason::SpanMalformed)?, end, false)
+            Place::new(self.start_of(span).ok_or(Refusal::Tag)?, end, false)
         } else {
             let start = self.made.len();
             put_bytes(&mut self.made, SPANS, &repair_span(span.body));
             Place::new(start, self.made.len(), true)
         };
         if place.len() > room {
-            return Err(RejectReason::SpanTooLarge);
+            let bytes = heads.saturating_add(place.len());
+            return Err(Refusal::TooLarge { bytes, most: self.span_bytes_max });
         }
         self.last = Some(Last { key, partition });
         self.spans = self.spans.saturating_add(1);
@@ -318,9 +338,9 @@ impl<'a> Splitter<'a> {
     }
 
     /// Sees to it that the last of `groups` is that of the resource and scope at hand.
-    fn open_group(&mut self) -> Result<(), RejectReason> {
+    fn open_group(&mut self) {
         if self.resource.head.is_none() && self.scope.head.is_none() {
-            return Ok(());
+            return;
         }
         if let Some(head) = self.resource.head.take() {
             (self.resource.index, self.resource.refused) = self.keep(HeadKind::Resource, head);
@@ -331,16 +351,15 @@ impl<'a> Splitter<'a> {
             self.scope.len = head.len();
         }
         self.groups.push(Group { resource: self.resource.index, scope: self.scope.index });
-        Ok(())
     }
 
     /// Keeps a head: where it lies, or, if it has several parts or bad text, made anew.
-    fn keep(&mut self, kind: HeadKind, head: Head<'a>) -> (u32, Option<RejectReason>) {
+    fn keep(&mut self, kind: HeadKind, head: Head<'a>) -> (u32, Option<SpanError>) {
         let bytes = head.bytes();
         let (refused, repaired) = match check_head(kind, &bytes) {
             Ok(true) => (None, Cow::Borrowed(&*bytes)),
             Ok(false) => (None, repair_head(kind, &bytes)),
-            Err(error) => (Some(reason_of(&error)), Cow::Borrowed(&*bytes)),
+            Err(error) => (Some(error), Cow::Borrowed(&*bytes)),
         };
         let place = match (head.range(), &repaired) {
             (Some(range), Cow::Borrowed(_)) => Place::new(range.start, range.end, false),
@@ -369,17 +388,6 @@ impl<'a> Splitter<'a> {
             at = at.checked_sub(1)?;
         }
         (self.body.get(at) == Some(&SPANS_TAG)).then_some(at)
-    }
-}
-
-fn reason_of(error: &SpanError) -> RejectReason {
-    match error {
-        SpanError::IdLength { message: "Span", .. }
-        | SpanError::ZeroId { .. }
-        | SpanError::RepeatedId { .. } => RejectReason::SpanId,
-        SpanError::Nesting { .. } => RejectReason::SpanNesting,
-        // A link's ids are content, not what the span is known by.
-        SpanError::IdLength { .. } | SpanError::Malformed(_) => RejectReason::SpanMalformed,
     }
 }
 

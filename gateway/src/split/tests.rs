@@ -46,6 +46,9 @@ fn a_bad_span_is_left_out_and_its_neighbours_are_not() {
     assert_eq!(split.spans(), 2);
     let rejects: Vec<_> = split.rejects().iter().collect();
     assert_eq!(rejects, [(RejectReason::SpanId, 5)]);
+    let first =
+        "the span `short trace id`: field `1` of `Span` is an id of `15` bytes, must have `16`";
+    assert_eq!(split.first_reject(), Some(first));
 }
 
 #[test]

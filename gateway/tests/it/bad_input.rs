@@ -2,7 +2,9 @@
 //! request are served, and so is the next request.
 
 use prost::Message;
-use wholetrace_proto::otlp::{AnyValue, ArrayValue, KeyValue, any_value};
+use wholetrace_proto::otlp::{
+    AnyValue, ArrayValue, ExportTraceServiceResponse, KeyValue, any_value,
+};
 
 use crate::harness::{JSON, PROTOBUF, Running, gzip, post, request, send, span};
 
@@ -140,6 +142,83 @@ async fn bad_zipkin_requests_are_refused() {
     let good = r#"[{"traceId":"1","id":"2","name":"good"}]"#;
     let answer = post(gateway.zipkin(), "/api/v2/spans", JSON, good.as_bytes()).await;
     assert_eq!((answer.status, gateway.names()), (202, vec!["good".to_owned()]));
+    gateway.stop().await;
+}
+
+/// A span that no translation takes, and one that the check of spans refuses.
+#[tokio::test]
+async fn a_zipkin_request_of_which_nothing_is_taken_is_refused() {
+    let gateway =
+        Running::start("nothingtaken", r#"{"span_bytes": "16KiB", "frame_bytes": "16KiB"}"#).await;
+    let large = format!(r#"[{{"traceId":"1","id":"2","name":"{}"}}]"#, "x".repeat(20_000));
+    for (body, told) in [
+        (
+            r#"[{"traceId":"x","id":"1"},{"id":"2"}]"#,
+            "2 spans refused: 2 span_id; the first: `traceId`",
+        ),
+        (large.as_str(), "1 spans refused: 1 span_too_large; the first: the span `xxx"),
+    ] {
+        let answer = post(gateway.zipkin(), "/api/v2/spans", JSON, body.as_bytes()).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+        let text = String::from_utf8_lossy(&answer.body);
+        assert!(text.starts_with(told), "{text}");
+    }
+    assert_eq!(gateway.count(REFUSED, "reason=\"malformed\""), 2);
+    assert_eq!(gateway.count(SPANS_REFUSED, ""), 3);
+    let some = r#"[{"traceId":"x","id":"1"},{"traceId":"1","id":"2","name":"good"}]"#;
+    for body in [some, "[]", ""] {
+        let answer = post(gateway.zipkin(), "/api/v2/spans", JSON, body.as_bytes()).await;
+        assert_eq!((answer.status, answer.body.len()), (202, 0), "{body}");
+    }
+    assert_eq!(gateway.names(), ["good"]);
+    gateway.stop().await;
+}
+
+/// What a request becomes is larger than what came, and is taken all the same.
+#[tokio::test]
+async fn requests_that_grow_are_taken() {
+    let gateway = Running::start("growth", "{}").await;
+    let bad = [0xe9; 10_000];
+    let ids = r#""traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174""#;
+    let start = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{{ids},"name":""#);
+    let body = [start.as_bytes(), &bad, br#""}]}]}]}"#].concat();
+    let answer = post(gateway.http(), "/v1/traces", JSON, &body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(gateway.names(), ["?".repeat(10_000)]);
+    let span = r#"{"id":"1","traceId":"1","debug":1}"#;
+    let body = format!("[{}{span}]", format!("{span},").repeat(999));
+    let answer = post(gateway.zipkin(), "/api/v2/spans", JSON, body.as_bytes()).await;
+    assert_eq!((answer.status, gateway.names().len()), (202, 1_001), "{answer:?}");
+    gateway.stop().await;
+}
+
+/// In every encoding of OTLP, and whoever found it.
+#[tokio::test]
+async fn the_sender_is_told_what_was_wrong_with_the_first_span() {
+    let gateway = Running::start("firstspan", "{}").await;
+    let good = r#"{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"}"#;
+    let json =
+        |spans: &str| format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#);
+    for (spans, told) in [
+        (
+            format!(r#"{{"traceId":"x"}},{good},{{"kind":"y"}}"#),
+            "2 spans refused: 1 span_malformed, 1 span_id; the first: `traceId` at byte `54` is `x`, must be `32` hexadecimal digits",
+        ),
+        (
+            format!(r#"{good},{{"name":"GET /"}}"#),
+            "1 spans refused: 1 span_id; the first: the span `GET /`: field `1` of `Span` is an id of `0` bytes, must have `16`",
+        ),
+    ] {
+        let answer = post(gateway.http(), "/v1/traces", JSON, json(&spans).as_bytes()).await;
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(body["partialSuccess"]["errorMessage"], told, "{body}");
+    }
+    let bad = wholetrace_proto::otlp::Span { span_id: vec![0; 8], ..span(1, "GET /") };
+    let body = request(vec![span(1, "good"), bad]);
+    let answer = post(gateway.http(), "/v1/traces", PROTOBUF, &body).await;
+    let answer = ExportTraceServiceResponse::decode(answer.body).unwrap().partial_success.unwrap();
+    let told = "1 spans refused: 1 span_id; the first: the span `GET /`: field `2` of `Span` is an id of zeros, must have a bit set";
+    assert_eq!((answer.rejected_spans, answer.error_message.as_str()), (1, told));
     gateway.stop().await;
 }
 

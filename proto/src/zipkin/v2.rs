@@ -306,7 +306,7 @@ fn address(text: &str, endpoint: &mut Endpoint<'_>) {
         Ok(IpAddr::V6(address)) => {
             // Written with dots it means the address of version 4 that it ends with.
             let embedded = if text.contains('.') { address.to_ipv4() } else { None };
-            match embedded.or(address.to_ipv4_mapped()) {
+            match embedded.or_else(|| address.to_ipv4_mapped()) {
                 Some(embedded) => endpoint.ipv4 = Some(embedded),
                 None => endpoint.ipv6 = Some(address),
             }

@@ -32,7 +32,7 @@ fn spans_of(translated: &Translated) -> Vec<Span> {
 /// The only span of a request, which has the two ids and `fields`.
 fn span_with(fields: &str) -> Span {
     let translated = translate(request_of(&format!("{{{IDS},{fields}}}")));
-    assert_eq!(translated.rejected.message(), None, "{fields}");
+    assert_eq!(translated.rejected.first(), None, "{fields}");
     spans_of(&translated).pop().expect("a span")
 }
 
@@ -218,7 +218,7 @@ fn what_is_wrong_with_a_span_costs_that_span() {
         assert_eq!(spans_of(&translated), [bare(), bare()], "{span}");
         let rejected: Vec<_> = translated.rejected.by_fault().collect();
         assert_eq!(rejected, [(fault, 1)], "{span}");
-        let message = translated.rejected.message().unwrap_or_default();
+        let message = translated.rejected.first().unwrap_or_default();
         assert!(message.contains(words), "{span}: {message}");
         assert!(message.len() < 400, "{message}");
     }
@@ -234,9 +234,10 @@ fn rejected_spans_are_counted_by_fault_and_the_first_is_told() {
     let translated = translate(text);
     assert_eq!(translated.spans, 1);
     assert_eq!(translated.rejected.total(), 3);
-    let wanted = "3 spans rejected (bad_id: 2, bad_enum: 1); the first: `traceId` at byte `54` \
-                  is `x`, must be `32` hexadecimal digits";
-    assert_eq!(translated.rejected.message().as_deref(), Some(wanted));
+    let faults: Vec<_> = translated.rejected.by_fault().collect();
+    assert_eq!(faults, [(SpanFault::Id, 2), (SpanFault::Enum, 1)]);
+    let wanted = "`traceId` at byte `54` is `x`, must be `32` hexadecimal digits";
+    assert_eq!(translated.rejected.first(), Some(wanted));
 }
 
 #[test]
@@ -331,7 +332,7 @@ proptest! {
             prop_assert!(!line.contains(&b'\n'));
             serde_json::from_slice::<serde_json::Value>(&line).unwrap();
             let back = translate(&line);
-            prop_assert_eq!(back.rejected.message(), None);
+            prop_assert_eq!(back.rejected.first(), None);
             let back = TracesData::decode(&*back.bytes).unwrap();
             let came = TracesData::decode(&*bytes).unwrap();
             prop_assert_eq!(normal(back), normal(came));

@@ -31,7 +31,7 @@ pub(crate) fn traces_of(translated: &Translated) -> TracesData {
 /// resource.
 fn span_with(fields: &str) -> Span {
     let translated = translate(format!(r#"[{{{IDS},"timestamp":1,{fields}}}]"#));
-    assert_eq!(translated.rejected.message(), None, "{fields}");
+    assert_eq!(translated.rejected.first(), None, "{fields}");
     let traces = traces_of(&translated);
     traces.resource_spans[0].scope_spans[0].spans[0].clone()
 }
@@ -363,7 +363,7 @@ fn what_cannot_be_understood_rejects_its_span_alone() {
         assert_eq!(translated.spans, 2, "{bad}");
         traces_of(&translated);
         assert_eq!(translated.rejected.by_fault().collect::<Vec<_>>(), [(fault, 1)], "{bad}");
-        let message = translated.rejected.message().unwrap_or_default();
+        let message = translated.rejected.first().unwrap_or_default();
         assert!(message.contains(words), "{bad}: {message}");
     }
 }

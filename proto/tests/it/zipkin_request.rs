@@ -21,7 +21,7 @@ use crate::{
 
 fn scope_spans(fields: &str) -> ScopeSpans {
     let translated = translate(format!("[{{{IDS},{fields}}}]"));
-    assert_eq!(translated.rejected.message(), None, "{fields}");
+    assert_eq!(translated.rejected.first(), None, "{fields}");
     traces_of(&translated).resource_spans[0].scope_spans[0].clone()
 }
 
