@@ -37,8 +37,10 @@ pub(crate) fn wrong_type(reader: &mut Reader<'_>, field: &str, wanted: &str) -> 
     let at = reader.at();
     match reader.skip() {
         Ok(()) => {
-            let value = String::from_utf8_lossy(reader.since(at));
-            fault(SpanFault::Type, at, field, value.trim_ascii_start(), wanted)
+            // Of a value as long as the request, no more is looked at than is shown.
+            let value = reader.since(at).trim_ascii_start();
+            let value = value.get(..=4 * SHOWN_CHARACTERS).unwrap_or(value);
+            fault(SpanFault::Type, at, field, &String::from_utf8_lossy(value), wanted)
         }
         Err(error) => Fault::Json(error),
     }

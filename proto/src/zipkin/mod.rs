@@ -19,7 +19,7 @@
 //! | tags `otlp.link.0` to `otlp.link.127` | links; of another form: attributes |
 //! | annotation | event; `name\|{attributes}\|dropped` is taken apart, any other text is its name |
 //! | no timestamp | start 0 and [`START_ABSENT_ATTRIBUTE`]; the end is the duration |
-//! | a time after the year 2262 (nanoseconds instead of microseconds) | the last moment of OTLP's that all receivers can read |
+//! | a time after the year 2262 (nanoseconds instead of microseconds) | the last moment that all receivers of OTLP can read, as the end; the duration stays |
 //! | no duration | the end is the start |
 //! | `debug` | [`KEEP_ATTRIBUTE`](crate::translated::KEEP_ATTRIBUTE) with [`KEEP_ZIPKIN_DEBUG`](crate::translated::KEEP_ZIPKIN_DEBUG) |
 //! | `shared`, but on a client's span | [`SHARED_ATTRIBUTE`] |

@@ -141,6 +141,10 @@ fn span<'a>(reader: &mut Reader<'a>, marks: &mut Marks) -> Result<Span<'a>, Faul
     span.trace_id = present(trace_id, at, "traceId")?;
     span.id = present(id, at, "id")?;
     span.parent_id = parent_id.filter(|parent| *parent != [0; 8] && *parent != span.id);
+    if span.start == TIME_MAX {
+        // So long it took all the same.
+        span.start = TIME_MAX.saturating_sub(duration).max(1);
+    }
     span.end = span.start.saturating_add(duration).min(TIME_MAX);
     keep_last_of_each(&mut span.tags);
     Ok(span)

@@ -119,8 +119,12 @@ fn times_are_taken_in_every_notation() {
     check(&[
         // Nanoseconds, as some senders write.
         (r#""timestamp":1580000000000000000"#, late),
-        (r#""timestamp":"1.58e18","duration":207000000"#, late),
-        (r#""timestamp":9223372036854775807,"duration":9223372036854775807"#, late),
+        (r#""timestamp":"1.58e18","duration":207000000"#, |span| {
+            (span.start_time_unix_nano, span.end_time_unix_nano) = (LAST - 207_000_000_000, LAST);
+        }),
+        (r#""timestamp":9223372036854775807,"duration":9223372036854775807"#, |span| {
+            (span.start_time_unix_nano, span.end_time_unix_nano) = (1, LAST);
+        }),
         (r#""timestamp":9223372036854776"#, late),
         (r#""timestamp":9223372036854775.807"#, late),
         (r#""timestamp":9223372036854775"#, |span| {
