@@ -1,7 +1,5 @@
 //! What a translator of another format into OTLP gives back, and what it refused.
 
-use crate::json::JsonError;
-
 /// The span attribute (a string) that says a sender forced this trace to be kept, and by which
 /// signal. OTLP has no field for it, so translators write this attribute and policies read it.
 pub const KEEP_ATTRIBUTE: &str = "wholetrace.keep";
@@ -33,37 +31,6 @@ impl Default for Limits {
 impl Room for Limits {
     fn grow_to(&mut self, bytes: usize) -> bool {
         bytes <= self.bytes
-    }
-}
-
-/// The room that a translator has asked for.
-pub(crate) struct Granted<'r> {
-    room: &'r mut dyn Room,
-    bytes: usize,
-}
-
-impl<'r> Granted<'r> {
-    /// None yet.
-    pub(crate) fn new(room: &'r mut dyn Room) -> Self {
-        Self { room, bytes: 0 }
-    }
-
-    /// Sees to it that there is room for `bytes` in all.
-    #[inline]
-    pub(crate) fn need(&mut self, bytes: usize) -> Result<(), JsonError> {
-        if bytes <= self.bytes { Ok(()) } else { self.ask(bytes) }
-    }
-
-    /// Asks for some more than is needed where that is there, so as not to ask for each span.
-    #[cold]
-    fn ask(&mut self, bytes: usize) -> Result<(), JsonError> {
-        for wanted in [bytes.saturating_add(bytes / 4), bytes] {
-            if self.room.grow_to(wanted) {
-                self.bytes = wanted;
-                return Ok(());
-            }
-        }
-        Err(JsonError::Room { bytes })
     }
 }
 

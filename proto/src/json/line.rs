@@ -6,9 +6,9 @@
 //! are left out. A message that is given twice is one, as protobuf says; of other fields that occur
 //! once, the last counts.
 
-use super::line_value::{LineError, Result, attribute, fixed32, int32, repeated};
+use super::line_value::{LineError, Result, attribute, each_field, fixed32, int32, repeated};
 use super::object::{Object, put_text};
-use super::parts::{Body, each_field};
+use super::parts::Once;
 
 /// The `TracesData` (or `ExportTraceServiceRequest`) in `traces_data` as one line of OTLP/JSON,
 /// without a line end. Text that is not UTF-8 is repaired.
@@ -27,13 +27,13 @@ pub fn from_protobuf(traces_data: &[u8]) -> std::result::Result<Vec<u8>, LineErr
 /// When the bytes are not such a message.
 pub fn write_line(traces_data: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), LineError> {
     let mut object = Object::begin(out);
-    repeated(&mut object, "resourceSpans", &[traces_data], 1, resource_spans)?;
+    repeated(&mut object, "resourceSpans", traces_data, 1, resource_spans)?;
     object.end();
     Ok(())
 }
 
-fn resource_spans(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
-    let (mut resource_body, mut schema_url, mut scopes) = (Body::default(), &[][..], OLD_SCOPES);
+fn resource_spans(body: &[u8], out: &mut Vec<u8>) -> Result {
+    let (mut resource_body, mut schema_url, mut scopes) = (Once::default(), &[][..], OLD_SCOPES);
     each_field(body, |field| {
         match field.number {
             1 => resource_body.add(&field, "ResourceSpans")?,
@@ -44,7 +44,7 @@ fn resource_spans(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
         Ok(())
     })?;
     let mut object = Object::begin(out);
-    resource(resource_body.parts(), object.field("resource"))?;
+    resource(&resource_body.body(body, 1)?, object.field("resource"))?;
     repeated(&mut object, "scopeSpans", body, scopes, scope_spans)?;
     object.text("schemaUrl", schema_url);
     object.end();
@@ -55,7 +55,7 @@ fn resource_spans(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
 const SCOPES: u32 = 2;
 const OLD_SCOPES: u32 = 1000;
 
-fn resource(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
+fn resource(body: &[u8], out: &mut Vec<u8>) -> Result {
     let mut dropped = 0;
     each_field(body, |field| {
         if field.number == 2 {
@@ -71,7 +71,7 @@ fn resource(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
     Ok(())
 }
 
-fn entity_ref(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
+fn entity_ref(body: &[u8], out: &mut Vec<u8>) -> Result {
     let (mut schema_url, mut kind) = (&[][..], &[][..]);
     each_field(body, |field| {
         match field.number {
@@ -81,6 +81,10 @@ fn entity_ref(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
         }
         Ok(())
     })?;
+    let text = |text: &[u8], out: &mut Vec<u8>| {
+        put_text(out, text);
+        Ok(())
+    };
     let mut object = Object::begin(out);
     object.text("schemaUrl", schema_url);
     object.text("type", kind);
@@ -90,13 +94,8 @@ fn entity_ref(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
     Ok(())
 }
 
-fn text(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
-    put_text(out, body.first().copied().unwrap_or_default());
-    Ok(())
-}
-
-fn scope_spans(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
-    let (mut scope_body, mut schema_url) = (Body::default(), &[][..]);
+fn scope_spans(body: &[u8], out: &mut Vec<u8>) -> Result {
+    let (mut scope_body, mut schema_url) = (Once::default(), &[][..]);
     each_field(body, |field| {
         match field.number {
             1 => scope_body.add(&field, "ScopeSpans")?,
@@ -106,14 +105,14 @@ fn scope_spans(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
         Ok(())
     })?;
     let mut object = Object::begin(out);
-    scope(scope_body.parts(), object.field("scope"))?;
+    scope(&scope_body.body(body, 1)?, object.field("scope"))?;
     repeated(&mut object, "spans", body, 2, span)?;
     object.text("schemaUrl", schema_url);
     object.end();
     Ok(())
 }
 
-fn scope(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
+fn scope(body: &[u8], out: &mut Vec<u8>) -> Result {
     let (mut name, mut version, mut dropped) = (&[][..], &[][..], 0);
     each_field(body, |field| {
         match field.number {
@@ -147,12 +146,12 @@ struct SpanFields<'a> {
     dropped_attributes: u64,
     dropped_events: u64,
     dropped_links: u64,
-    status: Body<'a>,
+    status: Once<'a>,
     flags: u32,
 }
 
 impl<'a> SpanFields<'a> {
-    fn read(body: &[&'a [u8]]) -> Result<Self> {
+    fn read(body: &'a [u8]) -> Result<Self> {
         let mut fields = Self::default();
         each_field(body, |field| {
             match field.number {
@@ -177,7 +176,7 @@ impl<'a> SpanFields<'a> {
     }
 }
 
-fn span(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
+fn span(body: &[u8], out: &mut Vec<u8>) -> Result {
     let fields = SpanFields::read(body)?;
     let mut object = Object::begin(out);
     object.id("traceId", fields.trace_id);
@@ -195,12 +194,12 @@ fn span(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
     object.short("droppedEventsCount", count(fields.dropped_events));
     repeated(&mut object, "links", body, 13, link)?;
     object.short("droppedLinksCount", count(fields.dropped_links));
-    status(fields.status.parts(), object.field("status"))?;
+    status(&fields.status.body(body, 15)?, object.field("status"))?;
     object.end();
     Ok(())
 }
 
-fn event(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
+fn event(body: &[u8], out: &mut Vec<u8>) -> Result {
     let (mut time, mut name, mut dropped) = (0, &[][..], 0);
     each_field(body, |field| {
         match field.number {
@@ -220,7 +219,7 @@ fn event(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
     Ok(())
 }
 
-fn link(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
+fn link(body: &[u8], out: &mut Vec<u8>) -> Result {
     let (mut trace_id, mut span_id, mut trace_state) = (&[][..], &[][..], &[][..]);
     let (mut dropped, mut flags) = (0, 0);
     each_field(body, |field| {
@@ -245,7 +244,7 @@ fn link(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
     Ok(())
 }
 
-fn status(body: &[&[u8]], out: &mut Vec<u8>) -> Result {
+fn status(body: &[u8], out: &mut Vec<u8>) -> Result {
     let (mut message, mut code) = (&[][..], 0);
     each_field(body, |field| {
         match field.number {

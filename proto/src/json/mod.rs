@@ -15,6 +15,7 @@ pub(crate) mod open;
 mod parts;
 pub(crate) mod reader;
 mod request;
+pub(crate) mod room;
 pub(crate) mod scalar;
 pub(crate) mod span;
 pub(crate) mod value;

@@ -27,11 +27,6 @@ impl<'o> Object<'o> {
         self.out
     }
 
-    /// What was written so far; the value of the last field may be gone on with.
-    pub(crate) const fn more(&mut self) -> &mut Vec<u8> {
-        self.out
-    }
-
     /// A text field, left out when empty.
     pub(crate) fn text(&mut self, name: &'static str, text: &[u8]) {
         if !text.is_empty() {

@@ -1,56 +1,57 @@
 //! Messages of which a field may be given several times.
 
-use super::line_value::Result;
+use std::borrow::Cow;
+
 use crate::wire::{Cursor, Field, WireError};
 
-/// The body of a message: the bytes of its field, in as many parts as the field was given times. To
-/// protobuf they are one message, as if they were written one after the other.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Body<'a> {
-    first: &'a [u8],
-    /// All of them, when there are several: hardly ever.
-    all: Vec<&'a [u8]>,
-    given: bool,
+type Result<T> = std::result::Result<T, WireError>;
+
+/// A field of a message that is a message itself and should occur once. Where it occurs several
+/// times, protobuf makes one message of them, as if their bytes were written one after the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Once<'a> {
+    last: &'a [u8],
+    times: usize,
 }
 
-impl<'a> Body<'a> {
-    /// Adds what another field of the same number has.
+impl<'a> Once<'a> {
+    /// One that occurs `times` times; `last` is the last.
+    #[inline]
+    pub(super) const fn last(last: &'a [u8], times: usize) -> Self {
+        Self { last, times }
+    }
+
+    /// Notes that it occurs.
     ///
     /// # Errors
-    /// When that is of another wire type than messages are.
-    pub(super) fn add(
-        &mut self,
-        field: &Field<'a>,
-        message: &'static str,
-    ) -> std::result::Result<(), WireError> {
-        let part = field.bytes(message)?;
-        if !self.given {
-            (self.first, self.given) = (part, true);
-            return Ok(());
-        }
-        if self.all.is_empty() {
-            self.all.push(self.first);
-        }
-        self.all.push(part);
+    /// When it is of another wire type than messages are.
+    #[inline]
+    pub(super) fn add(&mut self, field: &Field<'a>, message: &'static str) -> Result<()> {
+        self.last = field.bytes(message)?;
+        self.times += 1;
         Ok(())
     }
 
-    /// The parts, in order.
-    pub(super) fn parts(&self) -> &[&'a [u8]] {
-        if self.all.is_empty() { std::slice::from_ref(&self.first) } else { &self.all }
+    /// Its body: it is the field `number` of the message `outer`, where those that were noted are the
+    /// last ones of that number. They are joined when it is known that there are several.
+    #[inline]
+    pub(super) fn body(self, outer: &'a [u8], number: u32) -> Result<Cow<'a, [u8]>> {
+        if self.times > 1 {
+            return joined(outer, number, self.times).map(Cow::Owned);
+        }
+        Ok(Cow::Borrowed(self.last))
     }
 }
 
-/// Gives the fields of a message, whose body has these parts, to `each`.
-pub(super) fn each_field<'a>(
-    body: &[&'a [u8]],
-    mut each: impl FnMut(Field<'a>) -> Result,
-) -> Result {
-    for part in body {
-        let mut fields = Cursor::new(part);
-        while let Some(field) = fields.next_field()? {
-            each(field)?;
+/// The last `count` fields `number` of `message`, one after the other.
+#[cold]
+fn joined(message: &[u8], number: u32, count: usize) -> Result<Vec<u8>> {
+    let mut parts = Vec::with_capacity(count);
+    let mut fields = Cursor::new(message);
+    while let Some(field) = fields.next_field()? {
+        if field.number == number {
+            parts.push(field.bytes("message")?);
         }
     }
-    Ok(())
+    Ok(parts.split_off(parts.len().saturating_sub(count)).concat())
 }

@@ -4,10 +4,11 @@ use super::error::{Fault, JsonError};
 use super::nest::{close, open};
 use super::open::Kind;
 use super::reader::Reader;
+use super::room::Granted;
 use super::scalar::{each_element, each_field, fault, ignore, wrong_type};
 use super::span::{put_count, put_text, span};
 use super::value::{Depth, attributes, message_unless_empty};
-use crate::translated::{Granted, Rejected, Room, SpanFault, Translated};
+use crate::translated::{Rejected, Room, SpanFault, Translated};
 use crate::wire::put_bytes;
 
 /// Translates an OTLP/JSON `ExportTraceServiceRequest` (or `TracesData`) into protobuf.
@@ -27,8 +28,7 @@ use crate::wire::put_bytes;
 /// there is not the room.
 pub fn to_protobuf(text: &[u8], room: &mut dyn Room) -> Result<Translated, JsonError> {
     let mut reader = Reader::new(text)?;
-    let mut room = Granted::new(room);
-    room.need(text.len())?;
+    let room = Granted::with(room, text.len())?;
     if reader.peek()? != Kind::Object {
         let expected = "an object with `resourceSpans`";
         return Err(JsonError::Shape { at: reader.at(), field: "request", expected });

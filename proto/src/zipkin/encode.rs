@@ -130,12 +130,12 @@ fn put_endpoint(out: &mut Vec<u8>, tags: &Tags<'_>, from: &Endpoint<'_>, keys: &
     if let Some(key) = keys.service.filter(|_| !from.service_name.is_empty()) {
         put(key, Scalar::Text(&from.service_name));
     }
-    if let Some(address) = from.ipv6 {
-        put(keys.address, Scalar::Text(&address.to_string()));
+    if !from.ipv6.is_empty() {
+        put(keys.address, Scalar::Text(&from.ipv6));
     }
-    if let Some(address) = from.ipv4 {
-        let key = if from.ipv6.is_some() { keys.second_address } else { keys.address };
-        put(key, Scalar::Text(&address.to_string()));
+    if !from.ipv4.is_empty() {
+        let key = if from.ipv6.is_empty() { keys.address } else { keys.second_address };
+        put(key, Scalar::Text(&from.ipv4));
     }
     if from.port > 0 {
         put(keys.port, Scalar::Int(i64::from(from.port)));

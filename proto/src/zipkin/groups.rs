@@ -7,7 +7,8 @@ use super::model::Span;
 use super::tags::Tags;
 use crate::json::error::{Fault, JsonError};
 use crate::json::nest::{close, close_or_drop, open};
-use crate::translated::{Granted, Room};
+use crate::json::room::Granted;
+use crate::translated::Room;
 use crate::wire::{delimited_len, put_bytes, put_delimited_head};
 
 /// A span's text becomes at most so many times as long: an array of `-1` in an annotation takes 13

@@ -1,7 +1,6 @@
 //! A Zipkin span, whatever format it came in.
 
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// What a span was for. There is no word for internal work in Zipkin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,12 +13,14 @@ pub(crate) enum Kind {
     Consumer,
 }
 
-/// One side of a call. What is absent, empty or 0 is not known.
+/// One side of a call. What is empty or 0 is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Endpoint<'a> {
     pub(crate) service_name: Cow<'a, str>,
-    pub(crate) ipv4: Option<Ipv4Addr>,
-    pub(crate) ipv6: Option<Ipv6Addr>,
+    /// In its canonical form.
+    pub(crate) ipv4: Cow<'a, str>,
+    /// In its canonical form.
+    pub(crate) ipv6: Cow<'a, str>,
     pub(crate) port: u16,
 }
 

@@ -289,7 +289,7 @@ fn endpoint<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Endpoint
     each_field(reader, field, |reader, name| {
         match &*name {
             "serviceName" => endpoint.service_name = text(reader, &name)?,
-            "ipv4" | "ipv6" => address(&text(reader, &name)?, &mut endpoint),
+            "ipv4" | "ipv6" => address(text(reader, &name)?, &mut endpoint),
             // A port that is none costs the port.
             "port" => {
                 let port = number::integer(&text(reader, &name)?);
@@ -304,15 +304,16 @@ fn endpoint<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Endpoint
 
 /// An address of either version, whatever its field is called. One that is none costs the address,
 /// as in Zipkin.
-fn address(text: &str, endpoint: &mut Endpoint<'_>) {
+fn address<'a>(text: Cow<'a, str>, endpoint: &mut Endpoint<'a>) {
     match text.parse() {
-        Ok(IpAddr::V4(address)) => endpoint.ipv4 = Some(address),
+        // There is one way to write it.
+        Ok(IpAddr::V4(_)) => endpoint.ipv4 = text,
         Ok(IpAddr::V6(address)) => {
             // Written with dots it means the address of version 4 that it ends with.
             let embedded = if text.contains('.') { address.to_ipv4() } else { None };
             match embedded.or_else(|| address.to_ipv4_mapped()) {
-                Some(embedded) => endpoint.ipv4 = Some(embedded),
-                None => endpoint.ipv6 = Some(address),
+                Some(embedded) => endpoint.ipv4 = Cow::Owned(embedded.to_string()),
+                None => endpoint.ipv6 = Cow::Owned(address.to_string()),
             }
         }
         Err(_) => {}

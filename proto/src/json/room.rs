@@ -1,0 +1,40 @@
+//! Room, asked for ahead.
+
+use super::error::JsonError;
+use crate::translated::Room;
+
+/// The room that a translator has asked for.
+pub(crate) struct Granted<'r> {
+    room: &'r mut dyn Room,
+    bytes: usize,
+}
+
+impl<'r> Granted<'r> {
+    /// None yet.
+    pub(crate) fn new(room: &'r mut dyn Room) -> Self {
+        Self { room, bytes: 0 }
+    }
+
+    /// Just so many bytes.
+    pub(crate) fn with(room: &'r mut dyn Room, bytes: usize) -> Result<Self, JsonError> {
+        if room.grow_to(bytes) { Ok(Self { room, bytes }) } else { Err(JsonError::Room { bytes }) }
+    }
+
+    /// Sees to it that there is room for `bytes` in all.
+    #[inline]
+    pub(crate) fn need(&mut self, bytes: usize) -> Result<(), JsonError> {
+        if bytes <= self.bytes { Ok(()) } else { self.ask(bytes) }
+    }
+
+    /// Asks for some more than is needed where that is there, so as not to ask for each span.
+    #[cold]
+    fn ask(&mut self, bytes: usize) -> Result<(), JsonError> {
+        for wanted in [bytes.saturating_add(bytes / 4), bytes] {
+            if self.room.grow_to(wanted) {
+                self.bytes = wanted;
+                return Ok(());
+            }
+        }
+        Err(JsonError::Room { bytes })
+    }
+}
