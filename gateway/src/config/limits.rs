@@ -62,7 +62,8 @@ pub struct LimitsConfig {
 /// inflated from or translated to, then its places and its frames beside the body.
 pub(crate) const OTLP_NEED: u64 = 3;
 
-/// The same of Zipkin, which grows up to three times when it becomes OTLP.
+/// The same of Zipkin: what becomes three times as large as OTLP is there twice while it is put
+/// together, beside the body.
 pub(crate) const ZIPKIN_NEED: u64 = 7;
 
 impl LimitsConfig {
