@@ -44,6 +44,16 @@ pub(crate) fn of_grpc(answer: &Answer) -> Result<Accepted, ExportError> {
             error => error,
         });
     }
+    let media = media_type(answer);
+    if media != "application/grpc" && !media.starts_with("application/grpc+") {
+        let media = if media.is_empty() { "none" } else { &media };
+        return Err(ExportError::Barred {
+            message: format!(
+                "what answers is no gRPC service, content type `{media}`: take the port of OTLP \
+                 over gRPC (4317 as a rule), or an `otlphttp` exporter"
+            ),
+        });
+    }
     let trailers = answer.trailers.as_ref().filter(|trailers| trailers.contains_key(GRPC_STATUS));
     let Some(code) = trailers.unwrap_or(&answer.head.headers).get(GRPC_STATUS) else {
         return Err(without_status(answer));
@@ -65,16 +75,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 const GRPC_STATUS: &str = "grpc-status";
 
 fn without_status(answer: &Answer) -> ExportError {
-    let content_type = text_header(&answer.head.headers, header::CONTENT_TYPE.as_str());
-    if answer.cut {
-        ExportError::retryable("the answer is longer than 64 KiB, and was not read to its end")
-    } else if !content_type.starts_with("application/grpc") {
-        ExportError::Barred {
-            message: format!("what answers is no gRPC service: content type `{content_type}`"),
-        }
+    ExportError::retryable(if answer.cut {
+        "the answer is longer than 64 KiB, and was not read to its end"
     } else {
-        ExportError::retryable("the answer ended without a gRPC status")
-    }
+        "the answer ended without a gRPC status"
+    })
 }
 
 fn of_grpc_code(code: u32, headers: &HeaderMap) -> ExportError {
@@ -123,22 +128,66 @@ pub(crate) fn of_http(answer: &Answer) -> Result<Accepted, ExportError> {
         let said = excerpt(&http_error_text(answer));
         return Err(of_http_status(answer, format!("HTTP status `{status}`: {said}")));
     }
-    if answer.cut {
-        return Ok(unreadable("is longer than 64 KiB"));
+    let media = media_type(answer);
+    let json = media == "application/json";
+    if media.starts_with("application/grpc") {
+        return Err(wrong_endpoint(
+            &media,
+            "this is a gRPC port: take the port of OTLP over HTTP (4318 as a rule), or an `otlp` \
+             exporter",
+        ));
     }
     if answer.body.is_empty() {
         return Ok(Accepted::default());
     }
-    let content_type = text_header(&answer.head.headers, header::CONTENT_TYPE.as_str());
-    if content_type.starts_with("application/json") {
-        return Ok(serde_json::from_slice(&answer.body)
-            .map_or_else(|_| unreadable("does not decode"), |said| accepted_json(&said)));
+    if json || PROTOBUF.contains(&media.as_str()) {
+        return Ok(if answer.cut {
+            unreadable("is longer than 64 KiB")
+        } else if json {
+            serde_json::from_slice(&answer.body)
+                .map_or_else(|_| unreadable("does not decode"), |said| accepted_json(&said))
+        } else {
+            accepted(ExportTraceServiceResponse::decode(answer.body.clone()).ok())
+        });
     }
-    if content_type.starts_with("application/x-protobuf") {
-        return Ok(accepted(ExportTraceServiceResponse::decode(answer.body.clone()).ok()));
+    if !answer.cut && is_confirmation(&answer.body) && matches!(&*media, "" | "text/plain") {
+        return Ok(Accepted::default());
     }
-    // A word of confirmation that is not OTLP: the status has said all.
-    Ok(Accepted::default())
+    Err(wrong_endpoint(
+        &media,
+        "what answers there is no OTLP receiver: correct host, port and path (`/v1/traces` as a \
+         rule)",
+    ))
+}
+
+/// The types of a protobuf answer: the one of OTLP, and those of servers that do not care.
+const PROTOBUF: [&str; 3] =
+    ["application/x-protobuf", "application/protobuf", "application/vnd.google.protobuf"];
+
+/// What receivers put into an answer as text when they mean success: frameworks write the status as
+/// words where a handler gives nothing else, and at least one vendor's OTLP intake says `OK`.
+const CONFIRMATIONS: [&str; 7] =
+    ["ok", "200 ok", "accepted", "202 accepted", "success", "created", "201 created"];
+
+/// Whether a text says that the request was taken, and nothing else. Other texts are as likely those
+/// of a server that answers 200 to everything.
+fn is_confirmation(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    CONFIRMATIONS.iter().any(|words| body.eq_ignore_ascii_case(words.as_bytes()))
+}
+
+/// A success that no receiver of this protocol says.
+fn wrong_endpoint(media: &str, advice: &str) -> ExportError {
+    let media = if media.is_empty() { "none" } else { media };
+    ExportError::Barred {
+        message: format!("a success that is not OTLP over HTTP, content type `{media}`: {advice}"),
+    }
+}
+
+/// The content type of an answer without its parameters, in small letters.
+fn media_type(answer: &Answer) -> String {
+    let value = text_header(&answer.head.headers, header::CONTENT_TYPE.as_str());
+    excerpt(value.split(';').next().unwrap_or_default()).to_ascii_lowercase()
 }
 
 fn of_http_status(answer: &Answer, message: String) -> ExportError {
@@ -244,19 +293,34 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO))
 }
 
-/// What an HTTP backend says of an error: a `google.rpc.Status`, or any text.
+/// What an HTTP backend says of an error: a `google.rpc.Status`, or any text. Of a page only the
+/// title says something.
 fn http_error_text(answer: &Answer) -> String {
-    let content_type = text_header(&answer.head.headers, header::CONTENT_TYPE.as_str());
-    let decoded = if content_type.starts_with("application/x-protobuf") {
+    let media = media_type(answer);
+    let decoded = if media == "application/x-protobuf" {
         Status::decode(answer.body.clone()).ok().map(|status| status.message)
-    } else if content_type.starts_with("application/json") {
+    } else if media == "application/json" {
         serde_json::from_slice::<serde_json::Value>(&answer.body)
             .ok()
             .and_then(|said| Some(said.get("message")?.as_str()?.to_owned()))
     } else {
         None
     };
-    decoded.unwrap_or_else(|| String::from_utf8_lossy(&answer.body).into_owned())
+    let text = decoded.unwrap_or_else(|| String::from_utf8_lossy(&answer.body).into_owned());
+    if media == "text/html" || text.trim_start().starts_with('<') { page(&text) } else { text }
+}
+
+/// A page of HTML in a few words.
+fn page(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let title = lower.split_once("<title>").and_then(|(before, rest)| {
+        let from = before.len() + "<title>".len();
+        text.get(from..from + rest.find("</title>")?)
+    });
+    match title {
+        Some(title) => format!("a page titled `{}`", title.trim()),
+        None => "a page".to_owned(),
+    }
 }
 
 fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {

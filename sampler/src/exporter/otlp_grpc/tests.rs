@@ -211,6 +211,21 @@ async fn an_answer_in_headers_alone_is_read() {
 }
 
 #[tokio::test]
+async fn a_status_of_another_content_type_is_no_answer_of_grpc() {
+    for media in ["text/html", "application/grpc-web", "application/json"] {
+        for code in ["0", "3"] {
+            let headers = [("content-type", media), ("grpc-status", code)];
+            let answer = answer_of(move || reply(200, &headers, "")).await;
+            let barred = matches!(&answer, Err(ExportError::Barred { message })
+                if message.contains(media) && message.contains("4317"));
+            assert!(barred, "{media} {code}: {answer:?}");
+        }
+    }
+    let headers = [("content-type", "application/grpc+proto"), ("grpc-status", "0")];
+    assert!(answer_of(move || reply(200, &headers, "")).await.is_ok());
+}
+
+#[tokio::test]
 async fn answers_that_are_not_grpc_are_told_apart() {
     let answer = answer_of(|| reply(200, &[("content-type", "text/html")], "<html>")).await;
     assert!(matches!(answer, Err(ExportError::Barred { .. })), "{answer:?}");

@@ -134,10 +134,64 @@ async fn an_answer_that_does_not_decode_is_still_a_success() {
         let answer = answer_of(move || reply(200, &[head], "\u{fffd}{")).await.unwrap();
         assert_eq!(answer.message, "the backend's answer does not decode");
     }
-    let answer = answer_of(|| reply(200, &[("content-type", "text/plain")], "thanks")).await;
-    assert_eq!(answer, Ok(Accepted::default()));
-    let answer = answer_of(|| Response::new(testing::endless())).await.unwrap();
+    let endless = || {
+        let mut answer = reply(200, &[PROTOBUF], "");
+        *answer.body_mut() = testing::endless();
+        answer
+    };
+    let answer = answer_of(endless).await.unwrap();
     assert_eq!(answer.message, "the backend's answer is longer than 64 KiB");
+}
+
+/// A success counts when a receiver of the protocol says it. Anything else is said by something
+/// that keeps no spans.
+#[tokio::test]
+async fn a_success_of_another_protocol_is_none() {
+    let taken = [
+        (200, "", ""),
+        (202, "", ""),
+        (204, "", ""),
+        (200, "text/html", ""),
+        (200, "Application/JSON", "{}"),
+        (200, "application/protobuf", ""),
+        (200, "text/plain; charset=utf-8", "OK\n"),
+        (202, "text/plain", "202 Accepted"),
+        (200, "", "ok"),
+    ];
+    let wrong = [
+        (200, "text/html; charset=utf-8", "<html><title>Welcome</title></html>"),
+        (200, "application/grpc", ""),
+        (200, "application/grpc+proto", "x"),
+        (200, "text/plain", "hello"),
+        (200, "", "hello"),
+        (200, "application/jsonish", "{}"),
+        (202, "application/xml", "<ok/>"),
+    ];
+    let rows = taken.map(|row| (row, true)).into_iter().chain(wrong.map(|row| (row, false)));
+    for ((status, media, body), taken) in rows {
+        let answer = answer_of(move || {
+            let media = [("content-type", media)];
+            reply(status, if media[0].1.is_empty() { &[] } else { &media }, body)
+        });
+        let answer = answer.await;
+        if taken {
+            assert_eq!(answer, Ok(Accepted::default()), "{status} `{media}` `{body}`");
+        } else {
+            let barred = matches!(&answer, Err(ExportError::Barred { message })
+                if message.contains("correct host") || message.contains("4318"));
+            assert!(barred, "{status} `{media}` `{body}`: {answer:?}");
+        }
+    }
+    let answer = answer_of(|| Response::new(testing::endless())).await;
+    assert!(matches!(answer, Err(ExportError::Barred { .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_page_is_not_quoted_whole() {
+    let page = "<!DOCTYPE html>\n<HTML><head><title> Bad gateway </title></head><p>long</HTML>";
+    let answer = answer_of(move || reply(502, &[("content-type", "text/html")], page)).await;
+    let message = answer.unwrap_err().to_string();
+    assert_eq!(message, "HTTP status `502 Bad Gateway`: a page titled `Bad gateway`");
 }
 
 #[tokio::test]
