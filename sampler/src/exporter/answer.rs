@@ -40,7 +40,7 @@ pub(crate) fn of_grpc(answer: &Answer) -> Result<Accepted, ExportError> {
     if status != StatusCode::OK {
         return Err(match of_http_status(answer, format!("HTTP status `{status}`")) {
             // Said by a proxy, not by the service that knows the batch.
-            ExportError::Permanent { message } => ExportError::retryable(message),
+            ExportError::Doubtful { message } => ExportError::retryable(message),
             error => error,
         });
     }
@@ -90,11 +90,13 @@ fn of_grpc_code(code: u32, headers: &HeaderMap) -> ExportError {
     match code {
         // Resource exhausted: without advice it may mean size, or a rate, which passes.
         8 | 11 if after.is_none() && complains_of_size(&text) => ExportError::Unfit { message },
-        1 | 4 | 8 | 10 | 11 | 14 | 15 => ExportError::Retryable { after, message },
+        1 | 4 | 8 | 10 | 14 => ExportError::Retryable { after, message },
+        11 | 15 if after.is_some() => ExportError::Retryable { after, message },
         3 => ExportError::Unfit { message },
         2 | 13 if complains_of_size(&text) => ExportError::Unfit { message },
         7 | 12 | 16 => ExportError::Barred { message },
-        _ => ExportError::Permanent { message },
+        // A backend in trouble says these as readily as one that stumbles over a span.
+        _ => ExportError::Doubtful { message },
     }
 }
 
@@ -201,7 +203,7 @@ fn of_http_status(answer: &Answer, message: String) -> ExportError {
             message: format!("{message} (redirects are not followed: correct the endpoint)"),
         },
         401 | 403 | 404 | 405 | 407 | 415 => ExportError::Barred { message },
-        _ => ExportError::Permanent { message },
+        _ => ExportError::Doubtful { message },
     }
 }
 

@@ -100,6 +100,17 @@ impl Batch {
     pub const fn spans(&self) -> u64 {
         self.spans
     }
+
+    /// That this process cannot make a request of the batch, for the reason of `message`: certain
+    /// by itself for one piece; of several, only some may be at fault.
+    #[must_use]
+    pub fn not_a_request(&self, message: String) -> ExportError {
+        if self.fragments.len() > 1 {
+            ExportError::Unfit { message }
+        } else {
+            ExportError::Permanent { message }
+        }
+    }
 }
 
 /// What the backend said to a batch that it took.
@@ -137,10 +148,23 @@ pub enum ExportError {
         /// What the backend said.
         message: String,
     },
-    /// The backend will never take this batch, nor any part of it.
+    /// The backend failed in a way that may lie with it or with the batch: it is sent again for a
+    /// time, then parts of it are.
+    #[error("{message}")]
+    Doubtful {
+        /// What the backend said.
+        message: String,
+    },
+    /// The batch is too much for the backend now: parts of it may be taken sooner.
+    #[error("{message}")]
+    Heavy {
+        /// What the backend said, or did not.
+        message: String,
+    },
+    /// No backend could take this batch, nor any part of it: it is no request at all.
     #[error("{message}")]
     Permanent {
-        /// What the backend said.
+        /// What is wrong with it.
         message: String,
     },
 }
@@ -152,10 +176,10 @@ impl ExportError {
         Self::Retryable { after: None, message: message.into() }
     }
 
-    /// Whether the same batch may succeed later.
+    /// Whether the same batch may succeed later, whatever is in it.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Retryable { .. } | Self::Barred { .. })
+        matches!(self, Self::Retryable { .. } | Self::Barred { .. } | Self::Heavy { .. })
     }
 }
 

@@ -62,9 +62,8 @@ impl DebugExporter {
             return Ok(out);
         }
         for fragment in batch.fragments() {
-            let traces = TracesData::decode(fragment.clone()).map_err(|error| {
-                ExportError::Unfit { message: format!("spans do not decode: {error}") }
-            })?;
+            let traces = TracesData::decode(fragment.clone())
+                .map_err(|error| batch.not_a_request(format!("spans do not decode: {error}")))?;
             for (index, resource) in traces.resource_spans.iter().enumerate() {
                 let _ = match self.settings.verbosity {
                     Verbosity::Detailed => text::write_detailed(&mut out, index, resource),

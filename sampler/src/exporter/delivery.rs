@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -12,12 +12,17 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::exporter::{
-    contract::{Accepted, Batch, ExportError, Exporter, ExporterIndex, Kept, Outcome, Settled},
+    contract::{Accepted, ExportError, Exporter, ExporterIndex, Kept, Outcome, Settled},
+    job::{Ended, Job, Part},
     metrics::{ExporterMetrics, Failure},
     outcomes::OutcomeSink,
-    remains::Remains,
-    retry::{Backoff, RetryPolicy},
+    retry::RetryPolicy,
+    verdict::{Verdict, verdict},
 };
+
+/// Requests that failed one after the other, after which all seem to be refused: of what is held only
+/// one part of each batch is tried at a time, and new batches only now and then.
+pub(crate) const SUSPICION: u32 = 8;
 
 /// A piece that the queue has taken: gives its room back when it is dropped.
 #[derive(Debug)]
@@ -45,11 +50,17 @@ pub struct Undelivered {
     pub spans: u64,
 }
 
-/// What a queue has taken and not yet answered for.
+/// What a queue has taken and not yet answered for, and how its backend does.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pieces: AtomicU64,
     spans: AtomicU64,
+    /// Requests that the backend has taken.
+    delivered: AtomicU64,
+    /// Requests that failed since it took one.
+    failed_in_a_row: AtomicU32,
+    /// Batches that are held back.
+    pub(crate) held: AtomicUsize,
     /// Whether the last thing heard of the backend was a failure.
     pub(crate) failing: AtomicBool,
 }
@@ -71,6 +82,19 @@ impl Tally {
             spans: self.spans.load(Ordering::Relaxed),
         }
     }
+
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn failed_in_a_row(&self) -> u32 {
+        self.failed_in_a_row.load(Ordering::Relaxed)
+    }
+
+    /// Whether something that is under way may take any time.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed) || self.held.load(Ordering::Relaxed) > 0
+    }
 }
 
 /// Delivers batches to one exporter, again and again where that can help.
@@ -87,150 +111,133 @@ pub(crate) struct Courier {
 }
 
 impl Courier {
-    /// Delivers `pieces`, in one request if the backend takes it whole. Returns when all of them
-    /// are delivered or refused, nobody waits for them any more, or the queue is stopping.
-    pub(crate) async fn deliver(self: Arc<Self>, pieces: Vec<Piece>) {
-        // Depth-first: at most one half of each size waits.
-        let mut parts = vec![pieces];
-        while let Some(mut part) = parts.pop() {
-            match self.send(&mut part).await {
-                Sent::Accepted(accepted) => {
-                    self.note_rejected(&accepted);
-                    self.settle(part, |_| Outcome::Delivered);
-                }
-                Sent::Refused(ExportError::Unfit { message }) if part.len() > 1 => {
-                    let second = part.split_off(part.len() / 2);
-                    self.note_split(&message);
-                    parts.push(second);
-                    parts.push(part);
-                }
-                Sent::Refused(ExportError::Unfit { message }) => {
-                    if let Some(piece) = part.pop() {
-                        self.deliver_spans(piece, message).await;
-                    }
-                }
-                Sent::Refused(error) => self.refuse(part, &error),
-                Sent::Abandoned => {}
-            }
-        }
-    }
-
-    /// Delivers what the backend takes of `piece`, which it does not take whole: halves, and
-    /// halves of those, down to single spans. What is left is refused.
-    async fn deliver_spans(&self, piece: Piece, message: String) {
-        let mut refused = Remains::default();
-        let mut parts = Vec::new();
-        if refused.halve_or_keep(piece.kept.bytes.clone(), piece.kept.spans, &mut parts) {
-            self.note_split(&message);
-        }
-        refused.message = message;
-        // One piece, so that whoever waits for it is asked for every part of it.
-        let mut carrier = vec![piece];
-        while let Some((bytes, spans)) = parts.pop() {
-            let Some(piece) = carrier.first_mut() else { return };
-            (piece.kept.bytes, piece.kept.spans) = (bytes.clone(), spans);
-            match self.send(&mut carrier).await {
-                Sent::Accepted(accepted) => {
-                    self.note_rejected(&accepted);
-                    refused.in_a_row = 0;
-                }
-                Sent::Refused(ExportError::Unfit { message }) => {
-                    if refused.halve_or_keep(bytes, spans, &mut parts) {
-                        self.note_split(&message);
-                    }
-                    refused.message = message;
-                }
-                Sent::Refused(error) => {
-                    refused.message = error.to_string();
-                    refused.keep(bytes, spans);
-                }
-                Sent::Abandoned => return,
-            }
-        }
-        if refused.spans == 0 {
-            self.settle(carrier, |_| Outcome::Delivered);
-            return;
-        }
-        let Remains { bytes, spans, message, .. } = refused;
-        if let Some(piece) = carrier.first_mut() {
-            (piece.kept.bytes, piece.kept.spans) = (bytes.concat().into(), spans);
-        }
-        self.refuse(carrier, &ExportError::Unfit { message });
-    }
-
-    /// Sends `part` until it is taken or refused. Pieces that nobody waits for any more are
-    /// taken out of it on the way.
-    async fn send(&self, part: &mut Vec<Piece>) -> Sent {
-        let mut backoff = Backoff::new(self.retry);
-        let mut batch = batch_of(part);
-        loop {
-            self.metrics.started();
-            let started = Instant::now();
-            let answer = self.exporter.export(batch.clone()).await;
-            self.metrics.ended(started.elapsed());
-            let (wait, error) = match answer {
+    /// Delivers what is due of `job`, in one request if the backend takes it whole. Returns when all
+    /// of it is delivered or refused, nobody waits for it any more, or the queue is stopping; else
+    /// gives the job back, which then has to wait, and others are to be tried meanwhile.
+    pub(crate) async fn deliver(self: Arc<Self>, mut job: Job) -> Option<Job> {
+        job.resume(Instant::now(), &self.tally);
+        while let Some(part) = job.take(&self.tally) {
+            match self.send(&part).await {
                 Ok(accepted) => {
-                    self.metrics.sent(batch.len(), batch.spans());
-                    self.recovered();
-                    return Sent::Accepted(accepted);
+                    self.note_rejected(&accepted);
+                    self.end(job.deliver(part));
                 }
-                Err(error @ ExportError::Retryable { after, .. }) => {
-                    self.metrics.failed(Failure::Retryable);
-                    (backoff.next_wait(after, fastrand::f64()), error)
-                }
-                Err(error @ ExportError::Barred { .. }) => {
-                    self.metrics.failed(Failure::Barred);
-                    (backoff.longest_wait(fastrand::f64()), error)
-                }
-                Err(error) => return Sent::Refused(error),
-            };
-            self.failed(&error, wait);
-            tokio::select! {
-                biased;
-                () = self.stopping.cancelled() => return Sent::Abandoned,
-                () = tokio::time::sleep(wait) => {}
+                Err(error) => self.go_on(&mut job, part, &error).await,
             }
-            if self.forget_unwanted(part) {
-                if part.is_empty() {
-                    return Sent::Abandoned;
+        }
+        job.due().filter(|_| !self.stopping.is_cancelled()).map(|_| job)
+    }
+
+    async fn send(&self, part: &Part) -> Result<Accepted, ExportError> {
+        let batch = part.batch();
+        self.metrics.started();
+        let started = Instant::now();
+        let answer = self.exporter.export(batch.clone()).await;
+        self.metrics.ended(started.elapsed());
+        if answer.is_ok() {
+            self.metrics.sent(batch.len(), batch.spans());
+            self.tally.delivered.fetch_add(1, Ordering::Relaxed);
+            self.tally.failed_in_a_row.store(0, Ordering::Relaxed);
+            self.recovered();
+        } else {
+            self.tally.failed_in_a_row.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// Does what a failure of `part` leads to.
+    async fn go_on(&self, job: &mut Job, mut part: Part, error: &ExportError) {
+        let now = Instant::now();
+        part.story.refused(now, self.tally.delivered());
+        part.story.unfit = matches!(error, ExportError::Unfit { .. });
+        self.count(error);
+        let in_a_row = self.tally.failed_in_a_row();
+        let judge = |part: &mut Part, smallest| {
+            verdict(error, &mut part.story, self.retry, smallest, in_a_row, now)
+        };
+        let smallest = job.is_smallest(&part);
+        let mut said = judge(&mut part, smallest);
+        if let Verdict::Halve { wait, leave } = said {
+            match job.halve(part) {
+                Ok(()) => {
+                    self.note_split(error);
+                    if wait.is_zero() {
+                        return;
+                    }
+                    self.failed(error, wait);
+                    if leave || !self.rest(wait).await {
+                        job.pause(now + wait);
+                    }
+                    return;
                 }
-                batch = batch_of(part);
+                Err(whole) => {
+                    part = whole;
+                    said = judge(&mut part, true);
+                }
+            }
+        }
+        match said {
+            Verdict::Bury => self.end(job.bury(part, error.to_string())),
+            Verdict::Hold(wait) => {
+                self.failed(error, wait);
+                job.hold(part, now + wait);
+                if in_a_row >= SUSPICION {
+                    job.pause(now + wait);
+                }
+            }
+            Verdict::Again(wait) | Verdict::Halve { wait, .. } => {
+                self.failed(error, wait);
+                if self.rest(wait).await {
+                    job.again(part);
+                }
             }
         }
     }
 
-    /// Takes out what nobody waits for any more, and tells whether there was any.
-    fn forget_unwanted(&self, part: &mut Vec<Piece>) -> bool {
-        let before = part.len();
-        part.retain(|piece| {
-            let wanted = !piece.to.is_closed();
-            if !wanted {
-                self.tally.settle(piece.owed);
-            }
-            wanted
-        });
-        part.len() != before
+    /// Waits, and tells whether to go on then: not when the queue is stopping.
+    async fn rest(&self, wait: Duration) -> bool {
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => false,
+            () = tokio::time::sleep(wait) => true,
+        }
     }
 
-    fn refuse(&self, part: Vec<Piece>, error: &ExportError) {
-        let spans: u64 = part.iter().map(|piece| u64::from(piece.kept.spans)).sum();
-        let reason: Arc<str> = error.to_string().into();
+    fn count(&self, error: &ExportError) {
+        self.metrics.failed(match error {
+            ExportError::Retryable { .. } | ExportError::Heavy { .. } => Failure::Retryable,
+            ExportError::Barred { .. } => Failure::Barred,
+            ExportError::Doubtful { .. } => Failure::Doubtful,
+            ExportError::Unfit { .. } | ExportError::Permanent { .. } => return,
+        });
+    }
+
+    fn end(&self, ended: Option<Ended>) {
+        match ended {
+            None => {}
+            Some(Ended::Delivered(pieces)) => self.settle(pieces, |_| Outcome::Delivered),
+            Some(Ended::Refused(pieces, reason)) => self.refuse(pieces, reason.into()),
+        }
+    }
+
+    fn refuse(&self, pieces: Vec<Piece>, reason: Arc<str>) {
+        let spans: u64 = pieces.iter().map(|piece| u64::from(piece.kept.spans)).sum();
         // The worker of the partition says so, once for each piece.
         self.metrics.refused(spans);
-        self.settle(part, |kept| Outcome::Refused {
+        self.settle(pieces, |kept| Outcome::Refused {
             reason: Arc::clone(&reason),
             bytes: kept.bytes.clone(),
             spans: kept.spans,
         });
     }
 
-    /// Reports an outcome for each piece of `part`: one report for each worker that waits.
-    fn settle(&self, mut part: Vec<Piece>, outcome: impl Fn(&Kept) -> Outcome) {
-        while let Some(first) = part.first() {
+    /// Reports an outcome for each of the `pieces`: one report for each worker that waits.
+    fn settle(&self, mut pieces: Vec<Piece>, outcome: impl Fn(&Kept) -> Outcome) {
+        while let Some(first) = pieces.first() {
             let to = first.to.clone();
             let (same, rest): (Vec<_>, Vec<_>) =
-                part.into_iter().partition(|piece| piece.to.is(&to));
-            part = rest;
+                pieces.into_iter().partition(|piece| piece.to.is(&to));
+            pieces = rest;
             to.report(same.iter().map(|piece| {
                 self.tally.settle(piece.owed);
                 Settled {
@@ -243,15 +250,15 @@ impl Courier {
     }
 
     /// Says the first time that batches do not fit, not once for every batch.
-    fn note_split(&self, message: &str) {
+    fn note_split(&self, error: &ExportError) {
         self.metrics.failed(Failure::Split);
         let exporter = self.exporter.name();
         if self.splitting.swap(true, Ordering::Relaxed) {
-            tracing::debug!(exporter, message, "send the halves of a batch");
+            tracing::debug!(exporter, %error, "send the halves of a batch");
         } else {
             tracing::warn!(
                 exporter,
-                message,
+                %error,
                 "send the halves of a batch that the backend does not take: if it finds it too \
                  large, lower `sending_queue.batch.max_size`",
             );
@@ -306,17 +313,4 @@ impl Courier {
             tracing::info!(exporter = self.exporter.name(), "export again");
         }
     }
-}
-
-/// How the sending of a part ended.
-enum Sent {
-    Accepted(Accepted),
-    Refused(ExportError),
-    /// Nobody waits for it any more, or the queue is stopping.
-    Abandoned,
-}
-
-fn batch_of(part: &[Piece]) -> Batch {
-    let spans = part.iter().map(|piece| u64::from(piece.kept.spans)).sum();
-    Batch::new(part.iter().map(|piece| piece.kept.bytes.clone()).collect(), spans)
 }

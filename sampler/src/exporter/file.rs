@@ -86,9 +86,8 @@ impl Exporter for FileExporter {
 fn as_lines(batch: &Batch) -> Result<Vec<u8>, ExportError> {
     let mut text = Vec::with_capacity(batch.len() * 3);
     for fragment in batch.fragments() {
-        json::write_line(fragment, &mut text).map_err(|error| ExportError::Unfit {
-            message: format!("spans do not decode: {error}"),
-        })?;
+        json::write_line(fragment, &mut text)
+            .map_err(|error| batch.not_a_request(format!("spans do not decode: {error}")))?;
         text.push(b'\n');
     }
     Ok(text)

@@ -14,6 +14,8 @@ pub(crate) enum Failure {
     Barred,
     /// Its halves are sent instead.
     Split,
+    /// It is sent again, and whether the backend or the spans are at fault is to be found out.
+    Doubtful,
 }
 
 /// The handles of one exporter, made once.
@@ -23,7 +25,7 @@ pub(crate) struct ExporterMetrics {
     sent_bytes: Counter,
     requests: Gauge,
     durations: Histogram,
-    failed: [Counter; 3],
+    failed: [Counter; 4],
     refused_spans: Counter,
     rejected_spans: Counter,
     lost_positions: Counter,
@@ -67,11 +69,12 @@ impl ExporterMetrics {
     }
 
     pub(crate) fn failed(&self, failure: Failure) {
-        let [retryable, barred, split] = &self.failed;
+        let [retryable, barred, split, doubtful] = &self.failed;
         match failure {
             Failure::Retryable => retryable.increment(1),
             Failure::Barred => barred.increment(1),
             Failure::Split => split.increment(1),
+            Failure::Doubtful => doubtful.increment(1),
         }
     }
 
@@ -101,7 +104,7 @@ impl ExporterMetrics {
 }
 
 const EXPORTER: Label = Label::capped("exporter", "names in the configuration");
-const FAILURE_REASONS: [&str; 3] = ["retryable", "barred", "split"];
+const FAILURE_REASONS: [&str; 4] = ["retryable", "barred", "split", "doubtful"];
 
 const SENT_SPANS: &str = "wholetrace_exporter_sent_spans_total";
 const SENT_BYTES: &str = "wholetrace_exporter_sent_bytes_total";
@@ -137,7 +140,9 @@ pub const TABLE: &[Metric] = &[
         FAILED_REQUESTS,
         Unit::None,
         "Requests that failed and lose nothing: `retryable` ones are sent again; `barred` ones \
-         too, once endpoint or credentials are corrected; of `split` ones the halves are sent.",
+         too, once endpoint or credentials are corrected; of `split` ones the halves are sent; \
+         `doubtful` ones are sent again until it is proven whether the backend or the spans are at \
+         fault.",
     )
     .labels(&[EXPORTER, Label::closed("reason", &FAILURE_REASONS)]),
     Metric::counter(

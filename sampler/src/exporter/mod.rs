@@ -1,7 +1,8 @@
 //! Kept traces on their way to the backends.
 //!
 //! `contract` says what an exporter is; `queue` stands in front of each one, forms batches, keeps
-//! several of them under way and repeats them until they arrive (`delivery`, `retry`).
+//! several of them under way and repeats them until they arrive (`delivery`, `retry`). What an answer
+//! proves is judged in `answer` and `verdict`; `job` is what is left of a batch.
 
 mod answer;
 pub mod build;
@@ -10,6 +11,7 @@ pub mod contract;
 mod debug;
 mod delivery;
 mod file;
+mod job;
 pub mod metrics;
 pub mod options;
 mod otlp_grpc;
@@ -17,12 +19,12 @@ mod otlp_http;
 pub mod outcomes;
 mod payload;
 pub mod queue;
-mod remains;
 pub mod retry;
 mod rotation;
 #[cfg(test)]
 mod testing;
 mod text;
 mod transport;
+mod verdict;
 
 pub use delivery::Undelivered;

@@ -82,7 +82,7 @@ impl Exporter for OtlpHttp {
 fn as_json(batch: &Batch) -> Result<Batch, ExportError> {
     let bytes = batch.fragments().concat();
     let text = json::from_protobuf(&bytes)
-        .map_err(|error| ExportError::Unfit { message: format!("spans do not decode: {error}") })?;
+        .map_err(|error| batch.not_a_request(format!("spans do not decode: {error}")))?;
     Ok(Batch::new(vec![Bytes::from(text)], batch.spans()))
 }
 

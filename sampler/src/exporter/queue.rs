@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exporter::{
     contract::{Exporter, ExporterIndex, Kept},
-    delivery::{Courier, Piece, Tally, Undelivered},
+    delivery::{Courier, Piece, SUSPICION, Tally, Undelivered},
+    job::Job,
     metrics::ExporterMetrics,
     outcomes::OutcomeSink,
     retry::RetryPolicy,
@@ -92,6 +93,9 @@ pub fn queue(
         courier: Arc::new(courier),
         settings,
         requests: JoinSet::new(),
+        held: Vec::new(),
+        held_first: false,
+        last_new: None,
     };
     (ExporterHandle(shared), queue)
 }
@@ -186,7 +190,7 @@ impl ExporterHandle {
     /// time.
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        self.0.tally.failing.load(Ordering::Relaxed)
+        self.0.tally.is_failing()
     }
 
     /// Counts positions of the log that were deleted before this exporter got what was there.
@@ -225,7 +229,13 @@ pub struct Queue {
     shared: Arc<Shared>,
     courier: Arc<Courier>,
     settings: QueueSettings,
-    requests: JoinSet<()>,
+    requests: JoinSet<Option<Job>>,
+    /// What has to wait while others are tried.
+    held: Vec<Job>,
+    /// Whether what was held goes before what is new, if both are due.
+    held_first: bool,
+    /// When something new was sent last.
+    last_new: Option<Instant>,
 }
 
 impl Queue {
@@ -244,7 +254,7 @@ impl Queue {
                 biased;
                 () = &mut stop => break,
                 Some(ended) = self.requests.join_next(), if !self.requests.is_empty() => {
-                    pass_panic_on(ended);
+                    self.hold(ended);
                 }
                 () = self.shared.due.notified(), if !full => {}
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !full => {}
@@ -253,37 +263,91 @@ impl Queue {
         self.stop().await
     }
 
-    /// Starts the batches that are due, as far as requests may be under way. Gives the time when
-    /// the next one is due, if pieces wait.
+    /// Starts what is due, as far as requests may be under way. Gives the time when the next is due,
+    /// if there is any.
     fn start_due_batches(&mut self) -> Option<Instant> {
         self.shared.note_bytes();
-        loop {
-            let mut waiting = self.shared.waiting();
-            let oldest = waiting.pieces.front().map(|(arrived, _)| *arrived)?;
-            let due = oldest + self.settings.flush_after;
-            let full = waiting.bytes >= self.shared.batch_bytes;
-            let draining = self.courier.stopping.is_cancelled();
-            if self.requests.len() >= self.settings.in_flight.max(1)
-                || !(full || draining || due <= Instant::now())
-            {
-                return Some(due);
-            }
-            let pieces = waiting.take_batch(self.shared.batch_bytes, &self.shared.tally);
-            drop(waiting);
-            if !pieces.is_empty() {
-                self.requests.spawn(Arc::clone(&self.courier).deliver(pieces));
+        while self.requests.len() < self.settings.in_flight.max(1) {
+            let now = Instant::now();
+            let held = self.held.iter().filter_map(Job::due).min();
+            let new = self.new_due(now);
+            let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+            if is_due(held) && (self.held_first || !is_due(new)) {
+                self.held_first = false;
+                self.start_held(now);
+            } else if is_due(new) {
+                self.held_first = true;
+                self.start_new(now);
+            } else {
+                return held.into_iter().chain(new).min();
             }
         }
+        None
+    }
+
+    /// When the next batch of what has not been sent yet is due.
+    fn new_due(&self, now: Instant) -> Option<Instant> {
+        let waiting = self.shared.waiting();
+        let oldest = waiting.pieces.front().map(|(arrived, _)| *arrived)?;
+        if self.courier.stopping.is_cancelled() {
+            return Some(now);
+        }
+        let full = waiting.bytes >= self.shared.batch_bytes;
+        let due = if full { now } else { oldest + self.settings.flush_after };
+        let refuses_all = self.courier.tally.failed_in_a_row() >= SUSPICION;
+        let last = self.last_new.filter(|_| refuses_all && !self.held.is_empty());
+        Some(last.map_or(due, |last| due.max(last + self.settings.retry.max_interval)))
+    }
+
+    fn start_new(&mut self, now: Instant) {
+        let pieces = self.shared.waiting().take_batch(self.shared.batch_bytes, &self.shared.tally);
+        if !pieces.is_empty() {
+            self.last_new = Some(now);
+            self.start(Job::new(pieces, self.settings.retry));
+        }
+    }
+
+    fn start_held(&mut self, now: Instant) {
+        let due = self.held.iter().position(|job| job.due().is_some_and(|due| due <= now));
+        if let Some(due) = due {
+            let job = self.held.remove(due);
+            self.note_held();
+            self.start(job);
+        }
+    }
+
+    fn start(&mut self, job: Job) {
+        self.requests.spawn(Arc::clone(&self.courier).deliver(job));
+    }
+
+    /// Keeps what a request's task gives back. Passes its panic on to the caller.
+    fn hold(&mut self, ended: Result<Option<Job>, tokio::task::JoinError>) {
+        match ended {
+            Ok(Some(job)) => self.held.push(job),
+            Ok(None) => {}
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+        self.note_held();
+    }
+
+    fn note_held(&self) {
+        self.shared.tally.held.store(self.held.len(), Ordering::Relaxed);
     }
 
     async fn stop(mut self) -> Undelivered {
         let deadline = Instant::now() + self.settings.stop_within;
         self.shared.room.close();
         self.courier.stopping.cancel();
+        // They have been tried.
+        self.held.clear();
         let drain = async {
             self.start_due_batches();
             while let Some(ended) = self.requests.join_next().await {
-                pass_panic_on(ended);
+                self.hold(ended);
                 self.start_due_batches();
             }
             self.courier.exporter.close().await;
@@ -326,15 +390,6 @@ impl Waiting {
             }
         }
         batch
-    }
-}
-
-/// Passes a panic of a request's task on to the caller.
-fn pass_panic_on(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && let Ok(panic) = error.try_into_panic()
-    {
-        std::panic::resume_unwind(panic);
     }
 }
 

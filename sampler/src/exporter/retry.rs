@@ -18,6 +18,9 @@ pub struct RetryPolicy {
     pub multiplier: f64,
     /// Spread of each wait, 0..=1: 0.5 makes 10 s anything from 5 s to 15 s.
     pub randomization: f64,
+    /// How long something has to fail before it can be given up, whatever speaks against it. Zero:
+    /// for ever.
+    pub patience: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -27,6 +30,7 @@ impl Default for RetryPolicy {
             max_interval: Duration::from_secs(30),
             multiplier: 1.5,
             randomization: 0.5,
+            patience: Duration::from_secs(300),
         }
     }
 }
@@ -82,6 +86,7 @@ mod tests {
             max_interval: Duration::from_secs(30),
             multiplier: 2.0,
             randomization: 0.0,
+            ..RetryPolicy::default()
         };
         let mut backoff = Backoff::new(policy);
         let waits: Vec<u64> = (0..5).map(|_| backoff.next_wait(None, 0.3).as_secs()).collect();
@@ -117,6 +122,7 @@ mod tests {
                 max_interval: Duration::from_millis(max),
                 multiplier,
                 randomization,
+                ..RetryPolicy::default()
             };
             let mut backoff = Backoff::new(policy);
             for random in randoms {

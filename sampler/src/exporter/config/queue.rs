@@ -162,7 +162,9 @@ pub struct RetryConfig {
     pub multiplier: f64,
     /// The longest wait, up to 1h. The backend's own advice can make a wait longer, up to 5m.
     pub max_interval: HumanDuration,
-    /// No effect: spans stay in the log until they are delivered. `0s` says the same.
+    /// For how long a span is sent again at least, 0s to 24h, that the backend refuses for a reason
+    /// that may be its own (500, INTERNAL, …). Nothing is given up because the time is over: only
+    /// what is refused still while others are delivered. `0s`: nothing at all.
     pub max_elapsed_time: HumanDuration,
 }
 
@@ -175,7 +177,7 @@ impl Default for RetryConfig {
             randomization_factor: policy.randomization,
             multiplier: policy.multiplier,
             max_interval: HumanDuration::from_secs(30),
-            max_elapsed_time: HumanDuration::from_secs(0),
+            max_elapsed_time: HumanDuration::from_secs(300),
         }
     }
 }
@@ -199,13 +201,12 @@ impl RetryConfig {
             let hint = "what is not delivered is always sent again";
             problems.warn(format!("{path}.enabled"), "`false` has no effect", hint);
         }
-        if !self.max_elapsed_time.is_zero() {
-            problems.warn(
-                format!("{path}.max_elapsed_time"),
-                "has no effect: spans are never given up",
-                "leave it out",
-            );
-        }
+        problems.check_range(
+            format!("{path}.max_elapsed_time"),
+            self.max_elapsed_time,
+            HumanDuration::from_secs(0),
+            HumanDuration::from_secs(86_400),
+        );
     }
 
     /// The waits that it says.
@@ -216,6 +217,7 @@ impl RetryConfig {
             max_interval: self.max_interval.get(),
             multiplier: self.multiplier,
             randomization: self.randomization_factor,
+            patience: self.max_elapsed_time.get(),
         }
     }
 }

@@ -58,7 +58,7 @@ fn basic_decodes_nothing() {
     let unreadable = Batch::new(vec![Bytes::from_static(b"\xff")], 1);
     assert_eq!(exporter(Verbosity::Basic).describe(&unreadable), Ok(String::new()));
     let error = exporter(Verbosity::Normal).describe(&unreadable);
-    assert!(matches!(error, Err(ExportError::Unfit { .. })));
+    assert!(matches!(error, Err(ExportError::Permanent { .. })));
 }
 
 #[test]

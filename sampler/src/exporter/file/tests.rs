@@ -141,6 +141,8 @@ async fn spans_that_do_not_decode_are_not_written() {
     let exporter = FileExporter::open(settings(&path)).unwrap();
     let bad = Batch::new(vec![fragment("a"), Bytes::from_static(b"\x0a\xff")], 2);
     assert!(matches!(exporter.export(bad).await, Err(ExportError::Unfit { .. })));
+    let alone = Batch::new(vec![Bytes::from_static(b"\x0a\xff")], 1);
+    assert!(matches!(exporter.export(alone).await, Err(ExportError::Permanent { .. })));
     assert_eq!(fs::read(&path).unwrap(), b"");
 }
 

@@ -71,6 +71,8 @@ async fn status_codes_say_what_to_do() {
         Err(ExportError::Retryable { .. }) => "retryable",
         Err(ExportError::Barred { .. }) => "barred",
         Err(ExportError::Unfit { .. }) => "unfit",
+        Err(ExportError::Doubtful { .. }) => "doubtful",
+        Err(ExportError::Heavy { .. }) => "heavy",
         Err(ExportError::Permanent { .. }) => "permanent",
     };
     let rows = [
@@ -86,8 +88,8 @@ async fn status_codes_say_what_to_do() {
         (413, "unfit"),
         (415, "barred"),
         (429, "retryable"),
-        (500, "permanent"),
-        (501, "permanent"),
+        (500, "doubtful"),
+        (501, "doubtful"),
         (502, "retryable"),
         (503, "retryable"),
         (504, "retryable"),

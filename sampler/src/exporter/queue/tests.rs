@@ -1,4 +1,5 @@
 mod delivery;
+mod proof;
 mod stopping;
 
 use std::{

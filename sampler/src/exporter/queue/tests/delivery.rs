@@ -119,22 +119,40 @@ async fn of_a_piece_only_the_spans_are_refused_that_do_not_fit_alone() {
     assert_eq!(running.stop().await, Undelivered::default());
 }
 
-/// A backend that refuses everything does not get a request for each span.
+/// A backend that refuses all spans of a piece, and takes others, does not get a request for each.
 #[tokio::test(start_paused = true)]
 async fn a_piece_is_not_divided_forever() {
-    let backend = Backend::new(|_| Err(unfit()));
+    let bad =
+        |batch: &Batch| batch.fragments().iter().any(|one| ids(one).iter().any(|id| *id < 4096));
+    let backend =
+        Backend::new(move |batch| if bad(batch) { Err(unfit()) } else { Ok(Accepted::default()) });
     let mut running = run(&backend, QueueSettings { batch_bytes: 1 << 20, ..settings() });
-    let ticket = Ticket { partition: 0, position: 5, chunk: 0 };
-    running.send(Kept { bytes: frame(&spans(0..4096)), spans: 4096, ticket });
+    let piece = |position, ids| {
+        let (spans, ticket) = (spans(ids), Ticket { partition: 0, position, chunk: 0 });
+        Kept { bytes: frame(&spans), spans: spans.len() as u32, ticket }
+    };
+    running.send(piece(5, 0..4096));
+    let (handle, others) = (running.handle.clone(), outcomes());
+    let sender = tokio::spawn(async move {
+        for position in 6.. {
+            let room = handle.room(1000).await.unwrap();
+            room.send(piece(position, 4096 + position..4097 + position), &others.0);
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    });
     let settled = running.settled(1).await;
+    sender.abort();
     let Outcome::Refused { bytes, spans: 4096, .. } = &settled[0].outcome else {
         panic!("all are refused")
     };
-    assert_eq!(ids(bytes), (0..4096).collect::<Vec<_>>());
-    assert!(backend.sizes().len() < 200, "{}", backend.sizes().len());
+    let mut buried = ids(bytes);
+    buried.sort_unstable();
+    assert_eq!(buried, (0..4096).collect::<Vec<_>>());
+    let requests = backend.seen.lock().unwrap().iter().filter(|(_, batch)| bad(batch)).count();
+    assert!(requests < 400, "{requests}");
 }
 
-fn spans(ids: std::ops::Range<u64>) -> Vec<Span> {
+pub(super) fn spans(ids: std::ops::Range<u64>) -> Vec<Span> {
     ids.map(|id| Span { key: 1, id, ..Span::default() }).collect()
 }
 
@@ -177,6 +195,8 @@ enum Mood {
     Takes,
     Fails,
     Bars,
+    Doubts,
+    IsOverloaded,
     FindsUnfit,
     RefusesForGood,
 }
@@ -186,6 +206,8 @@ fn moods() -> impl Strategy<Value = Mood> {
         4 => Just(Mood::Takes),
         2 => Just(Mood::Fails),
         1 => Just(Mood::Bars),
+        2 => Just(Mood::Doubts),
+        1 => Just(Mood::IsOverloaded),
         2 => Just(Mood::FindsUnfit),
         1 => Just(Mood::RefusesForGood),
     ]
@@ -202,6 +224,7 @@ proptest! {
         moods in proptest::collection::vec(moods(), 0..60),
         in_flight in 1usize..5,
         capacity in 300usize..10_000,
+        patience in 0u64..60,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -217,11 +240,16 @@ proptest! {
                     Mood::Takes => Ok(Accepted::default()),
                     Mood::Fails => Err(ExportError::Retryable { after: None, message }),
                     Mood::Bars => Err(ExportError::Barred { message }),
+                    Mood::Doubts => Err(ExportError::Doubtful { message }),
+                    Mood::IsOverloaded => Err(ExportError::Heavy { message }),
                     Mood::FindsUnfit => Err(ExportError::Unfit { message }),
                     Mood::RefusesForGood => Err(ExportError::Permanent { message }),
                 }
             });
-            let mut running = run(&backend, QueueSettings { in_flight, capacity, ..settings() });
+            let retry =
+                RetryPolicy { patience: Duration::from_secs(patience), ..settings().retry };
+            let settings = QueueSettings { in_flight, capacity, retry, ..settings() };
+            let mut running = run(&backend, settings);
             let mut outcomes = BTreeMap::<u64, usize>::new();
             let mut settled = Vec::new();
             for (position, len) in lens.iter().enumerate() {
