@@ -16,6 +16,7 @@ use crate::exporter::{
     job::{Ended, Job, Part},
     metrics::{ExporterMetrics, Failure},
     outcomes::OutcomeSink,
+    pace::Pace,
     retry::RetryPolicy,
     verdict::{Verdict, verdict},
 };
@@ -105,6 +106,7 @@ pub(crate) struct Courier {
     /// Once cancelled, nothing is sent a second time.
     pub(crate) stopping: CancellationToken,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) pace: Pace,
     /// Whether a batch was ever taken in halves only.
     pub(crate) splitting: AtomicBool,
     pub(crate) metrics: ExporterMetrics,
@@ -138,6 +140,7 @@ impl Courier {
             self.metrics.sent(batch.len(), batch.spans());
             self.tally.delivered.fetch_add(1, Ordering::Relaxed);
             self.tally.failed_in_a_row.store(0, Ordering::Relaxed);
+            self.pace.taken(batch.len());
             self.recovered();
         } else {
             self.tally.failed_in_a_row.fetch_add(1, Ordering::Relaxed);
@@ -158,6 +161,9 @@ impl Courier {
         let smallest = job.is_smallest(&part);
         let mut said = judge(&mut part, smallest);
         if let Verdict::Halve { wait, leave } = said {
+            if matches!(error, ExportError::Heavy { .. }) {
+                self.pace.too_much(part.batch().len());
+            }
             match job.halve(part) {
                 Ok(()) => {
                     self.note_split(error);

@@ -14,6 +14,7 @@ use wholetrace_proto::otlp::EXPORT_PATH;
 use crate::exporter::{
     answer,
     contract::{Accepted, Batch, ExportError, Exporter},
+    limit::Limit,
     options::Compression,
     payload::Payload,
     transport::Transport,
@@ -37,7 +38,7 @@ pub(crate) struct OtlpGrpc {
     uri: Uri,
     headers: HeaderMap,
     compression: Compression,
-    timeout: Duration,
+    limit: Limit,
     transport: Transport,
 }
 
@@ -57,14 +58,13 @@ impl OtlpGrpc {
         if let Some(encoding) = settings.compression.encoding() {
             headers.insert("grpc-encoding", HeaderValue::from_static(encoding));
         }
-        headers.insert("grpc-timeout", grpc_timeout(settings.timeout));
         headers.extend(settings.headers);
         Ok(Self {
             name: settings.name,
             uri: Uri::from_parts(parts)?,
             headers,
             compression: settings.compression,
-            timeout: settings.timeout,
+            limit: Limit::new(settings.timeout),
             transport,
         })
     }
@@ -80,6 +80,10 @@ impl OtlpGrpc {
         *request.version_mut() = http::Version::HTTP_2;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
+        request
+            .headers_mut()
+            .entry("grpc-timeout")
+            .or_insert_with(|| grpc_timeout(self.limit.now()));
         answer::of_grpc(&self.transport.call(request).await?)
     }
 }
@@ -90,7 +94,7 @@ impl Exporter for OtlpGrpc {
     }
 
     fn export(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, ExportError>> {
-        Box::pin(self.transport.within(self.timeout, self.call(batch)))
+        Box::pin(self.transport.within(&self.limit, self.call(batch)))
     }
 }
 

@@ -10,6 +10,7 @@ use wholetrace_proto::json;
 use crate::exporter::{
     answer,
     contract::{Accepted, Batch, ExportError, Exporter},
+    limit::Limit,
     options::{Compression, Encoding},
     otlp_grpc::USER_AGENT,
     payload::Payload,
@@ -32,6 +33,7 @@ pub(crate) struct OtlpHttpSettings {
 /// Exports to one OTLP HTTP receiver.
 pub(crate) struct OtlpHttp {
     settings: OtlpHttpSettings,
+    limit: Limit,
     transport: Transport,
 }
 
@@ -49,7 +51,8 @@ impl OtlpHttp {
         }
         headers.extend(settings.headers);
         settings.headers = headers;
-        Self { settings, transport }
+        let limit = Limit::new(settings.timeout);
+        Self { settings, limit, transport }
     }
 
     async fn call(&self, batch: Batch) -> Result<Accepted, ExportError> {
@@ -74,7 +77,7 @@ impl Exporter for OtlpHttp {
     }
 
     fn export(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, ExportError>> {
-        Box::pin(self.transport.within(self.settings.timeout, self.call(batch)))
+        Box::pin(self.transport.within(&self.limit, self.call(batch)))
     }
 }
 

@@ -24,6 +24,7 @@ use crate::exporter::{
     job::Job,
     metrics::ExporterMetrics,
     outcomes::OutcomeSink,
+    pace::Pace,
     retry::RetryPolicy,
 };
 
@@ -85,6 +86,7 @@ pub fn queue(
         retry: settings.retry,
         stopping,
         tally,
+        pace: Pace::new(shared.batch_bytes),
         splitting: AtomicBool::new(false),
         metrics,
     };
@@ -300,7 +302,8 @@ impl Queue {
     }
 
     fn start_new(&mut self, now: Instant) {
-        let pieces = self.shared.waiting().take_batch(self.shared.batch_bytes, &self.shared.tally);
+        let most = self.courier.pace.limit();
+        let pieces = self.shared.waiting().take_batch(most, &self.shared.tally);
         if !pieces.is_empty() {
             self.last_new = Some(now);
             self.start(Job::new(pieces, self.settings.retry));

@@ -21,7 +21,7 @@ use hyper_util::{
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
 
-use crate::exporter::{contract::ExportError, payload::Payload};
+use crate::exporter::{contract::ExportError, limit::Limit, payload::Payload};
 
 /// What is read of an answer: a backend that sends more than a word of confirmation is not
 /// listened to (64 KiB).
@@ -108,19 +108,22 @@ impl Transport {
     /// Makes a request and reads its answer, within `limit` from now on.
     ///
     /// # Errors
-    /// Those of `exchange`; a retryable one when the time is up.
+    /// Those of `exchange`; when the time is up, that the request is too much.
     pub(crate) async fn within<T>(
         &self,
-        limit: Duration,
+        limit: &Limit,
         exchange: impl Future<Output = Result<T, ExportError>>,
     ) -> Result<T, ExportError> {
-        if let Ok(answer) = tokio::time::timeout(limit, exchange).await {
+        let (began, allowed) = (tokio::time::Instant::now(), limit.now());
+        if let Ok(answer) = tokio::time::timeout(allowed, exchange).await {
+            limit.answered(began.elapsed());
             return answer;
         }
+        limit.too_short(allowed);
         // The connection may be dead without anybody having said so: the next request makes a new
         // one. Requests that others have under way on the old one go on.
         *self.pool() = self.builder.build(self.connector.clone());
-        Err(ExportError::retryable(format!("no answer within {limit:?}")))
+        Err(ExportError::Heavy { message: format!("no answer within {allowed:?}") })
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {

@@ -30,7 +30,8 @@ pub struct OtlpConfig {
     /// work, `none` none. Unset, it is `none` for a backend on the loopback interface and `gzip`
     /// for all others.
     pub compression: Option<Compression>,
-    /// How long a request may take, 10ms to 10m.
+    /// How long a request may take, 10ms to 10m. A backend that is late again and again gets smaller
+    /// requests, and up to eight times as long.
     pub timeout: HumanDuration,
     /// Pings that find dead connections; none unless this is set. Receivers may end connections
     /// that ping more often than they like.
@@ -162,7 +163,8 @@ pub struct OtlpHttpConfig {
     /// work, `none` none. Unset, it is `none` for a backend on the loopback interface and `gzip`
     /// for all others.
     pub compression: Option<Compression>,
-    /// How long a request may take, 10ms to 10m.
+    /// How long a request may take, 10ms to 10m. A backend that is late again and again gets smaller
+    /// requests, and up to eight times as long.
     pub timeout: HumanDuration,
     /// The waits before a request that failed is sent again.
     pub retry_on_failure: RetryConfig,

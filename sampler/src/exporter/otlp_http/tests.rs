@@ -87,12 +87,12 @@ async fn status_codes_say_what_to_do() {
         (405, "barred"),
         (413, "unfit"),
         (415, "barred"),
-        (429, "retryable"),
+        (429, "heavy"),
         (500, "doubtful"),
         (501, "doubtful"),
         (502, "retryable"),
         (503, "retryable"),
-        (504, "retryable"),
+        (504, "heavy"),
     ];
     for (status, expected) in rows {
         let answer = answer_of(move || reply(status, &[("location", "http://x.test/")], ""));

@@ -1,4 +1,5 @@
 mod delivery;
+mod load;
 mod proof;
 mod stopping;
 

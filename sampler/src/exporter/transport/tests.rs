@@ -19,6 +19,7 @@ use crate::exporter::{
         otlp::{OtlpConfig, OtlpHttpConfig},
     },
     contract::{Accepted, ExportError},
+    limit::Limit,
     testing::{self, Backend, Received, Reply, batch, grpc_reply, reply},
 };
 
@@ -200,11 +201,12 @@ async fn after_a_timeout_there_is_a_new_connection() {
         headers.insert("content-type", http::HeaderValue::from_static("text/plain"));
         transport.call(request).await.map(|answer| answer.head.status.as_u16())
     };
-    let long = std::time::Duration::from_secs(20);
-    assert_eq!(transport.within(long, call()).await, Ok(200));
-    let short = std::time::Duration::from_millis(50);
-    assert!(transport.within(short, call()).await.is_err());
+    let long = Limit::new(std::time::Duration::from_secs(20));
+    assert_eq!(transport.within(&long, call()).await, Ok(200));
+    let short = Limit::new(std::time::Duration::from_millis(50));
+    assert!(transport.within(&short, call()).await.is_err());
+    assert_eq!(short.now().as_millis(), 100);
     assert_eq!(backend.connections(), 1);
-    assert_eq!(transport.within(long, call()).await, Ok(200));
+    assert_eq!(transport.within(&long, call()).await, Ok(200));
     assert_eq!(backend.connections(), 2);
 }
