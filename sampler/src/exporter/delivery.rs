@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::exporter::{
     contract::{Accepted, ExportError, Exporter, ExporterIndex, Kept, Outcome, Settled},
     job::{Ended, Job, Part},
+    journal::Journal,
     metrics::{ExporterMetrics, Failure},
     outcomes::OutcomeSink,
     pace::Pace,
@@ -107,8 +108,7 @@ pub(crate) struct Courier {
     pub(crate) stopping: CancellationToken,
     pub(crate) tally: Arc<Tally>,
     pub(crate) pace: Pace,
-    /// Whether a batch was ever taken in halves only.
-    pub(crate) splitting: AtomicBool,
+    pub(crate) journal: Journal,
     pub(crate) metrics: ExporterMetrics,
 }
 
@@ -255,68 +255,36 @@ impl Courier {
         }
     }
 
-    /// Says the first time that batches do not fit, not once for every batch.
     fn note_split(&self, error: &ExportError) {
         self.metrics.failed(Failure::Split);
-        let exporter = self.exporter.name();
-        if self.splitting.swap(true, Ordering::Relaxed) {
-            tracing::debug!(exporter, %error, "send the halves of a batch");
-        } else {
-            tracing::warn!(
-                exporter,
-                %error,
-                "send the halves of a batch that the backend does not take: if it finds it too \
-                 large, lower `sending_queue.batch.max_size`",
-            );
-        }
+        self.journal.split(error);
     }
 
     fn note_rejected(&self, accepted: &Accepted) {
         if accepted.rejected > 0 {
             self.metrics.rejected(accepted.rejected);
-            tracing::warn!(
-                exporter = self.exporter.name(),
-                spans = accepted.rejected,
-                message = %accepted.message,
-                "lose spans that the backend rejected from a batch it took",
-            );
-        } else if !accepted.message.is_empty() {
-            tracing::warn!(
-                exporter = self.exporter.name(),
-                message = %accepted.message,
-                "hear a warning from the backend",
-            );
         }
+        self.journal.accepted(accepted);
     }
 
-    /// Says once that the backend fails, not once for every try.
     fn failed(&self, error: &ExportError, wait: Duration) {
-        let barred = matches!(error, ExportError::Barred { .. });
-        if self.tally.failing.swap(true, Ordering::Relaxed) {
-            tracing::debug!(exporter = self.exporter.name(), %error, ?wait, "fail to export");
-            return;
-        }
+        self.tally.failing.store(true, Ordering::Relaxed);
         self.metrics.failing(true);
-        if barred {
-            tracing::error!(
-                exporter = self.exporter.name(), %error,
-                "find the backend closed to this exporter: correct its endpoint or credentials; \
-                 kept traces stay in the log until then",
-            );
-        } else {
-            tracing::warn!(
-                exporter = self.exporter.name(), %error,
-                "fail to export: kept traces stay in the log, and are sent again until they arrive",
-            );
-        }
+        self.journal.failed(error, self.tally.owed(), wait);
     }
 
     fn recovered(&self) {
         if self.tally.failing.load(Ordering::Relaxed)
             && self.tally.failing.swap(false, Ordering::Relaxed)
         {
-            self.metrics.failing(false);
-            tracing::info!(exporter = self.exporter.name(), "export again");
+            self.note_health();
         }
+    }
+
+    /// Tells whether the backend fails still, or anything of it is held.
+    pub(crate) fn note_health(&self) {
+        let fails = self.tally.is_failing();
+        self.metrics.failing(fails);
+        self.journal.recovered(fails);
     }
 }

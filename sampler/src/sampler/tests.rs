@@ -10,7 +10,7 @@ mod sim;
 use std::{
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -39,6 +39,8 @@ const P: Partition = Partition(0);
 struct Backend {
     got: Mutex<Vec<u64>>,
     away: AtomicBool,
+    /// What it answers while it is away: the number of a failure.
+    failure: AtomicU8,
     refuses: AtomicBool,
     /// How long an answer takes, in milliseconds.
     delay: AtomicU64,
@@ -49,6 +51,7 @@ impl Default for Backend {
         Self {
             got: Mutex::default(),
             away: AtomicBool::new(false),
+            failure: AtomicU8::new(0),
             refuses: AtomicBool::new(false),
             delay: AtomicU64::new(3),
         }
@@ -74,7 +77,14 @@ impl Exporter for Sender {
         Box::pin(async move {
             sleep(Duration::from_millis(self.1.delay.load(Ordering::Relaxed))).await;
             if self.1.away.load(Ordering::Relaxed) {
-                return Err(ExportError::retryable("away"));
+                let message = "away".to_owned();
+                return Err(match self.1.failure.load(Ordering::Relaxed) {
+                    0 => ExportError::Retryable { after: None, message },
+                    1 => ExportError::Barred { message },
+                    2 => ExportError::Doubtful { message },
+                    3 => ExportError::Heavy { message },
+                    _ => ExportError::Unfit { message },
+                });
             }
             if self.1.refuses.load(Ordering::Relaxed) {
                 return Err(ExportError::Permanent { message: "no".into() });

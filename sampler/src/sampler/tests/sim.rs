@@ -101,7 +101,11 @@ impl World {
             in_flight: 2,
             batch_bytes: 2_000,
             flush_after: Duration::from_millis(5),
-            retry: RetryPolicy { max_interval: 2 * second, ..RetryPolicy::default() },
+            retry: RetryPolicy {
+                max_interval: 2 * second,
+                patience: 3 * second,
+                ..RetryPolicy::default()
+            },
             stop_within: second,
         };
         let queues = (0..).zip(self.backends.iter().zip(NAMES));
@@ -174,6 +178,7 @@ impl World {
             0..=2 => {
                 self.met.outages += 1;
                 let backend = &self.backends[self.rng.usize(..self.backends.len())];
+                backend.failure.store(self.rng.u8(..5), Ordering::Relaxed);
                 backend.away.fetch_xor(true, Ordering::Relaxed);
             }
             3 => {
