@@ -14,6 +14,7 @@ use tonic_types::pb::{RetryInfo, Status};
 use wholetrace_proto::otlp::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 
 use crate::exporter::{
+    advice,
     contract::{Accepted, ExportError},
     transport::{ANSWER_LIMIT, Answer, excerpt},
 };
@@ -130,6 +131,10 @@ pub(crate) fn of_http(answer: &Answer) -> Result<Accepted, ExportError> {
     let status = answer.head.status;
     if !status.is_success() {
         let said = excerpt(&http_error_text(answer));
+        if advice::wants_tls(&said) {
+            let message = format!("HTTP status `{status}`: {said}: take `https://`");
+            return Err(ExportError::Barred { message });
+        }
         return Err(of_http_status(answer, format!("HTTP status `{status}`: {said}")));
     }
     let media = media_type(answer);

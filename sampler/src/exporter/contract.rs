@@ -189,6 +189,11 @@ pub trait Exporter: Send + Sync + 'static {
     /// Its name in the configuration, such as `otlp/jaeger`.
     fn name(&self) -> &str;
 
+    /// Where it delivers to, for the log: host and port, or a path. Empty where there is no such.
+    fn endpoint(&self) -> String {
+        String::new()
+    }
+
     /// Delivers `batch`: resolves once the backend has answered for it.
     ///
     /// Called from several tasks at once. Dropping the future gives the request up; the backend

@@ -4,6 +4,7 @@
 //! several of them under way and repeats them until they arrive (`delivery`, `retry`). What an answer
 //! proves is judged in `answer` and `verdict`; `job` is what is left of a batch.
 
+mod advice;
 mod answer;
 pub mod build;
 pub mod config;
@@ -12,6 +13,7 @@ mod debug;
 mod delivery;
 mod file;
 mod job;
+mod journal;
 mod limit;
 pub mod metrics;
 pub mod options;

@@ -17,7 +17,7 @@ use crate::exporter::{
     limit::Limit,
     options::Compression,
     payload::Payload,
-    transport::Transport,
+    transport::{Transport, address},
 };
 
 /// What an OTLP gRPC exporter needs.
@@ -91,6 +91,10 @@ impl OtlpGrpc {
 impl Exporter for OtlpGrpc {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn endpoint(&self) -> String {
+        address(&self.uri)
     }
 
     fn export(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, ExportError>> {

@@ -14,7 +14,7 @@ use crate::exporter::{
     options::{Compression, Encoding},
     otlp_grpc::USER_AGENT,
     payload::Payload,
-    transport::Transport,
+    transport::{Transport, address},
 };
 
 /// What an OTLP HTTP exporter needs.
@@ -74,6 +74,10 @@ impl OtlpHttp {
 impl Exporter for OtlpHttp {
     fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    fn endpoint(&self) -> String {
+        address(&self.settings.uri) + self.settings.uri.path()
     }
 
     fn export(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, ExportError>> {

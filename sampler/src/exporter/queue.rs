@@ -4,10 +4,7 @@ use std::{
     collections::VecDeque,
     future::Future,
     pin::pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -22,6 +19,7 @@ use crate::exporter::{
     contract::{Exporter, ExporterIndex, Kept},
     delivery::{Courier, Piece, SUSPICION, Tally, Undelivered},
     job::Job,
+    journal::Journal,
     metrics::ExporterMetrics,
     outcomes::OutcomeSink,
     pace::Pace,
@@ -79,6 +77,7 @@ pub fn queue(
         metrics: metrics.clone(),
     });
     let stopping = CancellationToken::new();
+    let journal = Journal::new(exporter.name(), exporter.endpoint());
     let tally = Arc::clone(&shared.tally);
     let courier = Courier {
         exporter,
@@ -87,7 +86,7 @@ pub fn queue(
         stopping,
         tally,
         pace: Pace::new(shared.batch_bytes),
-        splitting: AtomicBool::new(false),
+        journal,
         metrics,
     };
     let queue = Queue {
@@ -338,7 +337,10 @@ impl Queue {
     }
 
     fn note_held(&self) {
-        self.shared.tally.held.store(self.held.len(), Ordering::Relaxed);
+        let before = self.shared.tally.held.swap(self.held.len(), Ordering::Relaxed);
+        if before > 0 && self.held.is_empty() {
+            self.courier.note_health();
+        }
     }
 
     async fn stop(mut self) -> Undelivered {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
@@ -21,7 +21,7 @@ use hyper_util::{
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
 
-use crate::exporter::{contract::ExportError, limit::Limit, payload::Payload};
+use crate::exporter::{advice, contract::ExportError, limit::Limit, payload::Payload};
 
 /// What is read of an answer: a backend that sends more than a word of confirmation is not
 /// listened to (64 KiB).
@@ -134,13 +134,14 @@ impl Transport {
     /// answers like others: they are not followed.
     ///
     /// # Errors
-    /// All retryable: nothing was heard from the backend, or not enough.
+    /// Nothing was heard from the backend, or not enough: retryable, unless the endpoint is wrong.
     pub(crate) async fn call(&self, request: Request<Payload>) -> Result<Answer, ExportError> {
         let pool = self.pool().clone();
+        let uri = request.uri().clone();
         let response = pool
             .request(request)
             .await
-            .map_err(|error| ExportError::retryable(with_causes(&error)))?;
+            .map_err(|error| advice::of_connection(&uri, with_causes(&error)))?;
         Answer::read(response).await
     }
 }
@@ -176,6 +177,12 @@ impl Answer {
         }
         Ok(Self { head, body: body.freeze(), cut, trailers })
     }
+}
+
+/// Scheme, host and port: what of an endpoint is fit for the log.
+pub(crate) fn address(uri: &Uri) -> String {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    format!("{}://{authority}", uri.scheme_str().unwrap_or("http"))
 }
 
 /// An error and what caused it, in one line.

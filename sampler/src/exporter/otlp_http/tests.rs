@@ -212,6 +212,17 @@ async fn errors_say_what_the_backend_said() {
 }
 
 #[tokio::test]
+async fn a_port_for_tls_is_a_wrong_endpoint() {
+    let page = "<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>";
+    for said in ["Client sent an HTTP request to an HTTPS server.\n", page] {
+        let answer = answer_of(move || reply(400, &[], said)).await;
+        let barred = matches!(&answer, Err(ExportError::Barred { message })
+            if message.ends_with("take `https://`"));
+        assert!(barred, "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn redirects_are_not_followed() {
     let elsewhere = Backend::start(|_| reply(200, &[], "")).await;
     let location = elsewhere.uri("http").to_string();

@@ -165,6 +165,38 @@ async fn a_backend_that_asks_for_a_certificate_gets_it() {
     assert_eq!(answers(&backend, &with).await, taken);
 }
 
+/// One side speaks TLS and the other does not: that is a matter of the configuration, and the message
+/// says which.
+#[tokio::test]
+async fn tls_on_one_side_only_is_a_wrong_endpoint() {
+    let wrong = |answer: &Result<Accepted, ExportError>, advice: &str| {
+        let error = answer.as_ref().unwrap_err();
+        assert!(error.to_string().contains(advice), "{error:?}");
+        matches!(error, ExportError::Barred { .. })
+    };
+    let plain = Backend::start(|request| answering(&request)).await;
+    for answer in answers(&plain, &ClientTlsConfig::default()).await {
+        assert!(wrong(&answer, "set `tls: { insecure: true }`"), "{answer:?}");
+    }
+    let secure = backend(Authority::new().server("localhost", false)).await;
+    let port = secure.address.port();
+    let grpc = ExporterConfig::Otlp(Box::new(OtlpConfig {
+        endpoint: format!("http://localhost:{port}"),
+        ..OtlpConfig::default()
+    }));
+    let http = ExporterConfig::OtlpHttp(Box::new(OtlpHttpConfig {
+        endpoint: format!("http://localhost:{port}"),
+        ..OtlpHttpConfig::default()
+    }));
+    for config in [grpc, http] {
+        let exporter = build("otlp", &config).unwrap();
+        assert!(exporter.endpoint().starts_with(&format!("http://localhost:{port}")));
+        // Over HTTP/2 it may be gone before its alert is read.
+        let barred = wrong(&exporter.export(batch()).await, "take `https://`");
+        assert!(barred || matches!(config, ExporterConfig::Otlp(_)));
+    }
+}
+
 #[tokio::test]
 async fn files_that_are_missing_are_named() {
     let config = ExporterConfig::Otlp(Box::new(OtlpConfig {
