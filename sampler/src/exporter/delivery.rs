@@ -1,14 +1,11 @@
 //! One batch on its way: sent until the backend has answered for every piece of it.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::exporter::{
@@ -16,88 +13,15 @@ use crate::exporter::{
     job::{Ended, Job, Part},
     journal::Journal,
     metrics::{ExporterMetrics, Failure},
-    outcomes::OutcomeSink,
     pace::Pace,
     retry::RetryPolicy,
+    tally::{Piece, Tally},
     verdict::{Verdict, verdict},
 };
 
 /// Requests that failed one after the other, after which all seem to be refused: of what is held only
 /// one part of each batch is tried at a time, and new batches only now and then.
 pub(crate) const SUSPICION: u32 = 8;
-
-/// A piece that the queue has taken: gives its room back when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Piece {
-    pub(crate) kept: Kept,
-    pub(crate) to: OutcomeSink,
-    /// The spans that the queue took with it, also when only some of them are under way.
-    pub(crate) owed: u32,
-    _room: OwnedSemaphorePermit,
-}
-
-impl Piece {
-    pub(crate) const fn new(kept: Kept, to: OutcomeSink, room: OwnedSemaphorePermit) -> Self {
-        Self { owed: kept.spans, kept, to, _room: room }
-    }
-}
-
-/// What a stopped queue had taken and did not deliver. Nothing of it was acknowledged: it comes
-/// again from the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Undelivered {
-    /// Pieces.
-    pub pieces: u64,
-    /// Spans in them.
-    pub spans: u64,
-}
-
-/// What a queue has taken and not yet answered for, and how its backend does.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pieces: AtomicU64,
-    spans: AtomicU64,
-    /// Requests that the backend has taken.
-    delivered: AtomicU64,
-    /// Requests that failed since it took one.
-    failed_in_a_row: AtomicU32,
-    /// Batches that are held back.
-    pub(crate) held: AtomicUsize,
-    /// Whether the last thing heard of the backend was a failure.
-    pub(crate) failing: AtomicBool,
-}
-
-impl Tally {
-    pub(crate) fn take(&self, spans: u32) {
-        self.pieces.fetch_add(1, Ordering::Relaxed);
-        self.spans.fetch_add(u64::from(spans), Ordering::Relaxed);
-    }
-
-    pub(crate) fn settle(&self, spans: u32) {
-        self.pieces.fetch_sub(1, Ordering::Relaxed);
-        self.spans.fetch_sub(u64::from(spans), Ordering::Relaxed);
-    }
-
-    pub(crate) fn owed(&self) -> Undelivered {
-        Undelivered {
-            pieces: self.pieces.load(Ordering::Relaxed),
-            spans: self.spans.load(Ordering::Relaxed),
-        }
-    }
-
-    pub(crate) fn delivered(&self) -> u64 {
-        self.delivered.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn failed_in_a_row(&self) -> u32 {
-        self.failed_in_a_row.load(Ordering::Relaxed)
-    }
-
-    /// Whether something that is under way may take any time.
-    pub(crate) fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::Relaxed) || self.held.load(Ordering::Relaxed) > 0
-    }
-}
 
 /// Delivers batches to one exporter, again and again where that can help.
 pub(crate) struct Courier {
@@ -138,12 +62,11 @@ impl Courier {
         self.metrics.ended(started.elapsed());
         if answer.is_ok() {
             self.metrics.sent(batch.len(), batch.spans());
-            self.tally.delivered.fetch_add(1, Ordering::Relaxed);
-            self.tally.failed_in_a_row.store(0, Ordering::Relaxed);
+            self.tally.note_delivered();
             self.pace.taken(batch.len());
             self.recovered();
         } else {
-            self.tally.failed_in_a_row.fetch_add(1, Ordering::Relaxed);
+            self.tally.note_failed();
         }
         answer
     }
@@ -165,7 +88,7 @@ impl Courier {
                 self.pace.too_much(part.batch().len());
             }
             match job.halve(part) {
-                Ok(()) => {
+                None => {
                     self.note_split(error);
                     if wait.is_zero() {
                         return;
@@ -176,7 +99,7 @@ impl Courier {
                     }
                     return;
                 }
-                Err(whole) => {
+                Some(whole) => {
                     part = whole;
                     said = judge(&mut part, true);
                 }
@@ -222,11 +145,12 @@ impl Courier {
         match ended {
             None => {}
             Some(Ended::Delivered(pieces)) => self.settle(pieces, |_| Outcome::Delivered),
-            Some(Ended::Refused(pieces, reason)) => self.refuse(pieces, reason.into()),
+            Some(Ended::Refused(pieces, reason)) => self.refuse(pieces, reason),
         }
     }
 
-    fn refuse(&self, pieces: Vec<Piece>, reason: Arc<str>) {
+    fn refuse(&self, pieces: Vec<Piece>, reason: String) {
+        let reason: Arc<str> = reason.into();
         let spans: u64 = pieces.iter().map(|piece| u64::from(piece.kept.spans)).sum();
         // The worker of the partition says so, once for each piece.
         self.metrics.refused(spans);

@@ -9,8 +9,8 @@ use wholetrace_proto::divide::divide;
 
 use crate::exporter::{
     contract::Batch,
-    delivery::{Piece, Tally},
     retry::{Backoff, RetryPolicy},
+    tally::{Piece, Tally},
 };
 
 /// Single spans of a piece that were proven to be unacceptable, one after the other, after which what
@@ -231,11 +231,8 @@ impl Job {
         }
     }
 
-    /// Puts the halves of `part` in its place.
-    ///
-    /// # Errors
-    /// The part, which cannot be halved.
-    pub(crate) fn halve(&mut self, part: Part) -> Result<(), Part> {
+    /// Puts the halves of `part` in its place. Gives it back when it cannot be halved.
+    pub(crate) fn halve(&mut self, part: Part) -> Option<Part> {
         let Part { load, story } = part;
         match load {
             Load::Pieces(mut pieces) if pieces.len() > 1 => {
@@ -243,30 +240,27 @@ impl Job {
                 for half in [second, pieces] {
                     self.next.push(Part { load: Load::Pieces(half), story: story.of_half() });
                 }
-                Ok(())
             }
             Load::Pieces(mut pieces) => {
-                let halves =
-                    pieces.first().and_then(|piece| halves_of(&piece.kept.bytes, piece.kept.spans));
-                let Some(halves) = halves else {
-                    return Err(Part { load: Load::Pieces(pieces), story });
+                let kept = pieces.first().map(|piece| &piece.kept);
+                let Some(halves) = kept.and_then(|kept| halves_of(&kept.bytes, kept.spans)) else {
+                    return Some(Part { load: Load::Pieces(pieces), story });
                 };
-                let Some(mut piece) = pieces.pop() else { return Ok(()) };
+                let mut piece = pieces.pop()?;
                 piece.kept.bytes = Bytes::new();
                 let of = self.numbers;
                 self.numbers += 1;
                 self.divided.insert(of, Divided::new(piece));
                 self.push_halves(of, halves, &story);
-                Ok(())
             }
             Load::Spans { of, bytes, spans } => {
                 let Some(halves) = halves_of(&bytes, spans) else {
-                    return Err(Part { load: Load::Spans { of, bytes, spans }, story });
+                    return Some(Part { load: Load::Spans { of, bytes, spans }, story });
                 };
                 self.push_halves(of, halves, &story);
-                Ok(())
             }
         }
+        None
     }
 
     fn push_halves(&mut self, of: usize, halves: [(Bytes, u32); 2], story: &Story) {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::exporter::{
     contract::{Accepted, ExportError},
-    delivery::Undelivered,
+    tally::Undelivered,
 };
 
 /// The time between two lines of the same cause.

@@ -25,10 +25,11 @@ mod payload;
 pub mod queue;
 pub mod retry;
 mod rotation;
+mod tally;
 #[cfg(test)]
 mod testing;
 mod text;
 mod transport;
 mod verdict;
 
-pub use delivery::Undelivered;
+pub use tally::Undelivered;

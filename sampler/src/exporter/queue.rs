@@ -17,13 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exporter::{
     contract::{Exporter, ExporterIndex, Kept},
-    delivery::{Courier, Piece, SUSPICION, Tally, Undelivered},
+    delivery::{Courier, SUSPICION},
     job::Job,
     journal::Journal,
     metrics::ExporterMetrics,
     outcomes::OutcomeSink,
     pace::Pace,
     retry::RetryPolicy,
+    tally::{Piece, Tally, Undelivered},
 };
 
 /// What a piece costs beside its bytes: its place in the queue, its permit and its outcome. Keeps
