@@ -189,7 +189,7 @@ async fn a_stuck_partition_costs_the_others_nothing() {
     }
 }
 
-/// A log that takes so many bytes a second, in order, and has room for `room`.
+/// A log that takes so many bytes a second, in order.
 struct Slow {
     queue: mpsc::UnboundedSender<(usize, oneshot::Sender<Result<Position, AppendError>>)>,
     written: Arc<AtomicUsize>,
@@ -197,6 +197,7 @@ struct Slow {
 
 impl Slow {
     fn start(bytes_per_second: usize) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the framer bounds what is on its way")]
         let (queue, mut appends) = mpsc::unbounded_channel::<(usize, oneshot::Sender<_>)>();
         let written = Arc::new(AtomicUsize::new(0));
         tokio::spawn(async move {
