@@ -93,12 +93,13 @@ impl Journal {
             tracing::debug!(exporter, endpoint, %error, ?wait, "fail to export");
             return;
         };
-        let failing_for = Duration::from_secs(now.saturating_duration_since(since).as_secs());
+        let secs = now.saturating_duration_since(since).as_secs();
+        let failing_for = (secs > 0).then(|| tracing::field::debug(Duration::from_secs(secs)));
         let (waiting, repeats) = (owed.spans, Some(repeats).filter(|repeats| *repeats > 0));
         if kind == "barred" {
-            tracing::error!(exporter, endpoint, %error, waiting, ?failing_for, repeats, "{what}");
+            tracing::error!(exporter, endpoint, %error, waiting, failing_for, repeats, "{what}");
         } else {
-            tracing::warn!(exporter, endpoint, %error, waiting, ?failing_for, repeats, "{what}");
+            tracing::warn!(exporter, endpoint, %error, waiting, failing_for, repeats, "{what}");
         }
     }
 
