@@ -248,14 +248,11 @@ impl RejectReason {
         self as u8 >= Self::SpanMalformed as u8
     }
 
-    /// Whether it does not pass by itself, and whoever runs the gateway has to act: a warning. All
-    /// others are the senders' to mend, or passing pressure.
+    /// Whether whoever runs the gateway has to act: a warning. What the log refuses, it tells of by
+    /// itself; all others are the senders' to mend, or passing pressure.
     #[must_use]
     pub const fn is_ours(self) -> bool {
-        matches!(
-            self,
-            Self::Memory | Self::LogQuota | Self::LogDisk | Self::LogFailed | Self::Internal
-        )
+        matches!(self, Self::Memory | Self::Internal)
     }
 }
 
