@@ -4,12 +4,16 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::{
     parts::free_port,
     process::{Process, wholetrace},
+    steady::sampling,
 };
 
 /// A deployment with topics and a group of its own. Its processes are killed when it is dropped.
@@ -45,9 +49,10 @@ pub(crate) struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// Eight partitions, and the defaults.
-    pub(crate) const fn of(brokers: &'a str) -> Self {
-        Self { brokers, partitions: 8, kafka: "", rest: "" }
+    /// Eight partitions, policies, and the defaults.
+    pub(crate) fn of(brokers: &'a str) -> Self {
+        static SAMPLING: LazyLock<String> = LazyLock::new(|| sampling("10s"));
+        Self { brokers, partitions: 8, kafka: "", rest: &SAMPLING }
     }
 }
 
