@@ -331,7 +331,8 @@ impl Delivery {
         let mut under_way = JoinSet::new();
         loop {
             while let Some(ended) = under_way.try_join_next() {
-                outcome = outcome.and(ended.unwrap_or_else(|error| Err(error.into())));
+                let ended = ended.unwrap_or_else(|error| Err(error.into()));
+                outcome = outcome.and(ended);
             }
             let request = requests.lock().await.recv().await;
             let Some(request) = request else { break };
@@ -347,7 +348,8 @@ impl Delivery {
             });
         }
         while let Some(ended) = under_way.join_next().await {
-            outcome = outcome.and(ended.unwrap_or_else(|error| Err(error.into())));
+            let ended = ended.unwrap_or_else(|error| Err(error.into()));
+            outcome = outcome.and(ended);
         }
         outcome
     }
