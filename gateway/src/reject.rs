@@ -31,7 +31,7 @@ pub enum RejectReason {
     BodyTooLarge,
     /// The body inflates to more than the receiver takes.
     InflatedTooLarge,
-    /// The body was not complete within the request timeout.
+    /// The body was not complete within the request timeout, or did not come at the least rate.
     SlowSender,
     /// The sender went away before the body was complete.
     Incomplete,
