@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, time::timeout};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wholetrace_runtime::{
     listen, memory,
@@ -272,10 +271,10 @@ impl Binder<'_> {
         receiver: Receiver<P>,
     ) -> Result<(), BindError> {
         let Listener { name, setting, endpoint, tls, alpn, keepalive } = listener;
-        let tls = match tls.map(|tls| tls.build(alpn)).transpose() {
-            Ok(tls) => tls.map(TlsAcceptor::from),
-            Err(error) => return Err(BindError::Tls { receiver: name.to_owned(), error }),
-        };
+        let tls = tls
+            .map(|tls| tls.reloading(name, alpn))
+            .transpose()
+            .map_err(|error| BindError::Tls { receiver: name.to_owned(), error })?;
         let listener = listen::bind(&setting, endpoint).await?;
         let address = listener
             .local_addr()

@@ -14,10 +14,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, sleep_until, timeout},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
-use wholetrace_runtime::shutdown::Shutdown;
+use wholetrace_runtime::{shutdown::Shutdown, tls::Reloading};
 
 use crate::{
     admission::{
@@ -58,7 +58,7 @@ pub(crate) struct ConnectionLimits {
 /// A bound listener with the stack that it serves.
 pub(crate) struct Server {
     pub(crate) listener: TcpListener,
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Reloading<ServerConfig>>,
     pub(crate) stack: Stack,
     pub(crate) limits: ConnectionLimits,
     /// Shared by all listeners.
@@ -71,7 +71,7 @@ pub(crate) struct Server {
 /// What the connections of one listener have in common.
 struct Serving {
     http: auto::Builder<TokioExecutor>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Reloading<ServerConfig>>,
     stack: Stack,
     limits: ConnectionLimits,
     in_flight: InFlight,
@@ -150,6 +150,14 @@ fn http(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
     http
 }
 
+/// Shakes hands with the certificate that there is now.
+async fn accept(
+    tls: &Reloading<ServerConfig>,
+    stream: TcpStream,
+) -> io::Result<TlsStream<TcpStream>> {
+    TlsAcceptor::from(tls.current().await).accept(stream).await
+}
+
 impl Serving {
     async fn connection(self: Arc<Self>, stream: TcpStream, permit: OwnedSemaphorePermit) {
         let _open = self.metrics.connection();
@@ -160,7 +168,7 @@ impl Serving {
         }
         match &self.tls {
             None => Box::pin(self.serve(stream, peer)).await,
-            Some(tls) => match timeout(self.limits.header_timeout, tls.accept(stream)).await {
+            Some(tls) => match timeout(self.limits.header_timeout, accept(tls, stream)).await {
                 Ok(Ok(stream)) => Box::pin(self.serve(stream, peer)).await,
                 Ok(Err(error)) => {
                     tracing::debug!(%error, peer = peer.map(display), "cannot establish TLS");

@@ -3,10 +3,13 @@
 mod client;
 mod error;
 mod files;
+mod pinned;
+mod reload;
 mod server;
 
 pub use client::ClientTlsConfig;
 pub use error::TlsError;
+pub use reload::Reloading;
 pub use server::ServerTlsConfig;
 
 #[cfg(test)]

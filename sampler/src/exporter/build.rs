@@ -11,6 +11,7 @@ use crate::exporter::{
         local::{DebugConfig, FileConfig},
         otlp::{OtlpConfig, OtlpHttpConfig, default_compression, header_map},
     },
+    connect::Tls,
     contract::{Exporter, ExporterIndex},
     debug::{DebugExporter, DebugSettings},
     file::{FileExporter, FileSettings},
@@ -113,9 +114,9 @@ fn otlp(name: &str, config: &OtlpConfig) -> Result<OtlpGrpc, BuildError> {
         http2_only: true,
         connect_timeout: config.timeout.get(),
         keepalive,
-        ..tls_settings(name, &endpoint, &config.tls)?
+        tls: tls(name, &endpoint, &config.tls, &[b"h2"])?,
     };
-    let transport = Transport::new(settings).map_err(|error| tls_error(name, error.into()))?;
+    let transport = Transport::new(settings);
     let settings = OtlpGrpcSettings {
         name: name.to_owned(),
         compression: config.compression.unwrap_or_else(|| default_compression(&endpoint)),
@@ -133,9 +134,9 @@ fn otlp_http(name: &str, config: &OtlpHttpConfig) -> Result<OtlpHttp, BuildError
         http2_only: false,
         connect_timeout: config.timeout.get(),
         keepalive: None,
-        ..tls_settings(name, &uri, &config.tls)?
+        tls: tls(name, &uri, &config.tls, &[b"h2", b"http/1.1"])?,
     };
-    let transport = Transport::new(settings).map_err(|error| tls_error(name, error.into()))?;
+    let transport = Transport::new(settings);
     let settings = OtlpHttpSettings {
         name: name.to_owned(),
         compression: config.compression.unwrap_or_else(|| default_compression(&uri)),
@@ -147,22 +148,21 @@ fn otlp_http(name: &str, config: &OtlpHttpConfig) -> Result<OtlpHttp, BuildError
     Ok(OtlpHttp::new(settings, transport))
 }
 
-/// The part of the settings that TLS decides.
-fn tls_settings(
+/// The TLS of an exporter to `uri`, which offers the protocols `alpn`.
+fn tls(
     name: &str,
     uri: &Uri,
-    tls: &ClientTlsConfig,
-) -> Result<TransportSettings, BuildError> {
-    let mut settings = TransportSettings::default();
-    if uri.scheme_str() == Some("https") {
-        settings.tls = Some(tls.build(&[]).map_err(|error| tls_error(name, error))?);
-        settings.server_name = tls.server_name().map_err(|error| tls_error(name, error))?;
+    config: &ClientTlsConfig,
+    alpn: &'static [&'static [u8]],
+) -> Result<Option<Tls>, BuildError> {
+    if uri.scheme_str() != Some("https") {
+        return Ok(None);
     }
-    Ok(settings)
-}
-
-fn tls_error(name: &str, source: TlsError) -> BuildError {
-    BuildError::Tls { name: name.to_owned(), source }
+    let wrong = |source: TlsError| BuildError::Tls { name: name.to_owned(), source };
+    Ok(Some(Tls {
+        certificates: config.reloading(name, alpn).map_err(wrong)?,
+        server_name: config.server_name().map_err(wrong)?,
+    }))
 }
 
 fn file(name: &str, config: &FileConfig) -> Result<FileExporter, BuildError> {

@@ -8,6 +8,7 @@ mod advice;
 mod answer;
 pub mod build;
 pub mod config;
+mod connect;
 pub mod contract;
 mod debug;
 mod delivery;

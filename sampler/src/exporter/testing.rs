@@ -141,12 +141,10 @@ async fn accept(
 pub(crate) fn plain_transport(http2_only: bool) -> Transport {
     Transport::new(TransportSettings {
         tls: None,
-        server_name: None,
         http2_only,
         connect_timeout: Duration::from_secs(10),
         keepalive: None,
     })
-    .unwrap()
 }
 
 pub(crate) fn batch() -> Batch {

@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     fmt::Write as _,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -11,7 +11,6 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::{
         self,
@@ -19,9 +18,14 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
 
-use crate::exporter::{advice, contract::ExportError, limit::Limit, payload::Payload};
+use crate::exporter::{
+    advice,
+    connect::{Connector, Tls},
+    contract::ExportError,
+    limit::Limit,
+    payload::Payload,
+};
 
 /// What is read of an answer: a backend that sends more than a word of confirmation is not
 /// listened to (64 KiB).
@@ -34,9 +38,7 @@ const EXCERPT_CHARS: usize = 400;
 #[derive(Default)]
 pub(crate) struct TransportSettings {
     /// Certificates and keys for `https`; with none, only `http` works.
-    pub(crate) tls: Option<ClientConfig>,
-    /// The name that the backend's certificate must carry, if not the one in the endpoint.
-    pub(crate) server_name: Option<ServerName<'static>>,
+    pub(crate) tls: Option<Tls>,
     /// Speak HTTP/2 from the first byte, as gRPC does; else what TLS agrees on, or HTTP/1.1.
     pub(crate) http2_only: bool,
     /// How long a connection may take to come about.
@@ -56,42 +58,23 @@ pub(crate) struct Keepalive {
     pub(crate) permit_without_stream: bool,
 }
 
-type Pool = Client<HttpsConnector<HttpConnector>, Payload>;
+type Pool = Client<Connector, Payload>;
 
 /// A pool of connections. Nothing is connected before the first request.
 pub(crate) struct Transport {
     pool: Mutex<Pool>,
-    connector: HttpsConnector<HttpConnector>,
+    connector: Connector,
     builder: client::legacy::Builder,
 }
 
 impl Transport {
-    /// # Errors
-    /// When the TLS library refuses its own defaults.
-    pub(crate) fn new(settings: TransportSettings) -> Result<Self, rustls::Error> {
-        let mut tls = match settings.tls {
-            Some(tls) => tls,
-            None => ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()?
-                .with_root_certificates(RootCertStore::empty())
-                .with_no_client_auth(),
-        };
-        // The connector sets them.
-        tls.alpn_protocols = Vec::new();
+    pub(crate) fn new(settings: TransportSettings) -> Self {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_connect_timeout(Some(settings.connect_timeout));
         http.set_keepalive(Some(Duration::from_secs(30)));
-        let mut builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-        if let Some(name) = settings.server_name {
-            builder = builder.with_server_name_resolver(FixedServerNameResolver::new(name));
-        }
-        let connector = if settings.http2_only {
-            builder.enable_http2().wrap_connector(http)
-        } else {
-            builder.enable_http1().enable_http2().wrap_connector(http)
-        };
+        let connector = Connector::new(http, settings.tls);
         let mut builder = Client::builder(TokioExecutor::new());
         builder.timer(TokioTimer::new()).pool_timer(TokioTimer::new());
         builder.http2_only(settings.http2_only).http2_max_header_list_size(16 << 10);
@@ -102,7 +85,7 @@ impl Transport {
                 .http2_keep_alive_while_idle(keepalive.permit_without_stream);
         }
         let pool = Mutex::new(builder.build(connector.clone()));
-        Ok(Self { pool, connector, builder })
+        Self { pool, connector, builder }
     }
 
     /// Makes a request and reads its answer, within `limit` from now on.

@@ -12,6 +12,7 @@ const START_TIME: &str = "wholetrace_process_start_time_seconds";
 const RESIDENT: &str = "wholetrace_process_resident_memory_bytes";
 const MEMORY_LIMIT: &str = "wholetrace_process_memory_limit_bytes";
 const RELOADS: &str = "wholetrace_process_policy_reloads_total";
+const TLS_RELOADS: &str = "wholetrace_process_tls_reloads_total";
 const BUILD: &str = "wholetrace_process_build_info";
 const BUDGET_USED: &str = "wholetrace_budget_used_bytes";
 const BUDGET_LIMIT: &str = "wholetrace_budget_limit_bytes";
@@ -27,6 +28,13 @@ pub const TABLE: &[Metric] = &[
         .labels(&[Label::capped("task", "name of the task")]),
     Metric::counter(RELOADS, Unit::None, "Reloads of the policies, by how they went.")
         .labels(&[Label::closed("outcome", &["applied", "refused"])]),
+    Metric::counter(
+        TLS_RELOADS,
+        Unit::None,
+        "Certificate files that had changed and were read anew, by how it went. Where they could not \
+         be used the former ones stay in use: see the log before they expire.",
+    )
+    .labels(&[Label::closed("outcome", &["applied", "refused"])]),
     Metric::gauge(BUDGET_USED, Unit::Bytes, "Bytes on lease from a budget.")
         .labels(&[Label::capped("budget", "name of the budget")]),
     Metric::gauge(BUDGET_LIMIT, Unit::Bytes, "Bytes that a budget may lease.")
@@ -54,6 +62,12 @@ pub fn memory(resident: u64, limit: u64) {
 pub fn policies_reloaded(applied: bool) {
     let outcome = if applied { "applied" } else { "refused" };
     counter!(RELOADS, "outcome" => outcome).increment(1);
+}
+
+/// Counts certificate files that had changed and were read anew.
+pub(crate) fn tls_reloaded(applied: bool) {
+    let outcome = if applied { "applied" } else { "refused" };
+    counter!(TLS_RELOADS, "outcome" => outcome).increment(1);
 }
 
 /// States how full `budget` is.

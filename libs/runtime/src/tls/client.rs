@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
@@ -13,11 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     problems::Problems,
-    tls::{error::TlsError, files},
+    tls::{error::TlsError, files, pinned::Pinned, reload::Reloading},
+    units::HumanDuration,
 };
 
 /// TLS of a connection that we make.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientTlsConfig {
     /// Do not encrypt at all.
@@ -36,6 +40,23 @@ pub struct ClientTlsConfig {
     /// Name that the server's certificate must carry, if not the one in the endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_name_override: Option<String>,
+    /// How often these files are looked at; those that have changed are used for new connections. 1s to
+    /// 720h; `0s` reads them at the start only.
+    pub reload_interval: HumanDuration,
+}
+
+impl Default for ClientTlsConfig {
+    fn default() -> Self {
+        Self {
+            insecure: false,
+            insecure_skip_verify: false,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            server_name_override: None,
+            reload_interval: files::RELOAD_INTERVAL,
+        }
+    }
 }
 
 impl ClientTlsConfig {
@@ -54,6 +75,28 @@ impl ClientTlsConfig {
         {
             problems.error(path, error.to_string(), "");
         }
+        files::check_interval(self.reload_interval, path, problems);
+    }
+
+    /// The files that are named.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        [&self.ca_file, &self.cert_file, &self.key_file].into_iter().flatten().cloned().collect()
+    }
+
+    /// The same as [`build`](Self::build), made anew when the files change. `user` names the exporter
+    /// in log lines.
+    ///
+    /// # Errors
+    /// When a file cannot be used, or the system trusts nobody and no `ca_file` is named.
+    pub fn reloading(
+        &self,
+        user: &str,
+        alpn: &'static [&'static [u8]],
+    ) -> Result<Reloading<ClientConfig>, TlsError> {
+        let config = self.clone();
+        let interval = self.reload_interval.get();
+        Reloading::new(user, self.files(), interval, move || config.build(alpn))
     }
 
     /// The name to verify the server by, if it is not that of the endpoint.
@@ -81,7 +124,7 @@ impl ClientTlsConfig {
         let builder = if self.insecure_skip_verify {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAll(provider)))
         } else {
-            builder.with_root_certificates(self.trusted()?)
+            builder.dangerous().with_custom_certificate_verifier(self.verifier(provider)?)
         };
         let mut config = match (&self.cert_file, &self.key_file) {
             (None, None) => builder.with_no_client_auth(),
@@ -97,6 +140,20 @@ impl ClientTlsConfig {
         };
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         Ok(config)
+    }
+
+    fn verifier(
+        &self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+        let roots = Arc::new(self.trusted()?);
+        let usual = WebPkiServerVerifier::builder_with_provider(roots, provider)
+            .build()
+            .map_err(TlsError::refused)?;
+        Ok(match &self.ca_file {
+            None => usual,
+            Some(file) => Arc::new(Pinned::new(usual, files::certificates(file)?)),
+        })
     }
 
     fn trusted(&self) -> Result<RootCertStore, TlsError> {

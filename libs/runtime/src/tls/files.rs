@@ -7,7 +7,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-use crate::tls::error::TlsError;
+use crate::{problems::Problems, tls::error::TlsError, units::HumanDuration};
 
 /// All certificates of a PEM file, at least one.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -32,6 +32,18 @@ pub(crate) fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
         store.add(certificate).map_err(|error| unusable(path, error))?;
     }
     Ok(store)
+}
+
+/// How often changed files are looked for, unless it is configured: a process that serves an expired
+/// certificate helps nobody, and reading three small files a minute costs nothing.
+pub(crate) const RELOAD_INTERVAL: HumanDuration = HumanDuration::from_secs(60);
+
+/// Adds a problem if `interval`, found below `path`, is out of bounds.
+pub(crate) fn check_interval(interval: HumanDuration, path: &str, problems: &mut Problems) {
+    if interval != HumanDuration::from_secs(0) {
+        let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(30 * 86_400);
+        problems.within(path, "reload_interval", &interval, &bounds);
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]

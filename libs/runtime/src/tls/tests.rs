@@ -28,7 +28,7 @@ impl Files {
         ServerTlsConfig {
             cert_file: self.path("cert.pem"),
             key_file: self.path("key.pem"),
-            client_ca_file: None,
+            ..ServerTlsConfig::default()
         }
     }
 }
@@ -38,7 +38,7 @@ fn shake(client: &ClientTlsConfig, server: &ServerTlsConfig) -> Result<Vec<u8>, 
     let name = ServerName::try_from("localhost").unwrap();
     let alpn: [&[u8]; 1] = [b"h2"];
     let mut client = ClientConnection::new(Arc::new(client.build(&alpn).unwrap()), name)?;
-    let mut server = ServerConnection::new(server.build(&alpn).unwrap())?;
+    let mut server = ServerConnection::new(Arc::new(server.build(&alpn).unwrap()))?;
     for _ in 0..10 {
         let mut wire = Vec::new();
         while client.wants_write() {
@@ -119,4 +119,136 @@ fn contradictions_are_problems() {
     let mut problems = Problems::new();
     config.check("tls", &mut problems);
     assert!(problems.to_string().contains("`insecure` turns encryption off"), "{problems}");
+}
+
+/// A certificate as `openssl req -x509` makes it: an authority, shown as the server's own; valid for
+/// these years.
+fn own_authority(names: &[&str], years: (i32, i32)) -> Files {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = rcgen::CertificateParams::new(names).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
+    params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("cert.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
+    Files { folder }
+}
+
+#[test]
+fn a_certificate_that_is_an_authority_is_trusted_where_it_is_named_itself() {
+    let trusting = |files: &Files| ClientTlsConfig {
+        ca_file: Some(files.path("cert.pem")),
+        ..ClientTlsConfig::default()
+    };
+    let said = |server: &Files, trusted: &Files| {
+        shake(&trusting(trusted), &server.server()).map_err(|error| error.to_string())
+    };
+    let good = own_authority(&["localhost"], (2000, 4000));
+    assert_eq!(said(&good, &good).unwrap(), b"h2");
+    // Another one of the same name is not it.
+    let other = own_authority(&["localhost"], (2000, 4000));
+    assert!(said(&other, &good).is_err());
+    // It is to be valid, and for this name.
+    let expired = own_authority(&["localhost"], (2000, 2001));
+    assert!(said(&expired, &expired).unwrap_err().contains("expired"));
+    let future = own_authority(&["localhost"], (3000, 3001));
+    assert!(said(&future, &future).unwrap_err().contains("not valid yet"));
+    let elsewhere = own_authority(&["elsewhere.test"], (2000, 4000));
+    assert!(said(&elsewhere, &elsewhere).unwrap_err().contains("not valid for name"));
+}
+
+#[test]
+fn one_that_somebody_else_has_signed_is_trusted_where_it_is_named_itself() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "somebody else");
+    let issuer = rcgen::Issuer::new(authority, key);
+    let files = Files::new();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let signed = params.signed_by(&key, &issuer).unwrap();
+    fs::write(files.path("cert.pem"), signed.pem()).unwrap();
+    fs::write(files.path("key.pem"), key.serialize_pem()).unwrap();
+    let named = ClientTlsConfig { ca_file: Some(files.path("cert.pem")), ..Default::default() };
+    assert_eq!(shake(&named, &files.server()).unwrap(), b"h2");
+}
+
+#[test]
+fn the_interval_has_bounds_and_may_be_never() {
+    let files = Files::new();
+    for (interval, fits) in [("0s", true), ("1s", true), ("10ms", false), ("10000h", false)] {
+        let reload_interval = interval.parse().unwrap();
+        let config = ServerTlsConfig { reload_interval, ..files.server() };
+        let mut problems = Problems::new();
+        config.check("tls", &mut problems);
+        assert_eq!(problems.errors().is_empty(), fits, "{interval}: {problems}");
+    }
+}
+
+/// The first certificate of what a listener has now.
+async fn served(
+    reloading: &super::Reloading<rustls::ServerConfig>,
+    client: &ClientTlsConfig,
+) -> bool {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = ClientConnection::new(Arc::new(client.build(&[]).unwrap()), name).unwrap();
+    let mut server = ServerConnection::new(reloading.current().await).unwrap();
+    let (mut there, mut back) = (Vec::new(), Vec::new());
+    client.write_tls(&mut there).unwrap();
+    server.read_tls(&mut there.as_slice()).unwrap();
+    server.process_new_packets().unwrap();
+    server.write_tls(&mut back).unwrap();
+    client.read_tls(&mut back.as_slice()).unwrap();
+    client.process_new_packets().is_ok()
+}
+
+/// Lets an interval of [`SOON`] pass.
+async fn later() {
+    tokio::time::sleep(3 * SOON.get()).await;
+}
+
+const SOON: crate::units::HumanDuration = crate::units::HumanDuration::from_millis(5);
+
+#[tokio::test]
+async fn what_is_broken_keeps_the_former_and_what_is_whole_again_is_used() {
+    let (files, next) = (Files::new(), Files::new());
+    let trusting = |files: &Files| ClientTlsConfig {
+        ca_file: Some(files.path("cert.pem")),
+        ..ClientTlsConfig::default()
+    };
+    let (first, second) = (trusting(&files), trusting(&next));
+    let second = ClientTlsConfig {
+        ca_file: Some({
+            let path = files.path("second.pem");
+            fs::copy(second.ca_file.as_ref().unwrap(), &path).unwrap();
+            path
+        }),
+        ..second
+    };
+    let kept = files.path("first.pem");
+    fs::copy(files.path("cert.pem"), &kept).unwrap();
+    let first = ClientTlsConfig { ca_file: Some(kept), ..first };
+
+    let config = ServerTlsConfig { reload_interval: SOON, ..files.server() };
+    let reloading = config.reloading("test", &[]).unwrap();
+    assert!(served(&reloading, &first).await);
+    // The certificate is new and the key is not yet.
+    fs::copy(next.path("cert.pem"), files.path("cert.pem")).unwrap();
+    later().await;
+    assert!(served(&reloading, &first).await);
+    fs::remove_file(files.path("key.pem")).unwrap();
+    later().await;
+    assert!(served(&reloading, &first).await);
+    fs::copy(next.path("key.pem"), files.path("key.pem")).unwrap();
+    later().await;
+    assert!(served(&reloading, &second).await);
+    assert!(!served(&reloading, &first).await);
+
+    let never = ServerTlsConfig { reload_interval: "0s".parse().unwrap(), ..files.server() };
+    let never = never.reloading("test", &[]).unwrap();
+    fs::copy(first.ca_file.unwrap(), files.path("cert.pem")).unwrap();
+    later().await;
+    assert!(served(&never, &second).await);
 }

@@ -18,7 +18,7 @@ use crate::exporter::{
         ExporterConfig,
         otlp::{OtlpConfig, OtlpHttpConfig},
     },
-    contract::{Accepted, ExportError},
+    contract::{Accepted, ExportError, Exporter},
     limit::Limit,
     testing::{self, Backend, Received, Reply, batch, grpc_reply, reply},
 };
@@ -91,7 +91,12 @@ async fn backend(server: ServerConfig) -> Backend {
 
 /// What both exporters answer for a backend and these settings.
 async fn answers(backend: &Backend, tls: &ClientTlsConfig) -> [Result<Accepted, ExportError>; 2] {
-    let port = backend.address.port();
+    let [grpc, http] = exporters(backend.address.port(), tls);
+    [grpc.export(batch()).await, http.export(batch()).await]
+}
+
+/// One of each protocol, to this port of `localhost`.
+fn exporters(port: u16, tls: &ClientTlsConfig) -> [std::sync::Arc<dyn Exporter>; 2] {
     let grpc = ExporterConfig::Otlp(Box::new(OtlpConfig {
         endpoint: format!("localhost:{port}"),
         tls: tls.clone(),
@@ -102,9 +107,7 @@ async fn answers(backend: &Backend, tls: &ClientTlsConfig) -> [Result<Accepted, 
         tls: tls.clone(),
         ..OtlpHttpConfig::default()
     }));
-    let grpc = build("otlp", &grpc).unwrap();
-    let http = build("otlphttp", &http).unwrap();
-    [grpc.export(batch()).await, http.export(batch()).await]
+    [build("otlp", &grpc).unwrap(), build("otlphttp", &http).unwrap()]
 }
 
 fn trusting(authority: &Authority) -> ClientTlsConfig {
@@ -163,6 +166,62 @@ async fn a_backend_that_asks_for_a_certificate_gets_it() {
     };
     let taken = [Ok(Accepted::default()), Ok(Accepted::default())];
     assert_eq!(answers(&backend, &with).await, taken);
+}
+
+/// Certificates that are renewed on disk are used for the next connection: the backend's new
+/// authority is trusted, and the new certificate is shown.
+#[tokio::test]
+async fn renewed_files_are_used_for_new_connections() {
+    let (first, second) = (Authority::new(), Authority::new());
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let renew = |authority: &Authority| {
+        let (certificate, key) = authority.sign("wholetrace");
+        std::fs::copy(authority.file("ca.pem"), file("ca.pem")).unwrap();
+        std::fs::write(file("client.pem"), certificate).unwrap();
+        std::fs::write(file("client.key"), key).unwrap();
+    };
+    renew(&first);
+    let tls = ClientTlsConfig {
+        ca_file: Some(file("ca.pem")),
+        cert_file: Some(file("client.pem")),
+        key_file: Some(file("client.key")),
+        reload_interval: "1ms".parse().unwrap(),
+        ..ClientTlsConfig::default()
+    };
+    // Each trusts and shows what its authority has signed, and nothing else.
+    let old = backend(first.server("localhost", true)).await;
+    let port = old.address.port();
+    let exporters = exporters(port, &tls);
+    for exporter in &exporters {
+        assert_eq!(exporter.export(batch()).await, Ok(Accepted::default()));
+    }
+    drop(old);
+    let listener = listen_again(port).await;
+    let _new = Backend::start_with(listener, Some(second.server("localhost", true)), |request| {
+        std::future::ready(answering(&request)).boxed()
+    });
+    for exporter in &exporters {
+        assert!(exporter.export(batch()).await.is_err());
+    }
+    renew(&second);
+    for exporter in &exporters {
+        let arrives = async {
+            while exporter.export(batch()).await != Ok(Accepted::default()) {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), arrives).await.unwrap();
+    }
+}
+
+async fn listen_again(port: u16) -> tokio::net::TcpListener {
+    loop {
+        match tokio::net::TcpListener::bind(("127.0.0.1", port)).await {
+            Ok(listener) => return listener,
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+        }
+    }
 }
 
 /// One side speaks TLS and the other does not: that is a matter of the configuration, and the message

@@ -1,0 +1,145 @@
+//! What is made of certificate files, and is made anew when these change.
+//!
+//! Nobody watches the files: they are looked at when a connection is made and the interval is over,
+//! as the Collector does it. Who makes connections has what the files hold now, and a process that
+//! makes none reads nothing.
+
+use std::{
+    fs,
+    hash::{BuildHasher, RandomState},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::{metrics::process, tls::error::TlsError};
+
+/// After files that could not be used, they are looked at this soon again if the interval is longer:
+/// they may have been written half when they were read.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// Something made of files. Cheap to clone: clones share it.
+#[derive(Clone)]
+pub struct Reloading<T>(Arc<Inner<T>>);
+
+struct Inner<T> {
+    /// What it is for, in log lines: the name of an exporter or a listener.
+    user: String,
+    files: Vec<PathBuf>,
+    /// Zero: never.
+    interval: Duration,
+    make: Box<dyn Fn() -> Result<T, TlsError> + Send + Sync>,
+    hasher: RandomState,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    current: Arc<T>,
+    /// What the files held when `current` was made, or when making it failed.
+    seen: u64,
+    look_at: Instant,
+    /// A look is under way; others go on with what there is.
+    looking: bool,
+}
+
+impl<T: Send + Sync + 'static> Reloading<T> {
+    /// Makes it for the first time. `make` reads `files`, and is called again when they have
+    /// changed, at most once an `interval`; an interval of zero is never.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub(crate) fn new(
+        user: &str,
+        files: Vec<PathBuf>,
+        interval: Duration,
+        make: impl Fn() -> Result<T, TlsError> + Send + Sync + 'static,
+    ) -> Result<Self, TlsError> {
+        let hasher = RandomState::new();
+        // First: what is written from here on is seen as a change.
+        let seen = held(&files, &hasher);
+        let state = State {
+            current: Arc::new(make()?),
+            seen,
+            look_at: Instant::now() + interval,
+            looking: false,
+        };
+        Ok(Self(Arc::new(Inner {
+            user: user.to_owned(),
+            files,
+            interval,
+            make: Box::new(make),
+            hasher,
+            state: Mutex::new(state),
+        })))
+    }
+
+    /// What the files hold, or held when they could last be used. Files are read on a thread that may
+    /// block.
+    pub async fn current(&self) -> Arc<T> {
+        let inner = Arc::clone(&self.0);
+        if inner.is_due() {
+            // It panics or is cancelled at the end of the process only.
+            let _ = tokio::task::spawn_blocking(move || inner.look()).await;
+        }
+        Arc::clone(&self.0.state().current)
+    }
+}
+
+impl<T> Inner<T> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether to look at the files now; who gets this answer has to.
+    fn is_due(&self) -> bool {
+        if self.interval.is_zero() || self.files.is_empty() {
+            return false;
+        }
+        let mut state = self.state();
+        let due = !state.looking && state.look_at <= Instant::now();
+        state.looking |= due;
+        due
+    }
+
+    fn look(&self) {
+        let holding = held(&self.files, &self.hasher);
+        let known = self.state().seen == holding;
+        let made = if known { None } else { Some((self.make)()) };
+        let mut state = self.state();
+        state.looking = false;
+        state.look_at = Instant::now() + self.interval;
+        let files = || self.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>();
+        match made {
+            None => {}
+            Some(Ok(made)) => {
+                state.current = Arc::new(made);
+                state.seen = holding;
+                process::tls_reloaded(true);
+                tracing::info!(
+                    user = self.user,
+                    files = ?files(),
+                    "certificate files have changed: new connections use them"
+                );
+            }
+            Some(Err(error)) => {
+                state.seen = holding;
+                state.look_at = Instant::now() + self.interval.min(AGAIN_AFTER);
+                process::tls_reloaded(false);
+                tracing::warn!(
+                    user = self.user,
+                    files = ?files(),
+                    %error,
+                    "certificate files have changed and cannot be used: the former ones stay in \
+                     use; put a certificate and the key that fits it there"
+                );
+            }
+        }
+    }
+}
+
+/// A mark of what the files hold. Those that cannot be read have one too.
+fn held(files: &[PathBuf], hasher: &RandomState) -> u64 {
+    let contents: Vec<Result<Vec<u8>, String>> =
+        files.iter().map(|file| fs::read(file).map_err(|error| error.to_string())).collect();
+    hasher.hash_one(contents)
+}
