@@ -123,9 +123,7 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn run_role(role: Role, sources: Sources) -> anyhow::Result<()> {
-    let inputs = Inputs::of_process(sources.config, sources.set);
-    let loaded = load(&inputs, Some(role))?;
-    process::run(role, &loaded, inputs)
+    process::run(role, Inputs::of_process(sources.config, sources.set))
 }
 
 fn check(sources: Sources) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 use std::{io::Write as _, time::Duration};
 
 use anyhow::bail;
+use tokio::signal::unix::Signal;
 use wholetrace_runtime::{
     admin::Health,
     clock,
@@ -14,7 +15,7 @@ use wholetrace_sampler::Sampler;
 
 use crate::{
     announce::{self, VERSION},
-    config::{Inputs, Loaded},
+    config::{Inputs, Loaded, load},
     reload::Reload,
     role::Role,
     signals::{self, Signals},
@@ -31,26 +32,28 @@ const LOG_CLOSE_WITHIN: Duration = Duration::from_secs(20);
 /// How long the rest may take.
 const REST_STOP_WITHIN: Duration = Duration::from_secs(2);
 
-/// Runs until a signal, or until something fails.
+/// Loads the configuration and runs until a signal, or until something fails.
 ///
 /// # Errors
-/// What keeps it from starting, or what failed.
-pub(crate) fn run(role: Role, loaded: &Loaded, inputs: Inputs) -> anyhow::Result<()> {
+/// What is wrong with the configuration, what keeps it from starting, or what failed.
+pub(crate) fn run(role: Role, inputs: Inputs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // Before the configuration, whose files can be slow to read.
+    let hangup = runtime.block_on(async { signals::hangup() })?;
+    let loaded = load(&inputs, Some(role))?;
     loaded.config.logging.init()?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(live(role, loaded, inputs));
+    let ended = runtime.block_on(live(role, &loaded, inputs, hangup));
     // What is left has had its time, and must not keep the process.
     runtime.shutdown_timeout(REST_STOP_WITHIN);
     ended
 }
 
-async fn live(role: Role, loaded: &Loaded, inputs: Inputs) -> anyhow::Result<()> {
+async fn live(role: Role, loaded: &Loaded, inputs: Inputs, hangup: Signal) -> anyhow::Result<()> {
     // Before anything that takes time: a signal during the start ends it in order.
     let mut signals = Signals::new()?;
-    let hangup = signals::hangup()?;
     let config = &loaded.config;
     let Base { recorder, admin } = wiring::base(role, config).await?;
     let stages = Stages::new();

@@ -9,7 +9,11 @@ pub(crate) struct Signals {
     interrupt: Signal,
 }
 
-/// SIGHUP, which reloads. Whoever does not listen to it is ended by it.
+/// SIGHUP, which reloads. Whoever does not listen to it is ended by it: a process of any role listens
+/// before it does anything else. A signal that nobody has waited for yet is not forgotten.
+///
+/// # Errors
+/// When the system does not let the process listen, or outside a tokio runtime.
 pub(crate) fn hangup() -> std::io::Result<Signal> {
     signal(SignalKind::hangup())
 }

@@ -8,5 +8,6 @@ mod configuration;
 mod examples;
 mod generate;
 mod process;
+mod signals;
 mod standalone;
 mod usage;

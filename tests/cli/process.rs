@@ -38,7 +38,8 @@ pub(crate) fn configuration(folder: &Path, text: &str) -> String {
     path.display().to_string()
 }
 
-fn command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+/// The executable, to be started in `folder` with its output piped.
+pub(crate) fn command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wholetrace"));
     command.current_dir(folder).args(arguments).envs(variables.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

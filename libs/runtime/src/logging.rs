@@ -56,7 +56,10 @@ impl LoggingConfig {
     /// When the level cannot be understood, or the process has a log already.
     pub fn init(&self) -> Result<(), LoggingError> {
         let filter = self.filter().map_err(LoggingError)?;
-        let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
+        // Where standard error is gone, with a terminal or a pipe, complaints that it is gone would
+        // go there too, and end the task that has something to say.
+        let lines = fmt().log_internal_errors(false).with_env_filter(filter);
+        let lines = lines.with_writer(io::stderr);
         let done = match self.format {
             LogFormat::Console => lines.with_ansi(io::stderr().is_terminal()).try_init(),
             LogFormat::Json => lines.json().flatten_event(true).try_init(),
