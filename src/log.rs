@@ -108,6 +108,16 @@ impl OpenLog {
         }
     }
 
+    /// Whether a membership of this process was given its partitions, be they none.
+    pub(crate) fn has_joined(&self) -> bool {
+        match &self.kind {
+            // Nobody else is a member.
+            Kind::Embedded(_) => true,
+            #[cfg(feature = "kafka")]
+            Kind::Kafka(log) => log.status().joined,
+        }
+    }
+
     /// Why it cannot do its work, if it cannot.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         match &self.kind {

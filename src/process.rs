@@ -19,7 +19,8 @@ use crate::{
     reload::Reload,
     role::Role,
     signals::{self, Signals},
-    summary, upkeep,
+    summary,
+    upkeep::{self, Checks},
     wiring::{self, Base, Process, Sampling},
 };
 
@@ -58,7 +59,9 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs, hangup: Signal) -> an
     let Base { recorder, admin } = wiring::base(role, config).await?;
     let stages = Stages::new();
     let (health, address) = (Health::new(), admin.local_address());
-    let (ready, working) = (health.register("process"), health.register("log"));
+    let ready = health.require("process");
+    let group = (role == Role::Sampler).then(|| health.require("group"));
+    let checks = Checks { log: health.observe("log"), group };
     stages.rest.spawn("admin", admin.run(health, recorder.clone(), stages.end.clone()));
     let process = tokio::select! {
         process = wiring::build(role, config) => process?,
@@ -87,16 +90,16 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs, hangup: Signal) -> an
         stages.receiving.spawn("gateway", gateway.run(stages.stop.clone()));
     }
     say(&message, config.logging.format);
-    ready.ready();
+    ready.pass();
 
     let ended = tokio::select! {
         biased;
         cause = log.ended() => Some(cause),
         // What uses a log that has ended may notice it first.
         () = stages.ended() => log.cause(),
-        () = upkeep::watch(&log, window_cache.as_ref(), &working, config) => None,
+        () = upkeep::watch(&log, window_cache.as_ref(), &checks, config) => None,
     };
-    ready.not_ready("stopping");
+    ready.fail("stopping");
     // First what takes spans, then what works on them.
     stages.stop.request();
     stages.receiving.join(config.limits.drain_timeout.get() * 2 + GATEWAY_SLACK).await;

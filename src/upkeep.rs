@@ -1,8 +1,8 @@
-//! What the process looks at once a second: its memory, its budgets, its log.
+//! What the process looks at once a second: its memory, its budgets, its log, its group.
 
 use std::time::Duration;
 
-use wholetrace_runtime::{admin::Readiness, budget::ByteBudget, memory, metrics};
+use wholetrace_runtime::{admin::Check, budget::ByteBudget, memory, metrics};
 
 use crate::{
     config::{Config, memory_limit},
@@ -11,11 +11,20 @@ use crate::{
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Goes on until it is dropped. `working` says whether the log does its work.
+/// What operators are told of the log.
+pub(crate) struct Checks {
+    /// Whether it does its work. A gateway without its log refuses retryably, and a sampler waits:
+    /// neither would be helped by being taken for dead.
+    pub(crate) log: Check,
+    /// Of a sampler, whether it has joined the group.
+    pub(crate) group: Option<Check>,
+}
+
+/// Goes on until it is dropped.
 pub(crate) async fn watch(
     log: &OpenLog,
     window_cache: Option<&ByteBudget>,
-    working: &Readiness,
+    checks: &Checks,
     config: &Config,
 ) {
     let limit = memory_limit(config).unwrap_or_default();
@@ -27,10 +36,14 @@ pub(crate) async fn watch(
         }
         let trouble = log.trouble();
         match &trouble {
-            None => working.ready(),
-            Some(trouble) => {
-                working.not_ready(format!("{} ({})", trouble.reason, trouble.figures));
-            }
+            None => checks.log.pass(),
+            Some(trouble) => checks.log.fail(format!("{} ({})", trouble.reason, trouble.figures)),
+        }
+        // For good: who waits for a sampler waits for it to take its place, and nobody sends to it.
+        if let Some(group) = &checks.group
+            && log.has_joined()
+        {
+            group.pass();
         }
         tell(before.as_ref(), trouble.as_ref());
         before = trouble;

@@ -1,10 +1,12 @@
 //! What the roles do at their edges: alone, replaced, and without brokers.
 
+use std::fs;
+
 use super::{
     fleet::{Fleet, Layout},
     kafka::{AWAY, Kafka, REPLACED},
     oracle::{self, POLICIES},
-    process::{get, succeed, wait_until},
+    process::{succeed, wait_until},
 };
 
 /// Guarantee: one process can be gateway and sampler of a cluster at once.
@@ -54,10 +56,14 @@ fn a_sampler_that_is_shut_out_says_so_and_ends() {
     assert!(fleet.samplers[second].stop().success());
 }
 
-/// Guarantee: gateways and samplers are ready while they reach the brokers, say why when they do
-/// not, and are ready again by themselves. SIGHUP ends none of them.
+/// Scenario: all brokers go away under a gateway and a sampler, and come back.
+///
+/// Guarantee: both stay ready, since senders are still answered (refused, retryably) and a sampler
+/// still has its place; both say in their checks, their log and a metric what is wrong, and that it
+/// is over (I7). SIGHUP ends none of them.
 #[test]
-fn readiness_follows_the_brokers() {
+fn who_has_no_brokers_is_ready_and_says_so() {
+    const CHECK: &str = "wholetrace_process_check_passes";
     let Some(kafka) = Kafka::start(&["--nodes", "1"]) else { return };
     let (fine, said) = Fleet::new(&Layout::of(&kafka.brokers)).topics("create");
     assert!(!fine && said.contains("there are not 3 brokers for its copies"), "{said}");
@@ -66,22 +72,35 @@ fn readiness_follows_the_brokers() {
     fleet.create_topics();
     fleet.start(1, 1);
     fleet.expect(AWAY);
-    // It has no policies: it says so and goes on.
-    fleet.gateways[0].process.signal("HUP");
-    wait_until("the gateway has heard SIGHUP", || {
+    for process in [&fleet.gateways[0].process, &fleet.samplers[0]] {
+        process.signal("HUP");
+    }
+    wait_until("the gateway has heard SIGHUP, and has nothing to reload", || {
         fleet.gateways[0]
             .process
             .output()
             .contains("SIGHUP: a gateway has nothing that is reloaded")
     });
+    assert!(fleet.samplers[0].checks().expect("ready").contains("[+]group ok"), "it has joined");
     kafka.node("kill", "1");
-    wait_until("not ready without brokers", || {
-        !fleet.gateways[0].process.is_ready() && !fleet.samplers[0].is_ready()
-    });
-    assert!(get(&format!("http://127.0.0.1:{}/livez", fleet.samplers[0].admin)).is_some());
+    for process in [&fleet.gateways[0].process, &fleet.samplers[0]] {
+        wait_until("ready, and the log said to be away", || {
+            let checks = process.checks().expect("ready without brokers");
+            checks.contains("[-]log failed: no broker is connected")
+        });
+        assert!(process.metric_with(CHECK, "check=\"log\"") < 1.0);
+    }
+    let (mut generator, _) = fleet.generate(0, &["--traces", "1", "--give-up-after", "1s"]);
+    assert!(!generator.wait().expect("it ends").success(), "nothing can be acknowledged");
+    let said = fs::read_to_string(fleet.generator_log(0)).expect("what it said");
+    assert!(said.contains("unavailable"), "an answer, and one that says to come again: {said}");
     kafka.node("restart", "1");
-    fleet.gateways[0].process.wait_ready();
-    fleet.samplers[0].wait_ready();
+    for process in [&fleet.gateways[0].process, &fleet.samplers[0]] {
+        wait_until("the log works again", || {
+            process.checks().expect("still ready").contains("[+]log ok")
+        });
+        assert!(process.metric_with(CHECK, "check=\"log\"") > 0.0);
+    }
     let said = fleet.gateways[0].process.output();
     assert!(said.contains("the log: no broker is connected"), "{said}");
     assert!(said.contains("the log works again"), "{said}");

@@ -109,9 +109,14 @@ impl Process {
         });
     }
 
-    /// Whether it says that it can do its work.
+    /// Whether it says that it can do what others ask of it.
     pub(crate) fn is_ready(&self) -> bool {
         get(&format!("http://127.0.0.1:{}/readyz", self.admin)).is_some()
+    }
+
+    /// What it says of its checks, if it is ready.
+    pub(crate) fn checks(&self) -> Option<String> {
+        get(&format!("http://127.0.0.1:{}/readyz?verbose", self.admin))
     }
 
     /// Kills it as a crash would.

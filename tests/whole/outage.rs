@@ -135,7 +135,7 @@ fn every_frame_can_be_read_again() {
 /// Scenario: Jaeger is away until the log has reached its quota, and spans keep coming.
 ///
 /// Guarantees: memory stays under its limit all the time (I6); senders are refused with an answer
-/// that is counted (I7); once Jaeger is there everything that was acknowledged arrives (I1), and new
+/// that is counted (I7), by a process that stays ready to do so and says why; once Jaeger is there everything that was acknowledged arrives (I1), and new
 /// spans are taken again without a restart.
 #[test]
 fn a_full_log_refuses_and_recovers() {
@@ -173,6 +173,11 @@ fn a_full_log_refuses_and_recovers() {
         highest = highest.max(gateway.rss());
         gateway.metric(refused) > 0.0
     });
+    wait_until("ready, and the log said to be full", || {
+        let checks = gateway.checks().expect("a process that refuses retryably is ready");
+        checks.contains("[-]log failed: it takes no spans: quota")
+    });
+    assert!(gateway.metric_with("wholetrace_process_check_passes", "log") < 1.0);
     // Ctrl-C: it writes down what was acknowledged until then.
     let stopped = Command::new("kill").args(["-INT", &generator.id().to_string()]).status();
     assert!(stopped.expect("kill").success());
@@ -203,5 +208,6 @@ fn a_full_log_refuses_and_recovers() {
         "the generator, once there is room",
         &gateway.folder.path().join("generate.log"),
     );
+    assert!(gateway.checks().expect("ready").contains("[+]log ok"));
     assert!(gateway.stop().success());
 }

@@ -5,5 +5,5 @@ mod health;
 mod server;
 
 pub use config::AdminConfig;
-pub use health::{Health, Readiness};
+pub use health::{Check, Health};
 pub use server::Admin;

@@ -1,4 +1,4 @@
-//! Which parts of the process are ready.
+//! Whether the process can do what others ask of it, and how its parts are.
 
 use std::{
     collections::BTreeMap,
@@ -6,67 +6,121 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// The readiness of all parts of the process. Clones share it.
+use crate::metrics::process::check_passes;
+
+/// The checks of the process. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
-    /// What keeps each part from being ready, if anything.
-    parts: Arc<Mutex<BTreeMap<&'static str, Option<String>>>>,
+    checks: Arc<Mutex<BTreeMap<&'static str, State>>>,
 }
 
-/// The readiness of one part.
+/// How a check is at the moment.
+#[derive(Debug)]
+struct State {
+    /// Whether the process is ready only while this passes.
+    gates: bool,
+    /// Why it does not pass, if it does not.
+    failure: Option<String>,
+}
+
+/// One check.
 #[derive(Clone, Debug)]
-pub struct Readiness {
+pub struct Check {
     health: Health,
-    part: &'static str,
+    name: &'static str,
 }
 
 impl Health {
-    /// No parts yet: ready.
+    /// No checks yet: ready.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a part, which is starting.
+    /// Adds a check without which the process is not ready. It fails: what it is about is starting.
     #[must_use]
-    pub fn register(&self, part: &'static str) -> Readiness {
-        let readiness = Readiness { health: self.clone(), part };
-        readiness.not_ready("starting");
-        readiness
+    pub fn require(&self, name: &'static str) -> Check {
+        self.add(name, true)
     }
 
-    /// Whether all parts are ready.
+    /// Adds a check that operators see and that readiness does not depend on. It fails: what it is
+    /// about is starting.
+    #[must_use]
+    pub fn observe(&self, name: &'static str) -> Check {
+        self.add(name, false)
+    }
+
+    fn add(&self, name: &'static str, gates: bool) -> Check {
+        let check = Check { health: self.clone(), name };
+        self.lock().insert(name, State { gates, failure: None });
+        check.fail("starting");
+        check
+    }
+
+    /// Whether all checks pass that must.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.lock().values().all(Option::is_none)
+        self.lock().values().all(|state| !state.gates || state.failure.is_none())
     }
 
-    /// A line for each part.
+    /// A line for each check, as Kubernetes writes them, and one for the whole.
     #[must_use]
     pub fn report(&self) -> String {
         let mut report = String::new();
-        for (part, reason) in self.lock().iter() {
-            let state = reason
-                .as_deref()
-                .map_or_else(|| "ready".to_owned(), |reason| format!("not ready: {reason}"));
-            let _ = writeln!(report, "{part}: {state}");
+        for (name, State { failure, .. }) in self.lock().iter() {
+            let _ = match failure {
+                None => writeln!(report, "[+]{name} ok"),
+                Some(reason) => writeln!(report, "[-]{name} failed: {reason}"),
+            };
         }
+        let whole = if self.is_ready() { "passed" } else { "failed" };
+        let _ = writeln!(report, "readyz check {whole}");
         report
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Option<String>>> {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, State>> {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Readiness {
-    /// The part can do its work.
-    pub fn ready(&self) {
-        self.health.lock().insert(self.part, None);
+impl Check {
+    /// What it is about is well.
+    pub fn pass(&self) {
+        self.set(None);
     }
 
-    /// The part cannot do its work because of `reason`.
-    pub fn not_ready(&self, reason: impl Into<String>) {
-        self.health.lock().insert(self.part, Some(reason.into()));
+    /// What it is about is not well, because of `reason`.
+    pub fn fail(&self, reason: impl Into<String>) {
+        // One line a check.
+        self.set(Some(reason.into().replace('\n', " ")));
+    }
+
+    fn set(&self, failure: Option<String>) {
+        check_passes(self.name, failure.is_none());
+        if let Some(state) = self.health.lock().get_mut(self.name) {
+            state.failure = failure;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_required_keeps_from_being_ready() {
+        let health = Health::new();
+        let (process, log) = (health.require("process"), health.observe("log"));
+        assert!(!health.is_ready());
+        process.pass();
+        log.fail("it is full\n(of spans)");
+        assert!(health.is_ready());
+        let said = "[-]log failed: it is full (of spans)\n[+]process ok\nreadyz check passed\n";
+        assert_eq!(health.report(), said);
+        process.fail("stopping");
+        log.pass();
+        assert!(!health.is_ready());
+        let said = "[+]log ok\n[-]process failed: stopping\nreadyz check failed\n";
+        assert_eq!(health.report(), said);
     }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::State,
+    extract::{RawQuery, State},
     http::{StatusCode, header::CONTENT_TYPE},
     response::IntoResponse,
     routing::get,
@@ -36,7 +36,8 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(600);
 const INDEX: &str = "wholetrace\n\n\
     /metrics  metrics in the Prometheus text format\n\
     /livez    answers while the process lives\n\
-    /readyz   200 when every part can do its work, else 503 and why not\n";
+    /readyz   200 when the process can do what others ask of it, else 503 and why not;\n    \
+              ?verbose lists all checks, those that it can be ready without, too\n";
 
 /// The admin listener, bound.
 #[derive(Debug)]
@@ -125,10 +126,14 @@ async fn metrics(State(sources): State<Sources>) -> impl IntoResponse {
     (format, sources.recorder.render())
 }
 
-async fn ready(State(sources): State<Sources>) -> impl IntoResponse {
+async fn ready(State(sources): State<Sources>, RawQuery(query): RawQuery) -> impl IntoResponse {
     let ready = sources.health.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, sources.health.report())
+    let verbose = query.is_some_and(|query| {
+        query.split('&').any(|pair| pair.split('=').next() == Some("verbose"))
+    });
+    // Probes that pass need no more.
+    (status, if ready && !verbose { "ok\n".to_owned() } else { sources.health.report() })
 }
 
 #[cfg(test)]
@@ -156,18 +161,30 @@ mod tests {
         let admin = Admin::bind(&config).await.unwrap();
         let address = admin.local_address();
         let (health, shutdown) = (Health::new(), Shutdown::new());
-        let gateway = health.register("gateway");
+        let (gateway, log) = (health.require("gateway"), health.observe("log"));
         let running = tokio::spawn(admin.run(health, recorder, shutdown.clone()));
 
         assert!(ask(address, "/livez").await.starts_with("HTTP/1.1 200"));
         let answer = ask(address, "/readyz").await;
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-        assert!(answer.contains("gateway: not ready: starting"), "{answer}");
-        gateway.ready();
-        assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        assert!(answer.contains("[-]gateway failed: starting"), "{answer}");
+        gateway.pass();
+        log.fail("no broker is connected");
+        let answer = ask(address, "/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\nok\n"), "{answer}");
+        for verbose in ["/readyz?verbose", "/readyz?verbose=1", "/readyz?x&verbose"] {
+            let answer = ask(address, verbose).await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            assert!(answer.contains("[+]gateway ok\n"), "{answer}");
+            assert!(answer.contains("[-]log failed: no broker is connected\n"), "{answer}");
+        }
         crate::metrics::started("1.2.3", 7.0);
         let answer = ask(address, "/metrics").await;
         assert!(answer.contains(r#"wholetrace_process_build_info{version="1.2.3"} 1"#), "{answer}");
+        for (check, passes) in [("gateway", 1), ("log", 0)] {
+            let line = format!(r#"wholetrace_process_check_passes{{check="{check}"}} {passes}"#);
+            assert!(answer.contains(&line), "{line}: {answer}");
+        }
         assert!(ask(address, "/nothing").await.starts_with("HTTP/1.1 404"));
 
         shutdown.request();

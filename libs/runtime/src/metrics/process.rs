@@ -14,6 +14,7 @@ const MEMORY_LIMIT: &str = "wholetrace_process_memory_limit_bytes";
 const RELOADS: &str = "wholetrace_process_policy_reloads_total";
 const TLS_RELOADS: &str = "wholetrace_process_tls_reloads_total";
 const BUILD: &str = "wholetrace_process_build_info";
+const CHECK: &str = "wholetrace_process_check_passes";
 const BUDGET_USED: &str = "wholetrace_budget_used_bytes";
 const BUDGET_LIMIT: &str = "wholetrace_budget_limit_bytes";
 
@@ -35,6 +36,12 @@ pub const TABLE: &[Metric] = &[
          be used the former ones stay in use: see the log before they expire.",
     )
     .labels(&[Label::closed("outcome", &["applied", "refused"])]),
+    Metric::gauge(
+        CHECK,
+        Unit::None,
+        "1 while the check passes, else 0; `/readyz?verbose` says why it does not.",
+    )
+    .labels(&[Label::capped("check", "name of the check")]),
     Metric::gauge(BUDGET_USED, Unit::Bytes, "Bytes on lease from a budget.")
         .labels(&[Label::capped("budget", "name of the budget")]),
     Metric::gauge(BUDGET_LIMIT, Unit::Bytes, "Bytes that a budget may lease.")
@@ -68,6 +75,11 @@ pub fn policies_reloaded(applied: bool) {
 pub(crate) fn tls_reloaded(applied: bool) {
     let outcome = if applied { "applied" } else { "refused" };
     counter!(TLS_RELOADS, "outcome" => outcome).increment(1);
+}
+
+/// States whether the check `name` passes.
+pub(crate) fn check_passes(name: &'static str, passes: bool) {
+    gauge!(CHECK, "check" => name).set(f64::from(u8::from(passes)));
 }
 
 /// States how full `budget` is.

@@ -81,6 +81,8 @@ pub struct KafkaStatus {
     pub trouble: Option<String>,
     /// The last problem that a client reported, if that is not long ago.
     pub last_error: Option<String>,
+    /// Whether a member was given its partitions, be they none.
+    pub joined: bool,
 }
 
 impl KafkaLog {
@@ -258,6 +260,7 @@ impl KafkaLog {
             waiting_bytes: self.shared.pending.bytes(),
             trouble: fate.worst(),
             last_error: fate.last_error(),
+            joined: self.shared.members().iter().any(|member| member.member.has_joined()),
         }
     }
 

@@ -70,6 +70,8 @@ pub(super) struct Member {
     pub(super) partitions: u32,
     /// How long a revocation waits.
     patience: Duration,
+    /// Whether the group has given us partitions, be they none.
+    joined: AtomicBool,
     /// Whether to leave.
     leaving: AtomicBool,
     /// Counts up as long as the thread is well.
@@ -100,6 +102,7 @@ impl Member {
             topic: topic.to_owned(),
             partitions,
             patience: (session / 3).min(Duration::from_secs(5)),
+            joined: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             beats: AtomicU64::new(0),
             strays: AtomicU64::new(0),
@@ -114,6 +117,11 @@ impl Member {
         let events = Events::new("member", &self.fate);
         let context = MemberContext { events, member: Arc::clone(self) };
         Ok(Arc::new(settings.create_with_context(context)?))
+    }
+
+    /// Whether the group has given it partitions, be they none.
+    pub(super) fn has_joined(&self) -> bool {
+        self.joined.load(Ordering::Acquire)
     }
 
     /// Leaves the group soon, in order.
@@ -273,6 +281,7 @@ impl ConsumerContext for MemberContext {
             tracing::info!(now, "this process {change} {count} partitions");
         }
         let done = if assigned {
+            self.member.joined.store(true, Ordering::Release);
             self.member.assign(client, &partitions)
         } else {
             self.member.revoke(client, &partitions)

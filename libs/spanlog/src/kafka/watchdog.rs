@@ -13,8 +13,8 @@ use super::fate::Fate;
 /// How often it looks.
 const TICK: Duration = Duration::from_secs(1);
 
-/// After so many looks without a sign of life the process is not ready.
-const NOT_READY: u32 = 12;
+/// After so many looks without a sign of life the log is said to be in trouble.
+const TROUBLE: u32 = 12;
 
 /// After so many the process has to end: others cannot take its partitions while it seems alive.
 const OVER: u32 = 60;
@@ -35,7 +35,7 @@ impl Watchdog {
         self.still = if moved { 0 } else { self.still + 1 };
         self.seen = beats.to_vec();
         let hangs = || format!("the thread of the group does nothing for {} s", self.still);
-        fate.trouble("watchdog", (self.still >= NOT_READY).then(hangs));
+        fate.trouble("watchdog", (self.still >= TROUBLE).then(hangs));
         if self.still >= OVER {
             fate.end(&hangs());
         }
@@ -68,7 +68,7 @@ mod tests {
         }
         assert_eq!(fate.worst(), None);
         // One of the two hangs.
-        for beat in 0..NOT_READY {
+        for beat in 0..TROUBLE {
             dog.look(&fate, &[99, 100 + u64::from(beat)]);
         }
         assert!(fate.worst().is_some_and(|text| text.contains("for 12 s")), "{:?}", fate.worst());
