@@ -3,8 +3,10 @@
 //! Whoever is let in and then told "not in time" has cost the log a write all the same, and comes again
 //! with the same spans. So when the log takes less than is sent to it, senders are told at the door,
 //! before anything of theirs is written. How many bytes may wait follows from what the log has taken
-//! lately. That the log is the bottleneck shows as CoDel finds it (RFC 8289): even who waited least in an
-//! interval has waited longer than the target.
+//! lately. That the log is the bottleneck shows as CoDel finds it (RFC 8289), by how long one waits: here
+//! by how long most of the bytes of an interval have waited, since the log is many queues side by side,
+//! and with brokers that throttle one is always empty. What the log takes is known over some seconds,
+//! since such brokers take much at a time, and then nothing.
 
 use std::{
     sync::{
@@ -20,14 +22,17 @@ use tokio::time::Instant;
 const TARGET_PART: u32 = 4;
 
 /// Looks per target time.
-const LOOKS: u32 = 2;
+const LOOKS: u32 = 4;
 
 /// So many bytes may always wait.
 const LEAST: usize = 64 << 10;
 
-/// What may wait grows so many times with each look at which nobody needs to have waited for half of
-/// the target time.
-const GROWTH: usize = 2;
+/// What may wait grows so many times with each look at which most did not wait for half of the
+/// target time.
+const GROWTH: f64 = 1.125;
+
+/// Target times over which the rate of the log is known.
+const MEMORY: u32 = 10;
 
 /// Lets requests in. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -58,6 +63,11 @@ impl Door {
         Some(LetIn { door: self.clone(), bytes })
     }
 
+    /// Bytes that are inside.
+    fn inside(&self) -> usize {
+        self.0.bytes.load(Relaxed)
+    }
+
     /// Bytes that may be inside.
     pub(crate) fn limit(&self) -> usize {
         self.0.limit.load(Relaxed)
@@ -79,12 +89,21 @@ pub(crate) struct Pressure {
     began: Instant,
     /// When anything was durable last.
     last: Instant,
-    /// Bytes made durable since `began`.
-    taken: usize,
-    /// The shortest wait of anything made durable since then: from the request on, and in the log.
-    shortest: Option<(Duration, Duration)>,
+    interval: Interval,
+    /// Bytes, and the seconds in which the log took them: the last ones in which it had to do.
+    lately: (f64, f64),
     /// How long the log took at least, in the interval before.
     log_took: Duration,
+}
+
+/// What was made durable in an interval.
+#[derive(Clone, Copy, Debug, Default)]
+struct Interval {
+    bytes: usize,
+    /// Those of the bytes that waited longer than a quarter of the target, a half, and all of it.
+    waited: [usize; 3],
+    /// The shortest time that the log took.
+    fastest: Option<Duration>,
 }
 
 impl Pressure {
@@ -97,8 +116,8 @@ impl Pressure {
             target: append_timeout / TARGET_PART,
             began: now,
             last: now,
-            taken: 0,
-            shortest: None,
+            interval: Interval::default(),
+            lately: (0.0, 0.0),
             log_took: Duration::ZERO,
         }
     }
@@ -117,37 +136,57 @@ impl Pressure {
     /// A frame of `bytes` is durable: its oldest request `came`, and it was `sent` to the log, then.
     pub(crate) fn durable(&mut self, bytes: usize, came: Instant, sent: Instant, now: Instant) {
         let every = self.target / LOOKS;
-        if now.saturating_duration_since(self.last) >= every {
-            // After a silence: how long that was says nothing of what the log takes.
-            (self.began, self.taken, self.shortest) = (now, 0, None);
+        let silence = now.saturating_duration_since(self.last);
+        let idle = sent > self.last && silence >= every;
+        if idle || silence >= self.target * TARGET_PART {
+            // Nothing was on its way, or the log was away: that says nothing of what it takes.
+            (self.began, self.interval) = (now, Interval::default());
         }
         self.last = now;
         let waited = now.saturating_duration_since(came);
         let took = now.saturating_duration_since(sent);
-        let (least, fastest) = self.shortest.unwrap_or((waited, took));
-        self.shortest = Some((least.min(waited), fastest.min(took)));
-        self.taken = self.taken.saturating_add(bytes);
-        let interval = now.saturating_duration_since(self.began);
-        if interval >= every {
-            self.look(interval);
-            (self.began, self.taken, self.shortest) = (now, 0, None);
+        let Interval { bytes: all, waited: longer, fastest } = &mut self.interval;
+        *fastest = Some(fastest.map_or(took, |fastest| fastest.min(took)));
+        *all = all.saturating_add(bytes);
+        for (longer, part) in longer.iter_mut().zip([4, 2, 1]) {
+            *longer = longer.saturating_add(if waited > self.target / part { bytes } else { 0 });
+        }
+        let time = now.saturating_duration_since(self.began);
+        if time >= every {
+            let interval = std::mem::take(&mut self.interval);
+            self.began = now;
+            self.look(&interval, time);
         }
     }
 
     /// Judges what was durable in an interval.
-    fn look(&mut self, interval: Duration) {
-        let Some((waited, took)) = self.shortest else { return };
-        self.log_took = took;
+    fn look(&mut self, interval: &Interval, time: Duration) {
+        self.log_took = interval.fastest.unwrap_or_default();
+        let rate = self.rate(interval.bytes, time);
         let limit = self.door.limit();
-        let limit = if waited > self.target {
-            let a_second = self.taken as f64 / interval.as_secs_f64();
-            ((a_second * self.target.as_secs_f64()) as usize).clamp(LEAST, limit)
-        } else if waited > self.target / 2 {
+        let takes = ((rate * self.target.as_secs_f64()) as usize).max(LEAST);
+        let [wait, slow, late] = interval.waited.map(|bytes| bytes > interval.bytes / 2);
+        // What is inside will be late when the log goes on like this.
+        let will_be = wait && self.door.inside() > takes;
+        let limit = if late || will_be {
+            takes.min(limit)
+        } else if slow {
             limit
         } else {
-            limit.saturating_mul(GROWTH)
+            (limit as f64 * GROWTH) as usize
         };
         self.door.0.limit.store(limit, Relaxed);
+    }
+
+    /// Bytes that the log takes in a second, after an interval in which it took `bytes`: what it has
+    /// taken then, or lately, if that is less.
+    fn rate(&mut self, bytes: usize, time: Duration) -> f64 {
+        let (bytes, time) = (bytes as f64, time.as_secs_f64());
+        let (lately, of) = (self.lately.0 + bytes, self.lately.1 + time);
+        let memory = (self.target * MEMORY).as_secs_f64();
+        let part = (memory / of).min(1.0);
+        self.lately = (lately * part, of * part);
+        (lately / of).min(bytes / time)
     }
 }
 
@@ -165,8 +204,8 @@ mod tests {
         let back = start + Duration::from_secs(30);
         for millis in 0..2_000 {
             let now = back + Duration::from_millis(millis);
-            pressure.durable(10_000, now - Duration::from_secs(3), start, now);
             pressure.durable(10_000, now, now, now);
+            pressure.durable(10_000, now - Duration::from_secs(3), start, now);
         }
         assert_eq!(pressure.door().limit(), usize::MAX);
     }
@@ -183,7 +222,7 @@ mod tests {
         assert_eq!(pressure.log_takes(), Duration::from_millis(100));
     }
 
-    /// One who did not wait proves that there is no queue that stands.
+    /// Where most do not wait for long there is no queue that stands.
     #[tokio::test(start_paused = true)]
     async fn a_log_that_does_not_keep_up_gets_what_it_takes_in_the_target_time() {
         let mut pressure = Pressure::new(TIMEOUT);
@@ -194,7 +233,7 @@ mod tests {
             pressure.durable(1_000, now - Duration::from_millis(waited), now, now);
         };
         for millis in 0..2_000 {
-            durable(millis, if millis % 400 == 0 { 900 } else { 3_000 });
+            durable(millis, if millis % 2 == 0 { 400 } else { 3_000 });
         }
         assert_eq!(door.limit(), usize::MAX);
         for millis in 2_000..4_000 {
@@ -207,7 +246,7 @@ mod tests {
         drop(first);
         // One may always wait.
         assert!(door.enter(5_000_000).is_some());
-        for millis in 4_000..5_000 {
+        for millis in 4_000..6_000 {
             durable(millis, 500);
         }
         assert!(door.limit() >= 1_980_000, "{}", door.limit());

@@ -1,9 +1,6 @@
 //! The framer over a log in memory, in paused time.
 
-use std::{
-    collections::BTreeSet,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use prost::Message;
@@ -13,13 +10,15 @@ use wholetrace_proto::otlp::{
 };
 use wholetrace_runtime::budget::ByteBudget;
 use wholetrace_spanlog::{
-    Append, AppendError, Partition, Position, TopicName,
+    Partition, TopicName,
     memory::{AppendFault, MemoryConfig, MemoryLog},
     routing::{Descriptor, Routing},
 };
 
 use super::*;
 use crate::split::split;
+
+mod overload;
 
 const PARTITIONS: u32 = 4;
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -185,77 +184,6 @@ async fn a_stuck_partition_costs_the_others_nothing() {
         stand.stick(0, false);
         sleep(Duration::from_millis(1)).await;
         assert_eq!(stand.send(&[0, 1, 2, 3], 10).await.unwrap(), Ok(()));
-        stand.end().await;
-    }
-}
-
-/// A log that takes so many bytes a second, in order.
-struct Slow {
-    queue: mpsc::UnboundedSender<(usize, oneshot::Sender<Result<Position, AppendError>>)>,
-    written: Arc<AtomicUsize>,
-}
-
-impl Slow {
-    fn start(bytes_per_second: usize) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the framer bounds what is on its way")]
-        let (queue, mut appends) = mpsc::unbounded_channel::<(usize, oneshot::Sender<_>)>();
-        let written = Arc::new(AtomicUsize::new(0));
-        tokio::spawn(async move {
-            while let Some((bytes, answer)) = appends.recv().await {
-                sleep(Duration::from_secs_f64(bytes as f64 / bytes_per_second as f64)).await;
-                drop(answer.send(Ok(Position(1))));
-            }
-        });
-        Self { queue, written }
-    }
-}
-
-impl Writer for Slow {
-    fn partitions(&self) -> u32 {
-        PARTITIONS
-    }
-
-    fn append(&self, _: Partition, record: Record) -> Append {
-        let (answer, settled) = oneshot::channel();
-        let bytes = record.payload.len();
-        self.written.fetch_add(bytes, Ordering::Relaxed);
-        drop(self.queue.send((bytes, answer)));
-        Append::pending(settled)
-    }
-}
-
-/// More is sent than the log takes, by senders that do not wait for each other: nearly all that is
-/// written is acknowledged, and the log is not idle meanwhile.
-#[tokio::test(start_paused = true)]
-async fn what_is_written_under_overload_is_acknowledged() {
-    const A_SECOND: usize = 2_000_000;
-    const SECONDS: usize = 60;
-    const REQUEST: usize = 20_000;
-    for (percent, log_in_flight) in [(150, 64 << 20), (300, 64 << 20), (150, 2 << 20)] {
-        let slow = Slow::start(A_SECOND);
-        let written = Arc::clone(&slow.written);
-        let mut stand = Stand::over(Arc::new(slow), log_in_flight);
-        let acknowledged = Arc::new(AtomicUsize::new(0));
-        let mut sends = tokio::task::JoinSet::new();
-        let requests = A_SECOND * SECONDS / REQUEST * percent / 100;
-        let pause = Duration::from_secs(SECONDS as u64) / requests as u32;
-        for number in 0..requests {
-            let send = stand.send(&[number as u32 % PARTITIONS], REQUEST);
-            let acknowledged = Arc::clone(&acknowledged);
-            sends.spawn(async move {
-                match send.await.unwrap() {
-                    Ok(()) => _ = acknowledged.fetch_add(REQUEST, Ordering::Relaxed),
-                    Err(refused) => assert!(refused.advice().is_some(), "{refused}"),
-                }
-            });
-            sleep(pause).await;
-        }
-        while sends.join_next().await.is_some() {}
-        let (written, acknowledged) =
-            (written.load(Ordering::Relaxed), acknowledged.load(Ordering::Relaxed));
-        let all = A_SECOND * SECONDS;
-        assert!(acknowledged * 10 >= written * 9, "{acknowledged} of {written} at {percent} %");
-        assert!(acknowledged * 10 >= all * 9, "{acknowledged} of {all} possible at {percent} %");
         stand.end().await;
     }
 }
