@@ -21,6 +21,7 @@ mod kafka;
 mod leaderless;
 mod load;
 mod machine;
+mod overload;
 mod owners;
 mod roles;
 mod secure;
