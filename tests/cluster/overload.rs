@@ -1,10 +1,6 @@
 //! More is sent than the brokers take.
 
-use std::{
-    fs,
-    process::Stdio,
-    time::Duration,
-};
+use std::{fs, process::Stdio, time::Duration};
 
 use super::{
     fleet::{Fleet, Layout},

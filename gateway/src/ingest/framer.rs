@@ -7,7 +7,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
 };
-use wholetrace_spanlog::{BurstClock, Record, Writer};
+use wholetrace_spanlog::{AppendError, BurstClock, Record, Writer};
 
 use crate::{
     admission::lease::Held,
@@ -276,22 +276,21 @@ impl Framer {
         for late in batch.extract_if(.., |one| one.came + self.framing.append_timeout <= late) {
             drop(late.answer.send(Err(not_in_time())));
         }
-        let splits: Vec<&Split> = batch.iter().map(|waiting| &waiting.split).collect();
-        let frames = frames(&splits, self.framing.frame_bytes);
-        let (requests, count, mut sum) = (batch.len(), frames.len(), 0);
-        let mut appending = Vec::with_capacity(count);
-        for frame in frames {
-            let (partition, bytes, requests) =
-                (frame.partition, frame.payload.len(), frame.requests);
-            let record = Record::spans(self.framing.epoch, frame.payload);
-            let append = self.writer.append(partition, record);
-            self.partitions.send(partition, bytes, now);
-            let came = requests.iter().filter_map(|index| Some(batch.get(*index as usize)?.came));
-            let came = came.min().unwrap_or(now);
-            appending.push(Appending { append, partition, bytes, came, sent: now, requests });
-            sum += bytes;
-        }
-        self.metrics.batch(requests, count, sum);
+        let appending = loop {
+            match self.append(&batch, now) {
+                Ok(appending) => break appending,
+                Err(error) => {
+                    // Of what there is no room for, the older half is tried: it has waited longer.
+                    let full = matches!(error, AppendError::Full { .. });
+                    let left = if full { batch.len() / 2 } else { 0 };
+                    for refused in batch.drain(left..) {
+                        drop(refused.answer.send(Err(Rejection::from(error.clone()))));
+                    }
+                }
+            }
+        };
+        let (count, sum) = (appending.len(), appending.iter().map(|frame| frame.bytes).sum());
+        self.metrics.batch(batch.len(), count, sum);
         let requests = batch
             .into_iter()
             .map(|Waiting { split, mut held, let_in, answer, .. }| {
@@ -303,6 +302,30 @@ impl Framer {
         self.pace.left(now, count);
         // Frames may be smaller than was expected of them.
         self.room_came = true;
+    }
+
+    /// Hands the frames of `batch` to the log: all of them, or none.
+    fn append(&mut self, batch: &[Waiting], now: Instant) -> Result<Vec<Appending>, AppendError> {
+        let splits: Vec<&Split> = batch.iter().map(|waiting| &waiting.split).collect();
+        let most = splits.iter().map(|split| split.frame_bytes()).sum();
+        let mut frames = frames(&splits, self.framing.frame_bytes);
+        if frames.len() == 0 {
+            return Ok(Vec::new());
+        }
+        let mut handed = Vec::with_capacity(frames.len());
+        let mut records = frames.by_ref().map(|frame| {
+            handed.push((frame.partition, frame.payload.len(), frame.requests));
+            (frame.partition, Record::spans(self.framing.epoch, frame.payload))
+        });
+        let appends = self.writer.append_batch(most, &mut records)?;
+        let appending = appends.into_iter().zip(handed);
+        let appending = appending.map(|(append, (partition, bytes, requests))| {
+            self.partitions.send(partition, bytes, now);
+            let came = requests.iter().filter_map(|index| Some(batch.get(*index as usize)?.came));
+            let came = came.min().unwrap_or(now);
+            Appending { append, partition, bytes, came, sent: now, requests }
+        });
+        Ok(appending.collect())
     }
 
     fn settle(&mut self, settled: &[Settled]) {

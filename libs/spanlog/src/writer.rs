@@ -35,6 +35,21 @@ pub trait Writer: Send + Sync + 'static {
     /// Hands `record` over for `partition`, without blocking.
     fn append(&self, partition: Partition, record: Record) -> Append;
 
+    /// Hands over records that belong together, whose payloads have no more than `bytes` in all: either
+    /// there is room for all of them, or nothing is written. What is accepted can still fail, each
+    /// record by itself, and so can what is never stored or more than `bytes` said.
+    ///
+    /// `records` is asked for one record after the other, each of which can be made at that moment;
+    /// when there is no room it is not asked at all. The answers are in its order.
+    ///
+    /// # Errors
+    /// Why nothing is taken at the moment, or any more.
+    fn append_batch(
+        &self,
+        bytes: usize,
+        records: &mut dyn ExactSizeIterator<Item = (Partition, Record)>,
+    ) -> Result<Vec<Append>, AppendError>;
+
     /// How long records should gather before they are handed over, all partitions' together: what
     /// an append costs such a log hangs on how many moments there are at which something is
     /// appended. [`BurstClock`](crate::BurstClock) says which moments. Zero for a log that groups

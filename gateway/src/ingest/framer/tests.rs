@@ -36,8 +36,11 @@ struct Stand {
 
 impl Stand {
     fn start(linger: Duration, log_in_flight: usize) -> Self {
-        let config = MemoryConfig { partitions: PARTITIONS, linger, ..MemoryConfig::default() };
-        let log = MemoryLog::new(config);
+        Self::with(MemoryConfig { linger, ..MemoryConfig::default() }, log_in_flight)
+    }
+
+    fn with(config: MemoryConfig, log_in_flight: usize) -> Self {
+        let log = MemoryLog::new(MemoryConfig { partitions: PARTITIONS, ..config });
         let writer = log.log().spans.writer;
         Self { log, ..Self::over(writer, log_in_flight) }
     }
@@ -124,6 +127,34 @@ async fn what_comes_within_a_period_leaves_together() {
         send.await.unwrap().unwrap();
     }
     assert_eq!(stand.frames(), [2, 1, 1, 0]);
+    stand.end().await;
+}
+
+/// Of a burst that the log has no room for, the older requests are taken; of the others nothing is
+/// written.
+#[tokio::test(start_paused = true)]
+async fn what_there_is_no_room_for_is_refused_before_it_is_written() {
+    let config =
+        MemoryConfig { linger: LINGER, max_waiting_bytes: 250_000, ..MemoryConfig::default() };
+    let mut stand = Stand::with(config, 64 << 20);
+    stand.log.hold(TopicName::Spans);
+    let first = stand.send(&[0], 10_000);
+    sleep(LINGER).await;
+    let mut sends = vec![first];
+    sends.extend((0..16).map(|_| stand.send(&[0, 1, 2, 3], 10_000)));
+    sleep(LINGER * 3).await;
+    stand.log.resume(TopicName::Spans);
+    let mut taken = BTreeSet::new();
+    for (send, number) in sends.into_iter().zip(1..) {
+        match send.await.unwrap() {
+            Ok(()) => _ = taken.insert(number),
+            Err(refused) => assert_eq!(refused.reason.label(), "log_busy"),
+        }
+    }
+    assert_eq!(taken, BTreeSet::from([1, 2, 3, 4, 5]));
+    for partition in 0..PARTITIONS {
+        assert!(stand.numbers(partition).iter().all(|number| taken.contains(number)));
+    }
     stand.end().await;
 }
 

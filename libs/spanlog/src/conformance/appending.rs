@@ -149,6 +149,70 @@ pub async fn full_is_answered_at_once(subject: impl Subject) {
     assert_eq!(read_all(&spans, P0).await.len(), count + 1);
 }
 
+/// The records of a batch stand in their partitions in its order.
+pub async fn a_batch_is_written_in_order(subject: impl Subject) {
+    let spans = subject.log().spans;
+    let texts_of = |partition| (0..20).map(move |number| (partition, number.to_string()));
+    let all: Vec<_> = texts_of(P0).chain(texts_of(P1)).chain(texts_of(P0)).collect();
+    let bytes = all.iter().map(|(_, text)| text.len()).sum();
+    let mut records = all.iter().map(|(partition, text)| (*partition, record(text)));
+    let appends = spans.writer.append_batch(bytes, &mut records).unwrap();
+    assert_eq!(appends.len(), all.len());
+    for append in appends {
+        patiently(append).await.unwrap();
+    }
+    for partition in [P0, P1] {
+        let of = all.iter().filter(|(of, _)| *of == partition);
+        let expected: Vec<_> = of.map(|(_, text)| text.clone()).collect();
+        assert_eq!(texts(&read_all(&spans, partition).await), expected);
+    }
+    // What can never be stored is refused alone.
+    let nowhere = Partition(spans.writer.partitions());
+    let mut records = [(P0, record("well")), (nowhere, record("lost"))].into_iter();
+    let mut appends = spans.writer.append_batch(8, &mut records).unwrap();
+    let (lost, well) = (appends.pop().unwrap(), appends.pop().unwrap());
+    assert!(matches!(patiently(lost).await, Err(AppendError::NoSuchPartition { .. })));
+    patiently(well).await.unwrap();
+}
+
+/// Where there is no room for all records of a batch, none is written.
+pub async fn a_batch_is_taken_whole_or_not_at_all(subject: impl Subject) {
+    let spans = subject.log().spans;
+    if !subject.stall(true) {
+        return;
+    }
+    const SIZE: usize = 256 << 10;
+    let payload = Bytes::from(vec![7; SIZE]);
+    let batch = |count: usize| {
+        let mut records = (0..count).map(|_| (P0, Record::spans(1, payload.clone())));
+        spans.writer.append_batch(count * SIZE, &mut records)
+    };
+    let mut accepted = Vec::new();
+    let refused = loop {
+        assert!(accepted.len() < 10_000, "there seems to be no bound");
+        match batch(8) {
+            Ok(appends) => accepted.extend(appends),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, AppendError::Full { .. }), "{refused}");
+    // The room that is left takes single ones.
+    while let Ok(appends) = batch(1) {
+        assert!(accepted.len() < 10_000, "there seems to be no bound");
+        accepted.extend(appends);
+    }
+    subject.stall(false);
+    let count = accepted.len();
+    for append in accepted {
+        patiently(append).await.unwrap();
+    }
+    assert_eq!(read_all(&spans, P0).await.len(), count);
+    for append in batch(8).unwrap() {
+        patiently(append).await.unwrap();
+    }
+    assert_eq!(read_all(&spans, P0).await.len(), count + 8);
+}
+
 /// A partition that does not exist and a record that is too large: no use to come back.
 pub async fn what_can_never_be_stored_is_refused_for_good(subject: impl Subject) {
     let spans = subject.log().spans;

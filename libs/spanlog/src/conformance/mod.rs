@@ -18,6 +18,7 @@ mod subject;
 mod surviving;
 
 pub use appending::{
+    a_batch_is_taken_whole_or_not_at_all, a_batch_is_written_in_order,
     a_dropped_append_is_still_written, appends_of_many_callers_all_arrive,
     full_is_answered_at_once, kinds_epochs_and_payloads_come_back, positions_increase_in_order,
     topics_are_apart, what_can_never_be_stored_is_refused_for_good,
@@ -50,6 +51,8 @@ macro_rules! conformance_tests {
             a_dropped_append_is_still_written,
             appends_of_many_callers_all_arrive,
             full_is_answered_at_once,
+            a_batch_is_written_in_order,
+            a_batch_is_taken_whole_or_not_at_all,
             what_can_never_be_stored_is_refused_for_good,
             a_cursor_starts_where_it_is_told,
             a_cursor_waits_and_loses_nothing_when_cancelled,

@@ -55,8 +55,17 @@ struct State {
     woken: bool,
 }
 
-/// Room in the queue for one append.
+/// Room in the queue for one append, or for several.
 pub(super) struct Room(u64);
+
+impl Room {
+    /// The room of one append with a payload of `size` bytes, if so much is left.
+    pub(super) fn part(&mut self, size: u64) -> Option<Self> {
+        let part = size.saturating_mul(2);
+        self.0 = self.0.checked_sub(part)?;
+        Some(Self(part))
+    }
+}
 
 /// What the writer thread finds.
 pub(super) enum Taken {
@@ -75,7 +84,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets room aside for a payload of `size` bytes and for what it is compressed to, or says why
+    /// Sets room aside for payloads of `size` bytes and for what they are compressed to, or says why
     /// not: what is refused is not compressed first.
     pub(super) fn admit(&self, size: u64) -> Result<Room, AppendError> {
         let mut state = self.state();
@@ -84,12 +93,17 @@ impl Queue {
         }
         let (waiting, limit) = (state.waiting, self.limit);
         let most = size.saturating_mul(2);
-        // Whatever fits the payload bound fits the empty queue.
+        // Whatever may be stored fits the empty queue.
         if waiting > 0 && waiting + most > limit {
             return Err(AppendError::Full { waiting, limit });
         }
         state.waiting += most;
         Ok(Room(most))
+    }
+
+    /// Gives back room that was not needed.
+    pub(super) fn give_back(&self, Room(bytes): Room) {
+        self.settled(bytes);
     }
 
     /// Takes an append into its room.

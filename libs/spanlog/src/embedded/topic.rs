@@ -7,14 +7,14 @@ use tokio::sync::oneshot;
 
 use super::{
     disk::Disk,
-    queue::Pending,
+    queue::{Pending, Room},
     shared::Shared,
     store::{Encoded, Segments},
 };
 use crate::{
     position::{Partition, Position},
     reader::{Cursor, Extent, ReadError, Reader, Start},
-    record::{Frame, Record},
+    record::{Frame, Record, RecordKind},
     topic::TopicName,
     writer::{Append, AppendError, Writer},
 };
@@ -34,8 +34,14 @@ impl<D: Disk> Clone for EmbeddedTopic<D> {
 }
 
 impl<D: Disk> EmbeddedTopic<D> {
-    fn accept(&self, partition: Partition, record: Record) -> Result<Append, AppendError> {
-        let Shared { settings, .. } = &*self.shared;
+    /// Accepts a record. The room for it is taken from `batch`, if there is enough.
+    fn accept(
+        &self,
+        partition: Partition,
+        record: Record,
+        batch: Option<&mut Room>,
+    ) -> Result<Append, AppendError> {
+        let Shared { settings, queue, .. } = &*self.shared;
         if partition.0 >= settings.partitions {
             let (partition, partitions) = (partition.0, settings.partitions);
             return Err(AppendError::NoSuchPartition { partition, partitions });
@@ -44,21 +50,34 @@ impl<D: Disk> EmbeddedTopic<D> {
         if size > limit {
             return Err(AppendError::TooLarge { size, limit });
         }
-        if let Some(error) = self.shared.refused(self.name, record.kind) {
-            return Err(error);
-        }
-        if self.shared.is_closed() {
-            return Err(AppendError::Closed);
-        }
         let accepted = Instant::now();
-        let room = self.shared.queue.admit(size)?;
+        let room = match batch.and_then(|batch| batch.part(size)) {
+            Some(room) => room,
+            None => self.admit(record.kind, size)?,
+        };
         let (answer, receiver) = oneshot::channel();
         // Compressed here, by the caller: the writer thread stays free for the disk, and callers
         // compress while it waits for it.
         let encoded = Encoded::new(&record);
         let pending = Pending { topic: self.name, partition, record, encoded, answer, accepted };
-        self.shared.queue.push(room, pending)?;
+        queue.push(room, pending)?;
         Ok(Append::pending(receiver))
+    }
+
+    /// Sets room aside for records of `kind` with payloads of `size` bytes.
+    fn admit(&self, kind: RecordKind, size: u64) -> Result<Room, AppendError> {
+        if let Some(error) = self.shared.refused(self.name, kind) {
+            return Err(error);
+        }
+        if self.shared.is_closed() {
+            return Err(AppendError::Closed);
+        }
+        self.shared.queue.admit(size)
+    }
+
+    fn refused(&self, error: AppendError) -> Append {
+        self.shared.meters.refused(self.name, &error, 1);
+        Append::refused(error)
     }
 
     /// Runs a blocking read off the runtime's workers.
@@ -128,10 +147,25 @@ impl<D: Disk> Writer for EmbeddedTopic<D> {
     }
 
     fn append(&self, partition: Partition, record: Record) -> Append {
-        self.accept(partition, record).unwrap_or_else(|error| {
-            self.shared.meters.refused(self.name, &error, 1);
-            Append::refused(error)
-        })
+        self.accept(partition, record, None).unwrap_or_else(|error| self.refused(error))
+    }
+
+    fn append_batch(
+        &self,
+        bytes: usize,
+        records: &mut dyn ExactSizeIterator<Item = (Partition, Record)>,
+    ) -> Result<Vec<Append>, AppendError> {
+        let count = records.len() as u64;
+        let mut room = self
+            .admit(RecordKind::Spans, bytes as u64)
+            .inspect_err(|error| self.shared.meters.refused(self.name, error, count))?;
+        let accept = |(partition, record)| {
+            let accepted = self.accept(partition, record, Some(&mut room));
+            accepted.unwrap_or_else(|error| self.refused(error))
+        };
+        let appends = records.map(accept).collect();
+        self.shared.queue.give_back(room);
+        Ok(appends)
     }
 }
 

@@ -98,6 +98,8 @@ cases!(
     a_dropped_append_is_still_written,
     appends_of_many_callers_all_arrive,
     full_is_answered_at_once,
+    a_batch_is_written_in_order,
+    a_batch_is_taken_whole_or_not_at_all,
     what_can_never_be_stored_is_refused_for_good,
     a_cursor_starts_where_it_is_told,
     a_cursor_waits_and_loses_nothing_when_cancelled,

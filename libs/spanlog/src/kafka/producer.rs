@@ -152,12 +152,15 @@ impl Producer {
 }
 
 impl KafkaWriter {
+    /// Hands a record to the client. Room for it is taken from what is left of `batch`, if that is
+    /// enough.
     fn send(
         &self,
         partition: Partition,
         record: &Record,
-        payload: u64,
+        batch: Option<&mut u64>,
     ) -> Result<Append, AppendError> {
+        let payload = u64::try_from(record.payload.len()).unwrap_or(u64::MAX / 2);
         if self.fate.is_closed() {
             return Err(AppendError::Closed);
         }
@@ -170,7 +173,11 @@ impl KafkaWriter {
         }
         let client = self.producer_of(partition).and_then(|producer| producer.client());
         let client = client.ok_or(AppendError::Closed)?;
-        self.pending.take(payload + RECORD_OVERHEAD)?;
+        let room = payload + RECORD_OVERHEAD;
+        match batch.and_then(|left| Some((left.checked_sub(room)?, left))) {
+            Some((rest, left)) => *left = rest,
+            None => self.pending.take(room)?,
+        }
         let (answer, receiver) = oneshot::channel();
         let in_flight =
             Box::new(InFlight { answer, topic: self.name, payload, since: Instant::now() });
@@ -181,10 +188,14 @@ impl KafkaWriter {
                 .headers(header::write(record.kind, record.epoch)),
         );
         if let Err((error, _)) = sent {
-            self.pending.give_back(payload + RECORD_OVERHEAD);
+            self.pending.give_back(room);
             return Err(self.refusal(&error, payload));
         }
         Ok(Append::pending(receiver))
+    }
+
+    fn refused(&self, error: AppendError) -> Append {
+        Append::refused(self.meters.topic(self.name).refusing(error))
     }
 
     fn producer_of(&self, partition: Partition) -> Option<&Producer> {
@@ -216,9 +227,27 @@ impl Writer for KafkaWriter {
     }
 
     fn append(&self, partition: Partition, record: Record) -> Append {
-        let payload = u64::try_from(record.payload.len()).unwrap_or(u64::MAX / 2);
-        self.send(partition, &record, payload)
-            .unwrap_or_else(|error| Append::refused(self.meters.topic(self.name).refusing(error)))
+        self.send(partition, &record, None).unwrap_or_else(|error| self.refused(error))
+    }
+
+    fn append_batch(
+        &self,
+        bytes: usize,
+        records: &mut dyn ExactSizeIterator<Item = (Partition, Record)>,
+    ) -> Result<Vec<Append>, AppendError> {
+        let meters = self.meters.topic(self.name);
+        if self.fate.is_closed() {
+            return Err(meters.refusing(AppendError::Closed));
+        }
+        let mut room = bytes as u64 + RECORD_OVERHEAD * records.len() as u64;
+        self.pending.take(room).map_err(|error| meters.refusing(error))?;
+        let send = |(partition, record): (Partition, Record)| {
+            let sent = self.send(partition, &record, Some(&mut room));
+            sent.unwrap_or_else(|error| self.refused(error))
+        };
+        let appends = records.map(send).collect();
+        self.pending.give_back(room);
+        Ok(appends)
     }
 }
 

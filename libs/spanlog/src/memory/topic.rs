@@ -110,6 +110,31 @@ impl Writer for MemoryTopic {
             None => no_such(partition, state),
         }
     }
+
+    fn append_batch(
+        &self,
+        bytes: usize,
+        records: &mut dyn ExactSizeIterator<Item = (Partition, Record)>,
+    ) -> Result<Vec<Append>, AppendError> {
+        if !self.shared.is_current(self.generation) {
+            return Err(AppendError::Closed);
+        }
+        let state = self.state();
+        if state.faulty.load(Ordering::Acquire) {
+            let limit = self.shared.config.max_waiting_bytes;
+            state.with_faults(|faults| {
+                let waiting = faults.held_bytes;
+                match &faults.refuse {
+                    Some(error) => Err(error.clone()),
+                    None if waiting > 0 && waiting + bytes as u64 > limit => {
+                        Err(AppendError::Full { waiting, limit })
+                    }
+                    None => Ok(()),
+                }
+            })?;
+        }
+        Ok(records.map(|(partition, record)| self.append(partition, record)).collect())
+    }
 }
 
 impl Reader for MemoryTopic {

@@ -44,6 +44,14 @@ impl Writer for Slow {
         drop(self.queue.send((bytes, answer)));
         Append::pending(settled)
     }
+
+    fn append_batch(
+        &self,
+        _: usize,
+        records: &mut dyn ExactSizeIterator<Item = (Partition, Record)>,
+    ) -> Result<Vec<Append>, AppendError> {
+        Ok(records.map(|(partition, record)| self.append(partition, record)).collect())
+    }
 }
 
 /// Brokers with a producer quota each, as Kafka keeps it: a request that goes beyond is taken and
@@ -127,6 +135,14 @@ impl Writer for Throttled {
         let broker = partition.0 as usize % self.brokers.len();
         drop(self.brokers[broker].send((record.payload.len(), answer)));
         Append::pending(settled)
+    }
+
+    fn append_batch(
+        &self,
+        _: usize,
+        records: &mut dyn ExactSizeIterator<Item = (Partition, Record)>,
+    ) -> Result<Vec<Append>, AppendError> {
+        Ok(records.map(|(partition, record)| self.append(partition, record)).collect())
     }
 }
 

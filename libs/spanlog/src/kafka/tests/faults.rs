@@ -15,7 +15,7 @@ use wholetrace_runtime::units::{ByteSize, HumanDuration};
 
 use super::{P0, fill, open, patiently};
 use crate::{
-    conformance::{Subject, full_is_answered_at_once},
+    conformance::{Subject, a_batch_is_taken_whole_or_not_at_all, full_is_answered_at_once},
     contract::Log,
     kafka::{KafkaConfig, KafkaError, KafkaLog, log::Access},
     position::{LogTime, Partition, Position},
@@ -131,6 +131,14 @@ async fn full_is_answered_at_once_while_kafka_takes_nothing() {
     config.producer.delivery_timeout = HumanDuration::from_secs(60);
     let log = open(&config).await;
     full_is_answered_at_once(Refusing { mock, log }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_taken_whole_or_not_at_all_while_kafka_takes_nothing() {
+    let (mock, mut config) = mocked();
+    config.producer.delivery_timeout = HumanDuration::from_secs(60);
+    let log = open(&config).await;
+    a_batch_is_taken_whole_or_not_at_all(Refusing { mock, log }).await;
 }
 
 /// Brokers that are away: a retryable answer within the configured time, and all is well once they
