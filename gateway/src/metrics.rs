@@ -147,6 +147,8 @@ pub(crate) struct ListenerMetrics {
     accepted: Counter,
     refused: Refusals,
     failures: Counter,
+    receiver: Arc<str>,
+    told: Arc<[Told]>,
 }
 
 impl ListenerMetrics {
@@ -157,6 +159,8 @@ impl ListenerMetrics {
             accepted: counter!(CONNECTIONS_TOTAL, "receiver" => receiver.to_owned()),
             refused: Refusals::new(CONNECTIONS_REFUSED, receiver),
             failures: counter!(ACCEPT_FAILURES, "receiver" => receiver.to_owned()),
+            receiver: receiver.into(),
+            told: RejectReason::ALL.map(|_| Told::default()).into(),
         }
     }
 
@@ -167,9 +171,18 @@ impl ListenerMetrics {
         OpenConnection(self.open.clone())
     }
 
-    /// A connection was closed for `reason`.
-    pub(crate) fn refused(&self, reason: RejectReason) {
+    /// A connection of `peer` was closed for `reason`; `message` says it to a person.
+    pub(crate) fn refused(&self, reason: RejectReason, peer: Option<SocketAddr>, message: &str) {
         self.refused.add(reason, 1);
+        let (receiver, peer) = (&*self.receiver, peer.map(tracing::field::display));
+        let told = self.told.get(reason as usize).and_then(|told| told.again(Instant::now()));
+        let reason = reason.label();
+        match told {
+            Some(connections) => {
+                tracing::info!(receiver, reason, connections, peer, message, "refuse connections");
+            }
+            None => tracing::debug!(receiver, reason, peer, message, "refuse a connection"),
+        }
     }
 
     /// The system did not hand over a connection.

@@ -19,6 +19,8 @@ pub enum RejectReason {
     Handshake,
     /// A connection sent nothing, or no complete request head, within the header timeout.
     HeaderTimeout,
+    /// What came on a connection is not HTTP, or is against its rules or beyond its bounds.
+    Http,
     /// No receiver listens at this path.
     Path,
     /// The path is right, the method is not.
@@ -77,10 +79,11 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All reasons, in the order of the enum.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Connections,
         Self::Handshake,
         Self::HeaderTimeout,
+        Self::Http,
         Self::Path,
         Self::Method,
         Self::ContentType,
@@ -117,6 +120,7 @@ impl RejectReason {
             Self::Connections => "connections",
             Self::Handshake => "handshake",
             Self::HeaderTimeout => "header_timeout",
+            Self::Http => "http",
             Self::Path => "path",
             Self::Method => "method",
             Self::ContentType => "content_type",
@@ -179,6 +183,7 @@ impl RejectReason {
             | Self::ShuttingDown => Code::Unavailable,
             Self::Internal => Code::Internal,
             Self::ContentType
+            | Self::Http
             | Self::Malformed
             | Self::SpanMalformed
             | Self::SpanNesting
@@ -214,6 +219,7 @@ impl RejectReason {
             | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Incomplete
+            | Self::Http
             | Self::Malformed
             | Self::SpanMalformed
             | Self::SpanNesting

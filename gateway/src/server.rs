@@ -1,6 +1,6 @@
 //! Accepts connections and serves HTTP on them: the same for every receiver.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{error::Error, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::body::Incoming;
 use hyper_util::{
@@ -30,10 +30,11 @@ use crate::{
 };
 
 /// Flow-control window of a stream: large enough that a usual request comes in one go.
-const STREAM_WINDOW: u32 = 1 << 20;
+const STREAM_WINDOW: u32 = 256 << 10;
 
-/// Flow-control window of a connection: what all its streams may have sent unread.
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Flow-control window of a connection: what all its streams may have sent and nobody has read yet,
+/// so that no lease covers it.
+const CONNECTION_WINDOW: u32 = 1 << 20;
 
 /// HTTP/2 frames up to this size: fewer of them where the sender makes use of it.
 const FRAME_BYTES: u32 = 64 << 10;
@@ -102,8 +103,8 @@ impl Server {
                 () = drain.requested() => return,
                 accepted = listener.accept() => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     accept_failed(&error, &serving.metrics).await;
                     continue;
@@ -112,10 +113,11 @@ impl Server {
             let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
                 // Closed at once: a sender that gets no connection tries elsewhere, one that
                 // waits in the backlog does not.
-                serving.metrics.refused(RejectReason::Connections);
+                let message = "as many are open as may be: raise `limits.connections`";
+                serving.metrics.refused(RejectReason::Connections, Some(peer), message);
                 continue;
             };
-            tasks.spawn(Arc::clone(&serving).connection(stream, permit));
+            tasks.spawn(Arc::clone(&serving).connection(stream, peer, permit));
         }
     }
 }
@@ -136,7 +138,7 @@ fn http(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         // It would also end connections that are idle between requests: `Activity` does both.
         .header_read_timeout(None)
-        .max_buf_size(limits.header_bytes.max(8 << 10))
+        .max_buf_size(limits.header_bytes)
         .half_close(true);
     http.http2()
         .timer(TokioTimer::new())
@@ -158,10 +160,34 @@ async fn accept(
     TlsAcceptor::from(tls.current().await).accept(stream).await
 }
 
+/// What is told where TLS is spoken to a listener that does not speak it.
+const TLS: &str = "the sender speaks TLS, and this listener does not: configure its `tls`, or have \
+                   the sender use plaintext (`http://`, `insecure: true`)";
+
+/// Why a connection ended, if the cause is that what came is against the rules of HTTP. HTTP answers
+/// such requests by itself, and closes the connection.
+fn against_http(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    let mut against = false;
+    let mut last = error;
+    while let Some(error) = cause {
+        let http1 = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
+        // It was found here, and is nothing that the sender has told of.
+        let http2 = error.downcast_ref::<h2::Error>().is_some_and(h2::Error::is_library);
+        against |= http1 || http2;
+        (last, cause) = (error, error.source());
+    }
+    against.then(|| format!("not a request of HTTP: {last}"))
+}
+
 impl Serving {
-    async fn connection(self: Arc<Self>, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) {
         let _open = self.metrics.connection();
-        let peer = stream.peer_addr().ok();
         // Answers are small and senders wait for them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -171,23 +197,28 @@ impl Serving {
             Some(tls) => match timeout(self.limits.header_timeout, accept(tls, stream)).await {
                 Ok(Ok(stream)) => Box::pin(self.serve(stream, peer)).await,
                 Ok(Err(error)) => {
-                    tracing::debug!(%error, peer = peer.map(display), "cannot establish TLS");
-                    self.metrics.refused(RejectReason::Handshake);
+                    let message = format!(
+                        "TLS was not established: {error}; a sender that does not speak TLS cannot                          use this listener"
+                    );
+                    self.metrics.refused(RejectReason::Handshake, Some(peer), &message);
                 }
-                Err(_) => self.metrics.refused(RejectReason::HeaderTimeout),
+                Err(_) => {
+                    let message = "TLS was not established within `limits.header_timeout`";
+                    self.metrics.refused(RejectReason::HeaderTimeout, Some(peer), message);
+                }
             },
         }
         drop(permit);
     }
 
-    async fn serve<I>(&self, stream: I, peer: Option<SocketAddr>)
+    async fn serve<I>(&self, stream: I, peer: SocketAddr)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Arc::new(Activity::new());
         let service = {
             let (stack, activity) = (self.stack.clone(), Arc::clone(&activity));
-            let its = OfConnection { in_flight: self.in_flight.connection(), peer };
+            let its = OfConnection { in_flight: self.in_flight.connection(), peer: Some(peer) };
             tower::service_fn(move |mut request: http::Request<Incoming>| {
                 let in_flight = activity.request();
                 request.extensions_mut().insert(its.clone());
@@ -209,7 +240,13 @@ impl Serving {
             tokio::select! {
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection ended");
+                        match against_http(&*error) {
+                            Some(message) => {
+                                let message = if activity.is_tls() { TLS } else { &message };
+                                self.metrics.refused(RejectReason::Http, Some(peer), message);
+                            }
+                            None => tracing::debug!(%error, %peer, "a connection ended"),
+                        }
                     }
                     return;
                 }
@@ -222,7 +259,8 @@ impl Serving {
                     match activity.verdict(header_timeout, idle_timeout) {
                         Verdict::Keep(time) => look = Instant::now() + time,
                         Verdict::Silent => {
-                            self.metrics.refused(RejectReason::HeaderTimeout);
+                            let message = "no request head came within `limits.header_timeout`";
+                            self.metrics.refused(RejectReason::HeaderTimeout, Some(peer), message);
                             return;
                         }
                         // It had its time to close.

@@ -30,11 +30,15 @@ pub(crate) struct Activity {
     /// When the first byte of a head came that is not complete yet, in milliseconds after
     /// `opened` plus one; 0 while none is coming.
     head_since: AtomicU64,
-    /// How many bytes of the HTTP/2 preface came; `NOT_HTTP2` once something else did.
+    /// How many bytes of the HTTP/2 preface came; `NOT_HTTP2` or `TLS` once something else did.
     preface: AtomicU32,
 }
 
 const NOT_HTTP2: u32 = u32::MAX;
+
+/// What came first was a TLS record: a handshake.
+const TLS: u32 = u32::MAX - 1;
+const TLS_HANDSHAKE: u8 = 22;
 
 /// What to do with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +98,11 @@ impl Activity {
         }
     }
 
+    /// Whether it began with a TLS handshake, which nobody here has asked for.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.preface.load(Relaxed) == TLS
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -106,7 +115,9 @@ impl Activity {
             let both = expected.len().min(bytes.len());
             let same = expected.get(..both) == bytes.get(..both);
             let both = u32::try_from(both).unwrap_or(0);
-            self.preface.store(if same { known + both } else { NOT_HTTP2 }, Relaxed);
+            let other =
+                if known == 0 && bytes.first() == Some(&TLS_HANDSHAKE) { TLS } else { NOT_HTTP2 };
+            self.preface.store(if same { known + both } else { other }, Relaxed);
         }
         if self.head_since.load(Relaxed) == 0 && self.in_flight.load(Relaxed) == 0 {
             self.head_since.store(now() + 1, Relaxed);

@@ -33,7 +33,7 @@ pub(crate) fn check_limits(limits: &LimitsConfig, path: &str, problems: &mut Pro
     problems.within(path, "waiting_requests", &limits.waiting_requests, &(1..=1_000_000));
     let (kib, mib) = (ByteSize::kib, ByteSize::mib);
     for (key, value, bounds) in [
-        ("header_bytes", limits.header_bytes, kib(1)..=mib(1)),
+        ("header_bytes", limits.header_bytes, kib(8)..=mib(1)),
         ("min_body_rate", limits.min_body_rate, ByteSize::bytes(0)..=ByteSize::gib(1)),
         ("in_flight", limits.in_flight, mib(1)..=ByteSize::gib(1 << 20)),
         ("log_in_flight", limits.log_in_flight, mib(1)..=ByteSize::gib(4)),

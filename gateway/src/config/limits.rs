@@ -32,7 +32,7 @@ pub struct LimitsConfig {
     pub drain_timeout: HumanDuration,
     /// Concurrent requests on one HTTP/2 connection. 1 to 10,000.
     pub streams_per_connection: u32,
-    /// Size of all headers of a request. 1KiB to 1MiB.
+    /// Size of all headers of a request. 8KiB to 1MiB.
     pub header_bytes: ByteSize,
     /// Bytes of all requests between their head and the log's acknowledgement, inflated. Beyond
     /// it senders are asked to come back. Half of it may be held by bodies that are not complete, a

@@ -37,6 +37,38 @@ async fn a_half_open_connection_is_closed_and_counted() {
     gateway.stop().await;
 }
 
+/// What HTTP itself refuses has an answer, and a counter.
+#[tokio::test]
+async fn what_is_not_http_is_answered_and_counted() {
+    let gateway = Running::start("nothttp", r#"{"header_bytes": "8KiB"}"#).await;
+    let large = format!("{HEAD}x-large: {}\r\n\r\n", "x".repeat(20_000));
+    // The second frame of an HTTP/2 connection is one of a stream that nobody has opened.
+    let broken = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x01\0\0\0\0\0\x05x";
+    let cases: [(_, &[u8], &[u8]); 5] = [
+        (gateway.http(), b"\0\0\0 what\r\n\r\n", b"HTTP/1.1 400"),
+        (gateway.http(), b"GET / HTTP/9.9\r\n\r\n", b"HTTP/1.1 400"),
+        (gateway.zipkin(), large.as_bytes(), b"HTTP/1.1 431"),
+        // A TLS handshake begins so.
+        (gateway.grpc(), b"\x16\x03\x01\x00\xf4\x01\x00\x00\xf0\x03\x03", b"HTTP/1.1 400"),
+        // A GOAWAY is among the frames that answer it.
+        (gateway.grpc(), broken, b"\0\0"),
+    ];
+    for (number, (address, sent, expected)) in cases.into_iter().enumerate() {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        let mut answered = Vec::new();
+        drop(stream.read_to_end(&mut answered).await);
+        let text = String::from_utf8_lossy(&answered);
+        assert!(answered.starts_with(expected), "case {number}: {text}");
+        assert_eq!(gateway.count(CONNECTIONS_REFUSED, "http"), number as u64 + 1, "case {number}");
+    }
+    // One that merely goes away is no fault.
+    drop(TcpStream::connect(gateway.grpc()).await.unwrap());
+    gateway.post_good("good").await;
+    assert_eq!(gateway.count(CONNECTIONS_REFUSED, "http"), 5);
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn a_slow_body_is_refused_when_its_time_is_over() {
     let gateway = Running::start("slow", r#"{"request_timeout": "150ms"}"#).await;
