@@ -1,14 +1,14 @@
 //! `${env:NAME}`, `${env:NAME:-default}`, `${file:PATH}` and `$$` in values.
 
-use std::{collections::BTreeMap, fs, io::Read as _};
+use std::{collections::BTreeMap, path::Path};
 
 use serde_json::Value;
-use wholetrace_runtime::problems::{Problem, Problems};
+use wholetrace_runtime::{
+    problems::{Problem, Problems},
+    secret::Secret,
+};
 
 use super::path::{KeyPath, Step};
-
-/// The largest file that a value may come from.
-const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The environment that values come from: variables by name.
 pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -134,9 +134,10 @@ fn filled(text: &str, environment: Environment<'_>) -> Result<(String, bool), (S
 
 fn referenced(reference: &str, environment: Environment<'_>) -> Result<String, (String, String)> {
     if let Some(path) = reference.strip_prefix("file:") {
-        return file(path).map_err(|error| {
+        let text = Secret::from_file(Path::new(path)).map_err(|error| {
             (format!("`{path}` cannot be read: {error}"), "name a readable text file".to_owned())
-        });
+        })?;
+        return Ok(text.reveal().to_owned());
     }
     let name = reference.strip_prefix("env:").unwrap_or(reference);
     if name.contains(':') && !name.contains(":-") {
@@ -157,17 +158,10 @@ fn referenced(reference: &str, environment: Environment<'_>) -> Result<String, (
     })
 }
 
-/// The text of a file, without the line end at its end.
-fn file(path: &str) -> std::io::Result<String> {
-    let mut text = String::new();
-    fs::File::open(path)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
-    let end = text.trim_end_matches(['\n', '\r']).len();
-    text.truncate(end);
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde_json::json;
 
     use super::*;

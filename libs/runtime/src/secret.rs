@@ -1,12 +1,21 @@
 //! Text that is never printed.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    fmt,
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// What stands in place of a secret wherever it would be printed.
 pub const REDACTED: &str = "[redacted]";
+
+/// What is read of a file at most (1 MiB): a secret is no larger.
+pub const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// A password, token or header value. `Debug`, `Display` and `Serialize` say [`REDACTED`].
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
@@ -17,6 +26,19 @@ impl Secret {
     /// Hides `text`.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// Hides the text of a file, without the line end at its end. Not more than
+    /// [`FILE_BYTES_MAX`] are read.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not text.
+    pub fn from_file(path: &Path) -> io::Result<Self> {
+        let mut text = String::new();
+        File::open(path)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+        let end = text.trim_end_matches(['\n', '\r']).len();
+        text.truncate(end);
+        Ok(Self(text))
     }
 
     /// The text itself, for the one place that needs it.

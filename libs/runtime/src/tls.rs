@@ -3,12 +3,14 @@
 mod client;
 mod error;
 mod files;
+mod marks;
 mod pinned;
 mod reload;
 mod server;
 
 pub use client::ClientTlsConfig;
 pub use error::TlsError;
+pub use marks::FileMarks;
 pub use reload::Reloading;
 pub use server::ServerTlsConfig;
 

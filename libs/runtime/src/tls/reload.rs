@@ -5,14 +5,15 @@
 //! makes none reads nothing.
 
 use std::{
-    fs,
-    hash::{BuildHasher, RandomState},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use crate::{metrics::process, tls::error::TlsError};
+use crate::{
+    metrics::process,
+    tls::{error::TlsError, marks::FileMarks},
+};
 
 /// After files that could not be used, they are looked at this soon again if the interval is longer:
 /// they may have been written half when they were read.
@@ -25,11 +26,10 @@ pub struct Reloading<T>(Arc<Inner<T>>);
 struct Inner<T> {
     /// What it is for, in log lines: the name of an exporter or a listener.
     user: String,
-    files: Vec<PathBuf>,
+    files: FileMarks,
     /// Zero: never.
     interval: Duration,
     make: Box<dyn Fn() -> Result<T, TlsError> + Send + Sync>,
-    hasher: RandomState,
     state: Mutex<State<T>>,
 }
 
@@ -54,9 +54,9 @@ impl<T: Send + Sync + 'static> Reloading<T> {
         interval: Duration,
         make: impl Fn() -> Result<T, TlsError> + Send + Sync + 'static,
     ) -> Result<Self, TlsError> {
-        let hasher = RandomState::new();
+        let files = FileMarks::new(files);
         // First: what is written from here on is seen as a change.
-        let seen = held(&files, &hasher);
+        let seen = files.mark();
         let state = State {
             current: Arc::new(make()?),
             seen,
@@ -68,7 +68,6 @@ impl<T: Send + Sync + 'static> Reloading<T> {
             files,
             interval,
             make: Box::new(make),
-            hasher,
             state: Mutex::new(state),
         })))
     }
@@ -102,13 +101,12 @@ impl<T> Inner<T> {
     }
 
     fn look(&self) {
-        let holding = held(&self.files, &self.hasher);
+        let holding = self.files.mark();
         let known = self.state().seen == holding;
         let made = if known { None } else { Some((self.make)()) };
         let mut state = self.state();
         state.looking = false;
         state.look_at = Instant::now() + self.interval;
-        let files = || self.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>();
         match made {
             None => {}
             Some(Ok(made)) => {
@@ -117,7 +115,7 @@ impl<T> Inner<T> {
                 process::tls_reloaded(true);
                 tracing::info!(
                     user = self.user,
-                    files = ?files(),
+                    files = self.files.names(),
                     "certificate files have changed: new connections use them"
                 );
             }
@@ -127,7 +125,7 @@ impl<T> Inner<T> {
                 process::tls_reloaded(false);
                 tracing::warn!(
                     user = self.user,
-                    files = ?files(),
+                    files = self.files.names(),
                     %error,
                     "certificate files have changed and cannot be used: the former ones stay in \
                      use; put a certificate and the key that fits it there"
@@ -135,11 +133,4 @@ impl<T> Inner<T> {
             }
         }
     }
-}
-
-/// A mark of what the files hold. Those that cannot be read have one too.
-fn held(files: &[PathBuf], hasher: &RandomState) -> u64 {
-    let contents: Vec<Result<Vec<u8>, String>> =
-        files.iter().map(|file| fs::read(file).map_err(|error| error.to_string())).collect();
-    hasher.hash_one(contents)
 }

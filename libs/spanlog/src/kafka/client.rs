@@ -246,7 +246,12 @@ fn encrypt(tls: &ClientTlsConfig, client: &mut ClientConfig) {
 fn log_in(sasl: &SaslConfig, tls: Option<&ClientTlsConfig>, client: &mut ClientConfig) {
     client.set("sasl.mechanism", sasl.mechanism.as_str());
     if sasl.mechanism != Mechanism::OauthBearer {
-        client.set("sasl.username", &sasl.username).set("sasl.password", sasl.password.reveal());
+        let password = sasl.password_now().unwrap_or_else(|error| {
+            // It could be read when the configuration was checked. The brokers refuse what is there.
+            tracing::error!("the password of the Kafka client: {error}");
+            sasl.password.clone()
+        });
+        client.set("sasl.username", &sasl.username).set("sasl.password", password.reveal());
         return;
     }
     if let Some(oauth) = &sasl.oauth {

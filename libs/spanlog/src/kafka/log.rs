@@ -11,6 +11,7 @@ use wholetrace_runtime::problems::Problems;
 use super::{
     client::{self, Answer, Order},
     config::KafkaConfig,
+    credentials::Credentials,
     discovery::{find_topics, topic_of},
     error::KafkaError,
     fate::Fate,
@@ -102,6 +103,8 @@ impl KafkaLog {
         config.check("", &mut problems);
         // Warnings are told by who checks the whole configuration.
         let _warnings = problems.into_result().map_err(KafkaError::Settings)?;
+        // Marked before the clients read them.
+        let credentials = Credentials::mark(&config);
         let (fate, meters) = (Arc::new(Fate::new()), Arc::new(Meters::new()));
         let pending = Arc::new(Pending::new(config.producer.max_pending_bytes.get()));
         let timeout = config.producer.delivery_timeout.get();
@@ -172,6 +175,7 @@ impl KafkaLog {
         });
         let log = Self { config, shared, topics, partitions };
         log.watch()?;
+        log.watch_files(credentials)?;
         if access != Access::Write {
             log.compare()?;
         }
@@ -193,6 +197,24 @@ impl KafkaLog {
             shared.lanes.sweep();
         };
         watchdog::start(tick, ended).map_err(KafkaError::Thread)
+    }
+
+    /// Looks now and then whether the clients have read what their files hold.
+    fn watch_files(&self, mut credentials: Credentials) -> Result<(), KafkaError> {
+        let interval = self.config.reload_interval();
+        if credentials.are_none() || interval.is_zero() {
+            return Ok(());
+        }
+        let (watched, ended) = mpsc::channel();
+        self.shared.watched().push(watched);
+        let outdated = self.shared.meters.outdated.clone();
+        let look = move || {
+            while ended.recv_timeout(interval) == Err(mpsc::RecvTimeoutError::Timeout) {
+                outdated.set(if credentials.look() { 1.0 } else { 0.0 });
+            }
+        };
+        let thread = std::thread::Builder::new().name("wholetrace-files".to_owned());
+        thread.spawn(look).map(drop).map_err(KafkaError::Thread)
     }
 
     /// Looks now and then whether the logs are still the ones that are being read.

@@ -23,6 +23,7 @@ const COMMIT: &str = "wholetrace_kafka_commit_duration_seconds";
 const ERRORS: &str = "wholetrace_kafka_client_errors_total";
 const BROKERS: &str = "wholetrace_kafka_connected_brokers";
 const THROTTLE: &str = "wholetrace_kafka_throttle_seconds";
+const OUTDATED: &str = "wholetrace_kafka_outdated_credentials";
 const ROUND_TRIP: &str = "wholetrace_kafka_round_trip_seconds";
 
 const TOPIC: Label = Label::closed("topic", &["spans", "decisions", "dead_letters"]);
@@ -93,6 +94,12 @@ pub const TABLE: &[Metric] = &[
         .labels(&[CLIENT]),
     Metric::gauge(ROUND_TRIP, Unit::Seconds, "Mean round trip to the slowest broker.")
         .labels(&[CLIENT]),
+    Metric::gauge(
+        OUTDATED,
+        Unit::None,
+        "1 while the files of certificates, keys or the password hold something else than when the \
+         Kafka clients were made, else 0. Restart the process before what it has read expires.",
+    ),
 ];
 
 /// Handles of the metrics, made once.
@@ -103,6 +110,7 @@ pub(super) struct Meters {
     pub(super) rereads_elsewhere: Counter,
     pub(super) swept: Counter,
     pub(super) partitions: Gauge,
+    pub(super) outdated: Gauge,
     rebalances: [Counter; 3],
     commits: [Counter; 3],
     pub(super) commit_seconds: Histogram,
@@ -165,6 +173,7 @@ impl Meters {
             rereads_elsewhere: counter!(REREADS, "at" => "elsewhere"),
             swept: counter!(SWEPT),
             partitions: gauge!(PARTITIONS),
+            outdated: gauge!(OUTDATED),
             rebalances: CHANGES.map(|change| counter!(REBALANCES, "change" => change)),
             commits: RESULTS.map(|result| counter!(COMMITS, "result" => result)),
             commit_seconds: histogram!(COMMIT),

@@ -5,6 +5,7 @@ mod commits;
 mod config;
 #[cfg(test)]
 mod conformance_tests;
+mod credentials;
 mod cursor;
 mod discovery;
 mod error;

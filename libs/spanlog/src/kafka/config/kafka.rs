@@ -1,5 +1,7 @@
 //! The section as a whole.
 
+use std::{path::PathBuf, time::Duration};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wholetrace_runtime::{
@@ -165,6 +167,19 @@ impl KafkaConfig {
     #[must_use]
     pub fn encrypted(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| !tls.insecure)
+    }
+
+    /// The files that clients read when they are made: certificates, keys, a password.
+    pub(in crate::kafka) fn files(&self) -> Vec<PathBuf> {
+        let tls = self.tls.as_ref().filter(|tls| !tls.insecure);
+        let mut files = tls.map(ClientTlsConfig::files).unwrap_or_default();
+        files.extend(self.auth.sasl.iter().filter_map(|sasl| sasl.password_file.clone()));
+        files
+    }
+
+    /// How often these files are looked at; zero is never.
+    pub(in crate::kafka) fn reload_interval(&self) -> Duration {
+        self.tls.clone().unwrap_or_default().reload_interval.get()
     }
 
     /// How the topics must be: spans, decisions, dead letters and the ring.

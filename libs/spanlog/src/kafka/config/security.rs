@@ -1,5 +1,7 @@
 //! Who we are to the brokers.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wholetrace_runtime::{
@@ -28,6 +30,10 @@ pub struct SaslConfig {
     /// The user's password: `${env:…}` or `${file:…}` keeps it out of the configuration.
     #[serde(default)]
     pub password: Secret,
+    /// A file that holds the password, in place of `password`; a line end at its end does not count.
+    /// Clients that are made later use what it holds then, and a warning says when that has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
     /// Where tokens come from; for `OAUTHBEARER`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth: Option<OauthConfig>,
@@ -98,11 +104,39 @@ impl AuthConfig {
 }
 
 impl SaslConfig {
+    /// The password as it is now.
+    ///
+    /// # Errors
+    /// When its file cannot be read; the error names it.
+    pub(in crate::kafka) fn password_now(&self) -> Result<Secret, String> {
+        let Some(path) = &self.password_file else { return Ok(self.password.clone()) };
+        Secret::from_file(path)
+            .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
+    }
+
+    fn check_password_file(&self, path: &str, problems: &mut Problems) {
+        if !self.password.reveal().is_empty() {
+            let hint = "remove one of them";
+            problems.error(path, "stands beside `password`", hint);
+        }
+        match self.password_now() {
+            Err(message) => problems.error(path, message, "name a readable text file"),
+            Ok(password) if password.reveal().is_empty() => {
+                problems.error(path, "names an empty file", "write the password into it");
+            }
+            Ok(_) => {}
+        }
+    }
+
     fn check_password(&self, path: &str, problems: &mut Problems) {
         let mechanism = self.mechanism.as_str();
+        let none = self.password.reveal().is_empty();
+        if self.password_file.is_some() {
+            self.check_password_file(&join(path, "password_file"), problems);
+        }
         for (key, empty) in [
             ("username", self.username.is_empty()),
-            ("password", self.password.reveal().is_empty()),
+            ("password", none && self.password_file.is_none()),
         ] {
             if empty {
                 problems.error(join(path, key), format!("is needed for {mechanism}"), "");
@@ -134,7 +168,8 @@ impl SaslConfig {
                 problems.error(join(&at, key), "is needed", "");
             }
         }
-        if !self.username.is_empty() || !self.password.reveal().is_empty() {
+        let password = !self.password.reveal().is_empty() || self.password_file.is_some();
+        if !self.username.is_empty() || password {
             problems.error(path, "OAUTHBEARER takes no `username` or `password`", "remove them");
         }
     }

@@ -28,6 +28,7 @@ fn all_problems_are_told_at_once() {
                 mechanism: Mechanism::ScramSha512,
                 username: "me".to_owned(),
                 password: Secret::default(),
+                password_file: None,
                 oauth: None,
             }),
         },
@@ -50,6 +51,32 @@ fn all_problems_are_told_at_once() {
             "log.kafka.decisions.retention",
         ]
     );
+}
+
+#[test]
+fn a_password_comes_from_one_place_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (there, empty) = (folder.path().join("there"), folder.path().join("empty"));
+    std::fs::write(&there, "hunter2\n").unwrap();
+    std::fs::write(&empty, "\n").unwrap();
+    let missing = folder.path().join("missing");
+    let at = "log.kafka.auth.sasl.password_file";
+    for (password, file, expected) in [
+        ("", there.clone(), &[][..]),
+        ("beside", there, &[at]),
+        ("", empty, &[at]),
+        ("", missing, &[at]),
+    ] {
+        let sasl = SaslConfig {
+            mechanism: Mechanism::ScramSha512,
+            username: "me".to_owned(),
+            password: Secret::new(password),
+            password_file: Some(file),
+            oauth: None,
+        };
+        let auth = AuthConfig { sasl: Some(sasl) };
+        assert_eq!(paths(&KafkaConfig { auth, ..KafkaConfig::default() }), expected);
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn settings() -> BTreeSet<String> {
         mechanism: Mechanism::ScramSha512,
         username: "somebody".to_owned(),
         password: Secret::new("secret"),
+        password_file: None,
         oauth: None,
     };
     let token = SaslConfig {

@@ -1,7 +1,6 @@
 //! Security of the connection, at a real broker that demands it.
 
 use std::{
-    fs,
     io::{self, BufRead as _, BufReader, Read as _},
     net::TcpListener,
     path::PathBuf,
@@ -36,11 +35,11 @@ fn tls(node: &Node, certificate: Option<&str>) -> Option<ClientTlsConfig> {
 }
 
 fn sasl(node: &Node, mechanism: Mechanism) -> AuthConfig {
-    let password = fs::read_to_string(node.file("password")).unwrap();
     let sasl = SaslConfig {
         mechanism,
         username: "wholetrace".to_owned(),
-        password: Secret::new(password.trim()),
+        password: Secret::default(),
+        password_file: Some(node.file("password")),
         oauth: None,
     };
     AuthConfig { sasl: Some(sasl) }
@@ -163,7 +162,9 @@ async fn every_way_in_works_and_every_wrong_key_is_told() {
         let mut token = login.clone();
         let (username, password) = (String::new(), Secret::default());
         let mechanism = Mechanism::OauthBearer;
-        let sasl_config = SaslConfig { mechanism, username, password, oauth: Some(oauth) };
+        let password_file = None;
+        let sasl_config =
+            SaslConfig { mechanism, username, password, password_file, oauth: Some(oauth) };
         token.auth = AuthConfig { sasl: Some(sasl_config) };
         works(&token).await;
         let request = asked.recv().unwrap();
@@ -175,6 +176,7 @@ async fn every_way_in_works_and_every_wrong_key_is_told() {
     wrong.auth = sasl(&node, Mechanism::ScramSha512);
     if let Some(sasl) = &mut wrong.auth.sasl {
         sasl.password = Secret::new("guessed");
+        sasl.password_file = None;
     }
     let mut stranger = mutual.clone();
     stranger.tls = tls(&node, Some("stranger"));
