@@ -17,6 +17,7 @@ use crate::exporter::{
     file::{FileExporter, FileSettings},
     otlp_grpc::{OtlpGrpc, OtlpGrpcSettings},
     otlp_http::{OtlpHttp, OtlpHttpSettings},
+    proxy::Proxies,
     queue::{ExporterHandle, Queue, QueueSettings, queue},
     rotation::RotationSettings,
     transport::{Keepalive, Transport, TransportSettings},
@@ -115,6 +116,7 @@ fn otlp(name: &str, config: &OtlpConfig) -> Result<OtlpGrpc, BuildError> {
         connect_timeout: config.timeout.get(),
         keepalive,
         tls: tls(name, &endpoint, &config.tls, &[b"h2"])?,
+        proxies: through(name, &endpoint, Proxies::of_environment(variable, true)),
     };
     let transport = Transport::new(settings);
     let settings = OtlpGrpcSettings {
@@ -130,11 +132,18 @@ fn otlp(name: &str, config: &OtlpConfig) -> Result<OtlpGrpc, BuildError> {
 fn otlp_http(name: &str, config: &OtlpHttpConfig) -> Result<OtlpHttp, BuildError> {
     let wrong = |detail: String| BuildError::Config { name: name.to_owned(), detail };
     let uri = config.uri().map_err(wrong)?;
+    let proxies = match config.proxy() {
+        None => Proxies::of_environment(variable, false),
+        Some(url) => {
+            Proxies::named(url.reveal()).map_err(|error| wrong(format!("`proxy_url` {error}")))?
+        }
+    };
     let settings = TransportSettings {
         http2_only: false,
         connect_timeout: config.timeout.get(),
         keepalive: None,
         tls: tls(name, &uri, &config.tls, &[b"h2", b"http/1.1"])?,
+        proxies: through(name, &uri, proxies),
     };
     let transport = Transport::new(settings);
     let settings = OtlpHttpSettings {
@@ -146,6 +155,21 @@ fn otlp_http(name: &str, config: &OtlpHttpConfig) -> Result<OtlpHttp, BuildError
         timeout: config.timeout.get(),
     };
     Ok(OtlpHttp::new(settings, transport))
+}
+
+/// A variable of the environment.
+#[expect(clippy::disallowed_methods, reason = "all programs share the variables of proxies")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Says which proxy the exporter called `name` goes through: nobody may remember what the environment
+/// holds.
+fn through(name: &str, backend: &Uri, proxies: Proxies) -> Proxies {
+    if let Some(proxy) = proxies.of(backend) {
+        tracing::info!(exporter = name, %proxy, "the backend is reached through a proxy");
+    }
+    proxies
 }
 
 /// The TLS of an exporter to `uri`, which offers the protocols `alpn`.

@@ -23,6 +23,7 @@ mod otlp_http;
 pub mod outcomes;
 mod pace;
 mod payload;
+mod proxy;
 pub mod queue;
 pub mod retry;
 mod rotation;

@@ -28,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::exporter::{
     contract::Batch,
+    proxy::Proxies,
     transport::{Transport, TransportSettings},
 };
 
@@ -141,6 +142,7 @@ async fn accept(
 pub(crate) fn plain_transport(http2_only: bool) -> Transport {
     Transport::new(TransportSettings {
         tls: None,
+        proxies: Proxies::of_environment(|_| None, http2_only),
         http2_only,
         connect_timeout: Duration::from_secs(10),
         keepalive: None,

@@ -3,12 +3,12 @@
 use std::{
     error::Error,
     fmt::Write as _,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::{
@@ -25,6 +25,7 @@ use crate::exporter::{
     contract::ExportError,
     limit::Limit,
     payload::Payload,
+    proxy::Proxies,
 };
 
 /// What is read of an answer: a backend that sends more than a word of confirmation is not
@@ -35,10 +36,10 @@ pub(crate) const ANSWER_LIMIT: usize = 64 << 10;
 const EXCERPT_CHARS: usize = 400;
 
 /// How to connect.
-#[derive(Default)]
 pub(crate) struct TransportSettings {
     /// Certificates and keys for `https`; with none, only `http` works.
     pub(crate) tls: Option<Tls>,
+    pub(crate) proxies: Proxies,
     /// Speak HTTP/2 from the first byte, as gRPC does; else what TLS agrees on, or HTTP/1.1.
     pub(crate) http2_only: bool,
     /// How long a connection may take to come about.
@@ -65,6 +66,7 @@ pub(crate) struct Transport {
     pool: Mutex<Pool>,
     connector: Connector,
     builder: client::legacy::Builder,
+    proxies: Arc<Proxies>,
 }
 
 impl Transport {
@@ -74,7 +76,8 @@ impl Transport {
         http.set_nodelay(true);
         http.set_connect_timeout(Some(settings.connect_timeout));
         http.set_keepalive(Some(Duration::from_secs(30)));
-        let connector = Connector::new(http, settings.tls);
+        let proxies = Arc::new(settings.proxies);
+        let connector = Connector::new(http, Arc::clone(&proxies), settings.tls);
         let mut builder = Client::builder(TokioExecutor::new());
         builder.timer(TokioTimer::new()).pool_timer(TokioTimer::new());
         builder.http2_only(settings.http2_only).http2_max_header_list_size(16 << 10);
@@ -85,7 +88,7 @@ impl Transport {
                 .http2_keep_alive_while_idle(keepalive.permit_without_stream);
         }
         let pool = Mutex::new(builder.build(connector.clone()));
-        Self { pool, connector, builder }
+        Self { pool, connector, builder, proxies }
     }
 
     /// Makes a request and reads its answer, within `limit` from now on.
@@ -118,9 +121,12 @@ impl Transport {
     ///
     /// # Errors
     /// Nothing was heard from the backend, or not enough: retryable, unless the endpoint is wrong.
-    pub(crate) async fn call(&self, request: Request<Payload>) -> Result<Answer, ExportError> {
+    pub(crate) async fn call(&self, mut request: Request<Payload>) -> Result<Answer, ExportError> {
         let pool = self.pool().clone();
         let uri = request.uri().clone();
+        if let Some(login) = self.proxies.authorization(&uri) {
+            request.headers_mut().insert(header::PROXY_AUTHORIZATION, login);
+        }
         let response = pool
             .request(request)
             .await

@@ -12,13 +12,15 @@ use wholetrace_runtime::{
 use crate::exporter::{
     config::queue::{QueueConfig, RetryConfig},
     options::{Compression, Encoding},
+    proxy::Proxies,
 };
 
 /// `otlp`: OTLP over gRPC, to Jaeger, a Collector, or whatever speaks it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OtlpConfig {
-    /// Host and port of the backend, such as `jaeger:4317`. Required. `http://` in front is the
+    /// Host and port of the backend, such as `jaeger:4317`, which is reached through the proxy that
+    /// `HTTPS_PROXY` names, if it does and `NO_PROXY` does not name the host. Required. `http://` in front is the
     /// same as `tls: {insecure: true}`; without a scheme or with `https://` the connection is
     /// encrypted.
     pub endpoint: String,
@@ -155,6 +157,12 @@ pub struct OtlpHttpConfig {
     /// Certificates and keys for `https`. The scheme of the endpoint decides whether the
     /// connection is encrypted.
     pub tls: ClientTlsConfig,
+    /// The proxy to go through, `http://`, `https://`, `socks5://` or `socks5h://`, with user and
+    /// password if it wants them; it never prints. Unset, the environment says: `HTTPS_PROXY`,
+    /// `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, or the same in lower case, which are not about
+    /// backends on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_url: Option<Secret>,
     /// Headers of each request. Their values never print.
     pub headers: BTreeMap<String, Secret>,
     /// What requests are: `proto` or `json`.
@@ -182,6 +190,7 @@ impl Default for OtlpHttpConfig {
             endpoint: String::new(),
             traces_endpoint: String::new(),
             tls: ClientTlsConfig::default(),
+            proxy_url: None,
             headers: BTreeMap::new(),
             encoding: Encoding::default(),
             compression: None,
@@ -206,6 +215,12 @@ impl OtlpHttpConfig {
                 problems.error(format!("{path}.{key}"), message, hint);
             }
         }
+        if let Some(url) = self.proxy()
+            && let Err(message) = Proxies::named(url.reveal())
+        {
+            let hint = "write it as in `http://proxy:3128`";
+            problems.error(format!("{path}.proxy_url"), message, hint);
+        }
         check_headers(&self.headers, path, problems);
         check_timeout(self.timeout, path, problems);
         self.retry_on_failure.check(&format!("{path}.retry_on_failure"), problems);
@@ -218,6 +233,11 @@ impl OtlpHttpConfig {
                 problems.warn(format!("{path}.{key}"), "has no effect", "leave it out");
             }
         }
+    }
+
+    /// The proxy that is named.
+    pub(crate) fn proxy(&self) -> Option<&Secret> {
+        self.proxy_url.as_ref().filter(|url| !url.reveal().is_empty())
     }
 
     /// Where to post.
