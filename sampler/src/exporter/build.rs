@@ -6,10 +6,11 @@ use http::Uri;
 use wholetrace_runtime::tls::{ClientTlsConfig, TlsError};
 
 use crate::exporter::{
+    backends::Balance,
     config::{
         ExporterConfig, ExportersConfig,
         local::{DebugConfig, FileConfig},
-        otlp::{OtlpConfig, OtlpHttpConfig, default_compression, header_map},
+        otlp::{BalancerName, OtlpConfig, OtlpHttpConfig, default_compression, header_map},
     },
     connect::Tls,
     contract::{Exporter, ExporterIndex},
@@ -19,6 +20,7 @@ use crate::exporter::{
     otlp_http::{OtlpHttp, OtlpHttpSettings},
     proxy::Proxies,
     queue::{ExporterHandle, Queue, QueueSettings, queue},
+    resolve::SystemNames,
     rotation::RotationSettings,
     transport::{Keepalive, Transport, TransportSettings},
 };
@@ -111,12 +113,14 @@ fn otlp(name: &str, config: &OtlpConfig) -> Result<OtlpGrpc, BuildError> {
         timeout: keepalive.timeout.get(),
         permit_without_stream: keepalive.permit_without_stream,
     });
+    let proxies = through(name, &endpoint, Proxies::of_environment(variable, true));
     let settings = TransportSettings {
+        balance: balance(config, &endpoint, &proxies),
         http2_only: true,
         connect_timeout: config.timeout.get(),
         keepalive,
         tls: tls(name, &endpoint, &config.tls, &[b"h2"])?,
-        proxies: through(name, &endpoint, Proxies::of_environment(variable, true)),
+        proxies,
     };
     let transport = Transport::new(settings);
     let settings = OtlpGrpcSettings {
@@ -139,6 +143,7 @@ fn otlp_http(name: &str, config: &OtlpHttpConfig) -> Result<OtlpHttp, BuildError
         }
     };
     let settings = TransportSettings {
+        balance: Balance::PickFirst,
         http2_only: false,
         connect_timeout: config.timeout.get(),
         keepalive: None,
@@ -155,6 +160,16 @@ fn otlp_http(name: &str, config: &OtlpHttpConfig) -> Result<OtlpHttp, BuildError
         timeout: config.timeout.get(),
     };
     Ok(OtlpHttp::new(settings, transport))
+}
+
+/// Which of the addresses of `endpoint` get the requests. A proxy on the way finds them itself.
+fn balance(config: &OtlpConfig, endpoint: &Uri, proxies: &Proxies) -> Balance {
+    match config.balancer_name {
+        Some(BalancerName::RoundRobin) if proxies.of(endpoint).is_none() => {
+            Balance::RoundRobin(Arc::new(SystemNames))
+        }
+        _ => Balance::PickFirst,
+    }
 }
 
 /// A variable of the environment.

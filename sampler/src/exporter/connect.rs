@@ -4,6 +4,7 @@
 use std::{
     error::Error,
     io,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -62,7 +63,14 @@ impl Connector {
     /// `tls` is for `https`; with none, only `http` works.
     pub(crate) const fn new(tcp: HttpConnector, proxies: Arc<Proxies>, tls: Option<Tls>) -> Self {
         // A proxy for TLS is verified as the backend is.
-        Self { way: WayThere { tcp, proxies, tls: None }, tls }
+        Self { way: WayThere { tcp, proxies, address: None, tls: None }, tls }
+    }
+
+    /// The same, to `address` whatever the name says. Not for what goes through a proxy.
+    pub(crate) fn to(&self, address: IpAddr) -> Self {
+        let mut settled = self.clone();
+        settled.way.address = Some(address);
+        settled
     }
 
     async fn connect(mut self, uri: Uri) -> Result<MaybeHttpsStream<Stream>, BoxError> {
@@ -96,6 +104,8 @@ impl Service<Uri> for Connector {
 struct WayThere {
     tcp: HttpConnector,
     proxies: Arc<Proxies>,
+    /// Where the backend is, if it is not to be looked up.
+    address: Option<IpAddr>,
     /// For a proxy that speaks TLS.
     tls: Option<Arc<ClientConfig>>,
 }
@@ -103,7 +113,8 @@ struct WayThere {
 impl WayThere {
     async fn go(mut self, uri: Uri) -> Result<Stream, BoxError> {
         let Some(proxy) = self.proxies.of(&uri) else {
-            return Ok(Stream::new(self.tcp.call(uri).await?));
+            let at = self.address.map_or(Ok(uri.clone()), |address| settled(&uri, address))?;
+            return Ok(Stream::new(self.tcp.call(at).await?));
         };
         let name = proxy.to_string();
         let gone = self.through(proxy, &uri).await;
@@ -157,6 +168,17 @@ impl Service<Uri> for WayThere {
     }
 }
 
+/// `uri` with `address` in place of the name.
+fn settled(uri: &Uri, address: IpAddr) -> Result<Uri, http::Error> {
+    let at = SocketAddr::new(address, port(uri));
+    Uri::builder().scheme("http").authority(at.to_string()).path_and_query("/").build()
+}
+
+fn port(uri: &Uri) -> u16 {
+    let usual = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+    uri.port_u16().unwrap_or(usual)
+}
+
 /// Asks a proxy for a connection to the backend at `uri`. What comes behind its answer is of the
 /// backend, which may speak first.
 async fn tunnel<I>(io: I, uri: &Uri, login: Option<HeaderValue>) -> Result<Stream, BoxError>
@@ -164,9 +186,7 @@ where
     I: Read + Write + Unpin + Send + 'static,
 {
     let host = uri.host().ok_or("the backend has no host")?;
-    let usual = if uri.scheme_str() == Some("http") { 80 } else { 443 };
-    let port = uri.port_u16().unwrap_or(usual);
-    let authority = format!("{host}:{port}");
+    let authority = format!("{host}:{}", port(uri));
     let mut request =
         Request::connect(&authority).header(header::HOST, authority).body(Empty::<Bytes>::new())?;
     if let Some(login) = login {

@@ -6,6 +6,7 @@
 
 mod advice;
 mod answer;
+mod backends;
 pub mod build;
 pub mod config;
 mod connect;
@@ -25,6 +26,7 @@ mod pace;
 mod payload;
 mod proxy;
 pub mod queue;
+mod resolve;
 pub mod retry;
 mod rotation;
 mod tally;

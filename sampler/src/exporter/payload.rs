@@ -76,7 +76,7 @@ fn write_all(batch: &Batch, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// A body of known length, sent from where its bytes are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Payload {
     chunks: VecDeque<Bytes>,
     left: u64,

@@ -27,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::exporter::{
+    backends::Balance,
     contract::Batch,
     proxy::Proxies,
     transport::{Transport, TransportSettings},
@@ -143,6 +144,7 @@ pub(crate) fn plain_transport(http2_only: bool) -> Transport {
     Transport::new(TransportSettings {
         tls: None,
         proxies: Proxies::of_environment(|_| None, http2_only),
+        balance: Balance::PickFirst,
         http2_only,
         connect_timeout: Duration::from_secs(10),
         keepalive: None,

@@ -1,26 +1,19 @@
 //! Connections to a backend: made when they are needed, kept while they live, over TLS or not.
 
-use std::{
-    error::Error,
-    fmt::Write as _,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{error::Error, fmt::Write as _, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::{
-    client::{
-        self,
-        legacy::{Client, connect::HttpConnector},
-    },
+    client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
 
 use crate::exporter::{
     advice,
+    backends::{Backends, Balance},
     connect::{Connector, Tls},
     contract::ExportError,
     limit::Limit,
@@ -40,6 +33,8 @@ pub(crate) struct TransportSettings {
     /// Certificates and keys for `https`; with none, only `http` works.
     pub(crate) tls: Option<Tls>,
     pub(crate) proxies: Proxies,
+    /// Which of its addresses get the requests.
+    pub(crate) balance: Balance,
     /// Speak HTTP/2 from the first byte, as gRPC does; else what TLS agrees on, or HTTP/1.1.
     pub(crate) http2_only: bool,
     /// How long a connection may take to come about.
@@ -59,13 +54,9 @@ pub(crate) struct Keepalive {
     pub(crate) permit_without_stream: bool,
 }
 
-type Pool = Client<Connector, Payload>;
-
-/// A pool of connections. Nothing is connected before the first request.
+/// Connections to a backend. Nothing is connected before the first request.
 pub(crate) struct Transport {
-    pool: Mutex<Pool>,
-    connector: Connector,
-    builder: client::legacy::Builder,
+    backends: Backends,
     proxies: Arc<Proxies>,
 }
 
@@ -87,8 +78,7 @@ impl Transport {
                 .http2_keep_alive_timeout(keepalive.timeout)
                 .http2_keep_alive_while_idle(keepalive.permit_without_stream);
         }
-        let pool = Mutex::new(builder.build(connector.clone()));
-        Self { pool, connector, builder, proxies }
+        Self { backends: Backends::new(builder, connector, settings.balance), proxies }
     }
 
     /// Makes a request and reads its answer, within `limit` from now on.
@@ -106,14 +96,7 @@ impl Transport {
             return answer;
         }
         limit.too_short(allowed);
-        // The connection may be dead without anybody having said so: the next request makes a new
-        // one. Requests that others have under way on the old one go on.
-        *self.pool() = self.builder.build(self.connector.clone());
         Err(ExportError::Heavy { message: format!("no answer within {allowed:?}") })
-    }
-
-    fn pool(&self) -> MutexGuard<'_, Pool> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends `request` and reads the answer, up to [`ANSWER_LIMIT`] of its body. Redirects are
@@ -122,16 +105,30 @@ impl Transport {
     /// # Errors
     /// Nothing was heard from the backend, or not enough: retryable, unless the endpoint is wrong.
     pub(crate) async fn call(&self, mut request: Request<Payload>) -> Result<Answer, ExportError> {
-        let pool = self.pool().clone();
         let uri = request.uri().clone();
         if let Some(login) = self.proxies.authorization(&uri) {
             request.headers_mut().insert(header::PROXY_AUTHORIZATION, login);
         }
-        let response = pool
-            .request(request)
-            .await
-            .map_err(|error| advice::of_connection(&uri, with_causes(&error)))?;
-        Answer::read(response).await
+        let choices = self.backends.choices(&uri).await.map_err(ExportError::retryable)?;
+        let mut failed = None;
+        for mut choice in choices {
+            match choice.send(request.clone()).await {
+                Ok(response) => {
+                    let answer = Answer::read(response).await;
+                    choice.answered(answer.is_ok());
+                    return answer;
+                }
+                Err(error) => {
+                    // Nothing was sent: another one may be asked.
+                    let unreached = error.is_connect();
+                    failed = Some(advice::of_connection(&uri, with_causes(&error)));
+                    if !unreached {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(failed.unwrap_or_else(|| ExportError::retryable("the backend has no address")))
     }
 }
 

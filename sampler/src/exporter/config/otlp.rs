@@ -44,8 +44,11 @@ pub struct OtlpConfig {
     pub sending_queue: QueueConfig,
     /// No effect: connections are made when they are needed, and again when they break.
     pub wait_for_ready: Option<bool>,
-    /// No effect: there is one connection, to whichever address of the host answers.
-    pub balancer_name: Option<String>,
+    /// Which addresses of the host get the requests: `pick_first` (also unset) is one that answers, over
+    /// one connection, `round_robin` all of them in turn, for a headless Service of Kubernetes. The name
+    /// is resolved again every 30s and when a connection fails; an address that fails is avoided for
+    /// 10s.
+    pub balancer_name: Option<BalancerName>,
     /// No effect: buffers fit themselves to the requests.
     pub read_buffer_size: Option<u64>,
     /// No effect: buffers fit themselves to the requests.
@@ -69,6 +72,16 @@ impl Default for OtlpConfig {
             write_buffer_size: None,
         }
     }
+}
+
+/// Which addresses of a backend get the requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BalancerName {
+    /// One that answers.
+    PickFirst,
+    /// All in turn.
+    RoundRobin,
 }
 
 /// Pings on a gRPC connection.
@@ -116,7 +129,6 @@ impl OtlpConfig {
         self.sending_queue.check(&format!("{path}.sending_queue"), problems);
         for (key, set) in [
             ("wait_for_ready", self.wait_for_ready.is_some()),
-            ("balancer_name", self.balancer_name.is_some()),
             ("read_buffer_size", self.read_buffer_size.is_some()),
             ("write_buffer_size", self.write_buffer_size.is_some()),
         ] {

@@ -12,6 +12,7 @@ use tokio::{
 
 use super::*;
 use crate::exporter::{
+    backends::Balance,
     contract::{Accepted, ExportError, Exporter},
     options::{Compression, Encoding},
     otlp_grpc::{OtlpGrpc, OtlpGrpcSettings},
@@ -91,6 +92,7 @@ async fn answers(variables: &[(&str, String)], uri: &str) -> [Result<Accepted, E
         Transport::new(TransportSettings {
             tls: None,
             proxies: Proxies::of_environment(variable, grpc),
+            balance: Balance::PickFirst,
             http2_only: grpc,
             connect_timeout: Duration::from_secs(10),
             keepalive: None,
