@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::SelectAll};
 use tokio::{
+    runtime::{Handle, RuntimeFlavor},
     sync::{mpsc, oneshot},
+    task::block_in_place,
     time::{Instant, sleep_until, timeout},
 };
 use wholetrace_spanlog::{AppendError, BurstClock, Record, Writer};
@@ -37,6 +39,9 @@ const FRAME_PART: usize = 2;
 /// Requests that wait for room in a partition at most, and let others pass. With more the log is
 /// slow, and nothing is taken any more.
 const HELD_BACK_MAX: usize = 64;
+
+/// Writing the frames of more than this, and compressing them, takes milliseconds.
+const LONG_WORK: usize = 1 << 20;
 
 /// How frames are made.
 #[derive(Clone, Copy, Debug)]
@@ -317,7 +322,7 @@ impl Framer {
             handed.push((frame.partition, frame.payload.len(), frame.requests));
             (frame.partition, Record::spans(self.framing.epoch, frame.payload))
         });
-        let appends = self.writer.append_batch(most, &mut records)?;
+        let appends = off_workers(most, || self.writer.append_batch(most, &mut records))?;
         let appending = appends.into_iter().zip(handed);
         let appending = appending.map(|(append, (partition, bytes, requests))| {
             self.partitions.send(partition, bytes, now);
@@ -338,6 +343,13 @@ impl Framer {
         }
         self.room_came = true;
     }
+}
+
+/// Does `work` on `bytes` at once; where it takes milliseconds, the thread that serves sockets is
+/// replaced meanwhile.
+fn off_workers<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    let many = || Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+    if bytes > LONG_WORK && many() { block_in_place(work) } else { work() }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use wholetrace_spanlog::{
 use super::*;
 use crate::split::split;
 
+mod off_workers;
 mod overload;
 
 const PARTITIONS: u32 = 4;
