@@ -26,6 +26,9 @@ One YAML file configures everything; without any, everything has the defaults be
 * A file that has `receivers` names all receivers there are; `policies` and `exporters` likewise.
 * `${env:NAME}`, `${env:NAME:-default}` and `${file:PATH}` are filled in where they stand in a value;
   `$$` is a dollar sign. What is filled in is never printed.
+* Plain words and numbers are what they are for a Collector: `yes`, `no`, `on` and `off` are text (`true`
+  and `false` are not), and a number that begins with a zero is octal: `010` is 8. Secrets, and what
+  variables and options set, are text as it is written where text is wanted: `007`.
 * Unknown keys are errors. `wholetrace check` reports all problems at once, prints the effective
   configuration and adds up what it may take of the memory.
 * Sizes are numbers with a unit (`512MiB`, `10GiB`), durations likewise (`10s`, `500ms`, `1m30s`).

@@ -61,7 +61,7 @@ pub(crate) fn load(inputs: &Inputs, role: Option<Role>) -> Result<Loaded, Refuse
     name_the_log(&mut tree);
     refuse_foreign_sections(&mut tree, &mut problems);
     refuse_unknown_components(&mut tree, &mut problems);
-    let mut config: Config = typed::deserialize(&mut tree, &expansions, &mut problems);
+    let mut config: Config = typed::deserialize(&mut tree, &expansions, &sources, &mut problems);
     if !given(&sources, "tail_sampling") {
         config.tail_sampling = Config::starter().tail_sampling;
         if given(&sources, "exporters") {

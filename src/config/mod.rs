@@ -2,7 +2,7 @@
 //!
 //! `yaml` reads a file and remembers lines, `sources` lays files, variables and options over each
 //! other, `expand` fills `${…}` in, `typed` makes `sections` of the tree and finds every problem
-//! on the way, `load` does all of it, and `report` says what was found and where it stands.
+//! on the way (`words` says them), `load` does all of it, and `report` says what was found and where it stands.
 //! `cost` adds up what the sections may take of the memory; `document` describes them.
 
 mod cost;
@@ -14,6 +14,7 @@ mod report;
 mod sections;
 mod sources;
 mod typed;
+mod words;
 mod yaml;
 
 pub(crate) use cost::Cost;

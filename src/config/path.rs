@@ -47,6 +47,11 @@ impl KeyPath {
         self.child(Step::Key(key.to_owned()))
     }
 
+    /// The way to `below` from where this one leads.
+    pub(crate) fn join(&self, below: &Self) -> Self {
+        Self(self.0.iter().chain(&below.0).cloned().collect())
+    }
+
     pub(crate) fn parent(&self) -> Option<Self> {
         let (_, steps) = self.0.split_last()?;
         Some(Self(steps.to_vec()))

@@ -7,7 +7,7 @@ use wholetrace_runtime::problems::{Problem, Problems};
 
 use super::{
     path::{KeyPath, Step},
-    yaml,
+    yaml::{self, Document, Unreadable},
 };
 
 /// Variables of this beginning are settings: `WHOLETRACE__ADMIN__ENDPOINT` is `admin.endpoint`.
@@ -35,11 +35,21 @@ impl Inputs {
 }
 
 /// All of it as one tree, and where each value of it stands.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Sources {
     pub(crate) tree: Value,
     /// `file:line`, or the name of a variable or an option.
     origins: BTreeMap<KeyPath, String>,
+    /// What is written where something else than text stands.
+    written: BTreeMap<KeyPath, Written>,
+}
+
+/// What is written for a value that is no text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) text: String,
+    /// Whether it was said by a variable or an option, which have no way to say that text is meant.
+    pub(crate) untyped: bool,
 }
 
 impl Sources {
@@ -57,6 +67,11 @@ impl Sources {
             }
             path = path.parent()?;
         }
+    }
+
+    /// What is written for the value at `path`, where it is no text.
+    pub(crate) fn written(&self, path: &KeyPath) -> Option<&Written> {
+        self.written.get(path)
     }
 
     fn over(&mut self, value: Value, origin_of: &dyn Fn(&KeyPath) -> Option<String>) {
@@ -112,7 +127,7 @@ pub(crate) fn read(
     starters: &[(&str, Value)],
     problems: &mut Problems,
 ) -> Sources {
-    let mut sources = Sources { tree: Value::Object(Map::new()), origins: BTreeMap::new() };
+    let mut sources = Sources { tree: Value::Object(Map::new()), ..Sources::default() };
     read_files(&inputs.files, &mut sources, problems);
     let variables: Vec<(String, &String, &String)> = inputs
         .variables
@@ -157,29 +172,58 @@ fn read_files(files: &[PathBuf], sources: &mut Sources, problems: &mut Problems)
                 continue;
             }
         };
-        match yaml::read(&text) {
-            Ok(document) if document.value.is_object() => {
-                let lines = document.lines;
-                let origin = |path: &KeyPath| Some(format!("{name}:{}", lines.get(path)?));
-                sources.over(document.value, &origin);
+        let document = match yaml::read(&text) {
+            Ok(document) => document,
+            Err(Unreadable::Twice { key, line, rest }) => {
+                problems.push_error(twice(&name, &key, line, &rest));
+                *rest
             }
-            Ok(_) => {
-                let hint = "write `key: value` lines, such as `admin: { endpoint: … }`";
-                problems.error(name, "the file is not a map of sections", hint);
-            }
-            Err(error) => {
+            Err(Unreadable::Syntax(error)) => {
                 let message = format!("the file is not YAML: {}", error.trim_end());
                 problems.push_error(Problem::new(name, message));
+                continue;
             }
+        };
+        if !document.value.is_object() {
+            let hint = "write `key: value` lines, such as `admin: { endpoint: … }`";
+            problems.error(name, "the file is not a map of sections", hint);
+            continue;
         }
+        let Document { value, lines, written } = document;
+        sources.over(value, &|path| Some(format!("{name}:{}", lines.get(path)?)));
+        sources.written.retain(|path, _| !lines.contains_key(path));
+        let written = written.into_iter();
+        let written = written.map(|(path, text)| (path, Written { text, untyped: false }));
+        sources.written.extend(written);
     }
+}
+
+/// The problem of a `key` that the file `name` has twice in one section, the second time in `line`.
+fn twice(name: &str, key: &str, line: u64, rest: &Document) -> Problem {
+    let is_first = |path: &KeyPath, at: u64| {
+        at <= line && matches!(path.last(), Some(Step::Key(known)) if known == key)
+    };
+    let mut before = rest.lines.iter().filter(|(path, at)| is_first(path, **at));
+    let (path, first) = match (before.next(), before.next()) {
+        (Some((path, at)), None) => (path.to_string(), format!("in line {at} and again ")),
+        // Other sections have a key of this name, too.
+        _ => (key.to_owned(), "a second time ".to_owned()),
+    };
+    Problem::new(path, format!("`{key}` is there twice: {first}in line {line} of {name}"))
+        .hint("put what both say under one of them: the second would hide the first")
 }
 
 fn set(sources: &mut Sources, key: &str, value: &str, origin: &str, problems: &mut Problems) {
     let set = KeyPath::parse(key.trim()).is_some_and(|path| {
         // What stood there before does not shine through a list or a map that is set.
-        path.set(&mut sources.tree, yaml::scalar(value)) && {
+        let Document { value, written, .. } = yaml::scalar(value);
+        path.set(&mut sources.tree, value) && {
             sources.origins.retain(|known, _| !known.starts_with(&path));
+            sources.written.retain(|known, _| !known.starts_with(&path));
+            let written = written.into_iter();
+            sources.written.extend(
+                written.map(|(below, text)| (path.join(&below), Written { text, untyped: true })),
+            );
             sources.origins.insert(path, origin.to_owned());
             true
         }

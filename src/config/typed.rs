@@ -3,12 +3,16 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
-use wholetrace_runtime::problems::{Problem, Problems, did_you_mean};
+use wholetrace_runtime::{
+    problems::{Problem, Problems, did_you_mean},
+    secret::Secret,
+};
 
 use super::{
     expand::Expansions,
     path::{KeyPath, Step},
-    yaml,
+    sources::Sources,
+    words, yaml,
 };
 
 /// Problems that are told of one configuration; who has more has another problem.
@@ -17,11 +21,13 @@ const PROBLEMS_MAX: usize = 100;
 /// Makes a `T` of `tree`. Each value that does not fit is a problem and is taken out of the tree,
 /// so that the next one is found too; what is left has its default.
 ///
-/// Text that came from elsewhere is read as YAML (`"5"` as a number) where text does not fit, and
-/// a key without a value (`tls:`) has its default where nothing does not.
+/// Text that came from elsewhere is read as YAML (`"5"` as a number) where text does not fit, the
+/// value of an option or a variable is text where a number does not fit, and a key without a value
+/// (`tls:`) has its default where nothing does not.
 pub(crate) fn deserialize<T: DeserializeOwned + Default>(
     tree: &mut Value,
     expansions: &Expansions,
+    sources: &Sources,
     problems: &mut Problems,
 ) -> T {
     for _ in 0..PROBLEMS_MAX {
@@ -37,7 +43,7 @@ pub(crate) fn deserialize<T: DeserializeOwned + Default>(
             Some(_) => (path, true),
             None => (path, false),
         };
-        if !unknown && mended(tree, &path, expansions) {
+        if !unknown && mended(tree, &path, &message, expansions, sources) {
             continue;
         }
         problems.push_error(problem(tree, &path, &message, unknown));
@@ -57,19 +63,37 @@ fn path_of(path: &serde_path_to_error::Path) -> KeyPath {
     })
 }
 
-/// Tries another reading of the value at `path`; `false` if there is none.
-fn mended(tree: &mut Value, path: &KeyPath, expansions: &Expansions) -> bool {
-    match path.of_mut(tree) {
-        Some(Value::Null) => path.remove(tree),
-        Some(place @ Value::String(_)) if expansions.at(path).is_some() => {
-            let read = place.as_str().map(yaml::scalar).unwrap_or_default();
+/// Tries another reading of the value at `path`, which does not fit because of what `message` says;
+/// `false` if there is none.
+fn mended(
+    tree: &mut Value,
+    path: &KeyPath,
+    message: &str,
+    expansions: &Expansions,
+    sources: &Sources,
+) -> bool {
+    let Some(place) = path.of_mut(tree) else { return false };
+    match place {
+        Value::Null => path.remove(tree),
+        Value::String(text) if expansions.at(path).is_some() => {
+            let read = yaml::scalar(text).value;
             let other = !read.is_string() && !read.is_null();
             if other {
                 *place = read;
             }
             other
         }
-        _ => false,
+        Value::String(_) => false,
+        // Digits can be a password, and options and variables have no quotes to say that text is meant.
+        _ => match sources.written(path) {
+            Some(written)
+                if is_secret(message) || (written.untyped && words::want_text(message)) =>
+            {
+                *place = Value::String(written.text.clone());
+                true
+            }
+            _ => false,
+        },
     }
 }
 
@@ -91,11 +115,21 @@ fn problem(tree: &Value, path: &KeyPath, message: &str, unknown: bool) -> Proble
         };
         return Problem::new(path.to_string(), "unknown key").hint(hint);
     }
-    let problem = Problem::new(path.to_string(), said(message));
+    // Whatever stands there may be the secret, or a part of it.
+    if is_secret(message) {
+        return Problem::new(path.to_string(), message.to_owned());
+    }
+    let problem = Problem::new(path.to_string(), words::of(message));
+    let problem = match words::hint(message) {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    };
     match path.of(tree) {
-        Some(Value::String(text)) if !message.contains(text.as_str()) => problem.value(text),
+        Some(Value::String(text)) if !problem.message.contains(text.as_str()) => {
+            problem.value(text)
+        }
         Some(value @ (Value::Number(_) | Value::Bool(_)))
-            if !message.contains(&format!("`{value}`")) =>
+            if !problem.message.contains(&format!("`{value}`")) =>
         {
             problem.value(value)
         }
@@ -122,16 +156,9 @@ fn known_keys(message: &str) -> Vec<&str> {
     list.split('`').skip(1).step_by(2).collect()
 }
 
-/// Serde's message in our words.
-fn said(message: &str) -> String {
-    let message = message.trim_end_matches('.');
-    match message.strip_prefix("invalid type: ") {
-        Some(rest) => rest.split_once(", expected ").map_or_else(
-            || message.to_owned(),
-            |(found, expected)| format!("{found} does not fit: expected {expected}"),
-        ),
-        None => message.to_owned(),
-    }
+/// Whether the message is about a secret.
+fn is_secret(message: &str) -> bool {
+    message.ends_with(Secret::EXPECTED)
 }
 
 #[cfg(test)]
@@ -161,7 +188,7 @@ mod tests {
         let mut problems = Problems::new();
         let environment = |_: &str| Some("17".to_owned());
         let expansions = expand::expand(&mut tree, &environment, &mut problems);
-        let value = deserialize(&mut tree, &expansions, &mut problems);
+        let value = deserialize(&mut tree, &expansions, &Sources::default(), &mut problems);
         (value, problems)
     }
 
@@ -175,11 +202,11 @@ mod tests {
         }));
         let said: Vec<String> = problems.errors().iter().map(ToString::to_string).collect();
         let expected = [
-            ("number", "`-1`"),
+            ("number", "`-1` does not fit: a whole number from 0 to 4294967295 is wanted"),
             ("nubmer", "did you mean `number`?"),
             ("inner[0].endpiont", "unknown key; did you mean `endpoint`?"),
-            ("inner[1].size", "`300`"),
-            ("inner[1].endpoint", "expected a string"),
+            ("inner[1].size", "`300` does not fit: a whole number from 0 to 255 is wanted"),
+            ("inner[1].endpoint", "a list does not fit: text is wanted"),
             ("boxed.zzz", "there are: endpoint, size"),
         ];
         assert_eq!(said.len(), expected.len(), "{said:#?}");

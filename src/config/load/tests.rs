@@ -1,13 +1,22 @@
 use std::fs;
 
+use wholetrace_sampler::exporter::config::ExporterConfig;
+
 use super::*;
 
 fn load_text(text: &str) -> Result<Loaded, Refused> {
+    load_with(text, &[], &[("TOKEN", "hunter2")])
+}
+
+/// The configuration `text` with these options and variables.
+fn load_with(text: &str, settings: &[&str], variables: &[(&str, &str)]) -> Result<Loaded, Refused> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wholetrace.yaml");
     fs::write(&file, text).unwrap();
-    let variables = [("TOKEN".to_owned(), "hunter2".to_owned())].into();
-    load(&Inputs { files: vec![file], settings: Vec::new(), variables }, None)
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let variables = variables.iter().map(owned).collect();
+    let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+    load(&Inputs { files: vec![file], settings, variables }, None)
 }
 
 fn refused(text: &str) -> String {
@@ -97,4 +106,117 @@ fn secrets_are_not_told() {
 fn a_configuration_that_cannot_fit_is_refused_with_its_sum() {
     let said = refused("memory: { limit: 1GiB, window_cache: 2GiB }\n");
     assert!(said.contains("memory.limit") && said.contains("window_cache"), "{said}");
+}
+
+/// Passwords of digits, and of what else is no text to YAML, are taken as they are written, wherever they
+/// stand, and print nowhere.
+#[test]
+fn passwords_are_taken_as_they_are_written() {
+    const KEY: &str = "exporters.otlphttp.headers.key";
+    let with = |value: &str| {
+        format!(
+            "exporters:\n  otlphttp:\n    endpoint: http://127.0.0.1:1\n    headers: {{ {value} }}\n"
+        )
+    };
+    let key = |loaded: Loaded| {
+        let shown = loaded.effective().unwrap();
+        let exporters = loaded.config.exporters.0;
+        let Some((_, ExporterConfig::OtlpHttp(exporter))) = exporters.into_iter().next() else {
+            panic!("no exporter")
+        };
+        (exporter.headers["key"].reveal().to_owned(), shown)
+    };
+    let none = with("other: x");
+    for password in ["87654321", "0017", "1.50", "0x1F", "true", "1e400", "-5", "~5"] {
+        let option = format!("{KEY}={password}");
+        let variable = [("WHOLETRACE__EXPORTERS__OTLPHTTP__HEADERS__KEY", password)];
+        for (what, loaded) in [
+            ("the file", load_with(&with(&format!("key: {password}")), &[], &[])),
+            ("an option", load_with(&none, &[&option], &[])),
+            ("a variable", load_with(&none, &[], &variable)),
+            (
+                "elsewhere",
+                load_with(&with("key: '${env:PASSWORD}'"), &[], &[("PASSWORD", password)]),
+            ),
+        ] {
+            let (taken, shown) = key(loaded.unwrap_or_else(|error| panic!("{what}: {error}")));
+            assert_eq!(taken, password, "{what}");
+            assert!(!shown.contains(&format!("key: {password}")), "{what}: {shown}");
+        }
+    }
+    for password in ["a: 4711", "[4711]", "#4711", "4711 #4711", "'4711", "{4711", "!4711", "*4711"]
+    {
+        let option = format!("{KEY}={password}");
+        assert_eq!(key(load_with(&none, &[&option], &[]).unwrap()).0, password);
+    }
+    for value in ["key: [4711]", "key: { x: 4711 }"] {
+        let said = refused(&with(value));
+        assert!(said.contains(KEY) && said.contains("text of a secret"), "{said}");
+        assert!(!said.contains("4711"), "{said}");
+    }
+}
+
+#[test]
+fn words_and_numbers_are_what_they_are_for_a_collector() {
+    let text = "tail_sampling:\n  policies:\n    - { name: on, type: string_attribute, \
+                string_attribute: { key: y, values: [yes, no, off, n] } }\n    \
+                - { name: share, type: probabilistic, probabilistic: { sampling_percentage: 010 } }\n\
+                exporters: { debug: {} }\n";
+    let effective = load_text(text).unwrap().effective().unwrap();
+    for expected in ["name: \"on\"", "- \"yes\"", "- \"no\"", "- \"off\"", "sampling_percentage: 8"]
+    {
+        let plain = expected.replace('"', "");
+        assert!(effective.contains(expected) || effective.contains(&plain), "{effective}");
+    }
+    // Options have no quotes.
+    let loaded = load_with(text, &["exporters.file.path=007"], &[]).unwrap();
+    let again = load_text(&loaded.effective().unwrap()).unwrap();
+    assert_eq!(again.effective().unwrap(), loaded.effective().unwrap());
+    let Some((_, ExporterConfig::File(file))) =
+        loaded.config.exporters.0.iter().find(|(name, _)| name == "file")
+    else {
+        panic!("no file")
+    };
+    assert_eq!(file.path.display().to_string(), "007");
+}
+
+#[test]
+fn what_does_not_fit_is_said_in_words_of_the_configuration() {
+    let said = refused(
+        "exporters:\n  otlp: { endpoint: 'a:1', tls: { insecure: yes } }\n  file: { path: 5 }\n\
+         tail_sampling:\n  policies:\n    - name: a\n      type: probabilistic\n      \
+         probabilistic: { sampling_percentage: ten }\n    - none\n\
+         receivers: [otlp]\n",
+    );
+    for expected in [
+        "the text `yes` does not fit: `true` or `false` is wanted",
+        "write `true`: `yes` is text here, as it is for a Collector",
+        "`5` does not fit: text is wanted",
+        "put it in quotes",
+        "the text `ten` does not fit: a number is wanted",
+        "a list does not fit",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    for of_the_program in ["struct", "f64", "u32", "sequence", "invalid type"] {
+        assert!(!said.contains(of_the_program), "{of_the_program}: {said}");
+    }
+}
+
+#[test]
+fn a_section_that_is_there_twice_is_said_with_both_lines() {
+    let said = refused("admin: {}\nmemory: {}\nadmim: {}\nadmin: { endpoint: x:1 }\n");
+    for expected in [
+        "admin (",
+        "`admin` is there twice: in line 1 and again in line 4",
+        "did you mean `admin`?",
+        "2 problems",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    let nested = "exporters:\n  otlp: { endpoint: a:1 }\n  otlphttp:\n    endpoint: http://b:1\n    \
+                  endpoint: http://c:1\n";
+    let said = refused(nested);
+    assert!(said.contains("`endpoint` is there twice: a second time in line 5"), "{said}");
+    assert!(!said.contains("Policy"), "{said}");
 }
