@@ -116,14 +116,39 @@ pub(crate) fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing can be done for somebody whose standard error is gone.
-            let _ = writeln!(std::io::stderr().lock(), "wholetrace: {error:#}");
+            let _ = writeln!(std::io::stderr().lock(), "wholetrace: {}", told(&error));
             ExitCode::from(FAILURE)
         }
     }
 }
 
+/// The error with its causes, each said once: some messages have their cause in them.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            let _ = write!(text, ": {cause}");
+        }
+    }
+    text
+}
+
 fn run_role(role: Role, sources: Sources) -> anyhow::Result<()> {
-    process::run(role, Inputs::of_process(sources.config, sources.set))
+    let complete = completed(&sources.config);
+    let ended = process::run(role, Inputs::of_process(sources.config, sources.set));
+    ended.map_err(|error| anyhow::anyhow!(complete(&told(&error))))
+}
+
+/// Writes commands that a text advises as they are to be typed with these files.
+fn completed(files: &[PathBuf]) -> impl Fn(&str) -> String + use<> {
+    const COMMAND: &str = "wholetrace topics create";
+    let mut command = COMMAND.to_owned();
+    for file in files {
+        let _ = write!(command, " --config {}", file.display());
+    }
+    move |text| text.replace(COMMAND, &command)
 }
 
 fn check(sources: Sources) -> anyhow::Result<()> {
@@ -149,11 +174,12 @@ fn check(sources: Sources) -> anyhow::Result<()> {
 
 #[cfg(feature = "kafka")]
 fn topics(action: topics::Action, sources: Sources) -> anyhow::Result<()> {
+    let complete = completed(&sources.config);
     let loaded = load(&Inputs::of_process(sources.config, sources.set), None)?;
     let kafka = topics::section(&loaded.config)?;
     loaded.config.logging.init()?;
     let (text, fine) = topics::run(action, kafka)?;
-    print(&text)?;
+    print(&complete(&text))?;
     if fine { Ok(()) } else { anyhow::bail!("the topics are not as they must be") }
 }
 
@@ -165,4 +191,27 @@ fn generate(options: generate::Options) -> anyhow::Result<()> {
 fn print(text: &str) -> anyhow::Result<()> {
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let inner = std::io::Error::other("no room");
+        let error =
+            Err::<(), _>(inner).context("cannot write `x`: no room: look").context("stopped");
+        assert_eq!(told(&error.unwrap_err()), "stopped: cannot write `x`: no room: look");
+    }
+
+    #[test]
+    fn advice_names_the_files() {
+        let complete = completed(&["a.yaml".into(), "b.yaml".into()]);
+        let said = "make it with `wholetrace topics create --config a.yaml --config b.yaml`";
+        assert_eq!(complete("make it with `wholetrace topics create`"), said);
+        assert_eq!(completed(&[])("`wholetrace topics create`"), "`wholetrace topics create`");
+    }
 }

@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 use wholetrace_runtime::{
-    problems::{Problem, Problems, did_you_mean},
+    problems::{Problem, Problems},
     units::ByteSize,
 };
 
 use super::{
+    collector,
     cost::{Cost, OPEN_TRACE_IN_ALL},
     expand::{Expansions, expand},
+    foreign,
     path::KeyPath,
     report::Refused,
     sections::{Config, memory_limit},
@@ -16,12 +18,6 @@ use super::{
     typed,
 };
 use crate::role::Role;
-
-/// What comes before the `/` in the names of components, by section.
-const COMPONENTS: [(&str, &[&str]); 2] = [
-    ("receivers", &["otlp", "zipkin"]),
-    ("exporters", &["otlp", "otlphttp", "otlp_grpc", "otlp_http", "file", "debug", "logging"]),
-];
 
 /// A configuration that can be used.
 #[derive(Debug)]
@@ -41,9 +37,25 @@ impl Loaded {
     /// # Errors
     /// When it cannot be written as YAML, which is a defect.
     pub(crate) fn effective(&self) -> anyhow::Result<String> {
-        let mut tree = serde_json::to_value(&self.config)?;
+        let mut config = self.config.clone();
+        let cache = &mut config.tail_sampling.decision_cache;
+        cache.max_entries = Some(cache.entries(config.memory.open_traces));
+        let mut tree = serde_json::to_value(&config)?;
         self.expansions.restore(&mut tree);
+        leave_out_nothing(&mut tree);
         Ok(serde_saphyr::to_string(&tree)?)
+    }
+}
+
+/// Takes the keys without a value out of `tree`.
+fn leave_out_nothing(tree: &mut Value) {
+    match tree {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(leave_out_nothing);
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_out_nothing),
+        _ => {}
     }
 }
 
@@ -59,8 +71,9 @@ pub(crate) fn load(inputs: &Inputs, role: Option<Role>) -> Result<Loaded, Refuse
     let environment = |name: &str| inputs.variables.get(name).cloned();
     let expansions = expand(&mut tree, &environment, &mut problems);
     name_the_log(&mut tree);
-    refuse_foreign_sections(&mut tree, &mut problems);
-    refuse_unknown_components(&mut tree, &mut problems);
+    foreign::refuse_sections(&mut tree, &mut problems);
+    foreign::refuse_components(&mut tree, &mut problems);
+    collector::translate(&mut tree, &mut problems);
     let mut config: Config = typed::deserialize(&mut tree, &expansions, &sources, &mut problems);
     if !given(&sources, "tail_sampling") {
         config.tail_sampling = Config::starter().tail_sampling;
@@ -134,52 +147,6 @@ fn check(config: &Config, roles: &[Role], sources: &Sources, problems: &mut Prob
     }
     for warning in found.warnings() {
         problems.push_warning(warning.clone());
-    }
-}
-
-/// Sections of a Collector's configuration that are not here, and what is instead.
-const FOREIGN: [(&str, &str); 4] = [
-    (
-        "processors",
-        "move the block `tail_sampling` to the top of the file; the others stay with a \
-     Collector in front",
-    ),
-    (
-        "service",
-        "leave it out: all receivers feed the policies, each kept trace goes to all exporters",
-    ),
-    ("extensions", "leave them out: `admin` has health and metrics"),
-    ("connectors", "leave them out: they stay with a Collector behind"),
-];
-
-/// Tells who brings a Collector's configuration where its sections went.
-fn refuse_foreign_sections(tree: &mut Value, problems: &mut Problems) {
-    let Value::Object(sections) = tree else { return };
-    for (name, hint) in FOREIGN {
-        if sections.shift_remove(name).is_some() {
-            problems.error(name, "a section of the Collector that is not needed here", hint);
-        }
-    }
-}
-
-/// Names the components that nobody knows here, one by one: the sections refuse themselves whole.
-fn refuse_unknown_components(tree: &mut Value, problems: &mut Problems) {
-    for (section, types) in COMPONENTS {
-        let Some(Value::Object(components)) = tree.get_mut(section) else { continue };
-        components.retain(|name, _| {
-            let kind = name.split('/').next().unwrap_or_default();
-            let known = types.contains(&kind);
-            if !known {
-                let hint = did_you_mean(kind, types.iter().copied()).map_or_else(
-                    || format!("there are: {}", types.join(", ")),
-                    |meant| format!("did you mean `{meant}`?"),
-                );
-                let path = KeyPath::default().key(section).key(name);
-                let message = "no component of this type";
-                problems.push_error(Problem::new(path.to_string(), message).hint(hint));
-            }
-            known
-        });
     }
 }
 

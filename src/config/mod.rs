@@ -1,15 +1,20 @@
 //! The configuration: from files, variables and options to checked sections.
 //!
 //! `yaml` reads a file and remembers lines, `sources` lays files, variables and options over each
-//! other, `expand` fills `${…}` in, `typed` makes `sections` of the tree and finds every problem
-//! on the way (`words` says them), `load` does all of it, and `report` says what was found and where it stands.
-//! `cost` adds up what the sections may take of the memory; `document` describes them.
+//! other, and `expand` fills `${…}` in. `foreign` says what is in the place of a Collector's sections
+//! and components, `collector` and `queue` what its keys mean here. `typed` makes `sections` of the
+//! tree and finds every problem on the way, which `words` puts into words. `load` does all of it, and
+//! `report` says what was found and where it stands. `cost` adds up what the sections may take of the
+//! memory; `document` describes them.
 
+mod collector;
 mod cost;
 mod document;
 mod expand;
+mod foreign;
 mod load;
 mod path;
+mod queue;
 mod report;
 mod sections;
 mod sources;

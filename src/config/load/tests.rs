@@ -75,8 +75,32 @@ fn all_problems_are_told_with_their_lines() {
 
 #[test]
 fn sections_of_a_collector_are_explained() {
-    let said = refused("processors: { batch: {} }\nservice: { pipelines: {} }\n");
-    assert!(said.contains("2 problems") && said.contains("to the top"), "{said}");
+    let said = refused(
+        "processors: { batch: {}, tail_sampling: {}, resource/x: {}, k8sattributes: }\n\
+         extensions: { basicauth/client: {}, health_check: {} }\n\
+         service:\n  telemetry: {}\n  pipelines:\n    \
+         traces: { receivers: [otlp], exporters: [otlp] }\n    \
+         traces/2: { receivers: [otlp], exporters: [otlp/2] }\n    metrics: {}\n\
+         exporters: { jaeger: {}, otlp: { endpoint: a:1 }, loki: {} }\nreceivers: { otlp: { protocols: { grpc: } }, jaeger: {} }\n",
+    );
+    for expected in [
+        "move the block `tail_sampling` to the top of the file",
+        "leave `batch` out: that is done here anyway",
+        "`resource/x`, `k8sattributes` will not happen here",
+        "`basicauth/client`: exporters send credentials as `headers: { authorization:",
+        "leave `health_check` out",
+        "the pipelines `traces`, `traces/2` differ",
+        "`metrics` stay with a Collector",
+        "instead of `telemetry` there are `logging` and `admin`",
+        "write `otlp/jaeger: { endpoint: \"HOST:4317\" }`",
+        "there are only traces here",
+        "spans come as OTLP or Zipkin",
+        "6 problems",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    let said = refused("service: { pipelines: { traces: {}, traces/b: {} } }\n");
+    assert!(said.contains("leave it out: all receivers feed"), "{said}");
 }
 
 #[test]
@@ -219,4 +243,131 @@ fn a_section_that_is_there_twice_is_said_with_both_lines() {
     let said = refused(nested);
     assert!(said.contains("`endpoint` is there twice: a second time in line 5"), "{said}");
     assert!(!said.contains("Policy"), "{said}");
+}
+
+fn warnings(loaded: &Loaded) -> Vec<String> {
+    loaded.warnings.iter().map(ToString::to_string).collect()
+}
+
+/// Each key, where a Collector has it, and what is said of it: of those in the first list in a
+/// warning, of those in the second in an error. None is unknown.
+#[test]
+fn keys_of_a_collector_are_known() {
+    const GRPC: &str = "receivers.otlp.protocols.grpc";
+    const HTTP: &str = "receivers.otlp.protocols.http";
+    let with = |place: &str, key: &str, value: &str| {
+        let option = format!("{place}.{key}={value}");
+        let text = "receivers:\n  otlp: { protocols: { grpc: {}, http: {} } }\n  zipkin: {}\n\
+                    exporters:\n  otlp: { endpoint: a:1 }\n  otlphttp: { endpoint: http://a:1 }\n  \
+                    file: { path: x }\n  debug: {}\n\
+                    tail_sampling: { policies: [{ name: a, type: always_sample }] }\n";
+        load_with(text, &[&option], &[])
+    };
+    for (place, key, value, said) in [
+        (GRPC, "include_metadata", "true", "nothing here reads the headers"),
+        (GRPC, "max_concurrent_streams", "100", "limits.streams_per_connection"),
+        (GRPC, "read_buffer_size", "524288", "buffers fit"),
+        (GRPC, "write_buffer_size", "524288", "buffers fit"),
+        (GRPC, "keepalive.enforcement_policy", "{min_time: 30s}", "as often as they like"),
+        (GRPC, "keepalive.server_parameters.max_connection_idle", "11s", "limits.idle_timeout"),
+        (HTTP, "include_metadata", "true", "nothing here reads the headers"),
+        (HTTP, "compression_algorithms", "[gzip]", "gzip, zstd and deflate are read"),
+        (HTTP, "idle_timeout", "1m", "hold for all listeners"),
+        (HTTP, "read_timeout", "1m", "hold for all listeners"),
+        (HTTP, "metrics_url_path", "/m", "only traces"),
+        (HTTP, "logs_url_path", "/l", "only traces"),
+        ("receivers.zipkin", "parse_string_tags", "true", "tags stay text"),
+        ("exporters.otlp", "batcher", "{enabled: true}", "`sending_queue.batch`"),
+        ("exporters.otlp", "compression", "snappy", "`snappy` is not spoken: `gzip` is used"),
+        ("exporters.otlp", "timeout", "0", "`0` has no effect"),
+        ("exporters.otlp", "timeout", "0s", "`0` has no effect"),
+        ("exporters.otlp", "insecure", "true", "stands under `tls` today"),
+        ("exporters.otlp", "tls.cipher_suites", "[x]", "only suites"),
+        ("exporters.otlphttp", "http2_read_idle_timeout", "10s", "ends with `timeout`"),
+        ("exporters.otlphttp", "http2_ping_timeout", "10s", "ends with `timeout`"),
+        ("exporters.otlphttp", "max_idle_conns", "5", "as they are needed"),
+        ("exporters.otlphttp", "compression", "lz4", "`lz4` is not spoken"),
+        ("exporters.file", "compression", "zstd", "lines are written as they are"),
+        (
+            "exporters.otlp",
+            "sending_queue.queue_size",
+            "5000",
+            "counts requests; here the queue is bounded in bytes",
+        ),
+        ("exporters.otlp", "sending_queue.sizer", "requests", "`requests` has no effect"),
+        ("exporters.otlp", "sending_queue.storage", "file_storage", "the log holds"),
+        ("exporters.otlp", "sending_queue.enabled", "false", "there always is a queue"),
+        ("exporters.otlp", "sending_queue.block_on_overflow", "false", "waits in the log"),
+        ("exporters.otlp", "sending_queue.wait_for_result", "false", "once the backend has them"),
+        ("exporters.otlp", "sending_queue.batch.max_size", "100", "100KiB are used"),
+        ("exporters.otlp", "sending_queue.batch.min_size", "8192", "has no effect"),
+        ("tail_sampling.policies[0]", "type", "always_sample", ""),
+    ] {
+        let loaded = with(place, key, value).unwrap_or_else(|error| panic!("{key}: {error}"));
+        let warnings = warnings(&loaded);
+        let found = warnings.iter().any(|line| line.starts_with(place) && line.contains(said));
+        assert!(found || said.is_empty(), "{place}.{key}: {warnings:#?}");
+        assert_eq!(warnings.len(), usize::from(!said.is_empty()), "{warnings:#?}");
+    }
+    for (place, key, value, said) in [
+        (GRPC, "auth", "{authenticator: oidc}", "everybody could send"),
+        (HTTP, "auth", "{authenticator: oidc}", "authentication.tenants"),
+        (GRPC, "transport", "unix", "only TCP"),
+        ("exporters.otlp", "auth", "{authenticator: basicauth/x}", "authorization"),
+        ("exporters.otlphttp", "auth", "{authenticator: basicauth/x}", "without credentials"),
+        ("exporters.otlp", "tls.min_version", "'1.3'", "TLS 1.2 and 1.3"),
+        ("exporters.otlp", "tls.key_pem", "4711", "come from files"),
+        ("exporters.file", "group_by", "{enabled: true}", "all traces go into one file"),
+    ] {
+        let said_of_it = with(place, key, value).unwrap_err().to_string();
+        assert!(said_of_it.contains("has 1 problem:"), "{said_of_it}");
+        assert!(said_of_it.contains(&format!("{place}.{key}")), "{said_of_it}");
+        assert!(said_of_it.contains(said), "{said}: {said_of_it}");
+        assert!(!said_of_it.contains("4711"), "{said_of_it}");
+    }
+    // What says what is done anyway.
+    for (place, key, value) in [
+        (GRPC, "transport", "tcp"),
+        (GRPC, "include_metadata", "false"),
+        ("exporters.otlp", "tls.min_version", "1.2"),
+        ("exporters.otlp", "sending_queue.sizer", "bytes"),
+        ("exporters.otlp", "sending_queue.batch.max_size", "0"),
+        ("exporters.file", "compression", "''"),
+    ] {
+        let loaded = with(place, key, value).unwrap_or_else(|error| panic!("{key}: {error}"));
+        assert!(loaded.warnings.is_empty(), "{key}: {:?}", warnings(&loaded));
+    }
+}
+
+#[test]
+fn queues_of_a_collector_are_translated() {
+    let queue = |block: &str| {
+        let text = format!(
+            "exporters: {{ otlp_grpc/x: {{ endpoint: ':1', tls: {{ insecure: true }}, sending_queue: {block} }} }}\n\
+             tail_sampling: {{ policies: [{{ name: a, type: always_sample }}] }}\n"
+        );
+        let loaded = load_text(&text).unwrap_or_else(|error| panic!("{block}: {error}"));
+        let warnings = warnings(&loaded).len();
+        let queue = loaded.config.exporters.0.into_iter().next().unwrap().1.queue().clone();
+        (queue.queue_size.get(), queue.batch.max_size.get(), warnings)
+    };
+    let (usual, batch) = (64 << 20, 1 << 20);
+    for (block, expected) in [
+        ("{ enabled: true, num_consumers: 10, queue_size: 5000 }", (usual, batch, 1)),
+        ("{ queue_size: '5000' }", (usual, batch, 1)),
+        ("{ sizer: items, queue_size: 2000000 }", (usual, batch, 2)),
+        ("{ sizer: bytes, queue_size: 2000000 }", (2_000_000, batch, 0)),
+        ("{ queue_size: 2097152 }", (2 << 20, batch, 0)),
+        ("{ queue_size: 16MiB, batch: { max_size: 64KiB } }", (16 << 20, 64 << 10, 0)),
+        ("{ batch: { sizer: items, max_size: 512 } }", (usual, 512 << 10, 2)),
+        ("{ batch: { max_size: 8192, min_size: 100 } }", (usual, batch, 2)),
+    ] {
+        assert_eq!(queue(block), expected, "{block}");
+    }
+}
+
+#[test]
+fn no_key_without_a_value_is_shown() {
+    let shown = load(&Inputs::default(), None).unwrap().effective().unwrap();
+    assert!(!shown.contains("null") && shown.contains("max_entries: 4000000"), "{shown}");
 }

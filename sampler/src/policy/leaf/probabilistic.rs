@@ -60,6 +60,13 @@ impl Probabilistic {
         if percentage <= 0.0 {
             report.warn(KEY, format!("`{percentage}` keeps no trace"), "take more than 0");
         }
+        if percentage > 100.0 {
+            report.warn(
+                KEY,
+                format!("`{percentage}` keeps every trace, as `100` does"),
+                "take at most 100",
+            );
+        }
         let ratio = percentage / 100.0;
         Some(match config.hash_salt.as_deref() {
             None => Self::Consistent(Threshold::of_probability(ratio)),
