@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::topics;
 use crate::{
     config::{Cost, Inputs, load, markdown, memory_limit},
-    generate, process,
+    dead_letters, generate, process,
     role::Role,
     tables,
 };
@@ -31,10 +31,14 @@ Examples:
   wholetrace topics create --config cluster.yaml
       Makes the topics of a cluster in Kafka. Then any number of `wholetrace gateway` and
       `wholetrace sampler` with the same file; examples/cluster/ has one.
+  wholetrace dead-letters list --config wholetrace.yaml
+      Shows the spans that backends have refused for good; `export` writes them to a file, `replay`
+      sends them again.
   wholetrace check --config wholetrace.yaml
       Says everything that is wrong with a configuration, or what it comes to.
 
-Exit codes: 0 fine, 1 configuration or topic problems or failure, 2 wrong usage.";
+Exit codes: 0 fine, 1 configuration or topic problems, dead letters that stay, or failure, 2 wrong
+usage.";
 
 const STOPPING: &str = "SIGTERM and SIGINT drain and stop; a second one stops at once. \
     SIGHUP, or a change of a configuration file, has it say what takes effect at the next start.";
@@ -73,6 +77,15 @@ enum Command {
         #[command(flatten)]
         sources: Sources,
     },
+    /// List, export or replay the spans that backends have refused for good.
+    #[command(after_help = dead_letters::HELP)]
+    DeadLetters {
+        /// What to do.
+        #[command(subcommand)]
+        action: dead_letters::Action,
+        #[command(flatten)]
+        sources: Sources,
+    },
     /// Send realistic sample traffic over OTLP.
     Generate(Box<generate::Options>),
     /// Print a page of the documentation.
@@ -108,6 +121,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(sources) => check(sources),
         #[cfg(feature = "kafka")]
         Command::Topics { action, sources } => topics(action, sources),
+        Command::DeadLetters { action, sources } => dead_letters(action, sources),
         Command::Generate(options) => generate(*options),
         Command::Document { page: Page::Configuration } => print(&markdown()),
         Command::Document { page: Page::Metrics } => print(&tables::markdown()),
@@ -181,6 +195,12 @@ fn topics(action: topics::Action, sources: Sources) -> anyhow::Result<()> {
     let (text, fine) = topics::run(action, kafka)?;
     print(&complete(&text))?;
     if fine { Ok(()) } else { anyhow::bail!("the topics are not as they must be") }
+}
+
+fn dead_letters(action: dead_letters::Action, sources: Sources) -> anyhow::Result<()> {
+    let loaded = load(&Inputs::of_process(sources.config, sources.set), None)?;
+    loaded.config.logging.init()?;
+    dead_letters::run(action, &loaded.config)
 }
 
 fn generate(options: generate::Options) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 mod announce;
 mod cli;
 mod config;
+mod dead_letters;
 mod generate;
 mod log;
 mod process;

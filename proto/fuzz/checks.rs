@@ -11,7 +11,9 @@ use wholetrace_proto::{
     flag::append_flagged,
     id::TraceKey,
     otlp::{ResourceSpans, ScopeSpans, Span, TracesData},
-    record::{DeadLetter, Decision, DecisionBatch, encode_decisions},
+    record::{
+        DeadLetter, Decision, DecisionBatch, encode_decisions, encode_replayed, read_replayed,
+    },
     repair::{repair_head, repair_span},
     spans::{Head, ScopeRef, SpanRef, Visitor, count, visit},
     tracestate::{Kept, Threshold, read, rewrite},
@@ -178,10 +180,14 @@ pub(crate) fn decisions(data: &[u8]) {
     assert_eq!(again.map(|batch| batch.decisions().collect()), Ok(decisions));
 }
 
-/// A dead letter that is read is written back to one that reads the same.
+/// A dead letter that is read is written back to one that reads the same, and so are the positions of
+/// those that were replayed.
 pub(crate) fn dead_letter(data: &[u8]) {
     if let Ok(letter) = DeadLetter::read(data) {
         assert_eq!(DeadLetter::read(&letter.encode()), Ok(letter));
+    }
+    if let Ok(Some(positions)) = read_replayed(data) {
+        assert_eq!(read_replayed(&encode_replayed(&positions)), Ok(Some(positions)));
     }
 }
 

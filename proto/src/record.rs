@@ -27,6 +27,12 @@ pub enum RecordError {
         /// The field.
         field: &'static str,
     },
+    /// A list of numbers ends within one.
+    #[error("field `{field}` ends within a number")]
+    Packed {
+        /// The field.
+        field: &'static str,
+    },
     /// A decision has no trace key.
     #[error("decision `{index}` has no key")]
     NoKey {
@@ -365,6 +371,48 @@ impl<'a> DeadLetter<'a> {
         Ok(letter)
     }
 }
+
+/// Writes the record that says that the dead letters at these `positions` of its partition were
+/// delivered.
+#[must_use]
+pub fn encode_replayed(positions: &[u64]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(8 * positions.len() + 24);
+    // For people who look at the topic with other tools.
+    put_bytes(&mut out, 1, b"replayed");
+    let packed: Vec<u8> = positions.iter().flat_map(|position| position.to_le_bytes()).collect();
+    put_bytes(&mut out, REPLAYED, &packed);
+    out
+}
+
+/// The positions of the dead letters that `record` says were delivered; `None` when it is a dead
+/// letter itself.
+///
+/// # Errors
+/// When it is not what `record.proto` says.
+pub fn read_replayed(record: &[u8]) -> Result<Option<Vec<u64>>, RecordError> {
+    let mut positions = None;
+    let mut fields = Cursor::new(record);
+    while let Some(field) = fields.next_field()? {
+        if field.number != REPLAYED {
+            continue;
+        }
+        let positions = positions.get_or_insert_with(Vec::new);
+        match field.value {
+            // A writer may do without packing.
+            Value::Fixed64(position) => positions.push(position),
+            _ => {
+                let (packed, rest) = field.bytes(DEAD_LETTER)?.as_chunks();
+                if !rest.is_empty() {
+                    return Err(RecordError::Packed { field: "replayed" });
+                }
+                positions.extend(packed.iter().map(|bytes| u64::from_le_bytes(*bytes)));
+            }
+        }
+    }
+    Ok(positions)
+}
+
+const REPLAYED: u32 = 8;
 
 #[cfg(test)]
 mod tests;

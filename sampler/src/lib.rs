@@ -3,6 +3,7 @@
 pub mod checkpoint;
 pub mod config;
 mod cut;
+pub mod dead_letters;
 mod decision;
 mod epochs;
 pub mod exporter;

@@ -12,6 +12,7 @@ fn help_teaches_and_version_is_said() {
         "gateway",
         "sampler",
         "topics",
+        "dead-letters",
         "check",
         "generate",
         "Examples:",
@@ -29,10 +30,35 @@ fn help_teaches_and_version_is_said() {
 #[test]
 fn wrong_usage_ends_with_2() {
     let folder = tempfile::tempdir().expect("a folder");
-    for arguments in [&["standalon"] as &[&str], &["check", "--confg", "x"], &["topics"], &[]] {
+    for arguments in
+        [&["standalon"] as &[&str], &["check", "--confg", "x"], &["topics"], &["dead-letters"], &[]]
+    {
         let ran = run(folder.path(), arguments, &[]);
         assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.stderr);
     }
     let ran = run(folder.path(), &["standalon"], &[]);
     assert!(ran.stderr.contains("standalone"), "it says what was meant: {}", ran.stderr);
+}
+
+#[test]
+fn what_dead_letters_takes_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let help = run(folder.path(), &["dead-letters", "--help"], &[]);
+    for expected in ["list", "export", "replay", "stop it first", "Examples:"] {
+        assert!(help.stdout.contains(expected), "{expected}: {}", help.stdout);
+    }
+    let rows: [(&[&str], i32, &str); 5] = [
+        (&["list", "--since", "yesterday"], 2, "2026-01-31T08:00:00Z"),
+        (&["export", "--format", "xml"], 2, "protobuf"),
+        (&["replay", "--give-up-after", "0s"], 2, "more than 0s"),
+        (&["replay", "--to", "otlp/none"], 1, "no exporter `otlp/none`, there are `file`"),
+        (&["list"], 1, "there is no log in `wholetrace-data`"),
+    ];
+    for (arguments, code, expected) in rows {
+        let ran = run(folder.path(), &[&["dead-letters"], arguments].concat(), &[]);
+        assert_eq!(ran.code, Some(code), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{arguments:?}: {expected}: {}", ran.stderr);
+    }
+    let made = folder.path().read_dir().expect("the folder").count();
+    assert_eq!(made, 0, "nothing is made where there is nothing");
 }

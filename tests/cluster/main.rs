@@ -19,6 +19,7 @@ mod fleet;
 mod interchange;
 mod kafka;
 mod leaderless;
+mod letters;
 mod load;
 mod machine;
 mod overload;
@@ -30,4 +31,4 @@ mod steady;
 mod support;
 mod topics;
 
-use support::{gateway_process, oracle, parts, process};
+use support::{gateway_process, mock, oracle, parts, process};

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -14,6 +14,16 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// The executable under test.
 pub(crate) fn wholetrace() -> Command {
     Command::new(env!("CARGO_BIN_EXE_wholetrace"))
+}
+
+/// Runs `wholetrace dead-letters` with `config`: its exit code, and what it said on standard output
+/// and standard error.
+pub(crate) fn dead_letters(config: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = wholetrace();
+    command.arg("dead-letters").args(arguments).arg("--config").arg(config);
+    let Output { status, stdout, stderr } = command.output().expect("the executable starts");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (status.code(), text(stdout), text(stderr))
 }
 
 /// Waits until `ready`, at most [`PATIENCE`].

@@ -10,9 +10,10 @@
 )]
 
 mod crash;
+mod letters;
 mod outage;
 mod senders;
 #[path = "../support/mod.rs"]
 mod support;
 
-use support::{gateway_process, jaeger, oracle, parts, process};
+use support::{gateway_process, jaeger, mock, oracle, parts, process};

@@ -71,6 +71,24 @@ proptest! {
 }
 
 #[test]
+fn a_record_of_what_was_replayed_is_no_dead_letter() {
+    let positions = vec![0, 7, u64::MAX];
+    let record = encode_replayed(&positions);
+    assert_eq!(read_replayed(&record), Ok(Some(positions)));
+    // Who does not know of it takes it for a letter that says what it is.
+    let letter = DeadLetter::read(&record).unwrap();
+    assert_eq!((letter.reason, letter.payload), ("replayed", &b""[..]));
+    assert_eq!(read_replayed(&DeadLetter::default().encode()), Ok(None));
+    let mut one_by_one = Vec::new();
+    put_fixed64(&mut one_by_one, 8, 3);
+    put_fixed64(&mut one_by_one, 8, 4);
+    assert_eq!(read_replayed(&one_by_one), Ok(Some(vec![3, 4])));
+    let mut torn = Vec::new();
+    put_bytes(&mut torn, 8, &[0; 15]);
+    assert_eq!(read_replayed(&torn), Err(RecordError::Packed { field: "replayed" }));
+}
+
+#[test]
 fn a_decision_takes_a_few_dozen_bytes() {
     let thousand: Vec<_> = (0..1_000)
         .map(|number| Decision { first_seen_ms: 1_760_000_000_000 + number, ..sample() })

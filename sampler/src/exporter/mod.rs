@@ -31,7 +31,7 @@ pub mod retry;
 mod rotation;
 mod tally;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod text;
 mod transport;
 mod verdict;

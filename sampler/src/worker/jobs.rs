@@ -125,7 +125,7 @@ where
 ///
 /// # Errors
 /// When the log will never take it.
-pub(super) async fn append(
+pub(crate) async fn append(
     writer: Arc<dyn Writer>,
     partition: Partition,
     record: Record,

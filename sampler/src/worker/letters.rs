@@ -19,7 +19,7 @@ const CUT: &str = "(payload cut) ";
 ///
 /// # Errors
 /// When the log will never take it, whatever its size.
-pub(super) async fn bury(
+pub(crate) async fn bury(
     writer: Arc<dyn Writer>,
     partition: Partition,
     record: Bytes,

@@ -13,5 +13,7 @@ mod shell;
 mod taking_up;
 
 pub(crate) use finish::Leaving;
+pub(crate) use jobs::append;
+pub(crate) use letters::bury;
 pub(crate) use run::{Duty, Worker};
 pub(crate) use taking_up::TakingUp;

@@ -105,6 +105,12 @@ impl EmbeddedConfig {
         problems.check_range(at("max_waiting"), self.max_waiting, mib(16), gib(4));
     }
 
+    /// Whether there is a log in the folder: opening one makes it where there is none.
+    #[must_use]
+    pub fn holds_log(&self) -> bool {
+        self.directory.join("format").exists() || self.directory.join("slots").exists()
+    }
+
     /// The most memory that a log with these settings takes, in bytes: the tail cache, what waits
     /// to become durable, a group on its way to the disk, and the indexes.
     #[must_use]

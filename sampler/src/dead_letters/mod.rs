@@ -1,0 +1,15 @@
+//! The dead letters again: looked at, and sent once more.
+//!
+//! What was delivered at last is not taken out of the log, which can only be appended to, but marked:
+//! a record behind it names its position. It leaves with what it marks, when the log's retention has
+//! come to it. A process that dies between a delivery and its mark leads to a second delivery, never
+//! to none.
+
+mod letter;
+mod marks;
+mod reader;
+mod replay;
+
+pub use letter::{Contents, StoredLetter};
+pub use reader::{LettersError, LettersReader, Selection};
+pub use replay::{Replay, ReplaySettings, Replayed};

@@ -1,0 +1,169 @@
+//! Dead letters as a table, or as JSON.
+
+use std::io::{BufWriter, Write};
+
+use jiff::Timestamp;
+use wholetrace_sampler::dead_letters::{Contents, LettersReader, StoredLetter};
+
+use super::{damaged, options::ListFormat, written};
+
+/// What of a reason is shown in a table, in characters: backends answer with whole pages.
+const REASON_CHARS: usize = 160;
+
+/// Prints what `letters` gives, one after the other.
+pub(super) async fn run(mut letters: LettersReader, format: ListFormat) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(std::io::stdout());
+    let mut totals = Totals::default();
+    while let Some(letter) = letters.next().await? {
+        let contents = letter.contents().unwrap_or_default();
+        let first = totals.letters == 0;
+        totals.add(&letter, contents);
+        match format {
+            ListFormat::Table => {
+                if first {
+                    written(writeln!(out, "{}", heading()))?;
+                }
+                written(writeln!(out, "{}", row(&letter, contents)))?;
+            }
+            ListFormat::Json => {
+                serde_json::to_writer(&mut out, &object(&letter, contents))?;
+                written(writeln!(out))?;
+            }
+        }
+    }
+    if format == ListFormat::Table {
+        written(writeln!(out, "{}", totals.line()))?;
+    }
+    written(out.flush())?;
+    if letters.damaged() > 0 {
+        written(writeln!(std::io::stderr(), "{}", damaged(letters.damaged())))?;
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Totals {
+    letters: u64,
+    traces: u64,
+    spans: u64,
+    bytes: u64,
+}
+
+impl Totals {
+    fn add(&mut self, letter: &StoredLetter, contents: Contents) {
+        self.letters += 1;
+        self.traces += contents.traces;
+        self.spans += contents.spans;
+        self.bytes += letter.payload.len() as u64;
+    }
+
+    fn line(&self) -> String {
+        let Self { letters, traces, spans, bytes } = self;
+        match letters {
+            0 => "no dead letters".to_owned(),
+            1 => format!("1 dead letter: traces {traces}, spans {spans}, bytes {bytes}"),
+            _ => format!("{letters} dead letters: traces {traces}, spans {spans}, bytes {bytes}"),
+        }
+    }
+}
+
+fn heading() -> String {
+    columns(["POSITION", "TIME", "EXPORTER", "TRACES", "SPANS", "BYTES", "REASON"])
+}
+
+fn row(letter: &StoredLetter, contents: Contents) -> String {
+    let exporter = if letter.exporter.is_empty() { "-" } else { &letter.exporter };
+    columns([
+        &position(letter),
+        &time(letter),
+        exporter,
+        &contents.traces.to_string(),
+        &contents.spans.to_string(),
+        &letter.payload.len().to_string(),
+        &short(&letter.reason),
+    ])
+}
+
+/// Columns as wide as what stands in them as a rule: rows are printed before all are known.
+fn columns([position, time, exporter, traces, spans, bytes, reason]: [&str; 7]) -> String {
+    format!("{position:<12} {time:<24} {exporter:<16} {traces:>6} {spans:>6} {bytes:>8}  {reason}")
+}
+
+/// The reason on one line.
+fn short(reason: &str) -> String {
+    let mut chars = reason.chars().map(|char| if char.is_control() { ' ' } else { char });
+    let mut short: String = chars.by_ref().take(REASON_CHARS).collect();
+    if chars.next().is_some() {
+        short.push('…');
+    }
+    short
+}
+
+fn position(letter: &StoredLetter) -> String {
+    format!("{}/{}", letter.partition, letter.position)
+}
+
+fn time(letter: &StoredLetter) -> String {
+    let millis = i64::try_from(letter.time_ms).unwrap_or(i64::MAX);
+    let time = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
+    format!("{time:.3}")
+}
+
+fn object(letter: &StoredLetter, contents: Contents) -> serde_json::Value {
+    serde_json::json!({
+        "partition": letter.partition.0,
+        "position": letter.position.0,
+        "time": time(letter),
+        "exporter": &*letter.exporter,
+        "reason": letter.reason,
+        "topic": letter.topic,
+        "read_from": letter.read_from,
+        "traces": contents.traces,
+        "spans": contents.spans,
+        "bytes": letter.payload.len(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_spanlog::{Partition, Position};
+
+    use super::*;
+
+    fn letter(reason: &str) -> StoredLetter {
+        StoredLetter {
+            partition: Partition(3),
+            position: Position(17),
+            time_ms: 1_760_000_000_123,
+            reason: reason.to_owned(),
+            topic: "spans".to_owned(),
+            read_from: 5,
+            exporter: "otlp/jaeger".into(),
+            payload: vec![0; 400].into(),
+        }
+    }
+
+    #[test]
+    fn rows_stand_below_their_heading() {
+        let contents = Contents { traces: 1, spans: 2 };
+        let (heading, row) = (heading(), row(&letter("no\nroom"), contents));
+        assert_eq!(
+            row,
+            "3/17         2025-10-09T08:53:20.123Z otlp/jaeger           1      2      400  no room"
+        );
+        assert_eq!(heading.find("REASON"), row.find("no room"));
+        assert_eq!(heading.find("EXPORTER"), row.find("otlp"));
+        let page = super::row(&letter(&"<html>".repeat(100)), contents);
+        assert!(page.chars().count() < 260 && page.ends_with('…'), "{page}");
+    }
+
+    #[test]
+    fn totals_are_told() {
+        let mut totals = Totals::default();
+        assert_eq!(totals.line(), "no dead letters");
+        totals.add(&letter(""), Contents { traces: 1, spans: 2 });
+        assert_eq!(totals.line(), "1 dead letter: traces 1, spans 2, bytes 400");
+        totals.add(&letter(""), Contents { traces: 1, spans: 2 });
+        assert_eq!(totals.line(), "2 dead letters: traces 2, spans 4, bytes 800");
+    }
+}

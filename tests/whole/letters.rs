@@ -1,0 +1,135 @@
+//! What a backend has refused for good: listed, exported and replayed.
+
+use std::{
+    collections::HashSet,
+    fs,
+    sync::{Arc, Mutex},
+};
+
+use super::{
+    gateway_process::Gateway,
+    mock::{Answer, Backend},
+    oracle::{self, Arrived, Sent},
+    process::{dead_letters, succeed, wait_until},
+};
+
+/// Scenario: a backend refuses one trace whenever it is in a request, and takes all others; then it
+/// is mended.
+///
+/// Guarantees: that trace alone becomes a dead letter (I7); it is listed with its reason and exported
+/// as OTLP that can be read; replayed it stays as long as it is refused, and arrives once when the
+/// backend takes it; it is none any more then.
+#[test]
+fn what_was_refused_is_listed_exported_and_replayed() {
+    let bad: Arc<Mutex<Option<String>>> = Arc::default();
+    let refused = Arc::clone(&bad);
+    let backend = Backend::start(0, move |asked| {
+        let bad = refused.lock().expect("no panic").clone();
+        if bad.is_some_and(|bad| asked.traces.contains(&bad)) {
+            return Answer::http(400, "text/plain", "this trace is not liked");
+        }
+        Answer::Take
+    });
+    let mut gateway = Gateway::new(&format!(
+        "tail_sampling:\n  decision_wait: 1s\n  policies: [ {{ name: all, type: always_sample }} ]\n\
+         exporters:\n  otlphttp: {{ endpoint: \"http://127.0.0.1:{}\", \
+         retry_on_failure: {{ initial_interval: 100ms, max_interval: 500ms }} }}\n",
+        backend.port
+    ));
+    gateway.expect(&["wholetrace_sampler"]);
+    let folder = gateway.folder.path().to_owned();
+    let config = folder.join("wholetrace.yaml");
+    let run = |arguments: &[&str]| dead_letters(&config, arguments);
+
+    let (code, _, said) = run(&["list"]);
+    assert!(code == Some(1) && said.contains("there is no log in"), "{said}");
+    gateway.start();
+    let send = |options: &[&str]| -> Vec<Sent> {
+        let few = ["--rate", "200", "--slow", "0", "--late", "0", "--spans-per-trace", "3"];
+        let (generator, record) = gateway.generate(&[&few[..], options].concat());
+        succeed(generator, "the generator", &folder.join("generate.log"));
+        oracle::record(&record)
+    };
+    let first = send(&["--traces", "20", "--seed", "1"]);
+    let all = |sent: &[Sent]| -> HashSet<String> {
+        sent.iter().map(|trace| trace.trace_id.clone()).collect()
+    };
+    let has = |arrived: &Arrived, wanted: &HashSet<String>| {
+        wanted.iter().all(|id| arrived.get(id).is_some_and(|spans| spans.len() == 3))
+    };
+    wait_until("all is taken", || has(&backend.taken(), &all(&first)));
+
+    // The traces of a seed are planned beforehand.
+    let planned = send(&["--traces", "20", "--seed", "2"]);
+    wait_until("all is taken", || has(&backend.taken(), &all(&planned)));
+    let victim = planned[7].trace_id.clone();
+    *bad.lock().expect("no panic") = Some(victim.clone());
+    let before = backend.taken()[&victim].clone();
+    let again = send(&["--traces", "20", "--seed", "2"]);
+    assert_eq!(all(&again), all(&planned));
+    let letters = "wholetrace_sampler_dead_letters_total";
+    wait_until("the trace is in the dead letters", || {
+        gateway.metric_with("wholetrace_exporter_refused_spans_total", "") == 3.0
+            && gateway.metric_with(letters, "refused") > 0.0
+    });
+    let twice = |id: &String| backend.taken()[id].values().all(|count| *count >= 2);
+    wait_until("the others are taken", || {
+        all(&again).iter().filter(|id| **id != victim).all(twice)
+    });
+    assert_eq!(backend.taken()[&victim], before);
+
+    let (code, _, said) = run(&["list"]);
+    let holder = format!("in use by process {}", gateway.id());
+    assert!(code == Some(1) && said.contains(&holder) && said.contains("stop"), "{said}");
+    assert!(gateway.stop().success());
+
+    let (code, table, said) = run(&["list"]);
+    assert_eq!(code, Some(0), "{said}");
+    for expected in ["POSITION", "otlphttp", "this trace is not liked", "spans 3"] {
+        assert!(table.contains(expected), "{expected}: {table}");
+    }
+    let (_, json, _) = run(&["list", "--format", "json"]);
+    let rows: Vec<serde_json::Value> =
+        json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let sum = |key: &str| rows.iter().filter_map(|row| row[key].as_u64()).sum::<u64>();
+    assert_eq!((sum("spans"), rows[0]["exporter"].as_str()), (3, Some("otlphttp")), "{json}");
+    for nothing in
+        [["--exporter", "otlp/other"], ["--since", "0s"], ["--since", "2999-01-01T00:00:00Z"]]
+    {
+        let (code, table, _) = run(&["list", nothing[0], nothing[1]]);
+        assert_eq!((code, table.trim()), (Some(0), "no dead letters"), "{nothing:?}");
+    }
+
+    let file = folder.join("refused.jsonl");
+    let output = file.display().to_string();
+    let (code, _, said) = run(&["export", "--output", &output, "--since", "1h"]);
+    assert_eq!(code, Some(0), "{said}");
+    let exported = oracle::arrived(&folder, "refused");
+    assert_eq!(exported.len(), 1);
+    assert!(has(&exported, &HashSet::from([victim.clone()])), "{exported:?}");
+    let (code, _, said) = run(&["export", "--output", &output]);
+    assert!(code == Some(1) && said.contains("refused.jsonl"), "nothing is written over: {said}");
+    assert!(!fs::read(&file).expect("the export").is_empty());
+
+    let (code, done, said) = run(&["replay", "--dry-run"]);
+    assert!(code == Some(0) && done.contains("with 3 spans would be sent"), "{done}{said}");
+    let (code, _, said) = run(&["replay", "--give-up-after", "2s"]);
+    assert!(code == Some(1) && said.contains("stay"), "{said}");
+    assert!(said.contains("this trace is not liked"), "{said}");
+    assert!(run(&["list"]).1.contains("spans 3"));
+    let (code, _, said) = run(&["replay", "--exporter", "otlp/other"]);
+    assert!(code == Some(1) && said.contains("no exporter `otlp/other`"), "{said}");
+
+    *bad.lock().expect("no panic") = None;
+    let (code, done, said) = run(&["replay", "--exporter", "otlphttp"]);
+    assert!(code == Some(0) && done.contains("with 3 spans were delivered"), "{done}{said}");
+    let after = backend.taken()[&victim].clone();
+    assert!(after.iter().all(|(span, count)| before[span] + 1 == *count), "{after:?}");
+    let (code, table, _) = run(&["list"]);
+    assert_eq!((code, table.trim()), (Some(0), "no dead letters"));
+    let (code, done, _) = run(&["replay"]);
+    assert!(code == Some(0) && done.contains("0 dead letters"), "{done}");
+
+    gateway.start();
+    assert!(gateway.stop().success());
+}
