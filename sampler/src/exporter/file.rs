@@ -1,7 +1,8 @@
 //! Exports to a file: one line of OTLP/JSON for each piece of kept spans.
 //!
-//! A batch is delivered once its lines are on the disk. A line is never left half-written: what a
-//! full disk or a crash has torn is cut off, and comes again from the log.
+//! A batch is delivered once its lines are on the disk, in a file that can be found: one that others
+//! moved or deleted is noticed before anything more is written to it. A line is never left
+//! half-written: what a full disk or a crash has torn is cut off, and comes again from the log.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -15,6 +16,7 @@ use wholetrace_proto::json;
 
 use crate::exporter::{
     contract::{Accepted, Batch, ExportError, Exporter},
+    place::Place,
     rotation::{self, RotationSettings},
 };
 
@@ -97,8 +99,8 @@ fn as_lines(batch: &Batch) -> Result<Vec<u8>, ExportError> {
 struct Lines {
     file: File,
     len: u64,
-    /// Whether the file is to be opened before anything is written: it was moved away, or ends
-    /// with a piece of a line that could not be cut off.
+    /// Whether the file is to be opened before anything is written: another one stands at the path, or
+    /// it could not be written to.
     reopen: bool,
     path: PathBuf,
     rotation: RotationSettings,
@@ -106,23 +108,61 @@ struct Lines {
 
 impl Lines {
     fn append(&mut self, text: &[u8]) -> io::Result<()> {
+        self.look()?;
         if self.reopen {
             self.open()?;
         }
         if self.len > 0 && self.len + text.len() as u64 > self.rotation.max_bytes {
-            // Whatever of it fails: what stands at the path is the file from here on.
-            self.reopen = true;
-            rotation::rotate(&self.path, &self.rotation)?;
-            self.open()?;
+            self.rotate()?;
         }
-        match append_whole(&mut self.file, self.len, text) {
-            Ok(()) => self.len += text.len() as u64,
-            Err(torn) => {
-                self.reopen |= torn.is_left;
-                return Err(torn.error);
+        if let Err(torn) = append_whole(&mut self.file, self.len, text) {
+            // What stands at the path may be another file by now, on a disk that works.
+            self.reopen |= torn.is_left || self.file.metadata().map_or(true, |it| it.is_file());
+            return Err(torn.error);
+        }
+        self.len += text.len() as u64;
+        // While it was written, too: what nobody can find is not delivered.
+        match Place::of(&self.file, &self.path) {
+            Ok(Place::Deleted) => {
+                Err(io::Error::other("the file was deleted while it was written to"))
+            }
+            Ok(Place::Stale) => Err(io::ErrorKind::StaleNetworkFileHandle.into()),
+            // It is on the disk, whatever can be seen of it at the moment.
+            Ok(Place::There { .. } | Place::Moved) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Looks whether the file is still what it was when it was opened, or written to last.
+    fn look(&mut self) -> io::Result<()> {
+        let path = self.path.display();
+        match Place::of(&self.file, &self.path)? {
+            Place::There { bytes: None } => return Ok(()),
+            Place::There { bytes: Some(bytes) } if bytes == self.len => return Ok(()),
+            // Of something else that was going on it was told.
+            _ if self.reopen => return Ok(()),
+            Place::There { .. } => {
+                tracing::info!(%path, "go on at the end of a file that others have changed");
+            }
+            Place::Moved => tracing::info!(%path, "begin a file in place of one that was moved"),
+            Place::Deleted => {
+                tracing::warn!(%path, "begin a file in place of one that was deleted, with all that \
+                    had been delivered to it");
+            }
+            Place::Stale => {
+                tracing::warn!(%path, "open a file again that its file system has forgotten");
             }
         }
+        self.reopen = true;
         Ok(())
+    }
+
+    /// Puts the file aside and opens another one, if it is one that can be put aside.
+    fn rotate(&mut self) -> io::Result<()> {
+        let Some(target) = rotation::target_of(&self.path)? else { return Ok(()) };
+        // Whatever of it fails: what stands at the path is the file from here on.
+        self.reopen = true;
+        rotation::rotate(&target, &self.rotation)?;
+        self.open()
     }
 
     /// Opens what stands at the path, and ends its last line.

@@ -24,6 +24,7 @@ mod otlp_http;
 pub mod outcomes;
 mod pace;
 mod payload;
+mod place;
 mod proxy;
 pub mod queue;
 mod resolve;

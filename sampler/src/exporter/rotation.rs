@@ -40,6 +40,31 @@ pub(crate) fn rotate(path: &Path, settings: &RotationSettings) -> io::Result<()>
     Ok(())
 }
 
+/// Links that are followed at most, as the system does.
+const LINKS: usize = 40;
+
+/// The file that is put aside when `path` is full: what a link leads to, not the link. `None` for
+/// what is no regular file, or is one only for this process (`/dev/stdout`): a pipe or a link renamed
+/// is a reader or a system broken, and what is opened next is the same as before.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub(crate) fn target_of(path: &Path) -> io::Result<Option<PathBuf>> {
+    let mut at = path.to_owned();
+    for _ in 0..LINKS {
+        let found = fs::symlink_metadata(&at)?;
+        if !found.is_symlink() {
+            return Ok(found.is_file().then_some(at));
+        }
+        let folder = folder_of(&at).canonicalize()?;
+        if folder.starts_with("/dev") || folder.starts_with("/proc") {
+            return Ok(None);
+        }
+        at = folder.join(fs::read_link(&at)?);
+    }
+    Ok(None)
+}
+
 /// Makes the names in the folder of `path` durable.
 pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all().or_else(|error| match error.kind() {

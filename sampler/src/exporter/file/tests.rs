@@ -156,6 +156,125 @@ fn folders_are_made_if_so_configured() {
     assert!(path.is_file());
 }
 
+/// A file that others move, delete or replace is not written to any more, and one that they change is
+/// gone on with where it ends.
+#[tokio::test]
+async fn what_others_do_to_the_file_is_seen_before_anything_counts() {
+    /// What is done, what then stands at the path, and what was moved elsewhere.
+    type Row<'a> = (&'a str, fn(&Path, &Path), &'a [&'a str], Option<&'a [&'a str]>);
+    let rows: [Row<'_>; 6] = [
+        ("moved", |path, aside| fs::rename(path, aside).unwrap(), &["b"], Some(&["a"])),
+        ("deleted", |path, _| fs::remove_file(path).unwrap(), &["b"], None),
+        (
+            "replaced",
+            |path, aside| {
+                fs::rename(path, aside).unwrap();
+                fs::copy(aside, path).unwrap();
+            },
+            &["a", "b"],
+            Some(&["a"]),
+        ),
+        (
+            "emptied",
+            |path, _| drop(File::options().write(true).truncate(true).open(path).unwrap()),
+            &["b"],
+            None,
+        ),
+        (
+            "added to",
+            |path, _| {
+                let text = fs::read(path).unwrap();
+                let mut file = File::options().append(true).open(path).unwrap();
+                file.write_all(&text).unwrap();
+                file.write_all(b"{\"resourceSpans").unwrap();
+            },
+            &["a", "a", "b"],
+            None,
+        ),
+        (
+            "in a folder that is another one",
+            |path, _| {
+                let folder = path.parent().unwrap();
+                fs::rename(folder, folder.with_extension("old")).unwrap();
+                fs::create_dir(folder).unwrap();
+            },
+            &["b"],
+            None,
+        ),
+    ];
+    for (what, change, expected, aside) in rows {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sub").join("traces.json");
+        let moved = folder.path().join("aside.json");
+        let exporter =
+            FileExporter::open(FileSettings { create_directory: true, ..settings(&path) }).unwrap();
+        exporter.export(batch(&["a"])).await.unwrap();
+        change(&path, &moved);
+        exporter.export(batch(&["b"])).await.unwrap();
+        assert_eq!(names(&path), expected, "{what}");
+        if let Some(aside) = aside {
+            assert_eq!(names(&moved), aside, "{what}");
+        }
+        exporter.export(batch(&["c"])).await.unwrap();
+        assert_eq!(names(&path).last().unwrap(), "c", "{what}");
+    }
+}
+
+/// A file that fails is opened again: what stands at its path may be on another disk.
+#[tokio::test]
+async fn a_file_that_fails_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("traces.json");
+    let exporter = FileExporter::open(settings(&path)).unwrap();
+    exporter.export(batch(&["a"])).await.unwrap();
+    // A handle that takes nothing, on a file that does.
+    exporter.lines.lock().unwrap().file = File::open(&path).unwrap();
+    let failed = exporter.export(batch(&["b"])).await.unwrap_err();
+    assert!(failed.is_retryable(), "{failed}");
+    exporter.export(batch(&["b"])).await.unwrap();
+    assert_eq!(names(&path), ["a", "b"]);
+}
+
+/// Pipes and links to them are never renamed, however much goes through them; of a link to a file the
+/// file is put aside.
+#[tokio::test]
+async fn only_files_are_put_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pipe, link) = (folder.path().join("pipe"), folder.path().join("link.json"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::os::unix::fs::symlink("pipe", &link).unwrap();
+    let small = |path: &Path| {
+        let mut settings = settings(path);
+        settings.rotation.max_bytes = 1;
+        FileExporter::open(settings).unwrap()
+    };
+    for path in [&pipe, &link] {
+        let exporter = small(path);
+        for name in ["a", "b", "c"] {
+            exporter.export(batch(&[name])).await.unwrap();
+        }
+    }
+    let mut listed: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    listed.sort();
+    assert_eq!(listed, ["link.json", "pipe"]);
+
+    fs::remove_file(&link).unwrap();
+    let file = folder.path().join("file.json");
+    std::os::unix::fs::symlink("file.json", &link).unwrap();
+    let exporter = small(&link);
+    exporter.export(batch(&["a"])).await.unwrap();
+    exporter.export(batch(&["b"])).await.unwrap();
+    assert_eq!(names(&file), ["b"]);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(rotation::backups(&file).unwrap().len(), 1);
+    // What it is for this process only stays where it is.
+    assert_eq!(rotation::target_of(Path::new("/dev/stdout")).unwrap(), None);
+    assert_eq!(rotation::target_of(Path::new("/dev/null")).unwrap(), None);
+    std::os::unix::fs::symlink("/dev/stderr", folder.path().join("far")).unwrap();
+    assert_eq!(rotation::target_of(&folder.path().join("far")).unwrap(), None);
+}
+
 /// After a rotation that failed half-way nothing stands at the path: it goes on as soon as a file can
 /// be made there.
 #[tokio::test]
