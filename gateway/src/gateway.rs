@@ -8,6 +8,7 @@ use wholetrace_runtime::{
     listen, memory,
     shutdown::{Shutdown, Tasks},
     tls::{ServerTlsConfig, TlsError},
+    units::HumanDuration,
 };
 use wholetrace_spanlog::{Writer, routing::Routing};
 
@@ -283,9 +284,14 @@ impl Binder<'_> {
             tracing::warn!(receiver = name, %address, "open to the network and not encrypted");
         }
         self.addresses.insert(name.to_owned(), address);
+        let bounded = |time: HumanDuration| Some(time.get()).filter(|time| !time.is_zero());
+        let idle_timeout = self.limits.idle_timeout.get();
         let limits = ConnectionLimits {
             header_timeout: self.limits.header_timeout.get(),
-            idle_timeout: self.limits.idle_timeout.get(),
+            idle_timeout: bounded(keepalive.max_connection_idle)
+                .map_or(idle_timeout, |idle| idle.min(idle_timeout)),
+            age: bounded(keepalive.max_connection_age),
+            age_grace: bounded(keepalive.max_connection_age_grace),
             header_bytes: self.limits.header_bytes.as_usize(),
             streams: self.limits.streams_per_connection,
             keepalive: (keepalive.time.get(), keepalive.timeout.get()),

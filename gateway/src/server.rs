@@ -52,6 +52,10 @@ pub(crate) struct ConnectionLimits {
     pub(crate) idle_timeout: Duration,
     pub(crate) header_bytes: usize,
     pub(crate) streams: u32,
+    /// After this time a connection takes no new requests.
+    pub(crate) age: Option<Duration>,
+    /// How long the requests that it has then may take.
+    pub(crate) age_grace: Option<Duration>,
     /// Silence after which HTTP/2 is pinged, and the time to answer.
     pub(crate) keepalive: (Duration, Duration),
 }
@@ -152,6 +156,19 @@ fn http(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
     http
 }
 
+/// A tenth more or less than `age`: connections that were made at one moment do not end at one.
+fn about(age: Duration) -> Duration {
+    age.mul_f64(0.9 + 0.2 * fastrand::f64())
+}
+
+/// Waits until `when`, or for ever.
+async fn reached(when: Option<Instant>) {
+    match when {
+        Some(when) => sleep_until(when).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Shakes hands with the certificate that there is now.
 async fn accept(
     tls: &Reloading<ServerConfig>,
@@ -233,7 +250,9 @@ impl Serving {
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
         let connection = self.http.serve_connection(io, TowerToHyperService::new(service));
         let mut connection = std::pin::pin!(connection);
-        let ConnectionLimits { header_timeout, idle_timeout, .. } = self.limits;
+        let ConnectionLimits { header_timeout, idle_timeout, age, age_grace, .. } = self.limits;
+        let old_at = age.map(|age| Instant::now() + about(age));
+        let mut cut_at = None;
         let mut look = Instant::now() + header_timeout.min(idle_timeout);
         let mut closing = false;
         loop {
@@ -254,6 +273,15 @@ impl Serving {
                 () = self.stop.drain.requested(), if !closing => {
                     closing = true;
                     connection.as_mut().graceful_shutdown();
+                }
+                () = reached(old_at), if !closing => {
+                    closing = true;
+                    cut_at = age_grace.map(|grace| Instant::now() + grace);
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = reached(cut_at) => {
+                    tracing::debug!(%peer, "requests outlived their connection's time");
+                    return;
                 }
                 () = sleep_until(look) => {
                     match activity.verdict(header_timeout, idle_timeout) {

@@ -97,10 +97,24 @@ impl Listeners<'_> {
         let usual = size == OtlpGrpcConfig::default().max_recv_msg_size_mib;
         self.fits(u64::from(size) << 20, usual, OTLP_NEED, path, key);
         let server = &grpc.keepalive.server_parameters;
+        if grpc.keepalive.enforcement_policy.is_some() {
+            let key = join(path, "keepalive.enforcement_policy");
+            let message = "has no effect: pings of senders are answered, however often they come";
+            self.problems.warn(key, message, "leave it out");
+        }
         let path = join(path, "keepalive.server_parameters");
         let secs = HumanDuration::from_secs;
         self.problems.within(&path, "time", &server.time, &(secs(1)..=secs(86_400)));
         self.problems.within(&path, "timeout", &server.timeout, &(secs(1)..=secs(600)));
+        for (key, value) in [
+            ("max_connection_age", server.max_connection_age),
+            ("max_connection_age_grace", server.max_connection_age_grace),
+            ("max_connection_idle", server.max_connection_idle),
+        ] {
+            if value != secs(0) {
+                self.problems.within(&path, key, &value, &(secs(1)..=secs(8_760 * 3_600)));
+            }
+        }
     }
 
     fn http(&mut self, http: &OtlpHttpConfig, path: &str) {

@@ -56,19 +56,34 @@ pub struct OtlpGrpcConfig {
     /// Serves TLS with this certificate; without it the listener is not encrypted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<ServerTlsConfig>,
-    /// Pings that notice senders that are gone.
+    /// Pings that notice senders that are gone, and the age of connections.
     pub keepalive: KeepaliveConfig,
 }
 
-/// Pings on HTTP/2 connections.
+/// Pings on HTTP/2 connections, and how long these live.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeepaliveConfig {
     /// What the server does on its own.
     pub server_parameters: KeepaliveServerConfig,
+    /// No effect: pings of senders are answered, however often they come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforcement_policy: Option<KeepaliveEnforcementConfig>,
 }
 
-/// When the server pings.
+/// What senders may do.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeepaliveEnforcementConfig {
+    /// No effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_time: Option<HumanDuration>,
+    /// No effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permit_without_stream: Option<bool>,
+}
+
+/// When the server pings, and when it closes connections.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeepaliveServerConfig {
@@ -76,6 +91,16 @@ pub struct KeepaliveServerConfig {
     pub time: HumanDuration,
     /// Time to answer it; then the connection is closed. 1s to 10m.
     pub timeout: HumanDuration,
+    /// After this time, a tenth more or less by chance, a connection takes no new requests: its sender
+    /// makes another one, through a load balancer to a gateway that was added meanwhile. 1s to 8760h;
+    /// `0s` for no bound.
+    pub max_connection_age: HumanDuration,
+    /// How long requests that were under way by then may take; after it they are cut off. 1s to
+    /// 8760h; `0s` for no bound but `limits.request_timeout`.
+    pub max_connection_age_grace: HumanDuration,
+    /// Time without requests after which a connection is closed, if it is shorter than
+    /// `limits.idle_timeout`. 1s to 8760h; `0s` for that.
+    pub max_connection_idle: HumanDuration,
 }
 
 /// OTLP over HTTP.
@@ -158,7 +183,14 @@ impl Default for OtlpGrpcConfig {
 
 impl Default for KeepaliveServerConfig {
     fn default() -> Self {
-        Self { time: HumanDuration::from_secs(30), timeout: HumanDuration::from_secs(20) }
+        let unbounded = HumanDuration::from_secs(0);
+        Self {
+            time: HumanDuration::from_secs(30),
+            timeout: HumanDuration::from_secs(20),
+            max_connection_age: unbounded,
+            max_connection_age_grace: unbounded,
+            max_connection_idle: unbounded,
+        }
     }
 }
 

@@ -89,6 +89,23 @@ fn a_listener_open_to_the_network_is_warned_of() {
 }
 
 #[test]
+fn the_times_of_connections_have_bounds_and_may_be_endless() {
+    let grpc = |keepalive: &str| {
+        let grpc = format!(r#"{{"endpoint": "127.0.0.1:0", "keepalive": {keepalive}}}"#);
+        format!(r#"{{"receivers": {{"otlp": {{"protocols": {{"grpc": {grpc}}}}}}}}}"#)
+    };
+    for (value, fits) in [("0s", true), ("5m", true), ("10ms", false), ("9000h", false)] {
+        for key in ["max_connection_age", "max_connection_age_grace", "max_connection_idle"] {
+            let json = grpc(&format!(r#"{{"server_parameters": {{"{key}": "{value}"}}}}"#));
+            assert_eq!(problems_of(&json).is_empty(), fits, "{key}: {value}");
+        }
+    }
+    let json =
+        grpc(r#"{"enforcement_policy": {"min_time": "10s", "permit_without_stream": true}}"#);
+    assert!(problems_of(&json).is_empty());
+}
+
+#[test]
 fn tenants_need_a_name_and_a_token_that_cannot_be_guessed() {
     let json = r#"{"authentication": {"tenants": [
         {"name": "", "tokens": ["a-token-that-is-long"]}, {"name": "b"},

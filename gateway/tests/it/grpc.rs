@@ -142,3 +142,83 @@ async fn a_request_that_its_sender_gives_up_is_counted() {
     assert_eq!(cancelled(), 1);
     gateway.stop().await;
 }
+
+fn connections(gateway: &Running) -> u64 {
+    gateway.count("wholetrace_gateway_connections_total", "/grpc\"")
+}
+
+/// Starts a gateway whose connections have these bounds.
+async fn aging(name: &'static str, bounds: &str) -> Running {
+    let grpc = format!(r#"{{"keepalive": {{"server_parameters": {{{bounds}}}}}}}"#);
+    Running::start_with(name, "{}", &grpc, "{}").await
+}
+
+/// Senders move to other gateways by making new connections. None of what they have sent fails.
+#[tokio::test]
+async fn a_connection_ends_at_its_age_without_a_failed_request() {
+    let gateway = aging("grpcage", r#""max_connection_age": "20ms""#).await;
+    let channel = channel(gateway.grpc()).await;
+    let mut sent = 0;
+    while connections(&gateway) < 5 {
+        match export(&channel, request(vec![span(1, "good")]), None).await {
+            Ok(_) => sent += 1,
+            // It was not sent: the end of the connection came first.
+            Err(status) => assert_eq!(status.code(), Code::Cancelled, "{status}"),
+        }
+    }
+    assert_eq!(gateway.names().len(), sent);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_under_way_outlives_the_age_of_its_connection() {
+    let gateway = aging("grpcunderway", r#""max_connection_age": "20ms""#).await;
+    let channel = channel(gateway.grpc()).await;
+    gateway.log.hold(TopicName::Spans);
+    let sending = |name: &'static str| {
+        let channel = channel.clone();
+        tokio::spawn(async move { export(&channel, request(vec![span(1, name)]), None).await })
+    };
+    let first = sending("first");
+    while gateway.log.waiting(TopicName::Spans) == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Others follow until they take a new connection.
+    let mut others = Vec::new();
+    while connections(&gateway) < 2 {
+        others.push(sending("other"));
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    gateway.log.resume(TopicName::Spans);
+    first.await.unwrap().unwrap();
+    for other in others {
+        // The client cancels what it has not sent when the end of the connection is announced, and
+        // leaves sending it again to who uses it.
+        let answer = other.await.unwrap();
+        assert!(
+            answer.is_ok() || answer.as_ref().unwrap_err().code() == Code::Cancelled,
+            "{answer:?}"
+        );
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn the_grace_bounds_what_is_under_way_and_idleness_ends_a_connection() {
+    let bounds = r#""max_connection_age": "20ms", "max_connection_age_grace": "20ms""#;
+    let gateway = aging("grpcgrace", bounds).await;
+    let held = channel(gateway.grpc()).await;
+    gateway.log.hold(TopicName::Spans);
+    let status = export(&held, request(vec![span(1, "a")]), None).await.unwrap_err();
+    assert!(matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled));
+    gateway.log.resume(TopicName::Spans);
+    gateway.stop().await;
+
+    let gateway = aging("grpcidle", r#""max_connection_idle": "20ms""#).await;
+    let _idle = channel(gateway.grpc()).await;
+    let open = || gateway.count("wholetrace_gateway_connections{", "/grpc\"");
+    while connections(&gateway) == 0 || open() > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    gateway.stop().await;
+}
