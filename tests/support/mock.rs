@@ -23,7 +23,7 @@ use hyper_util::{
 };
 use wholetrace_proto::{
     spans::{SpanRef, Visitor, visit},
-    wire::{Cursor, Value},
+    wire::{Cursor, Value, put_bytes, put_uint},
 };
 
 use super::oracle::Arrived;
@@ -49,6 +49,10 @@ pub(crate) enum Answer {
     Grpc { code: u32, message: &'static str, details: Vec<u8> },
     /// Ends the connection without an answer.
     HangUp,
+    /// Never answers.
+    Silence,
+    /// Takes it, and then does this all the same: the sender cannot know.
+    TakeAnd(Box<Self>),
 }
 
 impl Answer {
@@ -58,6 +62,18 @@ impl Answer {
 
     pub(crate) fn grpc(code: u32, message: &'static str) -> Self {
         Self::Grpc { code, message, details: Vec::new() }
+    }
+
+    /// A gRPC answer that asks to be left alone for so many seconds.
+    pub(crate) fn grpc_after(code: u32, message: &'static str, seconds: u64) -> Self {
+        let (mut delay, mut info, mut any, mut details) = Default::default();
+        put_uint(&mut delay, 1, seconds);
+        put_bytes(&mut info, 1, &delay);
+        put_bytes(&mut any, 1, b"type.googleapis.com/google.rpc.RetryInfo");
+        put_bytes(&mut any, 2, &info);
+        put_uint(&mut details, 1, code.into());
+        put_bytes(&mut details, 3, &any);
+        Self::Grpc { code, message, details }
     }
 }
 
@@ -153,21 +169,28 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
         state.requests - 1
     };
     let told = (shared.tell)(&Asked { bytes: message.len(), traces, number });
-    if matches!(told, Answer::Take) {
+    let (takes, told) = match told {
+        Answer::TakeAnd(told) => (true, *told),
+        told => (matches!(told, Answer::Take), told),
+    };
+    if takes {
         let mut state = shared.state();
         for (trace, span) in spans {
             *state.taken.entry(trace).or_default().entry(span).or_default() += 1;
         }
     }
     match told {
-        Answer::Take if grpc => Ok(grpc_answer(0, "", &[])),
-        Answer::Take => Ok(http_answer(200, &[("content-type", "application/x-protobuf")], "")),
+        Answer::Take | Answer::TakeAnd(_) if grpc => Ok(grpc_answer(0, "", &[])),
+        Answer::Take | Answer::TakeAnd(_) => {
+            Ok(http_answer(200, &[("content-type", "application/x-protobuf")], ""))
+        }
         Answer::Http { status, headers, body } => {
             let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, &**value)).collect();
             Ok(http_answer(status, &headers, body))
         }
         Answer::Grpc { code, message, details } => Ok(grpc_answer(code, message, &details)),
         Answer::HangUp => Err(HungUp),
+        Answer::Silence => std::future::pending().await,
     }
 }
 

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on fails, and one that is skipped says so"
 )]
 
+mod answers;
 mod crash;
 mod letters;
 mod outage;
