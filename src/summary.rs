@@ -8,6 +8,9 @@ use wholetrace_runtime::{metrics::Recorder, shutdown::Shutdown};
 /// How often it is said.
 const INTERVAL: Duration = Duration::from_secs(30);
 
+/// So many policies are named.
+const POLICIES: usize = 6;
+
 /// Says it until `end`, as long as there is anything new.
 pub(crate) async fn tell(recorder: Recorder, end: Shutdown) {
     let mut before = Figures::of(&recorder.render());
@@ -29,6 +32,8 @@ pub(crate) async fn tell(recorder: Recorder, end: Shutdown) {
 struct Figures {
     /// Sums of counters, by the name and the label that tell them apart.
     counts: BTreeMap<&'static str, f64>,
+    /// Traces by the policy that has decided them.
+    policies: BTreeMap<String, f64>,
     /// Exporters that fail at the moment.
     failing: Vec<String>,
     /// Age of the oldest record that is not finished, in seconds.
@@ -60,6 +65,10 @@ impl Figures {
                 *figures.counts.entry(what).or_default() += value;
             }
             match name {
+                "wholetrace_sampler_policy_decisions_total" => {
+                    let policy = labels.split('"').nth(1).unwrap_or_default();
+                    *figures.policies.entry(policy.to_owned()).or_default() += value;
+                }
                 "wholetrace_partition_unreleased_seconds" => {
                     figures.oldest = figures.oldest.max(value);
                 }
@@ -82,7 +91,7 @@ impl Figures {
             return None;
         }
         let mut parts = Vec::new();
-        let mut part = |words: &[(&str, &str)]| {
+        let part = |parts: &mut Vec<String>, words: &[(&str, &str)]| {
             let said: Vec<_> = words
                 .iter()
                 .filter_map(|(what, words)| Some(format!("{:.0} {words}", more(what)?)))
@@ -91,9 +100,10 @@ impl Figures {
                 parts.push(said.join(", "));
             }
         };
-        part(&[("spans", "spans taken"), ("refused", "requests refused")]);
-        part(&[("traces", "traces seen"), ("kept", "kept"), ("dropped", "not")]);
-        part(&[("sent", "spans exported")]);
+        part(&mut parts, &[("spans", "spans taken"), ("refused", "requests refused")]);
+        part(&mut parts, &[("traces", "traces seen"), ("kept", "kept"), ("dropped", "not")]);
+        parts.extend(self.decided_since(before));
+        part(&mut parts, &[("sent", "spans exported")]);
         if self.oldest > 0.0 {
             parts.push(format!("the oldest unfinished span came {:.0} s ago", self.oldest));
         }
@@ -101,6 +111,26 @@ impl Figures {
             parts.push(format!("failing exporters: {}", self.failing.join(", ")));
         }
         Some(format!("in the last {} s: {}", INTERVAL.as_secs(), parts.join("; ")))
+    }
+
+    /// Which policies have decided how many traces, the busiest first.
+    fn decided_since(&self, before: &Self) -> Option<String> {
+        let more = |(policy, count): (&String, &f64)| {
+            let more = count - before.policies.get(policy).copied().unwrap_or_default();
+            (policy != "none" && more > 0.0).then(|| (policy.clone(), more))
+        };
+        let mut decided: Vec<_> = self.policies.iter().filter_map(more).collect();
+        decided.sort_by(|(one, few), (other, many)| many.total_cmp(few).then(one.cmp(other)));
+        let named = decided.len().min(POLICIES);
+        let mut said: Vec<_> = decided
+            .iter()
+            .take(named)
+            .map(|(policy, count)| format!("{policy} {count:.0}"))
+            .collect();
+        if decided.len() > named {
+            said.push(format!("{} more policies", decided.len() - named));
+        }
+        (!said.is_empty()).then(|| format!("decided by {}", said.join(", ")))
     }
 }
 
@@ -125,6 +155,9 @@ wholetrace_gateway_requests_refused_total{receiver=\"zipkin\",reason=\"path\"} 2
 wholetrace_sampler_traces_total 13
 wholetrace_sampler_decisions_total{verdict=\"kept\"} 4
 wholetrace_sampler_decisions_total{verdict=\"not_sampled\"} 8
+wholetrace_sampler_policy_decisions_total{policy=\"errors\"} 1
+wholetrace_sampler_policy_decisions_total{policy=\"ten-percent\"} 2
+wholetrace_sampler_policy_decisions_total{policy=\"none\"} 6
 wholetrace_exporter_sent_spans_total{exporter=\"otlp/jaeger\"} 7
 wholetrace_exporter_failing{exporter=\"otlp/jaeger\"} 1
 wholetrace_exporter_failing{exporter=\"file\"} 0
@@ -139,7 +172,7 @@ wholetrace_partition_unreleased_seconds{partition=\"1\"} 10.1
             after.since(&before).as_deref(),
             Some(
                 "in the last 30 s: 30 spans taken, 2 requests refused; 10 traces seen, 3 kept, \
-                 6 not; 7 spans exported; the oldest unfinished span came 10 s ago; failing \
+                 6 not; decided by ten-percent 2, errors 1; 7 spans exported; the oldest unfinished span came 10 s ago; failing \
                  exporters: otlp/jaeger"
             )
         );

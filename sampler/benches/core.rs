@@ -185,6 +185,7 @@ impl Loop {
                         let outcome = Outcome::Delivered;
                         settled.push(Settled { exporter, ticket: black_box(kept).ticket, outcome });
                     }
+                    Effect::Decided(made) => _ = black_box(made),
                     other => unreachable!("{other:?}"),
                 }
             }

@@ -1,11 +1,16 @@
 //! What the sampler counts, beside its exporters.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use metrics::{Counter, Gauge, counter, gauge};
 use wholetrace_runtime::metrics::{Label, Metric, Unit};
 use wholetrace_spanlog::{Partition, Position, Replacement, TopicName};
 
 use crate::{
-    partition::{Levels, Stats},
+    partition::{Levels, Made, Stats},
     partition_metrics::Takeovers,
 };
 
@@ -14,6 +19,8 @@ use crate::{
 pub(crate) struct SamplerMetrics {
     counters: Vec<Counter>,
     levels: [Gauge; 7],
+    /// One for each policy that has decided a trace, of this configuration or one before a reload.
+    by_policy: Arc<Mutex<BTreeMap<String, Counter>>>,
     pub(crate) partitions: Gauge,
     pub(crate) commits: Counter,
     append_retries: [Counter; 3],
@@ -45,6 +52,7 @@ impl SamplerMetrics {
         Self {
             counters: COUNTED.iter().map(|(counted, _)| handle(counted)).collect(),
             levels: levels.map(|name| gauge!(name)),
+            by_policy: Arc::default(),
             partitions: gauge!(PARTITIONS),
             commits: counter!(COMMITS),
             append_retries: TOPICS.map(|topic| counter!(APPEND_RETRIES, "topic" => topic)),
@@ -73,6 +81,24 @@ impl SamplerMetrics {
         }
         let [[_, damaged], _] = &self.gaps;
         damaged.increment(stats.frames_unreadable);
+    }
+
+    /// Adds what policies have decided.
+    pub(crate) fn decided(&self, made: &Made) {
+        let mut by_policy = self.by_policy.lock().unwrap_or_else(PoisonError::into_inner);
+        for (policy, count) in made.named() {
+            let known = |policy: &&str| by_policy.contains_key(*policy);
+            let policy = policy.unwrap_or(NO_POLICY);
+            let room = by_policy.len() < POLICIES_MAX;
+            let policy = Some(policy).filter(|policy| room || known(policy)).unwrap_or(OTHERS);
+            if let Some(counter) = by_policy.get(policy) {
+                counter.increment(count);
+            } else {
+                let counter = counter!(BY_POLICY, "policy" => policy.to_owned());
+                counter.increment(count);
+                by_policy.insert(policy.to_owned(), counter);
+            }
+        }
     }
 
     /// Replaces the part of a partition in the levels.
@@ -191,6 +217,12 @@ const COUNTED: &[Counted] = &[
     ((DEAD_LETTERS, Some(("reason", "refused"))), |stats| stats.pieces_refused),
 ];
 
+/// So many names get a counter, those of reloads included; others are counted together.
+const POLICIES_MAX: usize = 1_000;
+const OTHERS: &str = "other";
+/// The label of traces that no policy wanted.
+const NO_POLICY: &str = "none";
+
 const TOPICS: [&str; 3] = ["spans", "decisions", "dead_letters"];
 
 const READ_RECORDS: &str = "wholetrace_sampler_read_records_total";
@@ -204,6 +236,7 @@ const LATE_ROOTS: &str = "wholetrace_sampler_late_roots_total";
 const DELAYED_POLICIES: &str = "wholetrace_sampler_delayed_policies_total";
 const INVALID_SPANS: &str = "wholetrace_sampler_invalid_spans_total";
 const DECISIONS: &str = "wholetrace_sampler_decisions_total";
+const BY_POLICY: &str = "wholetrace_sampler_policy_decisions_total";
 const LATE_FRAGMENTS: &str = "wholetrace_sampler_late_fragments_total";
 const IGNORED_DECISIONS: &str = "wholetrace_sampler_ignored_decisions_total";
 const FORGOTTEN_DECISIONS: &str = "wholetrace_sampler_forgotten_decisions_total";
@@ -280,6 +313,17 @@ pub const TABLE: &[Metric] = &[
     .labels(&[Label::closed("reason", &["trace_id", "malformed"])]),
     Metric::counter(DECISIONS, Unit::None, "Traces decided; after a restart, some again.")
         .labels(&[Label::closed("verdict", &["kept", "not_sampled"])]),
+    Metric::counter(
+        BY_POLICY,
+        Unit::None,
+        "Traces decided, by the first policy that decided so; one of type `drop` has turned them \
+         down, the others have kept them. After a restart, some again.",
+    )
+    .labels(&[Label::capped(
+        "policy",
+        "its name in the configuration, `keep_signals`, `none` for traces that no policy wanted, or \
+         `other` for those beyond 1,000 names",
+    )]),
     Metric::counter(
         LATE_FRAGMENTS,
         Unit::None,

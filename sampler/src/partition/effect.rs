@@ -1,10 +1,15 @@
 //! What a partition wants done.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use wholetrace_proto::record::DeadLetter;
 use wholetrace_spanlog::{LogTime, Partition, Position, TopicName};
 
-use crate::exporter::contract::{ExporterIndex, Kept};
+use crate::{
+    exporter::contract::{ExporterIndex, Kept},
+    policy::PolicySet,
+};
 
 /// Name of the span log in dead letters.
 const TOPIC: &str = "spans";
@@ -15,6 +20,8 @@ pub enum Effect {
     /// Append these decisions to the decision log, trying until it succeeds. They take effect
     /// when they are read back. A new owner's claim is one of these.
     AppendDecisions(Bytes),
+    /// Count what these policies have decided.
+    Decided(Made),
     /// Append a tick to the span log, trying until it succeeds.
     AppendTick,
     /// Hand a piece of kept spans to an exporter, and report what became of it.
@@ -52,6 +59,23 @@ pub enum Effect {
         /// The record.
         record: Bytes,
     },
+}
+
+/// How many traces were decided by which policy of a set.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The set.
+    pub policies: Arc<PolicySet>,
+    /// By the index of the policy; the last counts those that no policy wanted.
+    pub counts: Vec<u64>,
+}
+
+impl Made {
+    /// Names of the policies that decided any trace and how many; `None` is the name of no policy.
+    pub fn named(&self) -> impl Iterator<Item = (Option<&str>, u64)> {
+        let names = self.policies.policy_names().iter().map(|name| Some(name.as_str()));
+        names.chain([None]).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
+    }
 }
 
 /// Names a dead letter until it is durable.

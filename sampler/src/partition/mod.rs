@@ -13,7 +13,7 @@ mod state;
 mod stats;
 mod verdicts;
 
-pub use effect::{Effect, Letter};
+pub use effect::{Effect, Letter, Made};
 pub use input::{Found, Input, ReadFrame};
 pub use settings::{Bounds, Settings};
 pub use state::PartitionState;

@@ -11,7 +11,7 @@ use wholetrace_spanlog::{Frame, LogTime, Partition, Position, RecordKind};
 
 use crate::{
     checkpoint::{Hints, Progress},
-    partition::{Bounds, Effect, Input, PartitionState, ReadFrame, Settings},
+    partition::{Bounds, Effect, Input, Made, PartitionState, ReadFrame, Settings},
     testing::{Span, frame, ids, policies},
 };
 
@@ -101,6 +101,7 @@ impl Stand {
                 Effect::AppendDecisions(payload) => {
                     self.append_decisions(payload);
                 }
+                Effect::Decided(made) => self.counts_what_is_recorded(&made),
                 Effect::AppendTick => self.ticks += 1,
                 Effect::Export { kept, .. } => {
                     self.exported.extend(ids(&kept.bytes));
@@ -117,6 +118,18 @@ impl Stand {
                 Effect::FetchFor { .. } | Effect::DeadLetter { .. } => {}
             }
         }
+    }
+
+    /// What was counted is what the record before says.
+    fn counts_what_is_recorded(&self, made: &Made) {
+        let record = &self.decisions.last().unwrap().payload;
+        let (mut kept, mut all) = (0, 0);
+        for decision in DecisionBatch::read(record).unwrap().decisions() {
+            (kept, all) = (kept + u64::from(decision.kept), all + 1);
+        }
+        assert_eq!(made.counts.iter().sum::<u64>(), all);
+        let named = made.named().filter(|(policy, _)| policy.is_some());
+        assert_eq!(named.map(|(_, count)| count).sum::<u64>(), kept);
     }
 
     fn append_decisions(&mut self, payload: Bytes) {

@@ -1,5 +1,7 @@
 //! Decisions that are made and not on their way to the decision log yet.
 
+use std::sync::Arc;
+
 use wholetrace_proto::record::{Claim, Decision};
 use wholetrace_spanlog::LogTime;
 
@@ -7,7 +9,10 @@ use crate::{
     decision::log::{decide, encode},
     epochs::Epochs,
     open_traces::OpenTraces,
-    partition::{effect::Effect, stats::Stats},
+    partition::{
+        effect::{Effect, Made},
+        stats::Stats,
+    },
 };
 
 /// Decisions of one record of the decision log.
@@ -64,7 +69,13 @@ impl Verdicts {
             && !self.made.is_empty()
         {
             effects.push(Effect::AppendDecisions(encode(policies, claim, &self.made)));
-            self.made.clear();
+            let mut counts = vec![0; policies.policy_names().len() + 1];
+            for decision in self.made.drain(..) {
+                if let Some(count) = counts.get_mut(usize::from(decision.policy)) {
+                    *count += 1;
+                }
+            }
+            effects.push(Effect::Decided(Made { policies: Arc::clone(policies), counts }));
         }
     }
 }

@@ -269,6 +269,7 @@ impl Shell {
         let (partition, metrics) = (self.partition, self.means.metrics.clone());
         match effect {
             Effect::AppendDecisions(payload) => self.decided(Record::decisions(payload)),
+            Effect::Decided(made) => metrics.decided(&made),
             Effect::AppendTick => {
                 let writer = Arc::clone(&spans.writer);
                 let job = append(writer, partition, Record::tick(), Appending::Ticks, metrics);

@@ -112,6 +112,7 @@ impl Owner {
         for effect in effects {
             match effect {
                 Effect::Export { exporter, kept } => self.flights.push(Flight { exporter, kept }),
+                Effect::Decided(_) => {}
                 effect => self.pending.push(effect),
             }
         }

@@ -401,7 +401,8 @@ impl World {
                 owner.read = self.spans.partition_point(|frame| frame.position < to);
                 owner.step(Input::Rewound);
             }
-            Effect::Rewind(_)
+            Effect::Decided(_)
+            | Effect::Rewind(_)
             | Effect::Fetch { .. }
             | Effect::FetchFor { .. }
             | Effect::DeadLetter { .. }
