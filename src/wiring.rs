@@ -118,19 +118,7 @@ pub(crate) fn policies(config: &Config) -> anyhow::Result<Arc<PolicySet>> {
 /// Tries all endpoints of the gateway before the log is opened, which can take long and locks its
 /// folder: a second process by mistake is told of the port at once.
 async fn probe(config: &GatewayConfig) -> Result<(), listen::BindError> {
-    let mut endpoints = Vec::new();
-    for (name, receiver) in &config.receivers.otlp {
-        if let Some(grpc) = &receiver.protocols.grpc {
-            endpoints.push((format!("receivers.{name}.protocols.grpc.endpoint"), &grpc.endpoint));
-        }
-        if let Some(http) = &receiver.protocols.http {
-            endpoints.push((format!("receivers.{name}.protocols.http.endpoint"), &http.endpoint));
-        }
-    }
-    for (name, receiver) in &config.receivers.zipkin {
-        endpoints.push((format!("receivers.{name}.endpoint"), &receiver.endpoint));
-    }
-    for (setting, endpoint) in endpoints {
+    for (setting, endpoint) in config.receivers.endpoints() {
         drop(listen::bind(&setting, endpoint).await?);
     }
     Ok(())

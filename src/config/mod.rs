@@ -16,6 +16,7 @@ mod load;
 mod path;
 mod queue;
 mod report;
+mod rounds;
 mod sections;
 mod sources;
 mod typed;

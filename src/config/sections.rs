@@ -24,6 +24,7 @@ use wholetrace_spanlog::embedded::EmbeddedConfig;
 #[cfg(feature = "kafka")]
 use wholetrace_spanlog::kafka::KafkaConfig;
 
+use super::rounds;
 use crate::role::Role;
 
 /// Name of the file that kept traces go to when no exporter is configured; in the folder of the
@@ -244,6 +245,9 @@ impl Config {
                 format!("a {role} shares its log with others, and `embedded` is for one process"),
                 "configure `log.kafka`, or run `wholetrace standalone`",
             );
+        }
+        if role.samples() && role.takes_spans() {
+            rounds::check(&self.receivers, &self.exporters, problems);
         }
         if role.samples() && self.exporters.0.is_empty() {
             let message = format!("no exporter is configured, and a {role} needs one");

@@ -214,6 +214,27 @@ impl Default for ZipkinConfig {
     }
 }
 
+impl ReceiversConfig {
+    /// What is listened on, with its key path.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<(String, &str)> {
+        let mut endpoints = Vec::new();
+        for (name, receiver) in &self.otlp {
+            let path = format!("receivers.{name}.protocols");
+            if let Some(grpc) = &receiver.protocols.grpc {
+                endpoints.push((format!("{path}.grpc.endpoint"), grpc.endpoint.as_str()));
+            }
+            if let Some(http) = &receiver.protocols.http {
+                endpoints.push((format!("{path}.http.endpoint"), http.endpoint.as_str()));
+            }
+        }
+        for (name, receiver) in &self.zipkin {
+            endpoints.push((format!("receivers.{name}.endpoint"), receiver.endpoint.as_str()));
+        }
+        endpoints
+    }
+}
+
 /// Tells a key that is named without a value (`grpc:`) from one that is absent.
 fn named<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where

@@ -6,6 +6,7 @@ pub mod queue;
 
 use std::{borrow::Cow, fmt};
 
+use http::Uri;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -83,6 +84,16 @@ impl ExporterConfig {
             Self::OtlpHttp(config) => config.check(path, problems),
             Self::File(config) => config.check(path, problems),
             Self::Debug(config) => config.check(path, problems),
+        }
+    }
+
+    /// Where it sends, and the key that says so; none where that is not a backend or is wrong.
+    #[must_use]
+    pub fn backend(&self) -> Option<(&'static str, Uri)> {
+        match self {
+            Self::Otlp(config) => Some(("endpoint", config.uri().ok()?)),
+            Self::OtlpHttp(config) => Some((config.endpoint_key(), config.uri().ok()?)),
+            Self::File(_) | Self::Debug(_) => None,
         }
     }
 

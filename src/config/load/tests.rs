@@ -33,6 +33,26 @@ fn nothing_configured_is_a_configuration() {
     }
 }
 
+/// What it sends would come back to it, kept again for as long as decisions are remembered.
+#[test]
+fn an_exporter_that_points_at_an_own_listener_is_refused() {
+    let said = refused("exporters: { otlp: { endpoint: 'http://localhost:4317' } }");
+    for expected in
+        ["exporters.otlp.endpoint", "receivers.otlp.protocols.grpc.endpoint", "go round for ever"]
+    {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    let elsewhere = "exporters: { otlp: { endpoint: 'http://localhost:14317' } }";
+    assert!(load_text(elsewhere).is_ok());
+    #[cfg(feature = "kafka")]
+    {
+        // Gateways and samplers are processes of their own, which need not be on one machine.
+        let cluster =
+            "log: { kafka: {} }\nexporters: { otlp: { endpoint: 'http://localhost:4317' } }";
+        assert!(load_text(cluster).is_ok());
+    }
+}
+
 #[test]
 fn options_change_the_defaults_in_part() {
     let settings = ["tail_sampling.decision_wait=2s", "receivers.zipkin.endpoint=127.0.0.1:1"];

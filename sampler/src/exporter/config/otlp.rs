@@ -221,10 +221,8 @@ impl OtlpHttpConfig {
         match self.uri() {
             Ok(uri) => check_tls(&uri, &self.tls, path, problems),
             Err(message) => {
-                let key =
-                    if self.traces_endpoint.is_empty() { "endpoint" } else { "traces_endpoint" };
                 let hint = "write a URL, such as `http://jaeger:4318`";
-                problems.error(format!("{path}.{key}"), message, hint);
+                problems.error(format!("{path}.{}", self.endpoint_key()), message, hint);
             }
         }
         if let Some(url) = self.proxy()
@@ -245,6 +243,11 @@ impl OtlpHttpConfig {
                 problems.warn(format!("{path}.{key}"), "has no effect", "leave it out");
             }
         }
+    }
+
+    /// The key that says where to post.
+    pub(crate) const fn endpoint_key(&self) -> &'static str {
+        if self.traces_endpoint.is_empty() { "endpoint" } else { "traces_endpoint" }
     }
 
     /// The proxy that is named.
