@@ -31,6 +31,7 @@ const BATCH_REQUESTS: &str = "wholetrace_gateway_batch_requests";
 const FRAMES: &str = "wholetrace_gateway_frames_total";
 const FRAME_BYTES: &str = "wholetrace_gateway_frame_bytes";
 const LOG_BYTES: &str = "wholetrace_gateway_log_in_flight_bytes";
+const OLDEST: &str = "wholetrace_gateway_oldest_request_seconds";
 const STUCK: &str = "wholetrace_gateway_stuck_partitions";
 
 const RECEIVER: Label =
@@ -111,6 +112,13 @@ pub const TABLE: &[Metric] = &[
         Unit::Bytes,
         "Bytes of spans that gather for the log or are on their way into it; see \
          `limits.log_in_flight`.",
+    ),
+    Metric::gauge(
+        OLDEST,
+        Unit::Seconds,
+        "How long the oldest request has waited for the log, a quarter of a second ago at most; 0 \
+         when none waits. A log that keeps up takes 0.2 s; beyond a quarter of \
+         `limits.append_timeout` senders are refused until it does.",
     ),
     Metric::gauge(
         STUCK,
@@ -367,6 +375,7 @@ pub(crate) struct IngestMetrics {
     frames: Counter,
     frame_bytes: Histogram,
     log_bytes: Gauge,
+    oldest: Gauge,
     stuck: Gauge,
 }
 
@@ -379,6 +388,7 @@ impl IngestMetrics {
             frames: counter!(FRAMES),
             frame_bytes: histogram!(FRAME_BYTES),
             log_bytes: gauge!(LOG_BYTES),
+            oldest: gauge!(OLDEST),
             stuck: gauge!(STUCK),
         }
     }
@@ -396,6 +406,11 @@ impl IngestMetrics {
     /// So many bytes gather for the log or are on their way into it.
     pub(crate) fn log_bytes(&self, bytes: usize) {
         self.log_bytes.set(bytes as f64);
+    }
+
+    /// The oldest request that waits for the log has waited so long.
+    pub(crate) fn oldest(&self, wait: Duration) {
+        self.oldest.set(wait.as_secs_f64());
     }
 
     /// So many partitions do not answer.

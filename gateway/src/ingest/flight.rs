@@ -71,6 +71,11 @@ impl Flight {
         }
         Self { appending, requests }
     }
+
+    /// When the first of the requests came that wait for these frames.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.appending.iter().map(|frame| frame.came).min()
+    }
 }
 
 impl Stream for Flight {

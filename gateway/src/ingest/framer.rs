@@ -40,6 +40,9 @@ const FRAME_PART: usize = 2;
 /// slow, and nothing is taken any more.
 const HELD_BACK_MAX: usize = 64;
 
+/// How often it is told how long requests wait.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+
 /// Writing the frames of more than this, and compressing them, takes milliseconds.
 const LONG_WORK: usize = 1 << 20;
 
@@ -140,6 +143,8 @@ pub(crate) struct Framer {
     /// Whether there may be room for them by now.
     room_came: bool,
     flights: SelectAll<Flight>,
+    /// When it is told next how long requests wait.
+    tell_at: Instant,
 }
 
 impl Framer {
@@ -167,6 +172,7 @@ impl Framer {
             held_back: Vec::new(),
             room_came: false,
             flights: SelectAll::new(),
+            tell_at: Instant::now(),
         }
     }
 
@@ -254,6 +260,18 @@ impl Framer {
         }
         self.metrics.log_bytes(self.partitions.bytes());
         self.metrics.stuck(self.partitions.stuck());
+        let busy = !(self.flights.is_empty() && self.gathered.is_empty());
+        if now >= self.tell_at || !busy && self.held_back.is_empty() {
+            self.tell_at = now + TELL_EVERY;
+            let oldest = self.oldest().unwrap_or(now);
+            self.metrics.oldest(now.saturating_duration_since(oldest));
+        }
+    }
+
+    /// When the oldest request came that waits for the log.
+    fn oldest(&self) -> Option<Instant> {
+        let here = self.gathered.iter().chain(&self.held_back).map(|waiting| waiting.came);
+        here.chain(self.flights.iter().filter_map(Flight::oldest)).min()
     }
 
     fn is_due(&self, now: Instant, open: bool) -> bool {
