@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
+use http::{HeaderName, HeaderValue};
 
 /// What to send, how fast, and where to.
 #[derive(Args, Clone, Debug)]
@@ -15,6 +16,11 @@ pub(crate) struct Options {
     /// Protocol of that receiver; `http` posts protobuf to /v1/traces.
     #[arg(long, value_enum, default_value_t = Protocol::Grpc)]
     pub(crate) protocol: Protocol,
+
+    /// Header of every request, and metadata over gRPC, as NAME=VALUE: for instance
+    /// `authorization=Bearer TOKEN`. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = header)]
+    pub(crate) header: Vec<(HeaderName, HeaderValue)>,
 
     /// Traces begun per second; 0 sends as fast as they are taken.
     #[arg(long, default_value_t = 50.0, value_parser = non_negative)]
@@ -90,6 +96,15 @@ pub(crate) enum Protocol {
     Grpc,
     /// OTLP over HTTP, as protobuf.
     Http,
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE".to_owned())?;
+    let name = name.trim().parse().map_err(|_| format!("`{name}` is not the name of a header"))?;
+    let mut value: HeaderValue =
+        value.trim().parse().map_err(|_| "its value has characters that no header may have")?;
+    value.set_sensitive(true);
+    Ok((name, value))
 }
 
 fn share(text: &str) -> Result<f64, String> {

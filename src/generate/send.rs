@@ -13,12 +13,14 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::{client::legacy, client::legacy::connect::HttpConnector, rt::TokioExecutor};
 use prost::Message as _;
 use tokio::time::{Instant, sleep, timeout};
-use tonic::{client::Grpc, codegen::http::uri::PathAndQuery, transport::Channel};
+use tonic::{
+    client::Grpc, codegen::http::uri::PathAndQuery, metadata::MetadataMap, transport::Channel,
+};
 use wholetrace_proto::otlp::ExportTraceServiceResponse;
 
 use super::options::{Options, Protocol};
@@ -43,8 +45,8 @@ pub(crate) struct Sender {
 
 #[derive(Clone)]
 enum Transport {
-    Grpc(Grpc<Channel>),
-    Http { client: legacy::Client<HttpConnector, Full<Bytes>>, url: String },
+    Grpc { client: Grpc<Channel>, headers: HeaderMap },
+    Http { client: legacy::Client<HttpConnector, Full<Bytes>>, url: String, headers: HeaderMap },
 }
 
 impl fmt::Display for Failure {
@@ -80,7 +82,9 @@ impl Sender {
         number: usize,
         told: &Arc<AtomicBool>,
     ) -> anyhow::Result<Self> {
-        let transports = options.endpoint.iter().map(|at| Transport::new(options.protocol, at));
+        let headers: HeaderMap = options.header.iter().cloned().collect();
+        let transport = |at: &String| Transport::new(options.protocol, at, headers.clone());
+        let transports = options.endpoint.iter().map(transport);
         let mut transports = transports.collect::<anyhow::Result<VecDeque<_>>>()?;
         let first = number.checked_rem(transports.len()).unwrap_or_default();
         transports.rotate_left(first);
@@ -136,17 +140,19 @@ impl Sender {
 }
 
 impl Transport {
-    fn new(protocol: Protocol, endpoint: &str) -> anyhow::Result<Self> {
+    fn new(protocol: Protocol, endpoint: &str, headers: HeaderMap) -> anyhow::Result<Self> {
         Ok(match protocol {
             Protocol::Grpc => {
                 let address = Channel::from_shared(endpoint.to_owned()).with_context(|| {
                     format!("--endpoint `{endpoint}` is not an address like http://HOST:PORT")
                 })?;
-                Self::Grpc(Grpc::new(address.tcp_nodelay(true).connect_lazy()))
+                let client = Grpc::new(address.tcp_nodelay(true).connect_lazy());
+                Self::Grpc { client, headers }
             }
             Protocol::Http => Self::Http {
                 client: legacy::Client::builder(TokioExecutor::new()).build_http(),
                 url: format!("{}/v1/traces", endpoint.trim_end_matches('/')),
+                headers,
             },
         })
     }
@@ -154,23 +160,25 @@ impl Transport {
     /// Sends once; gives how many spans were rejected.
     async fn send(&mut self, body: Bytes) -> Result<u64, Failure> {
         let answer = match self {
-            Self::Grpc(client) => {
+            Self::Grpc { client, headers } => {
                 client.ready().await.map_err(|error| Failure::Passing(whole(&error)))?;
                 let path = PathAndQuery::from_static(
                     "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
                 );
-                let answer = client
-                    .unary(tonic::Request::new(body), path, wholetrace_runtime::grpc::BytesCodec)
-                    .await;
+                let mut request = tonic::Request::new(body);
+                *request.metadata_mut() = MetadataMap::from_headers(headers.clone());
+                let codec = wholetrace_runtime::grpc::BytesCodec;
+                let answer = client.unary(request, path, codec).await;
                 answer.map_err(|status| grpc_failure(&status))?.into_inner()
             }
-            Self::Http { client, url } => {
-                let request = http::Request::builder()
+            Self::Http { client, url, headers } => {
+                let mut request = http::Request::builder()
                     .method(Method::POST)
                     .uri(url.as_str())
                     .header(header::CONTENT_TYPE, "application/x-protobuf")
                     .body(Full::new(body))
                     .map_err(|error| Failure::Final(error.to_string()))?;
+                request.headers_mut().extend(headers.clone());
                 let answer = client
                     .request(request)
                     .await

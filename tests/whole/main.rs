@@ -6,6 +6,8 @@
 #![expect(
     clippy::expect_used,
     clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::panic,
     reason = "a test that cannot go on fails, and one that is skipped says so"
 )]
 
@@ -16,5 +18,6 @@ mod outage;
 mod senders;
 #[path = "../support/mod.rs"]
 mod support;
+mod tenants;
 
 use support::{gateway_process, jaeger, mock, oracle, parts, process};
