@@ -125,12 +125,15 @@ async fn browsers_of_allowed_origins_may_send() {
     assert_eq!(allowed.status, 200);
     assert_eq!(allowed.header("access-control-allow-origin"), Some("https://shop.example"));
     assert_eq!(allowed.header("access-control-max-age"), Some("60"));
+    // Without it a browser sends no beacon.
+    assert_eq!(allowed.header("access-control-allow-credentials"), Some("true"));
     let denied = preflight("https://shop.evil").await;
     assert_eq!(denied.header("access-control-allow-origin"), None);
     let headers = [PROTOBUF[0], ("origin", "https://shop.example")];
     let body = request(vec![span(1, "page")]);
     let answer = post(gateway.http(), "/v1/traces", &headers, &body).await;
     assert_eq!(answer.header("access-control-allow-origin"), Some("https://shop.example"));
+    assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
     gateway.stop().await;
 }
 
