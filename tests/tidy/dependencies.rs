@@ -125,8 +125,9 @@ pub(crate) fn unused(metadata: &Metadata, root: &Path) -> Vec<String> {
     let text = fs::read_to_string(root.join("Cargo.toml")).expect("Cargo.toml");
     let file: DocumentMut = text.parse().expect("Cargo.toml is TOML");
     let listed = file["workspace"]["dependencies"].as_table_like().expect("a table").iter();
+    let called = |one: &Dependency| one.rename.clone().unwrap_or_else(|| one.name.clone());
     let had =
-        |name: &str| ours.iter().flat_map(|one| &one.dependencies).any(|one| one.name == name);
+        |name: &str| ours.iter().flat_map(|one| &one.dependencies).any(|one| called(one) == name);
     let mut unused: Vec<String> = listed
         .filter(|(name, _)| !had(name))
         .map(|(name, _)| format!("no package has {name}"))
@@ -145,7 +146,7 @@ pub(crate) fn unused(metadata: &Metadata, root: &Path) -> Vec<String> {
             .map(|file| fs::read_to_string(file).expect("a source file"))
             .collect();
         for one in &package.dependencies {
-            let name = one.rename.as_ref().unwrap_or(&one.name).replace('-', "_");
+            let name = called(one).replace('-', "_");
             if !names(&sources, &name) {
                 unused.push(format!("{} does not use {}", package.name, one.name));
             }
