@@ -1,6 +1,9 @@
 //! What the process says when it has started: where everything is, and what to type next.
 
-use std::{fmt::Write as _, net::SocketAddr};
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, SocketAddr},
+};
 
 use wholetrace_sampler::exporter::config::ExporterConfig;
 
@@ -81,11 +84,50 @@ fn next(text: &mut String, config: &Config, process: &Process) {
         let _ = write!(text, "Next, in another terminal:\n{hints}");
     }
     if config.receivers.otlp.is_empty() {
-        text.push_str("Point a Zipkin tracer at it. ");
+        text.push_str("Point a Zipkin tracer at it.\n");
     } else {
-        text.push_str("Point an SDK at it with OTEL_EXPORTER_OTLP_ENDPOINT. ");
+        text.push_str("Point an SDK at it, over HTTP (what most SDKs do) or gRPC:\n");
+        sdk(text, config, process.receivers());
     }
     let _ = writeln!(text, "{said}");
+}
+
+/// The variables by which SDKs find the first receiver of each kind. The ports are not to be mixed up:
+/// without the protocol, most SDKs take HTTP.
+fn sdk<'a>(
+    text: &mut String,
+    config: &Config,
+    receivers: impl Iterator<Item = (&'a String, &'a SocketAddr)>,
+) {
+    let receivers: Vec<_> = receivers.collect();
+    let tenants = !config.authentication.tenants.is_empty();
+    let token =
+        if tenants { " OTEL_EXPORTER_OTLP_HEADERS='authorization=Bearer%20TOKEN'" } else { "" };
+    for (kind, protocol) in [("http", "http/protobuf"), ("grpc", "grpc")] {
+        let found = receivers.iter().find_map(|(name, address)| {
+            let (name, found) = name.rsplit_once('/')?;
+            (found == kind).then_some((name, *address))
+        });
+        let Some((name, address)) = found else { continue };
+        let protocols = config.receivers.otlp.get(name).map(|receiver| &receiver.protocols);
+        let encrypted = protocols.is_some_and(|protocols| match kind {
+            "grpc" => protocols.grpc.as_ref().is_some_and(|grpc| grpc.tls.is_some()),
+            _ => protocols.http.as_ref().is_some_and(|http| http.tls.is_some()),
+        });
+        let scheme = if encrypted { "https" } else { "http" };
+        // The names in certificates, and the address that others reach this machine by, are not known.
+        let host = match address.ip() {
+            ip if ip.is_unspecified() || encrypted => "HOST".to_owned(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+            IpAddr::V4(ip) => ip.to_string(),
+        };
+        let port = address.port();
+        let _ = writeln!(
+            text,
+            "  OTEL_EXPORTER_OTLP_ENDPOINT={scheme}://{host}:{port} \
+             OTEL_EXPORTER_OTLP_PROTOCOL={protocol}{token}"
+        );
+    }
 }
 
 fn target(exporter: &ExporterConfig) -> String {
@@ -94,5 +136,37 @@ fn target(exporter: &ExporterConfig) -> String {
         ExporterConfig::OtlpHttp(config) => config.endpoint.clone(),
         ExporterConfig::File(config) => config.path.display().to_string(),
         ExporterConfig::Debug(_) => "this log".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_gateway::ReceiversConfig;
+
+    use super::*;
+
+    fn said(text: &str, receivers: &[(&str, &str)]) -> String {
+        let receivers_config: ReceiversConfig = serde_json::from_str(text).unwrap();
+        let config = Config { receivers: receivers_config, ..Config::default() };
+        let owned = |(name, address): &(&str, &str)| ((*name).to_owned(), address.parse().unwrap());
+        let receivers: Vec<(String, SocketAddr)> = receivers.iter().map(owned).collect();
+        let mut text = String::new();
+        sdk(&mut text, &config, receivers.iter().map(|(name, address)| (name, address)));
+        text
+    }
+
+    #[test]
+    fn sdks_are_told_both_endpoints_whole() {
+        let both = r#"{"otlp": {"protocols": {"grpc": {}, "http": {}}}}"#;
+        let http = "  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 \
+                    OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\n";
+        let grpc = "  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317 \
+                    OTEL_EXPORTER_OTLP_PROTOCOL=grpc\n";
+        let receivers = [("otlp/grpc", "127.0.0.1:4317"), ("otlp/http", "127.0.0.1:4318")];
+        assert_eq!(said(both, &receivers), format!("{http}{grpc}"));
+        assert_eq!(said(both, &receivers[..1]), grpc);
+        let tls = r#"{"otlp/a": {"protocols": {"grpc": {"tls": {"cert_file": "x"}}}}}"#;
+        let said = said(tls, &[("otlp/a/grpc", "[::]:4317"), ("zipkin", "127.0.0.1:9411")]);
+        assert!(said.starts_with("  OTEL_EXPORTER_OTLP_ENDPOINT=https://HOST:4317 "), "{said}");
     }
 }
