@@ -28,7 +28,7 @@ pub(crate) struct Sent {
     pub(crate) planned: usize,
     pub(crate) acknowledged: Vec<String>,
     pub(crate) repeated: Vec<String>,
-    error: bool,
+    pub(crate) error: bool,
     slow: bool,
     pub(crate) late: bool,
 }
