@@ -166,6 +166,8 @@ struct Producer<'a> {
     begun_traces: u64,
     /// Nobody takes requests any more.
     over: bool,
+    /// Whether it was said what follows the last trace.
+    told: bool,
 }
 
 impl<'a> Producer<'a> {
@@ -184,6 +186,7 @@ impl<'a> Producer<'a> {
             begun: Instant::now(),
             begun_traces: 0,
             over: false,
+            told: false,
         }
     }
 
@@ -217,9 +220,25 @@ impl<'a> Producer<'a> {
                 self.flush_all().await;
                 flushed = Instant::now();
             }
-            if self.over || self.room(1) == 0 && self.schedule.next_due().is_none() {
-                return;
+            if self.over || self.room(1) == 0 {
+                if self.over || self.schedule.next_due().is_none() {
+                    return;
+                }
+                self.tell_what_follows(now);
             }
+        }
+    }
+
+    /// Says once, when the last trace has begun, how long its spans and late ones are to come.
+    #[expect(clippy::print_stderr, reason = "it is for who waits at the terminal")]
+    fn tell_what_follows(&mut self, now: u64) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        let left = self.schedule.last_due().unwrap_or(now).saturating_sub(now).div_ceil(1_000_000);
+        if left > 1 {
+            let traces = self.begun_traces;
+            eprintln!("{traces} traces are begun; their slow and late spans follow for {left} s");
         }
     }
 

@@ -41,6 +41,11 @@ impl Schedule {
         }
     }
 
+    /// When the last span that waits is due, in microseconds since the run began.
+    pub(crate) fn last_due(&self) -> Option<u64> {
+        self.waiting.iter().map(|Reverse((due, ..))| *due).max()
+    }
+
     /// Gives spans due at `now` to `leave`, with their traces and the traces' starts: `most` of them,
     /// the first ones. Tells whether there are more.
     pub(crate) fn due(

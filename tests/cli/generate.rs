@@ -41,6 +41,12 @@ fn an_open_loop_delivers_everything() {
         ended.stdout.contains("; 0 repeats, 0 spans rejected, 0 spans not delivered"),
         "{ended:?}"
     );
+    assert!(!ended.stderr.contains("follow"), "{ended:?}");
+    // What comes after the last trace is said before it is waited for.
+    let late = ["--rate", "50", "--duration", "1s", "--slow", "0", "--late", "1", "--late-by", "3s"];
+    let arguments = [&["generate", "--endpoint", &endpoint], &late[..]].concat();
+    let ended = run(folder.path(), &arguments, &[]);
+    assert!(ended.stderr.contains("their slow and late spans follow for "), "{ended:?}");
     let refused = run(folder.path(), &["generate", "--open-loop", "--rate", "ten"], &[]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
 }
