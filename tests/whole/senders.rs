@@ -103,6 +103,39 @@ fn java(protocol: &str, port: u16) -> Command {
     command
 }
 
+/// Scenario: a real SDK is pointed at the port of the other transport. Each row: the protocol, whether
+/// it is sent to the port of gRPC, and what the SDK is to say.
+///
+/// Guarantee: the SDK says that it could not export, and why; nothing of it is taken (I7). The process
+/// says in its log which port is meant.
+#[test]
+fn ports_that_are_mixed_up_are_told_to_the_sender() {
+    if !stands("python") {
+        return;
+    }
+    let mut gateway = Gateway::new(
+        "tail_sampling:\n  policies: [{ name: all, type: always_sample }]\n\
+         exporters:\n  file: { path: \"FOLDER/kept.jsonl\" }\n",
+    );
+    gateway.start();
+    for (protocol, port, expected) in
+        [("http", gateway.grpc, "415"), ("grpc", gateway.http, "UNIMPLEMENTED")]
+    {
+        let output = python(protocol, port).args(["--traces", "2"]).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("Failed to export"), "{protocol}: {said}");
+        assert!(said.contains(expected), "{protocol}: {expected}: {said}");
+    }
+    let said = gateway.output();
+    for expected in
+        ["send OTLP/HTTP to the port of `protocols.http`", "traces are taken at `/v1/traces`"]
+    {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert!(gateway.metric("wholetrace_gateway_spans_total") < 1.0);
+    assert!(gateway.stop().success());
+}
+
 #[test]
 fn python_over_grpc() {
     whole_traces_arrive("python", Export::Grpc, |gateway| python("grpc", gateway.grpc));
