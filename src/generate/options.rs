@@ -99,7 +99,7 @@ pub(crate) enum Protocol {
 }
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE".to_owned())?;
+    let (name, value) = text.split_once('=').ok_or_else(|| "write NAME=VALUE".to_owned())?;
     let name = name.trim().parse().map_err(|_| format!("`{name}` is not the name of a header"))?;
     let mut value: HeaderValue =
         value.trim().parse().map_err(|_| "its value has characters that no header may have")?;

@@ -43,7 +43,8 @@ fn an_open_loop_delivers_everything() {
     );
     assert!(!ended.stderr.contains("follow"), "{ended:?}");
     // What comes after the last trace is said before it is waited for.
-    let late = ["--rate", "50", "--duration", "1s", "--slow", "0", "--late", "1", "--late-by", "3s"];
+    let late =
+        ["--rate", "50", "--duration", "1s", "--slow", "0", "--late", "1", "--late-by", "3s"];
     let arguments = [&["generate", "--endpoint", &endpoint], &late[..]].concat();
     let ended = run(folder.path(), &arguments, &[]);
     assert!(ended.stderr.contains("their slow and late spans follow for "), "{ended:?}");
