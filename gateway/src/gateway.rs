@@ -61,6 +61,8 @@ pub struct Gateway {
     addresses: BTreeMap<String, SocketAddr>,
     framer: Framer,
     memory: MemoryGate,
+    /// With the time between two looks at their files.
+    tenants: (Tenants, Duration),
     drain_timeout: Duration,
 }
 
@@ -118,9 +120,10 @@ impl Gateway {
         for (name, zipkin) in &config.receivers.zipkin {
             binder.zipkin(name, format!("receivers.{name}.endpoint"), zipkin).await?;
         }
-        let Binder { servers, addresses, .. } = binder;
+        let Binder { servers, addresses, shared, .. } = binder;
         let drain_timeout = limits.drain_timeout.get();
-        Ok(Self { servers, addresses, framer, memory, drain_timeout })
+        let tenants = (shared.tenants, config.authentication.reload_interval.get());
+        Ok(Self { servers, addresses, framer, memory, tenants, drain_timeout })
     }
 
     /// The addresses listened on, by receiver: `otlp/grpc`, `otlp/http`, `zipkin`. Real ports,
@@ -134,13 +137,15 @@ impl Gateway {
     /// have begun are finished, or cut off after the drain timeout; what was handed to the log is
     /// answered.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { servers, framer, memory, drain_timeout, .. } = self;
+        let Self { servers, framer, memory, tenants, drain_timeout, .. } = self;
         let tasks = Tasks::new(shutdown.clone());
         let connections = TaskTracker::new();
         let cut = CancellationToken::new();
         // The framer outlives the request for shutdown: it ends with the last stack.
         tasks.spawn("gateway framer", framer.run());
         tasks.spawn("gateway memory", watch_memory(memory, shutdown.clone()));
+        let (tenants, interval) = tenants;
+        tasks.spawn("gateway tokens", watch_tokens(tenants, interval, shutdown.clone()));
         for server in servers {
             let stop = Stop { drain: shutdown.clone(), cut: cut.clone() };
             tasks.spawn("gateway listener", server.run(stop, connections.clone()));
@@ -179,6 +184,19 @@ async fn watch_memory(gate: MemoryGate, shutdown: Shutdown) {
             () = shutdown.requested() => return,
             () = tokio::time::sleep(MEMORY_LOOK) => {}
         }
+    }
+}
+
+/// Reads files of tokens again that have changed; an `interval` of zero is never.
+async fn watch_tokens(tenants: Tenants, interval: Duration, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => return,
+            () = tokio::time::sleep(interval), if !interval.is_zero() => {}
+        }
+        let tenants = tenants.clone();
+        // It panics or is cancelled at the end of the process only.
+        let _ = tokio::task::spawn_blocking(move || tenants.look()).await;
     }
 }
 

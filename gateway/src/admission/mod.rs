@@ -7,3 +7,4 @@ pub(crate) mod inflate;
 pub(crate) mod lease;
 pub(crate) mod memory;
 pub(crate) mod tenants;
+pub(crate) mod token_files;

@@ -7,10 +7,13 @@ use std::{
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use tokio::time::Instant;
-use wholetrace_runtime::budget::ByteBudget;
+use wholetrace_runtime::{budget::ByteBudget, secret::Secret};
 
 use crate::{
-    admission::lease::InFlight,
+    admission::{
+        lease::InFlight,
+        token_files::{Digest, TokenFiles},
+    },
     config::tenants::AuthenticationConfig,
     reject::{RejectReason, Rejection},
 };
@@ -23,13 +26,17 @@ const BURST_SECONDS: f64 = 10.0;
 pub(crate) struct Tenants(Option<Arc<Known>>);
 
 struct Known {
-    tenants: Vec<(Vec<Digest>, Pass)>,
+    tenants: Vec<Tenant>,
     keys: Keys,
 }
 
-/// A token is compared by a hash whose keys nobody knows: how long that takes tells nothing of it.
-type Digest = (u64, u64);
+struct Tenant {
+    tokens: Vec<Digest>,
+    files: TokenFiles,
+    pass: Pass,
+}
 
+/// A token is compared by a hash whose keys nobody knows: how long that takes tells nothing of it.
 #[derive(Default)]
 struct Keys(RandomState, RandomState);
 
@@ -63,12 +70,24 @@ impl Tenants {
         }
         let keys = Keys::default();
         let tenants = config.tenants.iter().map(|tenant| {
-            let tokens = tenant.tokens.iter().map(|token| keys.digest(token.reveal().as_bytes()));
+            let digest = |token: &Secret| keys.digest(token.reveal().as_bytes());
             let share = (config.tenants.len() > 1).then(|| in_flight.tenant());
-            (tokens.collect(), Pass::new(tenant.bytes_per_second.get(), share))
+            Tenant {
+                tokens: tenant.tokens.iter().map(digest).collect(),
+                files: TokenFiles::new(&tenant.name, tenant.token_files.clone(), digest),
+                pass: Pass::new(tenant.bytes_per_second.get(), share),
+            }
         });
         let tenants = tenants.collect();
         Self(Some(Arc::new(Known { tenants, keys })))
+    }
+
+    /// Reads files of tokens that have changed. Blocks.
+    pub(crate) fn look(&self) {
+        let Some(known) = &self.0 else { return };
+        for tenant in &known.tenants {
+            tenant.files.look(|token| known.keys.digest(token.reveal().as_bytes()));
+        }
     }
 
     /// Whose request it is, if they may send now. The `declared` length of its body is charged.
@@ -84,9 +103,10 @@ impl Tenants {
         let digest = known.keys.digest(token);
         // All are compared, whichever it is.
         let mut found = None;
-        for (tokens, pass) in &known.tenants {
-            if tokens.iter().fold(false, |known, token| known | (*token == digest)) {
-                found = Some(pass);
+        for tenant in &known.tenants {
+            let here = tenant.tokens.iter().fold(false, |known, token| known | (*token == digest));
+            if here | tenant.files.has(digest) {
+                found = Some(&tenant.pass);
             }
         }
         let pass = found.ok_or_else(|| unknown("no tenant has the token of this request"))?;
@@ -188,6 +208,26 @@ mod tests {
             assert_eq!(refused, Some(RejectReason::Unauthenticated), "{bad}");
         }
         assert!(tenants.admit(&HeaderMap::new(), 1).is_err());
+    }
+
+    #[test]
+    fn tokens_in_files_are_read_again_when_they_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        std::fs::write(&file, "first-of-a-tokens\nsecond-of-a-token\n").unwrap();
+        let text = serde_json::json!({"tenants": [{"name": "a", "token_files": [file]}]});
+        let tenants = tenants(&text.to_string());
+        let may = |token: &str| tenants.admit(&with(&format!("Bearer {token}")), 1).is_ok();
+        assert!(may("first-of-a-tokens") && may("second-of-a-token"));
+        tenants.look();
+        assert!(may("first-of-a-tokens"));
+        // What cannot be used leaves the former ones.
+        std::fs::write(&file, "short").unwrap();
+        tenants.look();
+        assert!(may("first-of-a-tokens") && !may("short"));
+        std::fs::write(&file, "the-third-of-them-all").unwrap();
+        tenants.look();
+        assert!(may("the-third-of-them-all") && !may("first-of-a-tokens"));
     }
 
     #[test]

@@ -1,26 +1,37 @@
 //! The `authentication` section: who may send, and how much.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wholetrace_runtime::{
     problems::{Problem, Problems, join},
     secret::Secret,
-    units::ByteSize,
+    units::{ByteSize, HumanDuration},
 };
+
+use crate::admission::token_files::{self, TOKEN_CHARS_MIN};
 
 /// Most tenants: each request's token is compared with all.
 const TENANTS_MAX: usize = 1_000;
-/// Shorter tokens can be guessed.
-const TOKEN_CHARS_MIN: usize = 16;
 
 /// Who may send. Without tenants everybody may who reaches a listener; client certificates are a
 /// matter of each listener's `tls`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthenticationConfig {
     /// Those who may send. With one or more, each request to any receiver must carry the token of
     /// one of them, as `Authorization: Bearer TOKEN`.
     pub tenants: Vec<TenantConfig>,
+    /// How often files of tokens are looked at; those that have changed are read again. 1s to 720h; `0s`
+    /// reads them at the start only.
+    pub reload_interval: HumanDuration,
+}
+
+impl Default for AuthenticationConfig {
+    fn default() -> Self {
+        Self { tenants: Vec::new(), reload_interval: HumanDuration::from_secs(60) }
+    }
 }
 
 /// Somebody who may send.
@@ -32,6 +43,8 @@ pub struct TenantConfig {
     /// Tokens of 16 characters or more; a second one lets senders change over. Take them from
     /// `${env:NAME}` or `${file:PATH}`.
     pub tokens: Vec<Secret>,
+    /// Files with further tokens, one a line; looked at every `reload_interval`.
+    pub token_files: Vec<PathBuf>,
     /// Bytes of request bodies, as they come over the wire, that are taken in a second, counted
     /// over ten seconds; 0 for no bound. Of each gateway, whatever the number of gateways.
     pub bytes_per_second: ByteSize,
@@ -40,6 +53,10 @@ pub struct TenantConfig {
 impl AuthenticationConfig {
     /// Adds everything that is wrong with it to `problems`; `path` is where it stands.
     pub(crate) fn check(&self, path: &str, problems: &mut Problems) {
+        if self.reload_interval != HumanDuration::from_secs(0) {
+            let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(30 * 86_400);
+            problems.within(path, "reload_interval", &self.reload_interval, &bounds);
+        }
         let path = join(path, "tenants");
         if self.tenants.len() > TENANTS_MAX {
             let problem = Problem::new(path.as_str(), format!("has more than {TENANTS_MAX}"));
@@ -50,13 +67,16 @@ impl AuthenticationConfig {
             if tenant.name.is_empty() {
                 problems.error(join(&path, "name"), "must not be empty", "give each tenant a name");
             }
-            if tenant.tokens.is_empty() {
+            if let Err(error) = token_files::read(&tenant.token_files) {
+                let hint = "write one into it, for instance of `openssl rand -hex 24`";
+                problems.error(join(&path, "token_files"), error, hint);
+            }
+            if tenant.tokens.is_empty() && tenant.token_files.is_empty() {
                 let hint = "give it one, for instance `${env:NAME}`, or remove the tenant";
                 problems.error(join(&path, "tokens"), "names no token", hint);
             }
             for token in &tenant.tokens {
-                let token = token.reveal();
-                if token.len() < TOKEN_CHARS_MIN || !token.is_ascii() {
+                if !token_files::is_token(token) {
                     let message = format!(
                         "has one that is not {TOKEN_CHARS_MIN} or more characters of ASCII"
                     );
