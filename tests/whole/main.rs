@@ -6,7 +6,6 @@
 #![expect(
     clippy::expect_used,
     clippy::print_stderr,
-    clippy::print_stdout,
     clippy::panic,
     reason = "a test that cannot go on fails, and one that is skipped says so"
 )]
