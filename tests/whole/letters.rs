@@ -13,19 +13,18 @@ use super::{
     process::{dead_letters, succeed, wait_until},
 };
 
-/// Scenario: a backend refuses one trace whenever it is in a request, and takes all others; then it
-/// is mended.
+/// Scenario: a backend refuses some traces whenever one of them is in a request, and takes all others;
+/// then it is mended.
 ///
-/// Guarantees: that trace alone becomes a dead letter (I7); it is listed with its reason and exported
-/// as OTLP that can be read; replayed it stays as long as it is refused, and arrives once when the
-/// backend takes it; it is none any more then.
+/// Guarantees: those traces alone become dead letters (I7), which the log says without a line for each;
+/// they are listed with their reason and exported as OTLP that can be read; replayed they stay as long as
+/// they are refused, and arrive once when the backend takes them; they are none any more then.
 #[test]
 fn what_was_refused_is_listed_exported_and_replayed() {
-    let bad: Arc<Mutex<Option<String>>> = Arc::default();
+    let bad: Arc<Mutex<HashSet<String>>> = Arc::default();
     let refused = Arc::clone(&bad);
     let backend = Backend::start(0, move |asked| {
-        let bad = refused.lock().expect("no panic").clone();
-        if bad.is_some_and(|bad| asked.traces.contains(&bad)) {
+        if !refused.lock().expect("no panic").is_disjoint(&asked.traces) {
             return Answer::http(400, "text/plain", "this trace is not liked");
         }
         Answer::Take
@@ -62,37 +61,46 @@ fn what_was_refused_is_listed_exported_and_replayed() {
     // The traces of a seed are planned beforehand.
     let planned = send(&["--traces", "20", "--seed", "2"]);
     wait_until("all is taken", || has(&backend.taken(), &all(&planned)));
-    let victim = planned[7].trace_id.clone();
-    *bad.lock().expect("no panic") = Some(victim.clone());
-    let before = backend.taken()[&victim].clone();
+    let victims: HashSet<String> =
+        planned.iter().step_by(2).map(|trace| trace.trace_id.clone()).collect();
+    *bad.lock().expect("no panic") = victims.clone();
+    let of_victims = || -> Arrived {
+        backend.taken().into_iter().filter(|(id, _)| victims.contains(id)).collect()
+    };
+    let before = of_victims();
     let again = send(&["--traces", "20", "--seed", "2"]);
     assert_eq!(all(&again), all(&planned));
     let letters = "wholetrace_sampler_dead_letters_total";
-    wait_until("the trace is in the dead letters", || {
-        gateway.metric_with("wholetrace_exporter_refused_spans_total", "") == 3.0
+    wait_until("the traces are in the dead letters", || {
+        gateway.metric_with("wholetrace_exporter_refused_spans_total", "") == 30.0
             && gateway.metric_with(letters, "refused") > 0.0
     });
     let twice = |id: &String| backend.taken()[id].values().all(|count| *count >= 2);
     wait_until("the others are taken", || {
-        all(&again).iter().filter(|id| **id != victim).all(twice)
+        all(&again).iter().filter(|id| !victims.contains(*id)).all(twice)
     });
-    assert_eq!(backend.taken()[&victim], before);
+    assert_eq!(of_victims(), before);
 
     let (code, _, said) = run(&["list"]);
     let holder = format!("in use by process {}", gateway.id());
     assert!(code == Some(1) && said.contains(&holder) && said.contains("stop"), "{said}");
     assert!(gateway.stop().success());
 
+    let output = gateway.output();
+    let lines = output.lines().filter(|line| line.contains("put kept spans to the dead letters"));
+    let lines = lines.count();
+
     let (code, table, said) = run(&["list"]);
     assert_eq!(code, Some(0), "{said}");
-    for expected in ["POSITION", "otlphttp", "this trace is not liked", "spans 3"] {
+    for expected in ["POSITION", "otlphttp", "this trace is not liked", "spans 30"] {
         assert!(table.contains(expected), "{expected}: {table}");
     }
     let (_, json, _) = run(&["list", "--format", "json"]);
     let rows: Vec<serde_json::Value> =
         json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let sum = |key: &str| rows.iter().filter_map(|row| row[key].as_u64()).sum::<u64>();
-    assert_eq!((sum("spans"), rows[0]["exporter"].as_str()), (3, Some("otlphttp")), "{json}");
+    assert_eq!((sum("spans"), rows[0]["exporter"].as_str()), (30, Some("otlphttp")), "{json}");
+    assert!((1..rows.len()).contains(&lines), "{lines} lines for {} letters: {output}", rows.len());
     for nothing in
         [["--exporter", "otlp/other"], ["--since", "0s"], ["--since", "2999-01-01T00:00:00Z"]]
     {
@@ -105,26 +113,28 @@ fn what_was_refused_is_listed_exported_and_replayed() {
     let (code, _, said) = run(&["export", "--output", &output, "--since", "1h"]);
     assert_eq!(code, Some(0), "{said}");
     let exported = oracle::arrived(&folder, "refused");
-    assert_eq!(exported.len(), 1);
-    assert!(has(&exported, &HashSet::from([victim.clone()])), "{exported:?}");
+    assert_eq!(exported.len(), 10);
+    assert!(has(&exported, &victims), "{exported:?}");
     let (code, _, said) = run(&["export", "--output", &output]);
     assert!(code == Some(1) && said.contains("refused.jsonl"), "nothing is written over: {said}");
     assert!(!fs::read(&file).expect("the export").is_empty());
 
     let (code, done, said) = run(&["replay", "--dry-run"]);
-    assert!(code == Some(0) && done.contains("with 3 spans would be sent"), "{done}{said}");
+    assert!(code == Some(0) && done.contains("with 30 spans would be sent"), "{done}{said}");
     let (code, _, said) = run(&["replay", "--give-up-after", "2s"]);
     assert!(code == Some(1) && said.contains("stay"), "{said}");
     assert!(said.contains("this trace is not liked"), "{said}");
-    assert!(run(&["list"]).1.contains("spans 3"));
+    assert!(run(&["list"]).1.contains("spans 30"));
     let (code, _, said) = run(&["replay", "--exporter", "otlp/other"]);
     assert!(code == Some(1) && said.contains("no exporter `otlp/other`"), "{said}");
 
-    *bad.lock().expect("no panic") = None;
+    bad.lock().expect("no panic").clear();
     let (code, done, said) = run(&["replay", "--exporter", "otlphttp"]);
-    assert!(code == Some(0) && done.contains("with 3 spans were delivered"), "{done}{said}");
-    let after = backend.taken()[&victim].clone();
-    assert!(after.iter().all(|(span, count)| before[span] + 1 == *count), "{after:?}");
+    assert!(code == Some(0) && done.contains("with 30 spans were delivered"), "{done}{said}");
+    let after = of_victims();
+    for (id, spans) in &before {
+        assert!(spans.iter().all(|(span, count)| after[id][span] == count + 1), "{after:?}");
+    }
     let (code, table, _) = run(&["list"]);
     assert_eq!((code, table.trim()), (Some(0), "no dead letters"));
     let (code, done, _) = run(&["replay"]);

@@ -14,6 +14,7 @@ use crate::exporter::{
     journal::Journal,
     metrics::{ExporterMetrics, Failure},
     pace::Pace,
+    refusals::Refusals,
     retry::RetryPolicy,
     tally::{Piece, Tally},
     verdict::{Verdict, verdict},
@@ -33,6 +34,7 @@ pub(crate) struct Courier {
     pub(crate) tally: Arc<Tally>,
     pub(crate) pace: Pace,
     pub(crate) journal: Journal,
+    pub(crate) refusals: Refusals,
     pub(crate) metrics: ExporterMetrics,
 }
 
@@ -152,8 +154,8 @@ impl Courier {
     fn refuse(&self, pieces: Vec<Piece>, reason: String) {
         let reason: Arc<str> = reason.into();
         let spans: u64 = pieces.iter().map(|piece| u64::from(piece.kept.spans)).sum();
-        // The worker of the partition says so, once for each piece.
         self.metrics.refused(spans);
+        self.refusals.note(&reason, pieces.len() as u64, spans);
         self.settle(pieces, |kept| Outcome::Refused {
             reason: Arc::clone(&reason),
             bytes: kept.bytes.clone(),

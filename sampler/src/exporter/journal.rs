@@ -14,10 +14,10 @@ use crate::exporter::{
 };
 
 /// The time between two lines of the same cause.
-const INTERVAL: Duration = Duration::from_secs(60);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Causes that are remembered at a time.
-const CAUSES: usize = 16;
+pub(crate) const CAUSES: usize = 16;
 
 /// What of a message makes it another cause, in characters.
 const CAUSE_CHARS: usize = 100;
@@ -48,9 +48,7 @@ struct Cause {
 impl State {
     /// How often this cause came since it was said last, if it is to be said now.
     fn is_due(&mut self, kind: &str, message: &str, now: Instant) -> Option<u64> {
-        // Ports, sizes and times differ from one to the next.
-        let text = message.chars().filter(|char| !char.is_ascii_digit()).take(CAUSE_CHARS);
-        let key = format!("{kind} {}", text.collect::<String>());
+        let key = format!("{kind} {}", cause_of(message));
         if let Some(cause) = self.causes.iter_mut().find(|cause| cause.key == key) {
             if now.saturating_duration_since(cause.said) < INTERVAL {
                 cause.silent += 1;
@@ -160,6 +158,12 @@ impl Journal {
             tracing::warn!(exporter, endpoint, message, repeats, "hear a warning from the backend");
         }
     }
+}
+
+/// What of a message makes it the same cause as another.
+pub(crate) fn cause_of(message: &str) -> String {
+    // Ports, sizes and times differ from one to the next.
+    message.chars().filter(|char| !char.is_ascii_digit()).take(CAUSE_CHARS).collect()
 }
 
 /// The kind of a failure, and what becomes of the spans.

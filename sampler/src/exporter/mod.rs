@@ -27,6 +27,7 @@ mod payload;
 mod place;
 mod proxy;
 pub mod queue;
+mod refusals;
 mod resolve;
 pub mod retry;
 mod rotation;

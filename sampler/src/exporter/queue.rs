@@ -23,6 +23,7 @@ use crate::exporter::{
     metrics::ExporterMetrics,
     outcomes::OutcomeSink,
     pace::Pace,
+    refusals::Refusals,
     retry::RetryPolicy,
     tally::{Piece, Tally, Undelivered},
 };
@@ -79,6 +80,7 @@ pub fn queue(
     });
     let stopping = CancellationToken::new();
     let journal = Journal::new(exporter.name(), exporter.endpoint());
+    let refusals = Refusals::new(exporter.name().to_owned(), exporter.endpoint());
     let tally = Arc::clone(&shared.tally);
     let courier = Courier {
         exporter,
@@ -88,6 +90,7 @@ pub fn queue(
         tally,
         pace: Pace::new(shared.batch_bytes),
         journal,
+        refusals,
         metrics,
     };
     let queue = Queue {
@@ -252,6 +255,7 @@ impl Queue {
         loop {
             let due = self.start_due_batches();
             let full = self.requests.len() >= self.settings.in_flight.max(1);
+            let untold = self.courier.refusals.due();
             tokio::select! {
                 biased;
                 () = &mut stop => break,
@@ -260,6 +264,9 @@ impl Queue {
                 }
                 () = self.shared.due.notified(), if !full => {}
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !full => {}
+                () = sleep_until(untold.unwrap_or_else(Instant::now)), if untold.is_some() => {
+                    self.courier.refusals.tell_due();
+                }
             }
         }
         self.stop().await
@@ -360,6 +367,7 @@ impl Queue {
         };
         let in_time = timeout_at(deadline, drain).await.is_ok();
         self.requests.shutdown().await;
+        self.courier.refusals.tell_all();
         let undelivered = self.shared.tally.owed();
         if undelivered != Undelivered::default() || !in_time {
             tracing::warn!(

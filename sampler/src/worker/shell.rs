@@ -19,7 +19,7 @@ use wholetrace_spanlog::{
 use crate::{
     checkpoint::Progress,
     exporter::{
-        contract::{ExporterIndex, Kept, Outcome, Settled},
+        contract::{ExporterIndex, Kept, Settled},
         outcomes::OutcomeSink,
         queue::ExporterHandle,
     },
@@ -250,15 +250,6 @@ impl Shell {
         for outcome in &settled {
             if let Some(under_way) = self.exporting.get_mut(usize::from(outcome.exporter.0)) {
                 *under_way = under_way.saturating_sub(1);
-            }
-            if let Outcome::Refused { reason, spans, .. } = &outcome.outcome {
-                let exporter = self.means.exporters.get(usize::from(outcome.exporter.0));
-                tracing::error!(
-                    exporter = exporter.map(ExporterHandle::name),
-                    partition = %self.partition,
-                    spans,
-                    "put kept spans to the dead letters, the backend refuses them: {reason}"
-                );
             }
         }
         self.step(Input::Settled(settled));
