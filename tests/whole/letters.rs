@@ -3,18 +3,28 @@
 use std::{
     collections::HashSet,
     fs,
-    sync::{Arc, Mutex},
+    process::Stdio,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{
     gateway_process::Gateway,
     mock::{Answer, Backend},
     oracle::{self, Arrived, Sent},
-    process::{dead_letters, succeed, wait_until},
+    process::{dead_letters, succeed, wait_until, wholetrace},
 };
 
+/// Whether every span of `before` has arrived once more.
+fn arrived_once_more(before: &Arrived, after: &Arrived) -> bool {
+    let mut traces = before.iter();
+    traces.all(|(id, spans)| spans.iter().all(|(span, count)| after[id][span] == count + 1))
+}
+
 /// Scenario: a backend refuses some traces whenever one of them is in a request, and takes all others;
-/// then it is mended.
+/// then it is mended, and one replay is killed before the backend has answered.
 ///
 /// Guarantees: those traces alone become dead letters (I7), which the log says without a line for each;
 /// they are listed with their reason and exported as OTLP that can be read; replayed they stay as long as
@@ -23,7 +33,12 @@ use super::{
 fn what_was_refused_is_listed_exported_and_replayed() {
     let bad: Arc<Mutex<HashSet<String>>> = Arc::default();
     let refused = Arc::clone(&bad);
+    let silent = Arc::new(AtomicBool::new(false));
+    let says_nothing = Arc::clone(&silent);
     let backend = Backend::start(0, move |asked| {
+        if says_nothing.load(Ordering::Relaxed) {
+            return Answer::TakeAnd(Box::new(Answer::Silence));
+        }
         if !refused.lock().expect("no panic").is_disjoint(&asked.traces) {
             return Answer::http(400, "text/plain", "this trace is not liked");
         }
@@ -128,13 +143,22 @@ fn what_was_refused_is_listed_exported_and_replayed() {
     let (code, _, said) = run(&["replay", "--exporter", "otlp/other"]);
     assert!(code == Some(1) && said.contains("no exporter `otlp/other`"), "{said}");
 
+    // A replay that is killed behind the delivery and before its mark has not been.
     bad.lock().expect("no panic").clear();
+    silent.store(true, Ordering::Relaxed);
+    let mut replay = wholetrace();
+    let replay = replay.args(["dead-letters", "replay", "--config"]).arg(&config);
+    let mut replay = replay.stdout(Stdio::null()).spawn().expect("the executable starts");
+    wait_until("all is delivered", || arrived_once_more(&before, &of_victims()));
+    replay.kill().expect("SIGKILL");
+    replay.wait().expect("it ended");
+    silent.store(false, Ordering::Relaxed);
+    assert!(run(&["list"]).1.contains("spans 30"));
+    let before = of_victims();
+
     let (code, done, said) = run(&["replay", "--exporter", "otlphttp"]);
     assert!(code == Some(0) && done.contains("with 30 spans were delivered"), "{done}{said}");
-    let after = of_victims();
-    for (id, spans) in &before {
-        assert!(spans.iter().all(|(span, count)| after[id][span] == count + 1), "{after:?}");
-    }
+    assert!(arrived_once_more(&before, &of_victims()), "{before:?} {:?}", of_victims());
     let (code, table, _) = run(&["list"]);
     assert_eq!((code, table.trim()), (Some(0), "no dead letters"));
     let (code, done, _) = run(&["replay"]);

@@ -56,7 +56,7 @@ impl LettersReader {
         Self { topic, selection, next, current, marks, damaged: 0 }
     }
 
-    /// The next one; `None` at the end. Cancel-safe only in that nothing is lost that was given.
+    /// The next one; `None` at the end. Not cancel-safe.
     ///
     /// # Errors
     /// When the log cannot be read, however often.
@@ -96,7 +96,8 @@ impl LettersReader {
     async fn begin(&mut self, partition: Partition) -> Result<(), LettersError> {
         self.marks = Marks::default();
         let first = Pass::begin(&self.topic, partition).await?;
-        let mut pass = first.clone();
+        // What is damaged is told by the second one.
+        let mut pass = Pass { tells: false, ..first.clone() };
         while let Some(frame) = pass.next(&self.topic).await? {
             if let Ok(Some(positions)) = read_replayed(&frame.payload) {
                 positions.into_iter().for_each(|position| self.marks.add(position));
@@ -131,13 +132,14 @@ struct Pass {
     end: Position,
     frames: VecDeque<Frame>,
     damaged: u64,
+    tells: bool,
 }
 
 impl Pass {
     async fn begin(topic: &Arc<dyn Reader>, partition: Partition) -> Result<Self, LettersError> {
         let extent = again(|| topic.extent(partition)).await?;
         let (at, end) = (extent.start, extent.end);
-        Ok(Self { partition, at, end, frames: VecDeque::new(), damaged: 0 })
+        Ok(Self { partition, at, end, frames: VecDeque::new(), damaged: 0, tells: true })
     }
 
     async fn next(&mut self, topic: &Arc<dyn Reader>) -> Result<Option<Frame>, LettersError> {
@@ -157,7 +159,9 @@ impl Pass {
                 Err(ReadError::Gone { oldest, .. }) => self.at = oldest.max(self.at.next()),
                 Err(ReadError::Damaged { position, detail, .. }) => {
                     let partition = self.partition;
-                    tracing::warn!(%partition, %position, "pass over a damaged record: {detail}");
+                    if self.tells {
+                        tracing::warn!(%partition, %position, "pass over a damaged record: {detail}");
+                    }
                     self.damaged += 1;
                     self.at = position.next();
                 }
