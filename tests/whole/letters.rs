@@ -86,7 +86,9 @@ fn what_was_refused_is_listed_exported_and_replayed() {
     let again = send(&["--traces", "20", "--seed", "2"]);
     assert_eq!(all(&again), all(&planned));
     let letters = "wholetrace_sampler_dead_letters_total";
+    // What is refused is only given up while others are delivered.
     wait_until("the traces are in the dead letters", || {
+        send(&["--traces", "5", "--seed", "3"]);
         gateway.metric_with("wholetrace_exporter_refused_spans_total", "") == 30.0
             && gateway.metric_with(letters, "refused") > 0.0
     });
