@@ -20,7 +20,8 @@ pub struct QueueConfig {
     /// Bytes of spans that wait or are under way, 1MiB to 4GiB. What does not fit waits in the
     /// log. Counts as memory.
     pub queue_size: ByteSize,
-    /// Sizes are in bytes: no other sizer has a meaning here.
+    /// `bytes`. Sizes of a Collector's file that count `items` or `requests` are translated, with a
+    /// warning.
     pub sizer: Option<Sizer>,
     /// No effect: what does not fit waits in the log, always.
     pub block_on_overflow: Option<bool>,
@@ -58,7 +59,8 @@ pub struct BatchConfig {
     /// Bytes of spans in a request, before compression, 1KiB to 64MiB. To be kept below what the
     /// backend takes: Collectors and Jaeger take 4MiB.
     pub max_size: ByteSize,
-    /// Sizes are in bytes: no other sizer has a meaning here.
+    /// `bytes`. Sizes of a Collector's file that count `items` or `requests` are translated, with a
+    /// warning.
     pub sizer: Option<Sizer>,
 }
 
