@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-#[cfg(feature = "kafka")]
-use wholetrace_spanlog::kafka::{Access, KafkaConfig, KafkaLog, TopicAdmin, ring};
 use wholetrace_spanlog::{Group, Log, embedded::EmbeddedLog, routing::Descriptor};
+#[cfg(feature = "kafka")]
+use wholetrace_spanlog_kafka::{Access, KafkaConfig, KafkaLog, TopicAdmin, ring};
 
 use crate::{
     config::{Config, LogChoice},

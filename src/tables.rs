@@ -4,7 +4,7 @@ use wholetrace_runtime::metrics::{self, Metric};
 
 /// The metrics of the log over Kafka, where it is part of this build.
 #[cfg(feature = "kafka")]
-const KAFKA: &[Metric] = wholetrace_spanlog::kafka::TABLE;
+const KAFKA: &[Metric] = wholetrace_spanlog_kafka::TABLE;
 #[cfg(not(feature = "kafka"))]
 const KAFKA: &[Metric] = &[];
 

@@ -4,10 +4,8 @@ use std::{fmt::Write as _, time::Duration};
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use wholetrace_spanlog::{
-    kafka::{KafkaConfig, Made, Severity, TopicAdmin, TopicReport, ring},
-    routing::{Descriptor, Routing},
-};
+use wholetrace_spanlog::routing::{Descriptor, Routing};
+use wholetrace_spanlog_kafka::{KafkaConfig, Made, Severity, TopicAdmin, TopicReport, ring};
 
 use crate::config::Config;
 

@@ -22,7 +22,7 @@ use wholetrace_sampler::{
 };
 use wholetrace_spanlog::embedded::EmbeddedConfig;
 #[cfg(feature = "kafka")]
-use wholetrace_spanlog::kafka::KafkaConfig;
+use wholetrace_spanlog_kafka::KafkaConfig;
 
 use super::rounds;
 use crate::role::Role;

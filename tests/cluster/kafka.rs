@@ -14,7 +14,7 @@ use super::{
 
 /// What processes say while brokers are away, or answer late.
 pub(crate) const AWAY: &[&str] = &[
-    "wholetrace_spanlog::kafka",
+    "wholetrace_spanlog_kafka",
     "wholetrace_gateway::ingest",
     "wholetrace::upkeep",
     "read the log again",
@@ -23,7 +23,7 @@ pub(crate) const AWAY: &[&str] = &[
 
 /// What samplers say when one of them was gone without a word, or for too long.
 pub(crate) const REPLACED: &[&str] = &[
-    "wholetrace_spanlog::kafka::ownership",
+    "wholetrace_spanlog_kafka::ownership",
     "Consumer group session timed out",
     "another process has claimed the partition",
     "cut an unfinished line",

@@ -10,8 +10,15 @@ use std::{
 };
 
 /// The crates of the workspace, by the folder of their sources.
-const CRATES: [&str; 6] =
-    ["src", "proto/src", "gateway/src", "sampler/src", "libs/spanlog/src", "libs/runtime/src"];
+const CRATES: [&str; 7] = [
+    "src",
+    "proto/src",
+    "gateway/src",
+    "sampler/src",
+    "libs/spanlog/src",
+    "libs/spanlog-kafka/src",
+    "libs/runtime/src",
+];
 
 /// Lines that nine files in ten stay below.
 const FILE_LINES: usize = 400;

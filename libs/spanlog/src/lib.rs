@@ -7,8 +7,9 @@
 //! * [`Writer`] and [`Reader`] are the contract, one for each side; [`Group`] tells which
 //!   partitions a sampler owns.
 //! * [`routing`] says which partition a trace belongs to.
-//! * `kafka` is the log of a cluster, [`embedded`] that of a single machine, [`memory`] the one for
-//!   tests, with fault switches; `conformance` is the suite that every implementation passes.
+//! * [`embedded`] is the log of a single machine, [`memory`] the one for tests, with fault switches;
+//!   that of a cluster is the crate `wholetrace-spanlog-kafka`. `conformance` is the suite that every
+//!   implementation passes.
 
 mod burst;
 mod clock;
@@ -16,8 +17,6 @@ mod clock;
 pub mod conformance;
 mod contract;
 pub mod embedded;
-#[cfg(feature = "kafka")]
-pub mod kafka;
 pub mod memory;
 pub mod metrics;
 mod position;

@@ -81,7 +81,8 @@ impl Extent {
     }
 
     /// The error that says that `position` is not of `partition`, of which this is the extent.
-    pub(crate) const fn replaced(
+    #[must_use]
+    pub const fn replaced(
         &self,
         partition: Partition,
         position: Position,

@@ -1,0 +1,326 @@
+//! The reading side of one topic.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures_util::future::BoxFuture;
+use wholetrace_spanlog::{
+    Cursor, Extent, Frame, LogTime, Partition, Position, ReadError, Reader, Replacement, Start,
+    TopicName,
+};
+
+use super::{
+    cursor::KafkaCursor,
+    identity::Identities,
+    lane::Lane,
+    lanes::{AGAIN, AHEAD, BEHIND, Lanes},
+    metrics::Meters,
+    queries::Queries,
+    source::Source,
+};
+
+/// How long reading again may wait for what the partition is known to hold.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long it waits behind what the client takes for the end.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a reader is kept that may be asked to go on.
+const KEEP: Duration = Duration::from_secs(10);
+
+/// One topic to read.
+pub(super) struct KafkaReader {
+    name: TopicName,
+    topic: Arc<str>,
+    partitions: u32,
+    lanes: Arc<Lanes>,
+    queries: Arc<Queries>,
+    meters: Arc<Meters>,
+    identities: Arc<Identities>,
+    /// Where reading again stopped, by partition.
+    parked: Mutex<HashMap<Partition, Parked>>,
+}
+
+/// A reader that may be asked to go on.
+struct Parked {
+    cursor: KafkaCursor,
+    /// The partition is known to end no earlier.
+    end: u64,
+    since: Instant,
+}
+
+impl KafkaReader {
+    pub(super) fn new(
+        name: TopicName,
+        topic: &str,
+        partitions: u32,
+        lanes: &Arc<Lanes>,
+        meters: &Arc<Meters>,
+        identities: &Arc<Identities>,
+    ) -> Self {
+        Self {
+            name,
+            topic: Arc::from(topic),
+            partitions,
+            lanes: Arc::clone(lanes),
+            queries: Arc::new(Queries::new()),
+            meters: Arc::clone(meters),
+            identities: Arc::clone(identities),
+            parked: Mutex::default(),
+        }
+    }
+
+    fn source(&self, partition: Partition) -> Result<Source, ReadError> {
+        let nowhere =
+            ReadError::NoSuchPartition { partition: partition.0, partitions: self.partitions };
+        if partition.0 >= self.partitions {
+            return Err(nowhere);
+        }
+        let number = i32::try_from(partition.0).map_err(|_| nowhere)?;
+        Ok(Source { name: self.name, topic: Arc::clone(&self.topic), partition, number })
+    }
+
+    async fn open_cursor(
+        &self,
+        partition: Partition,
+        start: Start,
+    ) -> Result<KafkaCursor, ReadError> {
+        let source = self.source(partition)?;
+        let lane = self.lanes.asking()?;
+        // The end first: what comes while the time is asked for is behind it.
+        let extent = self.queries.extent(&lane, &source.topic, source.number).await?;
+        let (low, high) = (extent.start.0, extent.end.0);
+        let (next, from_time) = match start {
+            Start::Earliest => (low, LogTime(0)),
+            Start::Position(position) => {
+                self.identify(&lane, &source, extent, position).await?;
+                (position.0.max(low), LogTime(0))
+            }
+            Start::Time(time) => {
+                let asked = source.clone();
+                let ask = move || lane.position_at(&asked.topic, asked.number, time.0);
+                (self.queries.run(ask).await?.unwrap_or(high).max(low), time)
+            }
+        };
+        if next < high {
+            let cursor = self.start(source, &BEHIND, next, next, from_time).await?;
+            return Ok(cursor.watched().catching_up(&self.lanes));
+        }
+        let cursor = self.start(source, &AHEAD, next, next.min(high), from_time).await?;
+        Ok(cursor.watched())
+    }
+
+    /// Fails when `position` is not of the log with this extent.
+    async fn identify(
+        &self,
+        lane: &Arc<Lane>,
+        source: &Source,
+        extent: Extent,
+        position: Position,
+    ) -> Result<(), ReadError> {
+        let (place, partition) = ((self.name, source.partition), source.partition);
+        let known = self.identities.unchecked(place);
+        let error = match (extent.reaches(partition, position), known) {
+            (Err(error), _) => error,
+            (Ok(()), None) => return Ok(()),
+            (Ok(()), Some(known)) => {
+                let (lane, asked) = (Arc::clone(lane), source.clone());
+                let ask = move || lane.are_same(&asked.topic, &[(asked.partition, known)]);
+                match self.queries.run(ask).await?.first() {
+                    Some(Some(true)) => {
+                        self.identities.learn(place, Some(known), known);
+                        return Ok(());
+                    }
+                    Some(Some(false)) => extent.replaced(partition, position, Replacement::Younger),
+                    _ => {
+                        let text = format!("no answer about the times of partition {partition}");
+                        return Err(ReadError::Failed(text));
+                    }
+                }
+            }
+        };
+        self.identities.forget(place);
+        Err(error)
+    }
+
+    /// Looks whether the logs that are being read are still the same ones. Blocks.
+    pub(super) fn compare(&self) -> Result<(), ReadError> {
+        let read = self.identities.read(self.name);
+        if read.is_empty() {
+            return Ok(());
+        }
+        // Of a log of which nothing is known yet, what it says of itself must be true.
+        let marks = read.iter().map(|(partition, known, now)| (*partition, known.unwrap_or(*now)));
+        let marks: Vec<_> = marks.collect();
+        let same = self.lanes.asking()?.are_same(&self.topic, &marks)?;
+        for ((partition, known, now), same) in read.into_iter().zip(same) {
+            let place = (self.name, partition);
+            match (known, same) {
+                (_, Some(true)) => self.identities.learn(place, known, now),
+                (Some(_), Some(false)) => self.identities.replaced(place, known),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A cursor that gives what stands at `next` and behind, reading from `from` on.
+    async fn start(
+        &self,
+        source: Source,
+        order: &'static [usize],
+        next: u64,
+        from: u64,
+        from_time: LogTime,
+    ) -> Result<KafkaCursor, ReadError> {
+        let claim = source.claim(&self.lanes, order, from);
+        let claim = self.queries.run(claim).await?;
+        let (queries, meters) = (Arc::clone(&self.queries), Arc::clone(&self.meters));
+        let identities = Arc::clone(&self.identities);
+        Ok(KafkaCursor::new(claim, source, next, from_time, queries, meters, identities))
+    }
+
+    async fn reread(
+        &self,
+        partition: Partition,
+        from: Position,
+        max_bytes: usize,
+    ) -> Result<Vec<Frame>, ReadError> {
+        let source = self.source(partition)?;
+        let lane = self.lanes.asking()?;
+        let kept = self.parked().remove(&partition).filter(|kept| kept.cursor.position() == from.0);
+        let mut parked = match kept {
+            Some(mut kept) => {
+                self.meters.rereads_next.increment(1);
+                if from.0 >= kept.end {
+                    kept.end =
+                        self.queries.extent(&lane, &source.topic, source.number).await?.end.0;
+                }
+                kept
+            }
+            None => {
+                self.meters.rereads_elsewhere.increment(1);
+                let extent = self.queries.extent(&lane, &source.topic, source.number).await?;
+                self.identify(&lane, &source, extent, from).await?;
+                let (oldest, end) = (extent.start, extent.end.0);
+                if from < oldest {
+                    let asked = from;
+                    return Err(ReadError::Gone { partition: partition.0, asked, oldest });
+                }
+                if from.0 >= end {
+                    return Ok(Vec::new());
+                }
+                let cursor = self.start(source, &AGAIN, from.0, from.0, LogTime(0)).await?;
+                Parked { cursor, end, since: Instant::now() }
+            }
+        };
+        let frames = read_to(&mut parked, max_bytes).await;
+        // Behind what is damaged the cursor goes on, and so will who asks.
+        if !matches!(frames, Ok(_) | Err(ReadError::Damaged { .. })) {
+            return frames;
+        }
+        // At the end it would only read ahead what nobody asked for.
+        if parked.cursor.position() < parked.end {
+            parked.since = Instant::now();
+            drop(self.parked().insert(partition, parked));
+        }
+        frames
+    }
+
+    /// Lets go of readers that nobody asked to go on for a while.
+    pub(super) fn sweep(&self) {
+        let mut old = Vec::new();
+        {
+            let mut parked = self.parked();
+            let partitions: Vec<Partition> = parked
+                .iter()
+                .filter(|(_, kept)| kept.since.elapsed() > KEEP)
+                .map(|(partition, _)| *partition)
+                .collect();
+            old.extend(partitions.iter().filter_map(|partition| parked.remove(partition)));
+        }
+        // Not under the lock: it takes a moment.
+        drop(old);
+    }
+
+    /// Lets go of all readers kept.
+    pub(super) fn close(&self) {
+        let parked = std::mem::take(&mut *self.parked());
+        drop(parked);
+    }
+
+    fn parked(&self) -> MutexGuard<'_, HashMap<Partition, Parked>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// As many frames below the known end as fit `max_bytes`, but at least one if there is one.
+async fn read_to(parked: &mut Parked, max_bytes: usize) -> Result<Vec<Frame>, ReadError> {
+    let (mut frames, mut left): (Vec<Frame>, usize) = (Vec::new(), max_bytes);
+    let begun = Instant::now();
+    let cursor = &mut parked.cursor;
+    while cursor.position() < parked.end {
+        let more = cursor.take(left, frames.is_empty())?;
+        if more.is_empty() {
+            if cursor.holds() {
+                break;
+            }
+            // Markers of transactions take positions: the end may be nearer than it seems.
+            let patience = if cursor.at_end() { SHORT_PATIENCE } else { PATIENCE };
+            if begun.elapsed() > patience {
+                if cursor.at_end() || !frames.is_empty() {
+                    parked.end = cursor.position();
+                    break;
+                }
+                let text = format!("nothing came from the brokers within {} s", PATIENCE.as_secs());
+                return Err(ReadError::Failed(text));
+            }
+            cursor.wait().await?;
+            continue;
+        }
+        let bytes: usize = more.iter().map(|frame| frame.payload.len()).sum();
+        frames.extend(more);
+        if bytes >= left {
+            break;
+        }
+        left -= bytes;
+    }
+    Ok(frames)
+}
+
+impl Reader for KafkaReader {
+    fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    fn open(
+        &self,
+        partition: Partition,
+        start: Start,
+    ) -> BoxFuture<'_, Result<Box<dyn Cursor>, ReadError>> {
+        Box::pin(async move {
+            let cursor = self.open_cursor(partition, start).await?;
+            Ok(Box::new(cursor) as Box<dyn Cursor>)
+        })
+    }
+
+    fn fetch(
+        &self,
+        partition: Partition,
+        from: Position,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<Vec<Frame>, ReadError>> {
+        Box::pin(self.reread(partition, from, max_bytes))
+    }
+
+    fn extent(&self, partition: Partition) -> BoxFuture<'_, Result<Extent, ReadError>> {
+        Box::pin(async move {
+            let source = self.source(partition)?;
+            let lane: Arc<Lane> = self.lanes.asking()?;
+            self.queries.extent(&lane, &source.topic, source.number).await
+        })
+    }
+}
