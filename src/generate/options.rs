@@ -76,8 +76,8 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) batch: u32,
 
-    /// The same seed plans the same traces.
-    #[arg(long, default_value_t = 1)]
+    /// The same seed plans the same traces, with the same ids; another one each time, if none is given.
+    #[arg(long, default_value_t = fastrand::u64(..1 << 32), hide_default_value = true)]
     pub(crate) seed: u64,
 
     /// Give a request up that was not acknowledged for this long; it is repeated until then.

@@ -42,6 +42,14 @@ fn an_open_loop_delivers_everything() {
         "{ended:?}"
     );
     assert!(!ended.stderr.contains("follow"), "{ended:?}");
+    // Each run has traces of its own: spans of those that are decided would be late.
+    let runs = ["one", "other"].map(|name| {
+        let few = ["--traces", "5", "--late", "0", "--slow", "0", "--rate", "0", "--record", name];
+        let arguments = [&["generate", "--endpoint", &endpoint], &few[..]].concat();
+        assert_eq!(run(folder.path(), &arguments, &[]).code, Some(0));
+        std::fs::read_to_string(folder.path().join(name)).expect("the record")
+    });
+    assert_ne!(runs[0], runs[1]);
     // What comes after the last trace is said before it is waited for.
     let late =
         ["--rate", "50", "--duration", "1s", "--slow", "0", "--late", "1", "--late-by", "3s"];
