@@ -280,10 +280,17 @@ fn what_an_answer_proves_goes_to_the_dead_letters_and_nothing_else() {
         let few = ["--traces", "20", "--rate", "20", "--slow", "0", "--late", "0", "--seed", "77"];
         let (generator, _) = gateway.generate(&few);
         succeed(generator, "the trickle", &gateway.folder.path().join("generate.log"));
-        (0..rows.len()).all(|number| {
+        let unfinished = (0..rows.len()).filter_map(|number| {
             let wanted = if never.contains(rows[number].name) { 0.0 } else { spans as f64 };
-            refused(number) >= wanted && compare(&good, &backends[number].taken()).0 == 0
-        })
+            let (given_up, missing) =
+                (refused(number), compare(&good, &backends[number].taken()).0);
+            let requests = backends[number].requests();
+            let what = (number, rows[number].name, given_up, missing, requests);
+            (given_up < wanted || missing > 0).then_some(what)
+        });
+        let unfinished: Vec<_> = unfinished.collect();
+        eprintln!("unfinished (number, answer, given up, missing, requests): {unfinished:?}");
+        unfinished.is_empty()
     });
     assert!(gateway.stop().success());
     let config = gateway.folder.path().join("wholetrace.yaml");
