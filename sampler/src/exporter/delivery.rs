@@ -1,7 +1,7 @@
 //! One batch on its way: sent until the backend has answered for every piece of it.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -36,6 +36,8 @@ pub(crate) struct Courier {
     pub(crate) journal: Journal,
     pub(crate) refusals: Refusals,
     pub(crate) metrics: ExporterMetrics,
+    /// Held while the gauge of failures is set.
+    pub(crate) shown: Mutex<()>,
 }
 
 impl Courier {
@@ -53,7 +55,8 @@ impl Courier {
                 Err(error) => self.go_on(&mut job, part, &error).await,
             }
         }
-        job.due().filter(|_| !self.stopping.is_cancelled()).map(|_| job)
+        let left = job.due(Instant::now()).is_some();
+        (left && !self.stopping.is_cancelled()).then_some(job)
     }
 
     async fn send(&self, part: &Part) -> Result<Accepted, ExportError> {
@@ -195,7 +198,7 @@ impl Courier {
 
     fn failed(&self, error: &ExportError, wait: Duration) {
         self.tally.failing.store(true, Ordering::Relaxed);
-        self.metrics.failing(true);
+        self.show_health();
         self.journal.failed(error, self.tally.owed(), wait);
     }
 
@@ -209,8 +212,16 @@ impl Courier {
 
     /// Tells whether the backend fails still, or anything of it is held.
     pub(crate) fn note_health(&self) {
+        let fails = self.show_health();
+        self.journal.recovered(fails);
+    }
+
+    /// Has the gauge say whether the backend fails, or anything of it is held. Of two that do so at
+    /// the same time, the one that knows less must not be the last.
+    fn show_health(&self) -> bool {
+        let _one = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let fails = self.tally.is_failing();
         self.metrics.failing(fails);
-        self.journal.recovered(fails);
+        fails
     }
 }

@@ -130,9 +130,9 @@ impl Job {
         }
     }
 
-    /// When there is something to send, if anything is left.
-    pub(crate) fn due(&self) -> Option<Instant> {
-        let next = (!self.next.is_empty()).then(Instant::now);
+    /// When there is something to send, if anything is left: `now` at the earliest.
+    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+        let next = (!self.next.is_empty()).then_some(now);
         let due = self.held.iter().map(|(due, _)| *due).chain(next).min()?;
         Some(self.paused.map_or(due, |until| until.max(due)))
     }

@@ -92,6 +92,7 @@ pub fn queue(
         journal,
         refusals,
         metrics,
+        shown: Mutex::default(),
     };
     let queue = Queue {
         shared: Arc::clone(&shared),
@@ -278,7 +279,7 @@ impl Queue {
         self.shared.note_bytes();
         while self.requests.len() < self.settings.in_flight.max(1) {
             let now = Instant::now();
-            let held = self.held.iter().filter_map(Job::due).min();
+            let held = self.held.iter().filter_map(|job| job.due(now)).min();
             let new = self.new_due(now);
             let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
             if is_due(held) && (self.held_first || !is_due(new)) {
@@ -318,7 +319,7 @@ impl Queue {
     }
 
     fn start_held(&mut self, now: Instant) {
-        let due = self.held.iter().position(|job| job.due().is_some_and(|due| due <= now));
+        let due = self.held.iter().position(|job| job.due(now).is_some_and(|due| due <= now));
         if let Some(due) = due {
             let job = self.held.remove(due);
             self.note_held();

@@ -172,6 +172,33 @@ async fn what_is_held_leaves_room_for_what_may_be_delivered() {
     }
 }
 
+/// The clock goes on while the queue looks at it, which one that is paused hides: what has waited is
+/// due then, too.
+#[tokio::test]
+async fn what_has_waited_is_sent_while_the_clock_goes_on() {
+    for (name, failure) in FAILURES {
+        let asked = AtomicUsize::new(0);
+        let backend = Backend::new(move |_| {
+            let bad = asked.fetch_add(1, Ordering::Relaxed) < 100;
+            if bad { Err(failure()) } else { Ok(Accepted::default()) }
+        });
+        let millis = |millis| Duration::from_millis(millis);
+        let retry = RetryPolicy {
+            initial_interval: millis(1),
+            max_interval: millis(4),
+            patience: millis(20),
+            ..RetryPolicy::default()
+        };
+        let settings = QueueSettings { retry, flush_after: millis(1), ..settings() };
+        let mut running = run(&backend, settings);
+        for position in 0..20 {
+            running.send(of_spans(position, position * 10..position * 10 + 4));
+        }
+        let all = tokio::time::timeout(Duration::from_secs(30), running.settled(20)).await;
+        assert!(all.is_ok(), "{name}: {} requests", backend.sizes().len());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn stopping_leaves_what_is_held_in_the_log() {
     let backend = Backend::new(|_| Err(ExportError::Doubtful { message: "500".into() }));
