@@ -12,4 +12,4 @@ mod replay;
 
 pub use letter::{Contents, StoredLetter};
 pub use reader::{LettersError, LettersReader, Selection};
-pub use replay::{Replay, ReplaySettings, Replayed};
+pub use replay::{Replay, ReplayError, ReplaySettings, Replayed};
