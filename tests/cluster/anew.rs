@@ -15,12 +15,17 @@ const TOPIC: &str = "org.apache.kafka.tools.TopicCommand";
 /// What decides is in each span, its id: how late it comes does not matter.
 const BY_ID: [&str; 6] = ["--slow", "0", "--errors", "0", "--late", "0"];
 
-/// Deletes the topic of the spans and makes it again.
-fn make_anew(kafka: &Kafka, fleet: &Fleet) {
+/// Deletes the topic of the spans and makes it again: at once, or when the group has taken the
+/// partitions away from all samplers.
+fn make_anew(kafka: &Kafka, fleet: &Fleet, at_once: bool) {
     let topic = format!("{}-spans", fleet.name);
     kafka.tool(TOPIC, &["--delete", "--topic", &topic]);
     wait_until("the topic is gone", || {
         !kafka.tool(TOPIC, &["--list"]).lines().any(|name| name == topic)
+    });
+    wait_until("no sampler has a partition", || {
+        let partitions = |sampler: &Process| sampler.metric("wholetrace_sampler_partitions");
+        at_once || fleet.samplers.iter().map(partitions).sum::<f64>() < 1.0
     });
     // The brokers remove it one after the other.
     wait_until("the topic can be made again", || fleet.topics("create").0);
@@ -57,13 +62,17 @@ fn a_topic_that_is_made_anew_is_read_from_its_beginning() {
     let mut sent = send("before", &fleet, scale, 12);
     must_arrive(&sent, &folder);
     assert!(noticed(&fleet) < 1.0, "it was noticed before anything happened");
-    let load = Load::named("meanwhile", &fleet, scale, (10 * RATE, RATE), &BY_ID);
-    std::thread::sleep(Duration::from_secs(4));
-    make_anew(&kafka, &fleet);
-    sent.extend(load.finish().into_iter().map(Sent::that_may_be_lost));
-    sent.extend(send("after", &fleet, scale, 4));
-    must_arrive(&sent, &folder);
-    assert!(noticed(&fleet) >= 1.0, "it was not counted");
+    // The samplers hear of it by what they read, or by their group, whose commits are gone then.
+    for (round, at_once) in [("at once", true), ("later", false)] {
+        let before = noticed(&fleet);
+        let load = Load::named(round, &fleet, scale, (10 * RATE, RATE), &BY_ID);
+        std::thread::sleep(Duration::from_secs(4));
+        make_anew(&kafka, &fleet, at_once);
+        sent.extend(load.finish().into_iter().map(Sent::that_may_be_lost));
+        sent.extend(send(&format!("after {round}"), &fleet, scale, 4));
+        must_arrive(&sent, &folder);
+        assert!(noticed(&fleet) > before, "{round}: it was not counted");
+    }
     let told = |sampler: &Process| {
         let said = sampler.output();
         said.lines().any(|line| line.contains("ERROR") && line.contains("made anew"))
@@ -75,7 +84,7 @@ fn a_topic_that_is_made_anew_is_read_from_its_beginning() {
         for sampler in &mut fleet.samplers {
             assert!(sampler.stop().success(), "{}", sampler.output());
         }
-        make_anew(&kafka, &fleet);
+        make_anew(&kafka, &fleet, true);
         sent.extend(send(round, &fleet, scale, seconds));
         fleet.samplers.iter_mut().for_each(Process::spawn);
         fleet.samplers.iter_mut().for_each(Process::wait_ready);

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use wholetrace_spanlog::{Checkpoint, Committer, Partition, ReadError, TopicName};
 
 use super::{
-    identity,
+    identity::{self, Mark},
     member::{Member, MemberClient},
     metrics::{Meters, Stored},
 };
@@ -117,8 +117,7 @@ impl Commits {
                 let mut one = list.add_partition(&self.member.topic, number);
                 // A position of this kind is always taken.
                 let _set = one.set_offset(Offset::Offset(position));
-                let marks =
-                    identity::TOPICS.map(|topic| self.member.identities.mark((topic, partition)));
+                let marks = self.marks(partition);
                 let metadata = &pending.checkpoint.metadata;
                 one.set_metadata(identity::write(metadata, marks, MAX_METADATA));
                 ours.push((partition, pending));
@@ -137,10 +136,15 @@ impl Commits {
         for (partition, pending) in ours {
             let (answer, result) = self.judge(partition, &stored);
             if answer.is_ok() {
-                ownership.stored(partition, &pending.checkpoint);
+                ownership.stored(partition, &pending.checkpoint, self.marks(partition));
             }
             self.answer(pending, &answer, result);
         }
+    }
+
+    /// What is known of the logs of `partition`.
+    fn marks(&self, partition: Partition) -> [Option<Mark>; 2] {
+        identity::TOPICS.map(|topic| self.member.identities.mark((topic, partition)))
     }
 
     fn judge(

@@ -37,7 +37,7 @@ use super::{
     events::Events,
     fate::Fate,
     identity::{self, Identities},
-    ownership::Ownership,
+    ownership::{Ownership, Remembered},
 };
 
 /// How long the thread waits for something to happen.
@@ -204,12 +204,23 @@ impl Member {
             }
             let partition = Partition(number);
             let (metadata, marks) = identity::parse(found.metadata());
-            let checkpoint = match found.offset() {
-                Offset::Offset(position) => Some(Checkpoint {
-                    position: Position(u64::try_from(position).unwrap_or_default()),
-                    metadata: metadata.to_owned(),
-                }),
-                _ => None,
+            let (checkpoint, marks) = match found.offset() {
+                Offset::Offset(position) => {
+                    let position = Position(u64::try_from(position).unwrap_or_default());
+                    (Some(Checkpoint { position, metadata: metadata.to_owned() }), marks)
+                }
+                _ => match self.ownership.remembered(partition) {
+                    Some(Remembered { checkpoint, marks }) => {
+                        // Whether it is of this log is found out when that is read.
+                        let position = checkpoint.position;
+                        tracing::info!(
+                            %partition, %position,
+                            "the group has no commit: go on from the last one of this process"
+                        );
+                        (Some(checkpoint), marks)
+                    }
+                    None => (None, marks),
+                },
             };
             for (topic, mark) in identity::TOPICS.into_iter().zip(marks) {
                 self.identities.expect((topic, partition), mark);

@@ -12,9 +12,17 @@ use wholetrace_spanlog::{Checkpoint, GroupEvent, Partition};
 
 use super::{
     fate::Fate,
+    identity::Mark,
     metrics::{Change, Meters},
     patience::wait_until,
 };
+
+/// A checkpoint, with what was known of the logs that it is of.
+#[derive(Clone)]
+pub(super) struct Remembered {
+    pub(super) checkpoint: Checkpoint,
+    pub(super) marks: [Option<Mark>; 2],
+}
 
 /// The partitions of one member of the group.
 pub(super) struct Ownership {
@@ -28,6 +36,9 @@ struct State {
     fresh: BTreeSet<Partition>,
     /// Ours, and told; with the highest position committed by us.
     owned: BTreeMap<Partition, Option<Checkpoint>>,
+    /// The last checkpoint of each partition that was stored from here, also when it is not ours any
+    /// more.
+    remembered: BTreeMap<Partition, Remembered>,
     /// `None` once there is nobody to tell.
     events: Option<mpsc::Sender<GroupEvent>>,
 }
@@ -39,7 +50,12 @@ impl Ownership {
         meters: &Arc<Meters>,
         events: mpsc::Sender<GroupEvent>,
     ) -> Self {
-        let state = State { fresh: BTreeSet::new(), owned: BTreeMap::new(), events: Some(events) };
+        let state = State {
+            fresh: BTreeSet::new(),
+            owned: BTreeMap::new(),
+            remembered: BTreeMap::new(),
+            events: Some(events),
+        };
         Self { fate: Arc::clone(fate), meters: Arc::clone(meters), state: Mutex::new(state) }
     }
 
@@ -125,16 +141,32 @@ impl Ownership {
         last.is_none_or(|last| last.position <= checkpoint.position && last != checkpoint)
     }
 
-    /// `checkpoint` is stored.
-    pub(super) fn stored(&self, partition: Partition, checkpoint: &Checkpoint) {
-        if let Some(last) = self.state().owned.get_mut(&partition) {
+    /// `checkpoint` is stored, of logs of which `marks` are known.
+    pub(super) fn stored(
+        &self,
+        partition: Partition,
+        checkpoint: &Checkpoint,
+        marks: [Option<Mark>; 2],
+    ) {
+        let mut state = self.state();
+        if let Some(last) = state.owned.get_mut(&partition) {
             *last = Some(checkpoint.clone());
+            let remembered = Remembered { checkpoint: checkpoint.clone(), marks };
+            state.remembered.insert(partition, remembered);
         }
+    }
+
+    /// The last checkpoint of `partition` that was stored from here: for a group that has none,
+    /// since the brokers forget the commits of a topic that is deleted.
+    pub(super) fn remembered(&self, partition: Partition) -> Option<Remembered> {
+        self.state().remembered.get(&partition).cloned()
     }
 
     /// The log of `partition` is another one: checkpoints begin again.
     pub(super) fn begin_anew(&self, partition: Partition) {
-        if let Some(last) = self.state().owned.get_mut(&partition) {
+        let mut state = self.state();
+        state.remembered.remove(&partition);
+        if let Some(last) = state.owned.get_mut(&partition) {
             *last = None;
         }
     }
