@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use wholetrace_sampler::exporter::config::ExporterConfig;
+use wholetrace_exporter::config::ExporterConfig;
 
 use crate::{config::Config, role::Role, wiring::Process};
 

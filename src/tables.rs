@@ -15,7 +15,7 @@ pub(crate) const TABLES: [(&str, &[Metric]); 7] = [
     ("Log over Kafka", KAFKA),
     ("Sampler", wholetrace_sampler::metrics::TABLE),
     ("Partitions", wholetrace_sampler::partition_metrics::TABLE),
-    ("Exporters", wholetrace_sampler::exporter::metrics::TABLE),
+    ("Exporters", wholetrace_exporter::metrics::TABLE),
     ("Process", metrics::TABLE),
 ];
 

@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
+use wholetrace_exporter::build::build_all;
 use wholetrace_gateway::{Gateway, GatewayConfig};
 use wholetrace_runtime::{
     admin::Admin,
@@ -12,10 +13,7 @@ use wholetrace_runtime::{
     metrics::{self, Recorder},
     problems::Problems,
 };
-use wholetrace_sampler::{
-    Parts, PolicyHandle, Sampler, config::SamplerConfig, exporter::build::build_all,
-    policy::PolicySet,
-};
+use wholetrace_sampler::{Parts, PolicyHandle, Sampler, config::SamplerConfig, policy::PolicySet};
 use wholetrace_spanlog::routing::Routing;
 
 use crate::{config::Config, log::OpenLog, role::Role, tables::TABLES};

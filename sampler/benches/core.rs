@@ -8,10 +8,10 @@ use std::{collections::VecDeque, hint::black_box, sync::Arc};
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use wholetrace_exporter::contract::{Outcome, Settled};
 use wholetrace_proto::wire::{put_bytes, put_fixed64, put_uint};
 use wholetrace_runtime::{budget::ByteBudget, problems::Problems};
 use wholetrace_sampler::{
-    exporter::contract::{Outcome, Settled},
     partition::{Bounds, Effect, Input, PartitionState, ReadFrame, Settings},
     policy::{PolicySet, TailSamplingConfig},
 };

@@ -2,11 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wholetrace_exporter::config::ExportersConfig;
 use wholetrace_runtime::{problems::Problems, units::ByteSize};
 use wholetrace_spanlog::Partition;
 
 use crate::{
-    exporter::config::ExportersConfig,
     held::MIN_READ,
     partition::{Bounds, Settings},
     policy::TailSamplingConfig,

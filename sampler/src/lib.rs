@@ -6,7 +6,6 @@ mod cut;
 pub mod dead_letters;
 mod decision;
 mod epochs;
-pub mod exporter;
 mod fold;
 mod held;
 mod keyed;

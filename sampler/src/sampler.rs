@@ -11,6 +11,7 @@ use std::{
 };
 
 use tokio::sync::{oneshot, watch};
+use wholetrace_exporter::queue::{ExporterHandle, Queue};
 use wholetrace_runtime::{
     budget::ByteBudget,
     shutdown::{Shutdown, Tasks},
@@ -19,7 +20,6 @@ use wholetrace_spanlog::{Checkpoint, Group, GroupEvent, Log, Partition, ReadErro
 
 use crate::{
     config::SamplerConfig,
-    exporter::queue::{ExporterHandle, Queue},
     metrics::SamplerMetrics,
     partition::Settings,
     policy::PolicySet,

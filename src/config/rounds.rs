@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _, UdpSocket};
 
 use http::Uri;
+use wholetrace_exporter::config::ExportersConfig;
 use wholetrace_gateway::ReceiversConfig;
 use wholetrace_runtime::{listen, problems::Problems};
-use wholetrace_sampler::exporter::config::ExportersConfig;
 
 /// Adds each exporter of a process that would send to one of its own receivers. Names of other
 /// machines are not looked up: only what is known to be this one is told.

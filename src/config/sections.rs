@@ -4,6 +4,10 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wholetrace_exporter::config::{
+    ExporterConfig, ExportersConfig,
+    local::{DebugConfig, FileConfig},
+};
 use wholetrace_gateway::{AuthenticationConfig, GatewayConfig, LimitsConfig, ReceiversConfig};
 use wholetrace_runtime::{
     admin::AdminConfig,
@@ -14,10 +18,6 @@ use wholetrace_runtime::{
 };
 use wholetrace_sampler::{
     config::SamplerMemory,
-    exporter::config::{
-        ExporterConfig, ExportersConfig,
-        local::{DebugConfig, FileConfig},
-    },
     policy::{PolicySet, TailSamplingConfig},
 };
 use wholetrace_spanlog::embedded::EmbeddedConfig;

@@ -3,10 +3,8 @@
 use std::io::Write as _;
 
 use anyhow::bail;
-use wholetrace_sampler::{
-    dead_letters::{Replay, ReplaySettings, Replayed},
-    exporter::config::ExportersConfig,
-};
+use wholetrace_exporter::config::ExportersConfig;
+use wholetrace_sampler::dead_letters::{Replay, ReplaySettings, Replayed};
 use wholetrace_spanlog::Topic;
 
 use super::{damaged, written};

@@ -29,7 +29,7 @@ fn backend() -> Gateway {
 /// Two gateways and three samplers that export to `backend` and have hardly any memory for spans.
 fn fleet_before(kafka: &Kafka, backend: &Gateway) -> Fleet {
     let mut fleet = fleet(kafka, 2, 0, &sampling("12s"));
-    fleet.expect(&["wholetrace_sampler::exporter"]);
+    fleet.expect(&["wholetrace_exporter"]);
     let sections = format!(
         "exporters:\n  otlp: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }} }}\nmemory: {{ window_cache: 1MiB }}\n",
         backend.grpc

@@ -10,11 +10,12 @@ use std::{
 };
 
 /// The crates of the workspace, by the folder of their sources.
-const CRATES: [&str; 7] = [
+const CRATES: [&str; 8] = [
     "src",
     "proto/src",
     "gateway/src",
     "sampler/src",
+    "libs/exporter/src",
     "libs/spanlog/src",
     "libs/spanlog-kafka/src",
     "libs/runtime/src",

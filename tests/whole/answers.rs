@@ -171,7 +171,7 @@ fn after_any_answer_everything_arrives() {
     let port = |backend: &Option<Backend>| backend.as_ref().map_or_else(free_port, |it| it.port);
     let ports: Vec<u16> = backends.iter().map(port).collect();
     let mut gateway = Gateway::new(&exporters(&rows, &ports, "5m"));
-    gateway.expect(&["wholetrace_sampler::exporter"]);
+    gateway.expect(&["wholetrace_exporter"]);
     gateway.start();
     let few = ["--rate", "100", "--slow", "0", "--late", "0", "--spans-per-trace", "1,2,4"];
     let (generator, record) = gateway.generate(&[&few[..], &["--traces", "200"]].concat());
@@ -257,7 +257,7 @@ fn what_an_answer_proves_goes_to_the_dead_letters_and_nothing_else() {
     let backends: Vec<Backend> = rows.iter().map(start).collect();
     let ports: Vec<u16> = backends.iter().map(|backend| backend.port).collect();
     let mut gateway = Gateway::new(&exporters(&rows, &ports, "2s"));
-    gateway.expect(&["wholetrace_sampler::exporter"]);
+    gateway.expect(&["wholetrace_exporter"]);
     gateway.start();
     // What comes later is what proves that the backends are well.
     // Of this seed, some traces are bad.

@@ -25,7 +25,7 @@ fn a_backend_that_was_away_gets_everything() {
          memory: {{ window_cache: 1MiB }}\n",
         jaeger.otlp_grpc
     ));
-    gateway.expect(&["wholetrace_sampler::exporter"]);
+    gateway.expect(&["wholetrace_exporter"]);
     gateway.start();
     let (generator, record) =
         gateway.generate(&["--traces", "6000", "--rate", "1000", "--seed", "5", "--late", "0"]);
@@ -68,7 +68,7 @@ fn an_exporter_that_is_away_stops_no_other() {
          otlp/jaeger: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }}, sending_queue: {{ queue_size: 1MiB }} }}\n",
         jaeger.otlp_grpc
     ));
-    gateway.expect(&["wholetrace_sampler::exporter"]);
+    gateway.expect(&["wholetrace_exporter"]);
     gateway.start();
     // Long enough that what Jaeger does not take is many decision waits behind.
     let (generator, record) =
@@ -153,7 +153,7 @@ fn a_full_log_refuses_and_recovers() {
             jaeger.otlp_grpc
         ),
     );
-    gateway.expect(&["wholetrace_sampler::exporter", "wholetrace_spanlog", "wholetrace::upkeep"]);
+    gateway.expect(&["wholetrace_exporter", "wholetrace_spanlog", "wholetrace::upkeep"]);
     gateway.start();
     let (mut generator, record) = gateway.generate(&[
         "--rate",

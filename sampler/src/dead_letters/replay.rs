@@ -14,6 +14,14 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use wholetrace_exporter::{
+    Undelivered,
+    build::{BuildError, build, queue_settings},
+    config::{ExporterConfig, ExportersConfig},
+    contract::{ExporterIndex, Kept, Outcome, Settled, Ticket},
+    outcomes::{OutcomeSink, Outcomes, outcomes},
+    queue::{ExporterHandle, Room, Stopped, queue},
+};
 use wholetrace_proto::record::{DeadLetter, encode_replayed};
 use wholetrace_spanlog::{Partition, Record, Topic};
 
@@ -21,14 +29,6 @@ use crate::{
     dead_letters::{
         letter::StoredLetter,
         reader::{LettersError, LettersReader, Selection},
-    },
-    exporter::{
-        Undelivered,
-        build::{BuildError, build, queue_settings},
-        config::{ExporterConfig, ExportersConfig},
-        contract::{ExporterIndex, Kept, Outcome, Settled, Ticket},
-        outcomes::{OutcomeSink, Outcomes, outcomes},
-        queue::{ExporterHandle, Room, Stopped, queue},
     },
     metrics::{Appending, SamplerMetrics},
     worker::{append, bury},

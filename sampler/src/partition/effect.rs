@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use wholetrace_exporter::contract::{ExporterIndex, Kept};
 use wholetrace_proto::record::DeadLetter;
 use wholetrace_spanlog::{LogTime, Partition, Position, TopicName};
 
-use crate::{
-    exporter::contract::{ExporterIndex, Kept},
-    policy::PolicySet,
-};
+use crate::policy::PolicySet;
 
 /// Name of the span log in dead letters.
 const TOPIC: &str = "spans";

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
+use wholetrace_exporter::contract::{ExporterIndex, Settled};
 use wholetrace_runtime::budget::Lease;
 use wholetrace_spanlog::{Frame, LogTime, Position, TopicName};
 
-use crate::{
-    exporter::contract::{ExporterIndex, Settled},
-    partition::effect::Letter,
-    policy::PolicySet,
-};
+use crate::{partition::effect::Letter, policy::PolicySet};
 
 /// A record of the span log that is read for the first time.
 #[derive(Debug)]

@@ -5,13 +5,13 @@ mod behind;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use wholetrace_exporter::contract::{ExporterIndex, Kept, Ticket};
 use wholetrace_spanlog::{Frame, LogTime, Position};
 
 use crate::{
     checkpoint::Place,
     cut::{Cut, cut},
     decision::table::DecisionTable,
-    exporter::contract::{ExporterIndex, Kept, Ticket},
     partition::{
         catch_up::CatchUp,
         effect::Effect,

@@ -17,6 +17,11 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use tokio::{task::JoinHandle, time::sleep};
+use wholetrace_exporter::{
+    contract::{Accepted, Batch, ExportError, Exporter, ExporterIndex},
+    queue::{QueueSettings, queue},
+    retry::RetryPolicy,
+};
 use wholetrace_proto::record::{Claim, DeadLetter, DecisionBatch, encode_decisions};
 use wholetrace_spanlog::{
     AppendError, Frame, LogTime, Position, Record, RecordKind, TopicName,
@@ -24,14 +29,7 @@ use wholetrace_spanlog::{
 };
 
 use super::*;
-use crate::{
-    exporter::{
-        contract::{Accepted, Batch, ExportError, Exporter, ExporterIndex},
-        queue::{QueueSettings, queue},
-        retry::RetryPolicy,
-    },
-    testing::{Span, frame, ids, policies},
-};
+use crate::testing::{Span, frame, ids, policies};
 
 const P: Partition = Partition(0);
 

@@ -6,11 +6,9 @@ use std::{
 };
 
 use tokio::time::{MissedTickBehavior, interval, sleep};
+use wholetrace_exporter::outcomes::Outcomes;
 
-use crate::{
-    exporter::outcomes::Outcomes,
-    worker::{jobs::WorkerError, shell::Shell},
-};
+use crate::worker::{jobs::WorkerError, shell::Shell};
 
 /// How long what is under way may take when the process stops by itself.
 const STOP_WITHIN: Duration = Duration::from_secs(5);

@@ -3,6 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
+use wholetrace_exporter::{
+    contract::ExporterIndex,
+    queue::{Room, Stopped},
+};
 use wholetrace_runtime::budget::Lease;
 use wholetrace_spanlog::{
     AppendError, Checkpoint, Committer, Extent, Frame, Partition, Position, ReadError, Reader,
@@ -10,10 +14,6 @@ use wholetrace_spanlog::{
 };
 
 use crate::{
-    exporter::{
-        contract::ExporterIndex,
-        queue::{Room, Stopped},
-    },
     metrics::{Appending, SamplerMetrics},
     partition::Letter,
 };

@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 
-use wholetrace_runtime::budget::{ByteBudget, Lease};
-
-use crate::exporter::{
+use wholetrace_exporter::{
     contract::Kept,
     outcomes::OutcomeSink,
     queue::{ExporterHandle, Room},
 };
+use wholetrace_runtime::budget::{ByteBudget, Lease};
 
 /// What one exporter is to get from one partition. Bounded by what the partition lets be
 /// unfinished, whatever is left of the budget. What several exporters are to get is paid for once
@@ -86,7 +85,7 @@ mod tests {
     use futures_util::future::BoxFuture;
 
     use super::*;
-    use crate::exporter::{
+    use wholetrace_exporter::{
         contract::{Accepted, Batch, ExportError, Exporter, ExporterIndex, Ticket},
         outcomes::outcomes,
         queue::{QueueSettings, queue},

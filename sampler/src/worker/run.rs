@@ -13,6 +13,10 @@ use tokio::{
     sync::watch,
     time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until},
 };
+use wholetrace_exporter::{
+    outcomes::{Outcomes, outcomes},
+    queue::ExporterHandle,
+};
 use wholetrace_runtime::{budget::ByteBudget, shutdown::Shutdown};
 use wholetrace_spanlog::{
     BurstClock, Checkpoint, Committer, Frame, Log, Position, ReadError, Start, TopicName,
@@ -21,10 +25,6 @@ use wholetrace_spanlog::{
 use crate::{
     checkpoint::Progress,
     config::{set_apart, share},
-    exporter::{
-        outcomes::{Outcomes, outcomes},
-        queue::ExporterHandle,
-    },
     held::held,
     metrics::SamplerMetrics,
     partition::{Bounds, Input, ReadFrame, Settings},

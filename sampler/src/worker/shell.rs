@@ -9,6 +9,11 @@ use futures_util::{
     stream::{FuturesUnordered, StreamExt},
 };
 use tokio::time::Instant;
+use wholetrace_exporter::{
+    contract::{ExporterIndex, Kept, Settled},
+    outcomes::OutcomeSink,
+    queue::ExporterHandle,
+};
 use wholetrace_proto::record::DeadLetter;
 use wholetrace_runtime::{budget::ByteBudget, clock::unix_millis};
 use wholetrace_spanlog::{
@@ -18,11 +23,6 @@ use wholetrace_spanlog::{
 
 use crate::{
     checkpoint::Progress,
-    exporter::{
-        contract::{ExporterIndex, Kept, Settled},
-        outcomes::OutcomeSink,
-        queue::ExporterHandle,
-    },
     held::{all_held, room},
     metrics::{Appending, SamplerMetrics},
     partition::{Bounds, Effect, Found, Input, Letter, Levels, PartitionState, Settings},

@@ -1,6 +1,6 @@
 use std::fs;
 
-use wholetrace_sampler::exporter::config::ExporterConfig;
+use wholetrace_exporter::config::ExporterConfig;
 
 use super::*;
 

@@ -4,6 +4,7 @@ use std::sync::{
 };
 
 use prost::Message;
+use wholetrace_exporter::testing::{Backend, reply};
 use wholetrace_proto::otlp::TracesData;
 use wholetrace_spanlog::{
     LogTime, Position, TopicName,
@@ -11,10 +12,7 @@ use wholetrace_spanlog::{
 };
 
 use super::*;
-use crate::{
-    exporter::testing::{Backend, reply},
-    testing::{Span, frame, ids},
-};
+use crate::testing::{Span, frame, ids};
 
 /// A log with dead letters, and a backend that refuses the spans it is told to.
 struct Stand {

@@ -11,12 +11,12 @@
 //! others do: so a new owner does not read all of an outage again for those that had none.
 //! The committed position is the lowest of all: the log keeps what any exporter still needs.
 
+use wholetrace_exporter::contract::ExporterIndex;
 use wholetrace_spanlog::{Position, TopicName};
 
 use crate::{
     checkpoint::Place,
     decision::claims::Claims,
-    exporter::contract::ExporterIndex,
     partition::{
         catch_up::{Ahead, CatchUp},
         effect::{Effect, Letter},

@@ -3,12 +3,12 @@
 use std::{collections::HashSet, sync::Arc};
 
 use fastrand::Rng;
+use wholetrace_exporter::contract::{ExporterIndex, Kept, Outcome, Settled};
 use wholetrace_runtime::budget::{ByteBudget, Lease};
 use wholetrace_spanlog::{Frame, Position};
 
 use crate::{
     checkpoint::Progress,
-    exporter::contract::{ExporterIndex, Kept, Outcome, Settled},
     held::{all_held, room},
     partition::{
         effect::Effect,

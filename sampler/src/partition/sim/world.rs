@@ -4,12 +4,12 @@ use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use fastrand::Rng;
+use wholetrace_exporter::contract::Outcome;
 use wholetrace_proto::record::{DeadLetter, DecisionBatch};
 use wholetrace_spanlog::{Checkpoint, Frame, LogTime, Position, RecordKind, TopicName};
 
 use crate::{
     checkpoint::{Hints, Progress},
-    exporter::contract::Outcome,
     partition::{
         effect::Effect,
         input::{Found, Input},

@@ -1,10 +1,10 @@
 //! What a partition hears: decisions, deliveries, dead letters.
 
+use wholetrace_exporter::contract::{Outcome, Settled};
 use wholetrace_spanlog::{Frame, Position, RecordKind};
 
 use crate::{
     decision::{log::decode, table::Inserted},
-    exporter::contract::{Outcome, Settled},
     open_traces::OpenTrace,
     partition::{
         effect::{Effect, Letter},

@@ -1,0 +1,234 @@
+//! Exporters and their queues, made from their configuration.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use http::Uri;
+use wholetrace_runtime::tls::{ClientTlsConfig, TlsError};
+
+use crate::{
+    backends::Balance,
+    config::{
+        ExporterConfig, ExportersConfig,
+        local::{DebugConfig, FileConfig},
+        otlp::{BalancerName, OtlpConfig, OtlpHttpConfig, default_compression, header_map},
+    },
+    connect::Tls,
+    contract::{Exporter, ExporterIndex},
+    debug::{DebugExporter, DebugSettings},
+    file::{FileExporter, FileSettings},
+    otlp_grpc::{OtlpGrpc, OtlpGrpcSettings},
+    otlp_http::{OtlpHttp, OtlpHttpSettings},
+    proxy::Proxies,
+    queue::{ExporterHandle, Queue, QueueSettings, queue},
+    resolve::SystemNames,
+    rotation::RotationSettings,
+    transport::{Keepalive, Transport, TransportSettings},
+};
+
+/// How long requests under way may take when the process stops.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why an exporter cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The endpoint or a header is wrong, which checking the configuration finds too.
+    #[error("exporter `{name}`: {detail}")]
+    Config {
+        /// The exporter.
+        name: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Certificates cannot be used.
+    #[error("exporter `{name}`: {source}")]
+    Tls {
+        /// The exporter.
+        name: String,
+        /// Why not.
+        source: TlsError,
+    },
+    /// The file cannot be written.
+    #[error(
+        "exporter `{name}`: `{path}` cannot be opened for writing: {source}: make the folder and \
+         give this process the right to write there, or set another `path`"
+    )]
+    File {
+        /// The exporter.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Makes all exporters of a section, each with the queue in front of it, which is to be
+/// [run](Queue::run). No backend is connected to yet: it may be away.
+///
+/// # Errors
+/// The first exporter that cannot be made.
+pub fn build_all(section: &ExportersConfig) -> Result<Vec<(ExporterHandle, Queue)>, BuildError> {
+    let indexes = (0..=u16::MAX).map(ExporterIndex);
+    let exporters = section.0.iter().zip(indexes);
+    exporters
+        .map(|((name, config), index)| {
+            let exporter = build(name, config)?;
+            Ok(queue(exporter, index, queue_settings(config)))
+        })
+        .collect()
+}
+
+/// Makes the exporter called `name`.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn build(name: &str, config: &ExporterConfig) -> Result<Arc<dyn Exporter>, BuildError> {
+    Ok(match config {
+        ExporterConfig::Otlp(config) => Arc::new(otlp(name, config)?),
+        ExporterConfig::OtlpHttp(config) => Arc::new(otlp_http(name, config)?),
+        ExporterConfig::File(config) => Arc::new(file(name, config)?),
+        ExporterConfig::Debug(config) => Arc::new(debug(name, config)),
+    })
+}
+
+/// The bounds of the queue in front of an exporter.
+#[must_use]
+pub fn queue_settings(config: &ExporterConfig) -> QueueSettings {
+    let queue = config.queue();
+    QueueSettings {
+        capacity: queue.queue_size.as_usize(),
+        in_flight: queue.num_consumers,
+        batch_bytes: queue.batch.max_size.as_usize(),
+        flush_after: queue.batch.flush_timeout.get(),
+        retry: config.retry().policy(),
+        stop_within: STOP_WITHIN,
+    }
+}
+
+fn otlp(name: &str, config: &OtlpConfig) -> Result<OtlpGrpc, BuildError> {
+    let wrong = |detail: String| BuildError::Config { name: name.to_owned(), detail };
+    let endpoint = config.uri().map_err(wrong)?;
+    let keepalive = config.keepalive.map(|keepalive| Keepalive {
+        time: keepalive.time.get(),
+        timeout: keepalive.timeout.get(),
+        permit_without_stream: keepalive.permit_without_stream,
+    });
+    let proxies = through(name, &endpoint, Proxies::of_environment(variable, true));
+    let settings = TransportSettings {
+        balance: balance(config, &endpoint, &proxies),
+        http2_only: true,
+        connect_timeout: config.timeout.get(),
+        keepalive,
+        tls: tls(name, &endpoint, &config.tls, &[b"h2"])?,
+        proxies,
+    };
+    let transport = Transport::new(settings);
+    let settings = OtlpGrpcSettings {
+        name: name.to_owned(),
+        compression: config.compression.unwrap_or_else(|| default_compression(&endpoint)),
+        endpoint,
+        headers: header_map(&config.headers),
+        timeout: config.timeout.get(),
+    };
+    OtlpGrpc::new(settings, transport).map_err(|error| wrong(error.to_string()))
+}
+
+fn otlp_http(name: &str, config: &OtlpHttpConfig) -> Result<OtlpHttp, BuildError> {
+    let wrong = |detail: String| BuildError::Config { name: name.to_owned(), detail };
+    let uri = config.uri().map_err(wrong)?;
+    let proxies = match config.proxy() {
+        None => Proxies::of_environment(variable, false),
+        Some(url) => {
+            Proxies::named(url.reveal()).map_err(|error| wrong(format!("`proxy_url` {error}")))?
+        }
+    };
+    let settings = TransportSettings {
+        balance: Balance::PickFirst,
+        http2_only: false,
+        connect_timeout: config.timeout.get(),
+        keepalive: None,
+        tls: tls(name, &uri, &config.tls, &[b"h2", b"http/1.1"])?,
+        proxies: through(name, &uri, proxies),
+    };
+    let transport = Transport::new(settings);
+    let settings = OtlpHttpSettings {
+        name: name.to_owned(),
+        compression: config.compression.unwrap_or_else(|| default_compression(&uri)),
+        uri,
+        headers: header_map(&config.headers),
+        encoding: config.encoding,
+        timeout: config.timeout.get(),
+    };
+    Ok(OtlpHttp::new(settings, transport))
+}
+
+/// Which of the addresses of `endpoint` get the requests. A proxy on the way finds them itself.
+fn balance(config: &OtlpConfig, endpoint: &Uri, proxies: &Proxies) -> Balance {
+    match config.balancer_name {
+        Some(BalancerName::RoundRobin) if proxies.of(endpoint).is_none() => {
+            Balance::RoundRobin(Arc::new(SystemNames))
+        }
+        _ => Balance::PickFirst,
+    }
+}
+
+/// A variable of the environment.
+#[expect(clippy::disallowed_methods, reason = "all programs share the variables of proxies")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Says which proxy the exporter called `name` goes through: nobody may remember what the environment
+/// holds.
+fn through(name: &str, backend: &Uri, proxies: Proxies) -> Proxies {
+    if let Some(proxy) = proxies.of(backend) {
+        tracing::info!(exporter = name, %proxy, "the backend is reached through a proxy");
+    }
+    proxies
+}
+
+/// The TLS of an exporter to `uri`, which offers the protocols `alpn`.
+fn tls(
+    name: &str,
+    uri: &Uri,
+    config: &ClientTlsConfig,
+    alpn: &'static [&'static [u8]],
+) -> Result<Option<Tls>, BuildError> {
+    if uri.scheme_str() != Some("https") {
+        return Ok(None);
+    }
+    let wrong = |source: TlsError| BuildError::Tls { name: name.to_owned(), source };
+    Ok(Some(Tls {
+        certificates: config.reloading(name, alpn).map_err(wrong)?,
+        server_name: config.server_name().map_err(wrong)?,
+    }))
+}
+
+fn file(name: &str, config: &FileConfig) -> Result<FileExporter, BuildError> {
+    let settings = FileSettings {
+        name: name.to_owned(),
+        path: config.path.clone(),
+        append: config.append,
+        create_directory: config.create_directory,
+        rotation: RotationSettings {
+            max_bytes: config.rotation.max_megabytes.saturating_mul(1 << 20),
+            max_days: config.rotation.max_days,
+            max_backups: config.rotation.max_backups,
+            localtime: config.rotation.localtime,
+        },
+    };
+    FileExporter::open(settings).map_err(|source| BuildError::File {
+        name: name.to_owned(),
+        path: config.path.clone(),
+        source,
+    })
+}
+
+fn debug(name: &str, config: &DebugConfig) -> DebugExporter {
+    DebugExporter::new(DebugSettings {
+        name: name.to_owned(),
+        verbosity: config.verbosity,
+        sampling_initial: config.sampling_initial,
+        sampling_thereafter: config.sampling_thereafter,
+    })
+}

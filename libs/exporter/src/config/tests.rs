@@ -1,0 +1,187 @@
+use super::*;
+use crate::options;
+
+fn parse(text: &str) -> ExportersConfig {
+    serde_json::from_str(text).unwrap()
+}
+
+fn problems(text: &str) -> Problems {
+    let mut problems = Problems::new();
+    parse(text).check("exporters", &mut problems);
+    problems
+}
+
+/// The paths and messages of what is wrong.
+fn errors(text: &str) -> Vec<String> {
+    problems(text).errors().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_block_for_a_collector_loads() {
+    let section = parse(
+        r#"{
+            "otlp/jaeger": {
+                "endpoint": "jaeger:4317",
+                "tls": { "insecure": true },
+                "headers": { "x-scope-orgid": "tenant" },
+                "compression": "zstd",
+                "timeout": "10s",
+                "keepalive": { "time": "30s", "timeout": "5s", "permit_without_stream": true },
+                "retry_on_failure": { "enabled": true, "initial_interval": "5s" },
+                "sending_queue": { "num_consumers": 8, "batch": { "flush_timeout": "1s" } }
+            },
+            "otlphttp": { "endpoint": "http://backend:4318/base/", "encoding": "json" },
+            "file": { "path": "traces.json", "rotation": { "max_megabytes": 10 } },
+            "debug": null
+        }"#,
+    );
+    let mut problems = Problems::new();
+    section.check("exporters", &mut problems);
+    assert!(problems.errors().is_empty(), "{problems:?}");
+    assert!(problems.warnings().is_empty(), "{problems:?}");
+    let names: Vec<&str> = section.0.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["otlp/jaeger", "otlphttp", "file", "debug"]);
+    let ExporterConfig::Otlp(otlp) = &section.0[0].1 else { panic!("not otlp") };
+    assert_eq!(otlp.uri().unwrap(), "http://jaeger:4317");
+    assert_eq!(otlp.sending_queue.num_consumers, 8);
+    let ExporterConfig::OtlpHttp(http) = &section.0[1].1 else { panic!("not otlphttp") };
+    assert_eq!(http.uri().unwrap(), "http://backend:4318/base/v1/traces");
+    assert_eq!(section.queue_bytes(), 4 * (64 << 20));
+}
+
+#[test]
+fn secrets_do_not_print() {
+    let section = parse(r#"{"otlp": {"headers": {"authorization": "hunter2"}}}"#);
+    let printed = serde_json::to_string(&section).unwrap();
+    assert!(printed.contains("authorization") && !printed.contains("hunter2"), "{printed}");
+    assert!(!format!("{section:?}").contains("hunter2"));
+}
+
+#[test]
+fn what_is_printed_loads_again() {
+    let text = r#"{"otlp": {"endpoint": "a:1"}, "file/x": {"path": "f"}, "debug": {}}"#;
+    let section = parse(text);
+    assert_eq!(parse(&serde_json::to_string(&section).unwrap()), section);
+}
+
+#[test]
+fn unknown_types_and_keys_are_refused() {
+    for (text, message) in [
+        (r#"{"oltp": {}}"#, "`oltp` is no type of exporter: is `otlp` meant?"),
+        (r#"{"jaeger": {}}"#, "`jaeger` is no type of exporter: there are `otlp`"),
+        (r#"{"otlp": {"endpont": "a:1"}}"#, "unknown field `endpont`"),
+        (r#"{"otlp": {"compression": "snappy"}}"#, "unknown variant `snappy`"),
+    ] {
+        let error = serde_json::from_str::<ExportersConfig>(text).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn all_problems_are_found() {
+    let found = errors(
+        r#"{
+            "otlp": {
+                "endpoint": "http://jaeger",
+                "headers": { "content-type": "x", "a b": "x", "ok": "line\nbreak" },
+                "timeout": "0s",
+                "sending_queue": {
+                    "queue_size": 5000,
+                    "num_consumers": 0,
+                    "sizer": "items",
+                    "batch": { "max_size": "100MiB" }
+                },
+                "retry_on_failure": { "multiplier": 0.5, "randomization_factor": 2 }
+            },
+            "otlphttp": {},
+            "file": {},
+            "file/two": { "path": "same" },
+            "file/three": { "path": "same" }
+        }"#,
+    );
+    for path in [
+        "exporters.otlp.endpoint",
+        "exporters.otlp.headers.content-type",
+        "exporters.otlp.headers.a b",
+        "exporters.otlp.headers.ok",
+        "exporters.otlp.timeout",
+        "exporters.otlp.sending_queue.queue_size",
+        "exporters.otlp.sending_queue.num_consumers",
+        "exporters.otlp.sending_queue.sizer",
+        "exporters.otlp.sending_queue.batch.max_size",
+        "exporters.otlp.retry_on_failure.multiplier",
+        "exporters.otlp.retry_on_failure.randomization_factor",
+        "exporters.otlphttp.endpoint",
+        "exporters.file.path",
+        "exporters.file/two.path",
+    ] {
+        assert!(found.iter().any(|error| error.starts_with(path)), "`{path}` in {found:#?}");
+    }
+}
+
+#[test]
+fn an_empty_section_is_a_problem() {
+    assert_eq!(errors("{}").len(), 1);
+}
+
+#[test]
+fn what_would_lose_traces_has_no_effect_and_says_so() {
+    let warnings = problems(
+        r#"{"otlp": {
+            "endpoint": "http://a:1",
+            "retry_on_failure": { "enabled": false, "max_elapsed_time": "5m" },
+            "sending_queue": { "enabled": false, "storage": "file_storage" }
+        }}"#,
+    );
+    assert!(warnings.errors().is_empty());
+    assert_eq!(warnings.warnings().len(), 3, "{warnings:?}");
+}
+
+#[test]
+fn the_time_after_which_spans_are_doubted_is_as_configured() {
+    let patience = |text: &str| {
+        let retry: super::queue::RetryConfig = serde_json::from_str(text).unwrap();
+        retry.policy().patience.as_secs()
+    };
+    assert_eq!(patience("{}"), 300);
+    assert_eq!(patience(r#"{ "max_elapsed_time": "10m" }"#), 600);
+    assert_eq!(patience(r#"{ "max_elapsed_time": "0s" }"#), 0);
+}
+
+#[test]
+fn grpc_endpoints_are_read() {
+    let uri = |endpoint: &str, insecure: bool| {
+        let mut config = OtlpConfig { endpoint: endpoint.to_owned(), ..OtlpConfig::default() };
+        config.tls.insecure = insecure;
+        config.uri().map(|uri| uri.to_string())
+    };
+    for (endpoint, insecure, expected) in [
+        ("jaeger:4317", true, "http://jaeger:4317/"),
+        ("jaeger:4317", false, "https://jaeger:4317/"),
+        ("http://jaeger:4317", false, "http://jaeger:4317/"),
+        ("https://jaeger:4317", true, "https://jaeger:4317/"),
+        ("dns:///jaeger:4317", true, "http://jaeger:4317/"),
+        ("[::1]:4317", true, "http://[::1]:4317/"),
+    ] {
+        assert_eq!(uri(endpoint, insecure).as_deref(), Ok(expected));
+    }
+    for wrong in
+        ["", "jaeger", "ftp://jaeger:1", "http://jaeger:1/v1", "http://u:p@jaeger:1", "a b:1"]
+    {
+        let error = uri(wrong, true).unwrap_err();
+        assert!(!error.contains("u:p"), "{error}");
+    }
+}
+
+#[test]
+fn only_backends_elsewhere_are_compressed_for_by_default() {
+    for (uri, compression) in [
+        ("http://localhost:4317", options::Compression::None),
+        ("http://127.0.0.9:4317", options::Compression::None),
+        ("https://[::1]:4317", options::Compression::None),
+        ("http://10.0.0.1:4317", options::Compression::Gzip),
+        ("http://localhost.example:4317", options::Compression::Gzip),
+    ] {
+        assert_eq!(otlp::default_compression(&uri.parse().unwrap()), compression, "{uri}");
+    }
+}

@@ -1,0 +1,412 @@
+//! The bounded queue in front of an exporter: pieces in, batches out, several at a time.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    contract::{Exporter, ExporterIndex, Kept},
+    delivery::{Courier, SUSPICION},
+    job::Job,
+    journal::Journal,
+    metrics::ExporterMetrics,
+    outcomes::OutcomeSink,
+    pace::Pace,
+    refusals::Refusals,
+    retry::RetryPolicy,
+    tally::{Piece, Tally, Undelivered},
+};
+
+/// What a piece costs beside its bytes: its place in the queue, its permit and its outcome. Keeps
+/// the number of tiny pieces bounded too.
+const PIECE_OVERHEAD: usize = 256;
+
+/// The bounds of a queue.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueSettings {
+    /// Bytes of pieces that wait or are under way, at most. A single piece larger than that is
+    /// taken when nothing else is there.
+    pub capacity: usize,
+    /// Requests under way at a time, at least 1.
+    pub in_flight: usize,
+    /// Bytes of a batch, at most; a single piece larger than that is a batch of its own.
+    pub batch_bytes: usize,
+    /// How long a piece waits for others before its batch leaves.
+    pub flush_after: Duration,
+    /// The waits before a batch is sent again.
+    pub retry: RetryPolicy,
+    /// How long requests under way may still take once the queue is told to stop.
+    pub stop_within: Duration,
+}
+
+/// The queue is stopped and takes no more.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the exporter is stopped")]
+pub struct Stopped;
+
+/// Makes the queue in front of `exporter`: the handle to send to it, and the queue itself, which
+/// does nothing until it is [run](Queue::run).
+#[must_use]
+pub fn queue(
+    exporter: Arc<dyn Exporter>,
+    index: ExporterIndex,
+    settings: QueueSettings,
+) -> (ExporterHandle, Queue) {
+    let metrics = ExporterMetrics::new(exporter.name());
+    // Permits are asked for in u32.
+    let capacity = settings.capacity.clamp(1, u32::MAX as usize);
+    metrics.queue_capacity(capacity);
+    let shared = Arc::new(Shared {
+        name: exporter.name().into(),
+        index,
+        batch_bytes: settings.batch_bytes.max(1),
+        capacity,
+        room: Arc::new(Semaphore::new(capacity)),
+        waiting: Mutex::new(Waiting::default()),
+        due: Notify::new(),
+        tally: Arc::new(Tally::default()),
+        metrics: metrics.clone(),
+    });
+    let stopping = CancellationToken::new();
+    let journal = Journal::new(exporter.name(), exporter.endpoint());
+    let refusals = Refusals::new(exporter.name().to_owned(), exporter.endpoint());
+    let tally = Arc::clone(&shared.tally);
+    let courier = Courier {
+        exporter,
+        index,
+        retry: settings.retry,
+        stopping,
+        tally,
+        pace: Pace::new(shared.batch_bytes),
+        journal,
+        refusals,
+        metrics,
+        shown: Mutex::default(),
+    };
+    let queue = Queue {
+        shared: Arc::clone(&shared),
+        courier: Arc::new(courier),
+        settings,
+        requests: JoinSet::new(),
+        held: Vec::new(),
+        held_first: false,
+        last_new: None,
+    };
+    (ExporterHandle(shared), queue)
+}
+
+struct Shared {
+    name: Arc<str>,
+    index: ExporterIndex,
+    batch_bytes: usize,
+    capacity: usize,
+    room: Arc<Semaphore>,
+    /// One lock per piece of a frame, not per span.
+    waiting: Mutex<Waiting>,
+    due: Notify,
+    tally: Arc<Tally>,
+    metrics: ExporterMetrics,
+}
+
+/// Pieces that no batch has taken yet, oldest first.
+#[derive(Debug, Default)]
+struct Waiting {
+    pieces: VecDeque<(Instant, Piece)>,
+    bytes: usize,
+}
+
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cost(&self, bytes: usize) -> u32 {
+        let cost = bytes.saturating_add(PIECE_OVERHEAD).min(self.capacity);
+        u32::try_from(cost).unwrap_or(u32::MAX)
+    }
+
+    fn push(&self, kept: Kept, to: &OutcomeSink, room: OwnedSemaphorePermit) {
+        let len = kept.bytes.len();
+        self.tally.take(kept.spans);
+        let piece = Piece::new(kept, to.clone(), room);
+        let mut waiting = self.waiting();
+        let was_empty = waiting.pieces.is_empty();
+        let was_full = waiting.bytes >= self.batch_bytes;
+        waiting.bytes += len;
+        waiting.pieces.push_back((Instant::now(), piece));
+        let is_full = waiting.bytes >= self.batch_bytes;
+        drop(waiting);
+        // Only what changes the time at which a batch is due wakes the queue.
+        if was_empty || is_full != was_full {
+            self.due.notify_one();
+        }
+        self.note_bytes();
+    }
+
+    fn note_bytes(&self) {
+        self.metrics.queue_bytes(self.capacity - self.room.available_permits());
+    }
+}
+
+/// Sends pieces to an exporter. Cheap to clone.
+#[derive(Clone)]
+pub struct ExporterHandle(Arc<Shared>);
+
+impl ExporterHandle {
+    /// The exporter's name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The exporter's number, which its outcomes carry.
+    #[must_use]
+    pub fn index(&self) -> ExporterIndex {
+        self.0.index
+    }
+
+    /// Hands `kept` over if there is room for it now; its outcome will come out of `to`.
+    ///
+    /// # Errors
+    /// Gives `kept` back when there is no room or the exporter is stopped: see
+    /// [`room`](Self::room).
+    pub fn try_send(&self, kept: Kept, to: &OutcomeSink) -> Result<(), Kept> {
+        let cost = self.0.cost(kept.bytes.len());
+        match Arc::clone(&self.0.room).try_acquire_many_owned(cost) {
+            Ok(room) => {
+                self.0.push(kept, to, room);
+                Ok(())
+            }
+            Err(_) => Err(kept),
+        }
+    }
+
+    /// Whether the last thing heard of the backend was a failure: what is under way may take any
+    /// time.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.0.tally.is_failing()
+    }
+
+    /// Counts positions of the log that were deleted before this exporter got what was there.
+    pub fn lost(&self, positions: u64) {
+        self.0.metrics.lost(positions);
+    }
+
+    /// Waits for room for a piece of `bytes` bytes; first come, first served. Cancel-safe: a
+    /// dropped future takes no room.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the exporter takes no more.
+    pub async fn room(&self, bytes: usize) -> Result<Room, Stopped> {
+        let room = Arc::clone(&self.0.room);
+        let permit =
+            room.acquire_many_owned(self.0.cost(bytes)).await.map_err(|_closed| Stopped)?;
+        Ok(Room { shared: Arc::clone(&self.0), permit })
+    }
+}
+
+/// Room for one piece, kept free until it is used or dropped.
+pub struct Room {
+    shared: Arc<Shared>,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// Hands `kept` over; its outcome will come out of `to`.
+    pub fn send(self, kept: Kept, to: &OutcomeSink) {
+        self.shared.push(kept, to, self.permit);
+    }
+}
+
+/// The queue: forms batches and has them delivered.
+pub struct Queue {
+    shared: Arc<Shared>,
+    courier: Arc<Courier>,
+    settings: QueueSettings,
+    requests: JoinSet<Option<Job>>,
+    /// What has to wait while others are tried.
+    held: Vec<Job>,
+    /// Whether what was held goes before what is new, if both are due.
+    held_first: bool,
+    /// When something new was sent last.
+    last_new: Option<Instant>,
+}
+
+impl Queue {
+    /// Works until `stop` resolves; then takes no more, tries once to deliver what is there, and
+    /// returns after at most [`QueueSettings::stop_within`] with what was not delivered.
+    ///
+    /// # Panics
+    /// When the exporter does: its pieces are neither delivered nor refused, so the process must
+    /// not go on.
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send) -> Undelivered {
+        let mut stop = pin!(stop);
+        loop {
+            let due = self.start_due_batches();
+            let full = self.requests.len() >= self.settings.in_flight.max(1);
+            let untold = self.courier.refusals.due();
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(ended) = self.requests.join_next(), if !self.requests.is_empty() => {
+                    self.hold(ended);
+                }
+                () = self.shared.due.notified(), if !full => {}
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !full => {}
+                () = sleep_until(untold.unwrap_or_else(Instant::now)), if untold.is_some() => {
+                    self.courier.refusals.tell_due();
+                }
+            }
+        }
+        self.stop().await
+    }
+
+    /// Starts what is due, as far as requests may be under way. Gives the time when the next is due,
+    /// if there is any.
+    fn start_due_batches(&mut self) -> Option<Instant> {
+        self.shared.note_bytes();
+        while self.requests.len() < self.settings.in_flight.max(1) {
+            let now = Instant::now();
+            let held = self.held.iter().filter_map(|job| job.due(now)).min();
+            let new = self.new_due(now);
+            let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+            if is_due(held) && (self.held_first || !is_due(new)) {
+                self.held_first = false;
+                self.start_held(now);
+            } else if is_due(new) {
+                self.held_first = true;
+                self.start_new(now);
+            } else {
+                return held.into_iter().chain(new).min();
+            }
+        }
+        None
+    }
+
+    /// When the next batch of what has not been sent yet is due.
+    fn new_due(&self, now: Instant) -> Option<Instant> {
+        let waiting = self.shared.waiting();
+        let oldest = waiting.pieces.front().map(|(arrived, _)| *arrived)?;
+        if self.courier.stopping.is_cancelled() {
+            return Some(now);
+        }
+        let full = waiting.bytes >= self.shared.batch_bytes;
+        let due = if full { now } else { oldest + self.settings.flush_after };
+        let refuses_all = self.courier.tally.failed_in_a_row() >= SUSPICION;
+        let last = self.last_new.filter(|_| refuses_all && !self.held.is_empty());
+        Some(last.map_or(due, |last| due.max(last + self.settings.retry.max_interval)))
+    }
+
+    fn start_new(&mut self, now: Instant) {
+        let most = self.courier.pace.limit();
+        let pieces = self.shared.waiting().take_batch(most, &self.shared.tally);
+        if !pieces.is_empty() {
+            self.last_new = Some(now);
+            self.start(Job::new(pieces, self.settings.retry));
+        }
+    }
+
+    fn start_held(&mut self, now: Instant) {
+        let due = self.held.iter().position(|job| job.due(now).is_some_and(|due| due <= now));
+        if let Some(due) = due {
+            let job = self.held.remove(due);
+            self.note_held();
+            self.start(job);
+        }
+    }
+
+    fn start(&mut self, job: Job) {
+        self.requests.spawn(Arc::clone(&self.courier).deliver(job));
+    }
+
+    /// Keeps what a request's task gives back. Passes its panic on to the caller.
+    fn hold(&mut self, ended: Result<Option<Job>, tokio::task::JoinError>) {
+        match ended {
+            Ok(Some(job)) => self.held.push(job),
+            Ok(None) => {}
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+        self.note_held();
+    }
+
+    fn note_held(&self) {
+        let before = self.shared.tally.held.swap(self.held.len(), Ordering::Relaxed);
+        if before > 0 && self.held.is_empty() {
+            self.courier.note_health();
+        }
+    }
+
+    async fn stop(mut self) -> Undelivered {
+        let deadline = Instant::now() + self.settings.stop_within;
+        self.shared.room.close();
+        self.courier.stopping.cancel();
+        // They have been tried.
+        self.held.clear();
+        let drain = async {
+            self.start_due_batches();
+            while let Some(ended) = self.requests.join_next().await {
+                self.hold(ended);
+                self.start_due_batches();
+            }
+            self.courier.exporter.close().await;
+        };
+        let in_time = timeout_at(deadline, drain).await.is_ok();
+        self.requests.shutdown().await;
+        self.courier.refusals.tell_all();
+        let undelivered = self.shared.tally.owed();
+        if undelivered != Undelivered::default() || !in_time {
+            tracing::warn!(
+                exporter = %self.shared.name,
+                pieces = undelivered.pieces,
+                spans = undelivered.spans,
+                "stop exporter before all is delivered: the rest comes again from the log",
+            );
+        }
+        undelivered
+    }
+}
+
+impl Waiting {
+    /// The oldest pieces that fit `max_bytes`, at least one if there is one; those that nobody
+    /// waits for any more are left out and forgotten.
+    fn take_batch(&mut self, max_bytes: usize, tally: &Tally) -> Vec<Piece> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while let Some((_, piece)) = self.pieces.front() {
+            let len = piece.kept.bytes.len();
+            let wanted = !piece.to.is_closed();
+            if wanted && !batch.is_empty() && bytes + len > max_bytes {
+                break;
+            }
+            if let Some((_, piece)) = self.pieces.pop_front() {
+                self.bytes -= len;
+                if wanted {
+                    bytes += len;
+                    batch.push(piece);
+                } else {
+                    tally.settle(piece.owed);
+                }
+            }
+        }
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests;
