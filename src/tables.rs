@@ -13,8 +13,8 @@ pub(crate) const TABLES: [(&str, &[Metric]); 7] = [
     ("Gateway", wholetrace_gateway::METRICS),
     ("Log of a single machine", wholetrace_spanlog::metrics::TABLE),
     ("Log over Kafka", KAFKA),
-    ("Sampler", wholetrace_sampler::metrics::TABLE),
-    ("Partitions", wholetrace_sampler::partition_metrics::TABLE),
+    ("Sampler", wholetrace_sampler::shell::metrics::TABLE),
+    ("Partitions", wholetrace_sampler::shell::partition_metrics::TABLE),
     ("Exporters", wholetrace_exporter::metrics::TABLE),
     ("Process", metrics::TABLE),
 ];

@@ -12,7 +12,7 @@ use wholetrace_exporter::contract::{Outcome, Settled};
 use wholetrace_proto::wire::{put_bytes, put_fixed64, put_uint};
 use wholetrace_runtime::{budget::ByteBudget, problems::Problems};
 use wholetrace_sampler::{
-    partition::{Bounds, Effect, Input, PartitionState, ReadFrame, Settings},
+    core::partition::{Bounds, Effect, Input, PartitionState, ReadFrame, Settings},
     policy::{PolicySet, TailSamplingConfig},
 };
 use wholetrace_spanlog::{Frame, LogTime, Partition, Position, RecordKind};

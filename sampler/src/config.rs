@@ -7,10 +7,12 @@ use wholetrace_runtime::{problems::Problems, units::ByteSize};
 use wholetrace_spanlog::Partition;
 
 use crate::{
-    held::MIN_READ,
-    partition::{Bounds, Settings},
+    core::{
+        held::MIN_READ,
+        partition::{Bounds, Settings},
+        window::WINDOW_BYTES,
+    },
     policy::TailSamplingConfig,
-    window::WINDOW_BYTES,
 };
 
 /// Undecided traces of the process: what 400,000 new ones a second come to in ten seconds.

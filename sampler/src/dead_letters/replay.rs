@@ -30,8 +30,10 @@ use crate::{
         letter::StoredLetter,
         reader::{LettersError, LettersReader, Selection},
     },
-    metrics::{Appending, SamplerMetrics},
-    worker::{append, bury},
+    shell::{
+        metrics::{Appending, SamplerMetrics},
+        worker::{append, bury},
+    },
 };
 
 /// Positions in one mark: it shall fit a small record.

@@ -1,0 +1,81 @@
+//! Decisions on their way to the decision log and back.
+
+use bytes::Bytes;
+use wholetrace_proto::{
+    id::TraceKey,
+    record::{self, Claim, Decision, DecisionBatch, RecordError},
+    tracestate::Threshold,
+};
+use wholetrace_spanlog::LogTime;
+
+use crate::{
+    core::decision::table::{Decided, Ruling},
+    policy::{PolicyIndex, PolicySet, Summary},
+};
+
+/// Name in the decision log of what decides about a trace that no policy wanted.
+const NO_POLICY: &str = "";
+
+/// Whether all that a trace first seen at `first_seen` has ended longer before than decisions are
+/// remembered, which is `retention` milliseconds: if there was more of it, nobody knows any more
+/// what was decided.
+pub(crate) fn is_late_fragment(summary: &Summary, first_seen: LogTime, retention: u64) -> bool {
+    let forgotten = |end_ns: u64| (end_ns / 1_000_000).saturating_add(retention) < first_seen.0;
+    summary.latest_end_ns().is_some_and(forgotten)
+}
+
+/// Decides about a trace by its summary, and writes it down. Decisions are remembered for
+/// `retention` milliseconds.
+pub(crate) fn decide(
+    policies: &PolicySet,
+    key: TraceKey,
+    summary: &Summary,
+    (first_seen, decided_at): (LogTime, LogTime),
+    retention: u64,
+) -> Decision {
+    let verdict = policies.decide(key, summary);
+    let none = PolicyIndex::try_from(policies.policy_names().len()).unwrap_or(PolicyIndex::MAX);
+    Decision {
+        key,
+        first_seen_ms: first_seen.0,
+        decided_at_ms: decided_at.0,
+        kept: verdict.kept,
+        threshold: Threshold::new(verdict.threshold).unwrap_or(Threshold::NEVER),
+        probability_known: verdict.probability_known,
+        policy: verdict.policy.unwrap_or(none),
+        late_fragment: is_late_fragment(summary, first_seen, retention),
+    }
+}
+
+/// The record of `decisions` that `policies` made, under `claim`.
+pub(crate) fn encode(policies: &PolicySet, claim: Option<Claim>, decisions: &[Decision]) -> Bytes {
+    let mut names: Vec<&str> = policies.policy_names().iter().map(String::as_str).collect();
+    names.push(NO_POLICY);
+    record::encode_decisions(&names, claim, decisions).into()
+}
+
+/// The record that makes `claim`.
+pub(crate) fn encode_claim(claim: Claim) -> Bytes {
+    record::encode_decisions::<&str>(&[], Some(claim), &[]).into()
+}
+
+/// What a record of the decision log says: whose it is, and the decisions in order.
+///
+/// # Errors
+/// When it is not a batch of decisions.
+pub(crate) fn decode(
+    record: &[u8],
+) -> Result<(Option<Claim>, impl Iterator<Item = Decided>), RecordError> {
+    let batch = DecisionBatch::read(record)?;
+    let decisions = batch.decisions().map(|decision| Decided {
+        key: decision.key,
+        first_seen: LogTime(decision.first_seen_ms),
+        decided_at: LogTime(decision.decided_at_ms),
+        ruling: Ruling::new(
+            decision.kept,
+            decision.probability_known.then_some(decision.threshold),
+        )
+        .of_late_fragment(decision.late_fragment),
+    });
+    Ok((batch.claim(), decisions))
+}

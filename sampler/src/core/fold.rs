@@ -1,0 +1,175 @@
+//! The read-ahead of one frame: its spans are folded into the summaries of their traces.
+
+use std::borrow::Cow;
+
+use wholetrace_proto::{
+    id::TraceKey,
+    spans::{Head, SpanRef, Visitor},
+};
+use wholetrace_spanlog::LogTime;
+
+use crate::{
+    core::{
+        decision::table::DecisionTable,
+        epochs::Epochs,
+        open_traces::{NewTrace, OpenTrace, OpenTraces, Slot},
+    },
+    policy::Bits,
+};
+
+/// What was found in a frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Folded {
+    /// Spans with a trace id.
+    pub(crate) spans: u64,
+    /// Traces first seen in it.
+    pub(crate) opened: u32,
+    /// Spans that came after the decision of their trace.
+    pub(crate) late: u64,
+    /// Spans without a trace id of 16 bytes: nobody can tell where they belong.
+    pub(crate) unnamed: u64,
+    /// Spans whose bytes are malformed further on.
+    pub(crate) malformed: u64,
+}
+
+/// Folds the spans of one frame.
+pub(crate) struct Fold<'s, 'f> {
+    open: &'s mut OpenTraces,
+    decided: &'s DecisionTable,
+    epochs: &'s mut Epochs,
+    time: LogTime,
+    /// The low bits of the frame's number in the window.
+    frame: u32,
+    /// Whether traces may be opened.
+    opening: bool,
+    head: Option<Cow<'f, [u8]>>,
+    /// What the resource tells the newest set of policies.
+    resource: Bits,
+    /// What it tells an older one that open traces still use.
+    older: Option<(u8, Bits)>,
+    /// The trace of the last span: spans of a trace often come together.
+    last: Option<(TraceKey, Place)>,
+    folded: Folded,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Open(Slot),
+    Decided { late: bool },
+}
+
+impl<'s, 'f> Fold<'s, 'f> {
+    /// A fold of the frame of time `time`, whose number in the window ends in `frame`.
+    pub(crate) fn new(
+        open: &'s mut OpenTraces,
+        decided: &'s DecisionTable,
+        epochs: &'s mut Epochs,
+        time: LogTime,
+        frame: u32,
+    ) -> Self {
+        Self {
+            open,
+            decided,
+            epochs,
+            time,
+            frame,
+            opening: true,
+            head: None,
+            resource: Bits::NONE,
+            older: None,
+            last: None,
+            folded: Folded::default(),
+        }
+    }
+
+    /// Leaves alone what is not of an open trace.
+    pub(crate) const fn of_known_traces(mut self) -> Self {
+        self.opening = false;
+        self
+    }
+
+    /// What was found.
+    pub(crate) const fn folded(&self) -> Folded {
+        self.folded
+    }
+
+    fn place(&mut self, key: TraceKey) -> Place {
+        let (now, retention) = (self.time, self.decided.retention());
+        let obeyed =
+            |trace: &OpenTrace| !trace.is_decided() || now <= trace.deadline().plus(retention);
+        if let Some(slot) = self.open.find(key, obeyed) {
+            let trace = self.open.get(slot);
+            return if trace.is_decided() {
+                Place::Decided { late: trace.deadline() <= now }
+            } else {
+                Place::Open(slot)
+            };
+        }
+        if let Some((_, decided_at)) = self.decided.find(key, self.time) {
+            return Place::Decided { late: decided_at <= self.time };
+        }
+        if !self.opening {
+            return Place::Decided { late: false };
+        }
+        let epoch = self.epochs.current();
+        self.epochs.opened(epoch);
+        self.folded.opened += 1;
+        let (first_seen, first_frame) = (self.time, self.frame);
+        Place::Open(self.open.open(&NewTrace { key, first_seen, first_frame, epoch }))
+    }
+
+    fn observe(&mut self, slot: Slot, body: &[u8]) {
+        let epoch = self.open.get(slot).epoch;
+        let resource =
+            if epoch == self.epochs.current() { self.resource } else { self.older(epoch) };
+        let Some(policies) = self.epochs.get(epoch) else { return };
+        let trace = self.open.get_mut(slot);
+        let observed = policies.observe(body, resource, &mut trace.summary);
+        self.folded.malformed += u64::from(observed.malformed);
+        if observed.root {
+            self.open.root_seen(slot, self.time);
+        }
+    }
+
+    fn older(&mut self, epoch: u8) -> Bits {
+        if let Some((known, bits)) = self.older
+            && known == epoch
+        {
+            return bits;
+        }
+        let (Some(policies), Some(head)) = (self.epochs.get(epoch), &self.head) else {
+            return Bits::NONE;
+        };
+        let bits = policies.resource_bits(head);
+        self.older = Some((epoch, bits));
+        bits
+    }
+}
+
+impl<'f> Visitor<'f> for Fold<'_, 'f> {
+    fn resource(&mut self, head: Head<'f>) {
+        let head = head.bytes();
+        if let Some(policies) = self.epochs.get(self.epochs.current()) {
+            self.resource = policies.resource_bits(&head);
+        }
+        self.older = None;
+        self.head = Some(head);
+    }
+
+    fn span(&mut self, span: SpanRef<'f>) {
+        let Some(key) = span.key() else {
+            self.folded.unnamed += 1;
+            return;
+        };
+        self.folded.spans += 1;
+        let place = match self.last {
+            Some((last, place)) if last == key => place,
+            _ => self.place(key),
+        };
+        self.last = Some((key, place));
+        match place {
+            Place::Open(slot) => self.observe(slot, span.body),
+            Place::Decided { late } => self.folded.late += u64::from(late),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What the simulation does not come to: logs that are large.
+
+use wholetrace_proto::{
+    id::TraceKey,
+    record::{Claim, Decision, encode_decisions},
+    tracestate::Threshold,
+};
+use wholetrace_spanlog::Partition;
+
+use super::*;
+use crate::{
+    core::partition::settings::Bounds,
+    testing::{Span, frame},
+};
+
+const RECORD: u64 = 500;
+
+fn settings() -> Settings {
+    let max_unfinished_bytes = 1 << 20;
+    Settings {
+        partition: Partition(0),
+        owner: 9,
+        epoch: 0,
+        exporters: vec!["one".into(), "two".into()],
+        decision_wait: 1000,
+        decision_wait_after_root: 0,
+        decision_retention: 3_600_000,
+        bounds: Bounds {
+            max_decisions: 1000,
+            max_open_traces: 1000,
+            max_unfinished_bytes,
+            refetch_bytes: 1 << 20,
+        },
+        read_ahead: 3000,
+        max_piece_bytes: 1 << 20,
+        hash_seed: 1,
+    }
+}
+
+/// The record at `position` of a log of decisions about one trace every millisecond.
+fn recorded(position: u64) -> Frame {
+    let decision = |key: u64| Decision {
+        key: TraceKey(key),
+        first_seen_ms: 1_000_000 + key,
+        decided_at_ms: 1_001_000 + key,
+        kept: false,
+        threshold: Threshold::ALWAYS,
+        probability_known: true,
+        policy: 0,
+        late_fragment: false,
+    };
+    let decisions: Vec<Decision> =
+        (position * RECORD + 1..=(position + 1) * RECORD).map(decision).collect();
+    let claim = Some(Claim { term: 1, owner: 1 });
+    let (time, kind) = (LogTime(2_000_000), RecordKind::Decisions);
+    let payload = encode_decisions(&["one"], claim, &decisions).into();
+    Frame { position: Position(position), time, kind, epoch: 0, payload }
+}
+
+/// I6: a decision that is nowhere is not searched for in all that is recorded, and the spans that
+/// wait for it are kept; those behind find theirs all the same.
+#[test]
+fn a_missing_decision_is_searched_for_within_bounds() {
+    let settings = settings();
+    let most = settings.most_decisions_behind() + RECORD as usize;
+    let records = 10_000;
+    let spans = |position: u64, key: u64| {
+        let span = Span { key, id: position, ..Span::default() };
+        let (time, kind) = (LogTime(1_000_000 + position), RecordKind::Spans);
+        Frame { position: Position(position), time, kind, epoch: 0, payload: frame(&[span]) }
+    };
+    // One trace that nobody has decided, then those that somebody has.
+    let missing = records * RECORD + 7;
+    let log: Vec<Frame> =
+        (0..2000).map(|at| spans(at, if at == 0 { missing } else { at })).collect();
+    let claims = Claims::new(0, &[]);
+    let mut reader = CatchUp::new(Place::default(), &settings);
+    let (mut reads, mut unknown) = (0, Vec::new());
+    loop {
+        match reader.next((Position(2000), Position(2000)), Position(records), &settings) {
+            Ahead::Wait => break,
+            Ahead::Read(topic, from) => {
+                reads += 1;
+                let found = match topic {
+                    TopicName::Decisions => vec![recorded(from.0)],
+                    _ => log[from.0 as usize..].to_vec(),
+                };
+                let found = Found::Records(found);
+                reader.found((topic, from), found, &claims, settings.many_decisions());
+                assert!(reader.decisions() <= most, "{} decisions", reader.decisions());
+            }
+            Ahead::Passed => reader.evict(),
+            Ahead::Cut { place, cut, .. } => unknown.push((place.position, cut.undecided)),
+            Ahead::Unreadable { .. } => unreachable!("nothing is damaged"),
+        }
+    }
+    assert_eq!(unknown, [(0, 1)]);
+    assert!(reads < 20, "{reads} reads");
+}
+
+/// What is before the last record is deleted, and its time is far ahead of what the reader knows:
+/// it does not wait for a record behind it, which may never come.
+#[test]
+fn the_last_record_needs_none_behind_it() {
+    let settings = settings();
+    let mut clock = Watermark::default();
+    let _ = clock.advance(LogTime(1_000_000), &mut Oddities::default());
+    let mut reader = CatchUp::new(Place { clock, ..Place::default() }, &settings);
+    let end = (Position(8), Position(8));
+    let next = |reader: &mut CatchUp| reader.next(end, Position(0), &settings);
+    assert!(matches!(next(&mut reader), Ahead::Read(TopicName::Spans, Position(0))));
+    let (claims, from) = (Claims::new(0, &[]), |position| (TopicName::Spans, Position(position)));
+    reader.found(from(0), Found::Gone(Position(7)), &claims, 100);
+    assert!(matches!(next(&mut reader), Ahead::Read(TopicName::Spans, Position(7))));
+    let (time, kind) = (LogTime(1_010_000), RecordKind::Spans);
+    let payload = frame(&[Span { key: 1, id: 1, ..Span::default() }]);
+    let last = Frame { position: Position(7), time, kind, epoch: 0, payload };
+    reader.found(from(7), Found::Records(vec![last]), &claims, 100);
+    assert!(matches!(next(&mut reader), Ahead::Cut { place, .. } if place.clock.now() == time));
+}

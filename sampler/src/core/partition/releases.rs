@@ -1,0 +1,304 @@
+//! The releases of all exporters over one window.
+
+mod behind;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use wholetrace_exporter::contract::{ExporterIndex, Kept, Ticket};
+use wholetrace_spanlog::{Frame, LogTime, Position};
+
+use crate::core::{
+    checkpoint::Place,
+    decision::table::DecisionTable,
+    filter::{Cut, cut},
+    partition::{
+        catch_up::CatchUp,
+        effect::Effect,
+        settings::Settings,
+        stats::{Levels, Stats},
+    },
+    release::Release,
+    watermark::Watermark,
+    window::Window,
+};
+
+/// Bytes of payload that are released in one go before others get their turn.
+const TURN_BYTES: usize = 2 << 20;
+
+/// What a turn depends on.
+pub(super) struct Context<'s> {
+    pub(super) settings: &'s Settings,
+    pub(super) decided: &'s DecisionTable,
+    /// The end of what was read.
+    pub(super) here: Place,
+    /// The decisions below are read.
+    pub(super) decided_to: Position,
+    /// Whether these are all that there were when the ownership began: its claim is among them.
+    pub(super) is_serving: bool,
+}
+
+/// A frame that turned out to be malformed when it was released.
+pub(super) struct Undecodable {
+    pub(super) position: Position,
+    pub(super) reason: String,
+    pub(super) payload: Bytes,
+}
+
+/// How a turn ended.
+pub(super) enum Turn {
+    /// No exporter can be given more for now.
+    Done,
+    /// There is more to do.
+    More,
+    /// A frame cannot be decoded.
+    Undecodable(Undecodable),
+}
+
+/// What a release can do with its next frame.
+enum Next {
+    /// It has to wait.
+    Wait,
+    /// Nothing of the frame is for this exporter.
+    Pass,
+    /// The frame is to be cut.
+    Cut { position: Position, clock: Watermark, payload: Bytes, cached: bool },
+}
+
+/// The releases of all exporters, each at its own frame.
+#[derive(Debug)]
+pub(super) struct Releases {
+    releases: Vec<Release>,
+    /// The reader of each that is behind.
+    behind: Vec<Option<Box<CatchUp>>>,
+    /// What the frame of this number has left, for one turn: exporters that keep up with each other
+    /// share it.
+    last_cut: Option<(u64, Cut)>,
+    /// Number of the first frame that no exporter has passed.
+    fresh: u64,
+}
+
+impl Releases {
+    /// One release for each exporter, which passes over what `done` says it has finished, or
+    /// begins at a place `behind` the others.
+    pub(super) fn new(
+        settings: &Settings,
+        done: &BTreeMap<String, u64>,
+        behind: &[Option<Place>],
+    ) -> Self {
+        let done = |name| Position(done.get(name).copied().unwrap_or_default());
+        let reader = |index| {
+            let place: Option<Place> = behind.get(index).copied().flatten();
+            place.map(|place| Box::new(CatchUp::new(place, settings)))
+        };
+        Self {
+            releases: settings.exporters.iter().map(|name| Release::new(done(name))).collect(),
+            behind: (0..settings.exporters.len()).map(reader).collect(),
+            last_cut: None,
+            fresh: 0,
+        }
+    }
+
+    /// The exporters that are fed from the window.
+    fn keeping_up(&self) -> impl Iterator<Item = &Release> {
+        let all = self.releases.iter().zip(&self.behind);
+        all.filter(|(_, behind)| behind.is_none()).map(|(release, _)| release)
+    }
+
+    /// Number of the oldest frame that some exporter has not passed.
+    pub(super) fn slowest(&self) -> u64 {
+        self.keeping_up().map(Release::next).min().unwrap_or_default()
+    }
+
+    /// The watermark at the oldest frame that an exporter has not passed.
+    pub(super) fn slowest_clock(&self, window: &Window) -> Option<Watermark> {
+        window.get(self.slowest()).map(|frame| frame.clock)
+    }
+
+    /// A piece is delivered, or durable in the dead letters.
+    pub(super) fn settle(&mut self, exporter: ExporterIndex, position: Position) {
+        if let Some(release) = self.releases.get_mut(usize::from(exporter.0)) {
+            release.settle(position);
+        }
+    }
+
+    pub(super) fn refetched(&mut self, from: Position, frames: &[Frame]) {
+        for release in &mut self.releases {
+            release.refetched(from, frames);
+        }
+    }
+
+    pub(super) fn stop_refetching(&mut self) {
+        for release in &mut self.releases {
+            release.stop_refetching();
+        }
+    }
+
+    pub(super) fn levels(&self, levels: &mut Levels) {
+        levels.unfinished_bytes = self.releases.iter().map(Release::unfinished_bytes).sum();
+        for reader in self.behind.iter().flatten() {
+            levels.behind += 1;
+            levels.behind_decisions += reader.decisions();
+            levels.table_bytes += reader.memory();
+        }
+    }
+
+    /// Gives every exporter what it can be given.
+    pub(super) fn turn(
+        &mut self,
+        window: &mut Window,
+        context: &Context<'_>,
+        stats: &mut Stats,
+        effects: &mut Vec<Effect>,
+    ) -> Turn {
+        let turn = self.turn_to_all(window, context, stats, effects);
+        // Nothing is held between turns but what is paid for.
+        self.last_cut = None;
+        window.pass(self.slowest());
+        turn
+    }
+
+    fn turn_to_all(
+        &mut self,
+        window: &Window,
+        context: &Context<'_>,
+        stats: &mut Stats,
+        effects: &mut Vec<Effect>,
+    ) -> Turn {
+        let Context { decided, settings, .. } = context;
+        let more = self.catch_up(window, context, stats, effects);
+        let mut bytes = 0;
+        let mut waiting = vec![false; self.releases.len()];
+        // Whoever is furthest behind goes first, so that frames are cut once for all.
+        while let Some(index) = self.furthest_behind(&waiting) {
+            match self.next(index, window, context, effects) {
+                Next::Wait => waiting[index] = true,
+                Next::Pass => self.releases[index].pass(),
+                Next::Cut { position, clock, payload, cached } => {
+                    bytes += payload.len();
+                    if self.releases[index].next() >= self.fresh {
+                        stats.frames_from_cache += u64::from(cached);
+                        stats.frames_from_log += u64::from(!cached);
+                    }
+                    if let Err(error) =
+                        self.cut(index, &payload, clock.now(), decided, settings, stats)
+                    {
+                        let reason = error.to_string();
+                        return Turn::Undecodable(Undecodable { position, reason, payload });
+                    }
+                    let place = Place { position: position.0, clock, ..context.here };
+                    self.export(index, place, settings, effects);
+                }
+            }
+            if bytes >= TURN_BYTES {
+                return Turn::More;
+            }
+        }
+        self.let_fall_behind(window, context, stats);
+        if more { Turn::More } else { Turn::Done }
+    }
+
+    fn furthest_behind(&self, waiting: &[bool]) -> Option<usize> {
+        let all = self.releases.iter().zip(&self.behind).zip(waiting).enumerate();
+        let ready = all.filter(|(_, ((_, behind), wait))| !**wait && behind.is_none());
+        ready.min_by_key(|(_, ((release, _), _))| release.next()).map(|(index, _)| index)
+    }
+
+    fn next(
+        &mut self,
+        index: usize,
+        window: &Window,
+        Context { settings, here, .. }: &Context<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Next {
+        let release = &mut self.releases[index];
+        let Some(frame) = window.get(release.next()) else {
+            release.forget_refetched(Position(here.position));
+            return Next::Wait;
+        };
+        release.forget_refetched(frame.position);
+        if frame.awaited > 0 {
+            return Next::Wait;
+        }
+        if frame.void || release.is_done(frame.position) {
+            return Next::Pass;
+        }
+        if release.unfinished_bytes() >= settings.bounds.max_unfinished_bytes {
+            return Next::Wait;
+        }
+        let (position, clock) = (frame.position, frame.clock);
+        if let Some(cached) = &frame.cached {
+            let payload = cached.bytes.clone();
+            return Next::Cut { position, clock, payload, cached: true };
+        }
+        if let Some(payload) = release.take_refetched(position) {
+            return Next::Cut { position, clock, payload, cached: false };
+        }
+        if !release.is_refetching() {
+            release.await_refetch(position);
+            effects
+                .push(Effect::Fetch { from: position, max_bytes: settings.bounds.refetch_bytes });
+        }
+        Next::Wait
+    }
+
+    fn cut(
+        &mut self,
+        index: usize,
+        payload: &Bytes,
+        time: LogTime,
+        decided: &DecisionTable,
+        settings: &Settings,
+        stats: &mut Stats,
+    ) -> Result<(), wholetrace_proto::wire::WireError> {
+        let number = self.releases[index].next();
+        if self.last_cut.as_ref().is_some_and(|(last, _)| *last == number) {
+            return Ok(());
+        }
+        let cut = cut(payload, time, decided, settings.max_piece_bytes)?;
+        debug_assert_eq!(cut.undecided, 0, "I3: all traces of a released frame are decided");
+        if number >= self.fresh {
+            self.fresh = number + 1;
+            stats.spans_kept += cut.kept;
+            stats.spans_not_sampled += cut.not_sampled;
+            stats.spans_undecided += cut.undecided;
+            stats.late_roots += cut.late_roots;
+        }
+        self.last_cut = Some((number, cut));
+        Ok(())
+    }
+
+    /// Hands the last cut to an exporter.
+    fn export(
+        &mut self,
+        index: usize,
+        place: Place,
+        settings: &Settings,
+        effects: &mut Vec<Effect>,
+    ) {
+        let release = &mut self.releases[index];
+        let Some((_, cut)) = &self.last_cut else { return };
+        let Ok(exporter) = u16::try_from(index).map(ExporterIndex) else { return };
+        let pieces = u32::try_from(cut.pieces.len()).unwrap_or(u32::MAX);
+        release.pass();
+        if pieces > 0 {
+            release.give(place, pieces, cut.bytes);
+            hand_over(cut, exporter, Position(place.position), settings, effects);
+        }
+    }
+}
+
+/// Hands what the frame at `position` has left to an exporter.
+fn hand_over(
+    cut: &Cut,
+    exporter: ExporterIndex,
+    position: Position,
+    settings: &Settings,
+    effects: &mut Vec<Effect>,
+) {
+    for (chunk, (bytes, spans)) in (0..).zip(&cut.pieces) {
+        let ticket = Ticket { partition: settings.partition.0, position: position.0, chunk };
+        let kept = Kept { bytes: bytes.clone(), spans: *spans, ticket };
+        effects.push(Effect::Export { exporter, kept });
+    }
+}

@@ -1,0 +1,190 @@
+//! Exporters that are far behind the others.
+//!
+//! One window serves all exporters that keep up with each other: a frame is read once, and goes
+//! when the slowest has passed it. So that one that is away for hours neither stops the others nor
+//! has memory grow, it falls behind as soon as another one waits for what only more of the log
+//! brings while the window has reached its bounds. From then on it has a [reader of its
+//! own](CatchUp), which stands still while the exporter does, and the window belongs to the
+//! others. When that has come to where the window begins, the exporter goes on from the window.
+//!
+//! A commit tells of each exporter that is behind where it stands in both logs, and where the
+//! others do: so a new owner does not read all of an outage again for those that had none.
+//! The committed position is the lowest of all: the log keeps what any exporter still needs.
+
+use wholetrace_exporter::contract::ExporterIndex;
+use wholetrace_spanlog::{Position, TopicName};
+
+use crate::core::{
+    checkpoint::Place,
+    decision::claims::Claims,
+    partition::{
+        catch_up::{Ahead, CatchUp},
+        effect::{Effect, Letter},
+        input::Found,
+        releases::{Context, Releases, TURN_BYTES},
+        settings::Settings,
+        stats::Stats,
+    },
+    release::Release,
+    window::{WINDOW_FRAMES, Window},
+};
+
+impl Releases {
+    /// Whether an exporter waits for what only more of the log brings, while a slower one is not
+    /// through with what is there.
+    pub(in crate::core::partition) fn starves(&self, window: &Window) -> bool {
+        let fastest = self.keeping_up().map(Release::next).max().unwrap_or_default();
+        fastest > self.slowest() && window.get(fastest).is_none_or(|frame| frame.awaited > 0)
+    }
+
+    /// Where each exporter stands, and whether it is behind. `here` is the end of what was read.
+    ///
+    /// One that has under way what is older than the window needs to be counts as behind: a new
+    /// owner need not read all since then again for the others.
+    pub(in crate::core::partition) fn places(
+        &self,
+        window: &Window,
+        here: Place,
+        read_ahead: u64,
+    ) -> Vec<(Place, bool)> {
+        let place = |(release, reader): (&Release, &Option<Box<CatchUp>>)| {
+            let next = || match reader {
+                Some(reader) => reader.place(),
+                None => window.get(release.next()).map_or(here, |frame| {
+                    let (position, clock) = (frame.position.0, frame.clock);
+                    Place { position, clock, ..here }
+                }),
+            };
+            let place = release.oldest_under_way().unwrap_or_else(next);
+            let is_old = here.clock.now().since(place.clock.now()) > read_ahead;
+            (place, reader.is_some() || is_old)
+        };
+        self.releases.iter().zip(&self.behind).map(place).collect()
+    }
+
+    /// Takes in what was read for an exporter that is behind.
+    pub(in crate::core::partition) fn found_for(
+        &mut self,
+        exporter: ExporterIndex,
+        from: (TopicName, Position),
+        found: Found,
+        (settings, claims): (&Settings, &Claims),
+    ) {
+        if let Some(Some(reader)) = self.behind.get_mut(usize::from(exporter.0)) {
+            reader.found(from, found, claims, settings.many_decisions());
+        }
+    }
+
+    /// Lets exporters fall behind for which others would have to wait.
+    pub(super) fn let_fall_behind(
+        &mut self,
+        window: &Window,
+        context: &Context<'_>,
+        stats: &mut Stats,
+    ) {
+        let Context { settings, here, decided, .. } = context;
+        while self.starves(window) {
+            let slowest = self.slowest();
+            let Some(frame) = window.get(slowest) else { return };
+            let is_full = window.len() >= WINDOW_FRAMES
+                || decided.len() >= settings.many_decisions()
+                || here.clock.now().since(frame.clock.now()) > settings.read_ahead;
+            if frame.awaited > 0 || !is_full {
+                return;
+            }
+            let is_stuck = |index: &usize| {
+                let release = &self.releases[*index];
+                self.behind[*index].is_none()
+                    && release.next() == slowest
+                    && release.unfinished_bytes() >= settings.bounds.max_unfinished_bytes
+            };
+            let Some(index) = (0..self.releases.len()).find(is_stuck) else { return };
+            let place = Place { position: frame.position.0, clock: frame.clock, ..*here };
+            self.releases[index].go_on_at(slowest, Position(0));
+            self.behind[index] = Some(Box::new(CatchUp::new(place, settings)));
+            stats.fell_behind += 1;
+        }
+    }
+
+    /// Gives the exporters that are behind what they can be given, up to a turn's part. Tells
+    /// whether there is more.
+    pub(super) fn catch_up(
+        &mut self,
+        window: &Window,
+        context: &Context<'_>,
+        stats: &mut Stats,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        if !context.is_serving {
+            return false;
+        }
+        let begin = window.begin().unwrap_or(Position(context.here.position));
+        let mut more = false;
+        for index in 0..self.releases.len() {
+            let mut given = 0;
+            while given < TURN_BYTES
+                && let Some(size) = self.catch_up_by_one(index, begin, context, stats, effects)
+            {
+                given += size;
+            }
+            more |= given >= TURN_BYTES;
+            if let Some(Some(reader)) = self.behind.get_mut(index) {
+                reader.evict();
+                if reader.is_there(begin) {
+                    let at = Position(reader.place().position);
+                    // Frames wait for the traces that were first seen in them, so none is skipped.
+                    self.releases[index].go_on_at(window.begin_number(), at);
+                    self.behind[index] = None;
+                    stats.caught_up += 1;
+                }
+            }
+        }
+        more
+    }
+
+    /// Goes a record on for one exporter. Gives its size; `None` when it cannot.
+    fn catch_up_by_one(
+        &mut self,
+        index: usize,
+        begin: Position,
+        context: &Context<'_>,
+        stats: &mut Stats,
+        effects: &mut Vec<Effect>,
+    ) -> Option<usize> {
+        let settings = context.settings;
+        let release = &mut self.releases[index];
+        let Some(Some(reader)) = self.behind.get_mut(index) else { return None };
+        let exporter = ExporterIndex(u16::try_from(index).ok()?);
+        if release.unfinished_bytes() >= settings.bounds.max_unfinished_bytes {
+            return None;
+        }
+        let head = Position(context.here.position);
+        match reader.next((begin, head), context.decided_to, settings) {
+            Ahead::Wait => None,
+            Ahead::Read(topic, from) => {
+                let max_bytes = settings.bounds.refetch_bytes;
+                effects.push(Effect::FetchFor { exporter, topic, from, max_bytes });
+                None
+            }
+            Ahead::Passed => Some(1),
+            Ahead::Cut { place, cut, size } => {
+                stats.spans_unknown += cut.undecided;
+                let pieces = u32::try_from(cut.pieces.len()).unwrap_or(u32::MAX);
+                release.give(place, pieces, cut.bytes);
+                let position = Position(place.position);
+                super::hand_over(&cut, exporter, position, settings, effects);
+                Some(size.max(1))
+            }
+            Ahead::Unreadable { place, detail } => {
+                stats.frames_unreadable += 1;
+                release.give(place, 1, 0);
+                let name = settings.exporters.get(index).map_or("", String::as_str);
+                let position = Position(place.position);
+                let letter = Letter { exporter: Some(exporter), position };
+                let time = place.clock.now();
+                effects.push(letter.write(settings.partition, time, name, &detail, &[]));
+                Some(1)
+            }
+        }
+    }
+}

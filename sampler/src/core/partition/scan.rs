@@ -1,0 +1,41 @@
+//! The read-ahead beyond what there is room for.
+
+use wholetrace_spanlog::Position;
+
+use crate::core::watermark::Watermark;
+
+/// A read-ahead that only goes on to decide the traces that are open.
+///
+/// When too many traces are open, none may be decided early and none be thrown out. So the frames
+/// from here on are read without opening any: the open traces get their spans and, in time, their
+/// decisions. Then the read-ahead comes back to this place and reads on with room for new ones,
+/// as after a restart: the decisions are the same, and what it costs is reading twice.
+#[derive(Debug)]
+pub(super) struct Scan {
+    from: Position,
+    watermark: Watermark,
+    coming_back: bool,
+}
+
+impl Scan {
+    /// A scan from the frame at `from` on; `watermark` is what all frames before it have reached.
+    pub(super) const fn new(from: Position, watermark: Watermark) -> Self {
+        Self { from, watermark, coming_back: false }
+    }
+
+    /// How far the frames that it has read have come.
+    pub(super) const fn watermark(&mut self) -> &mut Watermark {
+        &mut self.watermark
+    }
+
+    /// Whether it is over and waits for the reader to come back.
+    pub(super) const fn is_over(&self) -> bool {
+        self.coming_back
+    }
+
+    /// Ends it. Gives the position to come back to.
+    pub(super) const fn end(&mut self) -> Position {
+        self.coming_back = true;
+        self.from
+    }
+}

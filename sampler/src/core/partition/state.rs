@@ -1,0 +1,337 @@
+//! The state of a partition, and its one step.
+
+mod ahead;
+mod read_back;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use wholetrace_spanlog::{LogTime, Position, TopicName};
+
+use crate::{
+    core::{
+        checkpoint::{Hints, Place, Progress},
+        decision::{claims::Claims, log::encode_claim, table::DecisionTable},
+        epochs::Epochs,
+        hash::KeyHash,
+        open_traces::OpenTraces,
+        partition::{
+            effect::{Effect, Letter},
+            input::{Found, Input, ReadFrame},
+            releases::{Context, Releases, Turn},
+            scan::Scan,
+            settings::{Bounds, Settings},
+            stats::{Levels, Stats},
+            verdicts::Verdicts,
+        },
+        watermark::{Oddities, Watermark},
+        window::{WINDOW_FRAMES, Window},
+    },
+    policy::PolicySet,
+};
+
+/// The state of one partition while this process owns it.
+#[derive(Debug)]
+pub struct PartitionState {
+    settings: Settings,
+    epochs: Epochs,
+    watermark: Watermark,
+    /// The frame behind the last one that was taken in, while only the next record can tell
+    /// whether its time counts.
+    held: Option<ReadFrame>,
+    /// Append time of the newest record read.
+    newest: LogTime,
+    open: OpenTraces,
+    decided: DecisionTable,
+    claims: Claims,
+    window: Window,
+    releases: Releases,
+    verdicts: Verdicts,
+    /// The lowest position that was not read ahead.
+    head: Position,
+    /// Where the last record of the decision log stands that an owner wrote while it was that.
+    last_claimed: Position,
+    /// The records of the decision log below are read.
+    decided_to: Position,
+    /// Whether a tick is on its way through the log.
+    tick_pending: bool,
+    /// The way ahead without opening traces, while there is no room for more.
+    scan: Option<Scan>,
+    /// Whether the last step left work behind.
+    unfinished_turn: bool,
+    committed: Option<Progress>,
+    stats: Stats,
+}
+
+impl PartitionState {
+    /// The state at the start of an ownership: nothing is known but how far the last owner was.
+    /// Tell it when the span log [begins](Input::Begins), then the decision log from [`Hints::decisions_from`] on and then [`Input::Loaded`]; once it
+    /// wants frames, the span log from `start.position` on.
+    #[must_use]
+    pub fn new(settings: Settings, policies: Arc<PolicySet>, start: Option<&Progress>) -> Self {
+        let hash = KeyHash::new(settings.hash_seed);
+        let (wait, root_wait) = (settings.decision_wait, settings.decision_wait_after_root);
+        let begin = start.map(|progress| progress.start(&settings.exporters)).unwrap_or_default();
+        let hints = start.map(|progress| progress.hints.clone()).unwrap_or_default();
+        Self {
+            epochs: Epochs::new(policies),
+            watermark: begin.lead.clock,
+            held: None,
+            newest: LogTime(0),
+            open: OpenTraces::new(wait, root_wait, hash),
+            decided: DecisionTable::new(settings.decision_retention, hash),
+            window: Window::default(),
+            releases: Releases::new(&settings, &hints.exporters, &begin.behind),
+            verdicts: Verdicts::default(),
+            head: Position(begin.lead.position),
+            decided_to: Position(begin.lead.decisions),
+            claims: Claims::new(hints.term.unwrap_or_default(), &hints.claims),
+            last_claimed: Position(hints.claimed.or(hints.decisions).unwrap_or_default()),
+            tick_pending: false,
+            scan: None,
+            unfinished_turn: false,
+            committed: start.cloned(),
+            stats: Stats::default(),
+            settings,
+        }
+    }
+
+    /// Takes `input` in and adds what has to be done to `effects`.
+    pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Frames(frames) => {
+                for frame in frames {
+                    self.read_ahead(frame, effects);
+                }
+                self.verdicts.flush(&self.epochs, self.claims.mine(), effects);
+            }
+            Input::Unreadable { position, detail } => {
+                self.unreadable(position, &detail, effects);
+                self.verdicts.flush(&self.epochs, self.claims.mine(), effects);
+            }
+            Input::Decisions(records) => {
+                for record in &records {
+                    self.decisions_take_effect(record);
+                }
+                self.forget_excess();
+            }
+            Input::Begins(time) => {
+                if self.watermark.now() == LogTime(0) {
+                    let _ = self.watermark.advance(time, &mut Oddities::default());
+                }
+            }
+            Input::Loaded => {
+                let claim = self.claims.make(self.settings.owner);
+                effects.push(Effect::AppendDecisions(encode_claim(claim)));
+            }
+            Input::Refetched { from, frames } => {
+                let bytes: usize = frames.iter().map(|frame| frame.payload.len()).sum();
+                self.stats.refetched_bytes += bytes as u64;
+                if let Some(oldest) = frames.first().map(|frame| frame.position)
+                    && oldest > from
+                {
+                    self.lost(oldest);
+                }
+                self.releases.refetched(from, &frames);
+            }
+            Input::Rewound => (self.scan, self.held) = (None, None),
+            Input::FetchedFor { exporter, from, found } => {
+                if let (TopicName::Spans, Found::Records(frames)) = (from.0, &found) {
+                    let bytes: usize = frames.iter().map(|frame| frame.payload.len()).sum();
+                    self.stats.refetched_bytes += bytes as u64;
+                }
+                self.releases.found_for(exporter, from, found, (&self.settings, &self.claims));
+            }
+            Input::Lost(oldest) => self.lost(oldest),
+            Input::Settled(settled) => {
+                for outcome in settled {
+                    self.settle(outcome, effects);
+                }
+            }
+            Input::DeadLettered(letter) => self.dead_lettered(letter),
+            Input::Idle => self.idle(effects),
+            Input::Policies(policies) => {
+                self.stats.policies_delayed += u64::from(!self.epochs.replace(policies));
+            }
+            Input::Continue => {}
+        }
+        self.release(effects);
+    }
+
+    /// Whether the next records of the span log are wanted now.
+    ///
+    /// None are before the own claim is read back. Then they are when the slowest release waits for a decision that only more of the log brings.
+    /// Beyond that the read-ahead stays within its bounds: as far as all payloads find room in
+    /// the window cache, or another exporter waits for more, decisions find room in the table, and
+    /// the time between both readers allows.
+    #[must_use]
+    pub fn wants_frames(&self) -> bool {
+        if !self.claims.is_held() {
+            return false;
+        }
+        if let Some(scan) = &self.scan {
+            return !scan.is_over() && self.open.undecided() > 0;
+        }
+        let slowest = self.releases.slowest();
+        let Some(frame) = self.window.get(slowest) else { return true };
+        let (time, now) = (frame.clock.now(), self.watermark.now());
+        let undecided = now < time.plus(u64::from(self.settings.decision_wait))
+            && self.open.undecided() > 0
+            || self.open.is_next(slowest);
+        if self.held.is_some() || frame.awaited > 0 && undecided {
+            return true;
+        }
+        (self.window.uncached() == 0 || self.releases.starves(&self.window))
+            && self.window.len() < WINDOW_FRAMES
+            && self.decided.len() < self.settings.many_decisions()
+            && now.since(time) <= self.settings.read_ahead
+    }
+
+    /// Whether the own claim counts, and the span log is to be read.
+    #[must_use]
+    pub const fn is_serving(&self) -> bool {
+        self.claims.is_held()
+    }
+
+    /// The lowest position that was not read ahead.
+    #[must_use]
+    pub const fn head(&self) -> Position {
+        self.head
+    }
+
+    /// Whether another owner has claimed the partition: what this one decides does not count any
+    /// more. If it is the owner all the same, it has to start again.
+    #[must_use]
+    pub const fn is_superseded(&self) -> bool {
+        self.claims.is_superseded()
+    }
+
+    /// Whether [`Input::Continue`] would do anything.
+    #[must_use]
+    pub const fn wants_turn(&self) -> bool {
+        self.unfinished_turn
+    }
+
+    /// How far the partition is finished, if that has changed since the last answer. Never lower
+    /// than before (I5).
+    pub fn progress(&mut self) -> Option<Progress> {
+        let places = self.places();
+        let lowest = places.iter().map(|(place, _)| place).min_by_key(|place| place.position)?;
+        let position = Position(lowest.position);
+        let names = || self.settings.exporters.iter().cloned().zip(&places);
+        let behind: BTreeMap<String, Place> = names()
+            .filter(|(_, (_, behind))| *behind)
+            .map(|(name, (place, _))| (name, *place))
+            .collect();
+        let keeping_up = || places.iter().filter(|(_, behind)| !behind).map(|(place, _)| *place);
+        let lead = keeping_up().min_by_key(|place| place.position).map(|lead| Place {
+            decisions: keeping_up().map(|place| place.decisions).min().unwrap_or_default(),
+            ..lead
+        });
+        let needed = self.decided.origin().is_some() || position < self.head;
+        let mut hints = Hints {
+            decisions: places.iter().map(|(place, _)| place.decisions).min().filter(|_| needed),
+            claimed: Some(self.last_claimed.0),
+            owner: Some(self.settings.owner),
+            term: self.claims.mine().map(|claim| claim.term),
+            clock: lowest.clock,
+            exporters: names().map(|(name, (place, _))| (name, place.position)).collect(),
+            lead: lead.filter(|_| !behind.is_empty()),
+            behind,
+            claims: Vec::new(),
+        };
+        hints.claims = self.claims.known_from(hints.decisions_from());
+        let progress = Progress { position, hints };
+        let last = self.committed.as_ref();
+        assert!(
+            last.is_none_or(|last| last.position <= progress.position),
+            "I5: the committed position never moves back"
+        );
+        // Somebody may stand at the very beginning while others do not.
+        let none = places.iter().all(|(place, _)| place.position == 0);
+        if none || last == Some(&progress) {
+            return None;
+        }
+        self.committed = Some(progress.clone());
+        Some(progress)
+    }
+
+    fn places(&self) -> Vec<(Place, bool)> {
+        self.releases.places(&self.window, self.here(), self.settings.read_ahead)
+    }
+
+    /// The end of what was read.
+    fn here(&self) -> Place {
+        let decisions = self.decided.origin().unwrap_or(self.last_claimed).0;
+        Place { position: self.head.0, clock: self.watermark, decisions }
+    }
+
+    /// Changes how much is held in memory.
+    pub fn set_bounds(&mut self, bounds: Bounds) {
+        self.settings.bounds = bounds;
+    }
+
+    /// Holds as many `bytes` less of frames that wait for their release, or none of them.
+    pub fn evict(&mut self, bytes: usize) {
+        self.window.evict(bytes);
+    }
+
+    /// What was counted since the last call.
+    pub fn take_stats(&mut self) -> Stats {
+        std::mem::take(&mut self.stats)
+    }
+
+    /// How full it is.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        let places = self.places().into_iter();
+        let lowest = places.map(|(place, _)| place).min_by_key(|place| place.position);
+        let unfinished = lowest
+            .filter(|place| place.position < self.head.0)
+            .map(|place| (Position(place.position), place.clock));
+        let mut levels = Levels {
+            open_traces: self.open.len(),
+            decisions: self.decided.len(),
+            window_frames: self.window.len(),
+            window_bytes: self.window.cached_bytes(),
+            behind: 0,
+            behind_decisions: 0,
+            unfinished_bytes: 0,
+            table_bytes: self.open.memory() + self.decided.memory() + self.window.memory(),
+            span_millis: unfinished.map_or(0, |(_, clock)| self.watermark.now().since(clock.now())),
+            read_position: self.head,
+            release_position: unfinished.map_or(self.head, |(position, _)| position),
+            newest: Some(self.newest).filter(|newest| *newest > LogTime(0)),
+            unfinished_since: unfinished.map(|(_, clock)| clock.append_time()),
+            undecided_since: self.open.oldest().map(|time| time.minus(self.watermark.ahead())),
+        };
+        self.releases.levels(&mut levels);
+        levels
+    }
+
+    fn lost(&mut self, oldest: Position) {
+        let oldest = oldest.min(self.head);
+        self.stats.frames_lost += self.window.lose_before(oldest);
+        self.releases.stop_refetching();
+    }
+
+    fn release(&mut self, effects: &mut Vec<Effect>) {
+        let context = Context {
+            settings: &self.settings,
+            decided: &self.decided,
+            here: self.here(),
+            decided_to: self.decided_to,
+            is_serving: self.is_serving(),
+        };
+        let turn = self.releases.turn(&mut self.window, &context, &mut self.stats, effects);
+        self.unfinished_turn = !matches!(turn, Turn::Done);
+        if let Turn::Undecodable(found) = turn {
+            self.window.void_at(found.position);
+            self.stats.frames_undecodable += 1;
+            let letter = Letter { exporter: None, position: found.position };
+            self.dead_letter(letter, "", &found.reason, &found.payload, effects);
+        }
+        let unpassed = self.releases.slowest_clock(&self.window);
+        self.decided.evict(unpassed.unwrap_or(self.watermark).now());
+        self.end_scan(effects);
+    }
+}

@@ -1,0 +1,171 @@
+//! What is read for the first time.
+
+use wholetrace_proto::{spans::visit, wire::WireError};
+use wholetrace_spanlog::{Frame, LogTime, RecordKind};
+
+use crate::core::{
+    fold::Fold,
+    partition::{
+        effect::{Effect, Letter},
+        input::ReadFrame,
+        scan::Scan,
+        state::PartitionState,
+    },
+    watermark::{Advance, Oddities, Watermark},
+    window::{Cached, WINDOW_FRAMES, WindowFrame},
+};
+
+impl PartitionState {
+    pub(super) fn read_ahead(&mut self, read: ReadFrame, effects: &mut Vec<Effect>) {
+        let ReadFrame { frame, .. } = &read;
+        if frame.position < self.head {
+            return;
+        }
+        self.tick_pending = false;
+        self.newest = frame.time;
+        self.confirm_held(Some(frame.time), effects);
+        if self.scan.is_none() && self.window.len() > 0 && self.is_full() {
+            self.scan = Some(Scan::new(frame.position, self.watermark));
+        }
+        match self.with_clock(|clock, odd| clock.advance(frame.time, odd)) {
+            Advance::To(time) => self.take_in(read, time, effects),
+            Advance::Unconfirmed => self.held = Some(read),
+        }
+    }
+
+    /// Takes in the frame whose time was unconfirmed, now that the next record has this append
+    /// time; none if it cannot be read.
+    pub(super) fn confirm_held(&mut self, next: Option<LogTime>, effects: &mut Vec<Effect>) {
+        let Some(held) = self.held.take() else { return };
+        let time = self.with_clock(|clock, odd| clock.confirm(held.frame.time, next, odd));
+        self.take_in(held, time, effects);
+    }
+
+    /// Moves the time on. What is odd is counted once: a scan reads what comes again.
+    fn with_clock<T>(&mut self, move_on: impl FnOnce(&mut Watermark, &mut Oddities) -> T) -> T {
+        let mut odd = Oddities::default();
+        if let Some(scan) = &mut self.scan {
+            return move_on(scan.watermark(), &mut odd);
+        }
+        let moved = move_on(&mut self.watermark, &mut odd);
+        self.stats.times_unconfirmed += odd.unconfirmed;
+        self.stats.times_below += odd.below;
+        self.stats.clock_set_back += odd.set_back;
+        moved
+    }
+
+    fn take_in(&mut self, read: ReadFrame, time: LogTime, effects: &mut Vec<Effect>) {
+        let ReadFrame { frame, lease } = read;
+        if self.scan.is_some() {
+            self.scan(&frame, time, effects);
+            return;
+        }
+        self.head = frame.position.next();
+        self.stats.records += 1;
+        self.stats.bytes += frame.payload.len() as u64;
+        let foreign = self.settings.epoch != 0 && frame.epoch != self.settings.epoch;
+        self.stats.frames_foreign += u64::from(foreign && frame.kind == RecordKind::Spans);
+        self.decide_due(self.watermark, effects);
+        let mut entry = WindowFrame {
+            position: frame.position,
+            clock: self.watermark,
+            awaited: 0,
+            void: frame.kind != RecordKind::Spans,
+            cached: None,
+        };
+        if entry.void {
+            self.stats.ticks += 1;
+        } else if let Err(error) = self.fold(&frame, &mut entry) {
+            let letter = Letter { exporter: None, position: frame.position };
+            self.dead_letter(letter, "", &error.to_string(), &frame.payload, effects);
+            self.stats.frames_undecodable += 1;
+            entry.awaited += 1;
+            entry.void = true;
+        } else {
+            entry.cached = lease.map(|lease| Cached { bytes: frame.payload, _lease: lease });
+        }
+        self.window.push(entry);
+    }
+
+    /// Whether a frame was read.
+    fn has_read(&self) -> bool {
+        self.window.end() > 0
+    }
+
+    /// Forgets the oldest decisions beyond the bound: later frames do not obey them.
+    pub(super) fn forget_excess(&mut self) {
+        // Before the first frame, the watermark is a time that it may have.
+        let now = self.watermark.now().minus(u64::from(!self.has_read()));
+        let remembered = self.settings.bounds.max_decisions;
+        self.stats.decisions_forgotten += self.decided.forget_excess(remembered, now);
+    }
+
+    /// Whether more must not be taken in, even if the release waits for it. How many decisions are
+    /// held plays no part: a scan makes decisions and cannot shorten the time for which they are
+    /// needed.
+    fn is_full(&self) -> bool {
+        self.open.len() >= self.settings.bounds.max_open_traces
+            || self.window.len() / 2 >= WINDOW_FRAMES
+    }
+
+    /// Reads a frame for the sake of the traces that are open.
+    fn scan(&mut self, frame: &Frame, time: LogTime, effects: &mut Vec<Effect>) {
+        let Some(scan) = &mut self.scan else { return };
+        let clock = *scan.watermark();
+        self.stats.records_scanned += 1;
+        self.decide_due(clock, effects);
+        if frame.kind == RecordKind::Spans {
+            let (open, epochs) = (&mut self.open, &mut self.epochs);
+            let mut fold = Fold::new(open, &self.decided, epochs, time, 0).of_known_traces();
+            // A frame that cannot be decoded is told of when the reader has come back.
+            let _ = visit(&frame.payload, &mut fold);
+        }
+    }
+
+    /// Comes back from a scan once the open traces are decided and there is room.
+    pub(super) fn end_scan(&mut self, effects: &mut Vec<Effect>) {
+        let room = self.window.len() == 0 || !self.is_full();
+        if let Some(scan) = &mut self.scan
+            && !scan.is_over()
+            && room
+            && self.open.undecided() == 0
+        {
+            effects.push(Effect::Rewind(scan.end()));
+            self.held = None;
+        }
+    }
+
+    /// Folds the spans of a frame into the summaries of their traces.
+    #[expect(clippy::cast_possible_truncation, reason = "traces hold the low bits")]
+    fn fold(&mut self, frame: &Frame, entry: &mut WindowFrame) -> Result<(), WireError> {
+        let (number, time) = (self.window.end() as u32, entry.clock.now());
+        let mut fold = Fold::new(&mut self.open, &self.decided, &mut self.epochs, time, number);
+        let result = visit(&frame.payload, &mut fold);
+        let folded = fold.folded();
+        entry.awaited = folded.opened;
+        self.stats.spans += folded.spans;
+        self.stats.traces += u64::from(folded.opened);
+        self.stats.late_spans += folded.late;
+        self.stats.unnamed_spans += folded.unnamed;
+        self.stats.malformed_spans += folded.malformed;
+        result
+    }
+
+    /// Decides what is due at the time that `clock` has reached. Spans end by the clocks of their
+    /// senders, to which the append times are nearer.
+    pub(super) fn decide_due(&mut self, clock: Watermark, effects: &mut Vec<Effect>) {
+        let (open, stats) = (&mut self.open, &mut self.stats);
+        let forgotten_after = self.settings.decision_retention.saturating_add(clock.ahead());
+        let now = (clock.now(), forgotten_after);
+        self.verdicts.decide_due(now, open, (&self.epochs, self.claims.mine()), stats, effects);
+    }
+
+    /// Time has to pass for open traces, and only the log can say so.
+    pub(super) fn idle(&mut self, effects: &mut Vec<Effect>) {
+        let waiting = self.open.undecided() > 0 || self.held.is_some();
+        if waiting && !self.tick_pending && self.wants_frames() {
+            self.tick_pending = true;
+            effects.push(Effect::AppendTick);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What a partition hears: decisions, deliveries, dead letters.
+
+use wholetrace_exporter::contract::{Outcome, Settled};
+use wholetrace_spanlog::{Frame, Position, RecordKind};
+
+use crate::core::{
+    decision::{log::decode, table::Inserted},
+    open_traces::OpenTrace,
+    partition::{
+        effect::{Effect, Letter},
+        state::PartitionState,
+    },
+    window::WindowFrame,
+};
+
+impl PartitionState {
+    /// The decisions of a record that was read back from the decision log take effect: the first
+    /// for a trace wins, if it comes from who owned the partition at that place of the log (I3).
+    pub(super) fn decisions_take_effect(&mut self, record: &Frame) {
+        self.decided_to = record.position.next();
+        if record.kind != RecordKind::Decisions {
+            return;
+        }
+        let Ok((claim, decisions)) = decode(&record.payload) else {
+            self.stats.decision_records_bad += 1;
+            return;
+        };
+        if !self.claims.heed(claim, record.position) {
+            self.stats.decisions_ignored += decisions.count() as u64;
+            return;
+        }
+        if claim.is_some() {
+            self.last_claimed = record.position;
+        }
+        for decision in decisions {
+            let now = self.watermark.now();
+            if self.decided.insert(&decision, record.position, now) == Inserted::Duplicate {
+                self.stats.decisions_ignored += 1;
+            }
+            let decided = &self.decided;
+            let ruled = |trace: &OpenTrace| decided.find(trace.key, trace.first_seen).is_some();
+            let Some(slot) = self.open.find(decision.key, ruled) else { continue };
+            let trace = self.open.get(slot);
+            let (first_frame, epoch) = (trace.first_frame, trace.epoch);
+            self.open.close(slot);
+            self.epochs.closed(epoch);
+            self.window.arrived(first_frame);
+        }
+    }
+
+    pub(super) fn settle(&mut self, settled: Settled, effects: &mut Vec<Effect>) {
+        let Settled { exporter, ticket, outcome } = settled;
+        let position = Position(ticket.position);
+        match outcome {
+            Outcome::Delivered => self.releases.settle(exporter, position),
+            Outcome::Refused { reason, bytes, .. } => {
+                self.stats.pieces_refused += 1;
+                let letter = Letter { exporter: Some(exporter), position };
+                let name = self.settings.exporters.get(usize::from(exporter.0));
+                let name = name.cloned().unwrap_or_default();
+                self.dead_letter(letter, &name, &reason, &bytes, effects);
+            }
+        }
+    }
+
+    pub(super) fn dead_letter(
+        &self,
+        letter: Letter,
+        exporter: &str,
+        reason: &str,
+        payload: &[u8],
+        effects: &mut Vec<Effect>,
+    ) {
+        let (partition, time) = (self.settings.partition, self.watermark.now());
+        effects.push(letter.write(partition, time, exporter, reason, payload));
+    }
+
+    /// A record of the span log that cannot be read: a gap of this one, which is not passed before
+    /// its dead letter is durable. It takes no time.
+    pub(super) fn unreadable(
+        &mut self,
+        position: Position,
+        detail: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.releases.stop_refetching();
+        if position >= self.head {
+            // It may have been the tick.
+            self.tick_pending = false;
+            self.confirm_held(None, effects);
+        }
+        if position < self.head {
+            // Only what is still to be released is missed, and once for all exporters.
+            if !self.window.has_payload_at(position) {
+                return;
+            }
+            self.window.void_at(position);
+        } else if self.scan.is_some() {
+            // It is told of when the reader has come back.
+            return;
+        } else {
+            self.head = position.next();
+            self.stats.records += 1;
+            self.decide_due(self.watermark, effects);
+            let (clock, void) = (self.watermark, true);
+            self.window.push(WindowFrame { position, clock, awaited: 1, void, cached: None });
+        }
+        self.stats.frames_unreadable += 1;
+        let letter = Letter { exporter: None, position };
+        self.dead_letter(letter, "", detail, &[], effects);
+    }
+
+    pub(super) fn dead_lettered(&mut self, letter: Letter) {
+        match letter.exporter {
+            Some(exporter) => self.releases.settle(exporter, letter.position),
+            None => self.window.arrived_at(letter.position),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::{
+        id::TraceKey,
+        record::{Claim, Decision, encode_decisions},
+        tracestate::Threshold,
+    };
+    use wholetrace_spanlog::{LogTime, Partition};
+
+    use super::*;
+    use crate::{
+        core::partition::{
+            input::{Input, ReadFrame},
+            settings::{Bounds, Settings},
+        },
+        testing::policies,
+    };
+
+    fn state(max_decisions: usize) -> PartitionState {
+        let settings = Settings {
+            partition: Partition(0),
+            owner: 9,
+            epoch: 2,
+            exporters: vec!["one".into()],
+            decision_wait: 1000,
+            decision_wait_after_root: 0,
+            decision_retention: 3_600_000,
+            bounds: Bounds {
+                max_decisions,
+                max_open_traces: 100,
+                max_unfinished_bytes: 1 << 20,
+                refetch_bytes: 1 << 20,
+            },
+            read_ahead: 1000,
+            max_piece_bytes: 1 << 20,
+            hash_seed: 1,
+        };
+        PartitionState::new(settings, policies("1s", 10), None)
+    }
+
+    /// A decision for each key, made at that time, in records of a hundred.
+    fn recorded(keys: std::ops::Range<u64>) -> Vec<Frame> {
+        let decision = |key: u64| Decision {
+            key: TraceKey(key),
+            first_seen_ms: 1_000_000 + key,
+            decided_at_ms: 1_001_000 + key,
+            kept: true,
+            threshold: Threshold::ALWAYS,
+            probability_known: true,
+            policy: 0,
+            late_fragment: false,
+        };
+        let all: Vec<Decision> = keys.map(decision).collect();
+        let record = |(position, few): (u64, &[Decision])| Frame {
+            position: Position(position),
+            time: LogTime(2_000_000),
+            kind: RecordKind::Decisions,
+            epoch: 0,
+            payload: encode_decisions(&["one"], Some(Claim { term: 1, owner: 1 }), few).into(),
+        };
+        (0..).zip(all.chunks(100)).map(record).collect()
+    }
+
+    /// Frames by another mapping, and by nobody's; a tick is routed by none.
+    #[test]
+    fn what_the_fleet_did_not_route_is_counted() {
+        let (mut state, mut effects) = (state(400), Vec::new());
+        let frames = [(RecordKind::Spans, 2), (RecordKind::Spans, 1), (RecordKind::Spans, 0)];
+        let frames = frames.into_iter().chain([(RecordKind::Tick, 0)]);
+        let read = (0..).zip(frames).map(|(position, (kind, epoch))| {
+            let (position, time) = (Position(position), LogTime(1_000));
+            let frame = Frame { position, time, kind, epoch, payload: bytes::Bytes::new() };
+            ReadFrame { frame, lease: None }
+        });
+        state.step(Input::Frames(read.collect()), &mut effects);
+        assert_eq!(state.take_stats().frames_foreign, 2);
+    }
+
+    /// I6: a new owner does not remember more than an old one, however much is recorded.
+    #[test]
+    fn loading_is_bounded() {
+        let (mut state, mut effects) = (state(400), Vec::new());
+        state.step(Input::Begins(LogTime(1_101_000)), &mut effects);
+        for record in recorded(0..100_000) {
+            state.step(Input::Decisions(vec![record]), &mut effects);
+            let held = state.levels().decisions;
+            assert!(held <= 500, "{held}");
+        }
+        assert!(state.levels().decisions >= 300);
+    }
+}

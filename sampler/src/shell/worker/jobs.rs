@@ -1,0 +1,190 @@
+//! Appends, reads and commits that a worker has under way.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+use wholetrace_exporter::{
+    contract::ExporterIndex,
+    queue::{Room, Stopped},
+};
+use wholetrace_runtime::budget::Lease;
+use wholetrace_spanlog::{
+    AppendError, Checkpoint, Committer, Extent, Frame, Partition, Position, ReadError, Reader,
+    Record, TopicName, Writer,
+};
+
+use crate::{
+    core::partition::Letter,
+    shell::metrics::{Appending, SamplerMetrics},
+};
+
+/// The first wait before something is tried again; it doubles up to the last.
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+/// Why a worker cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkerError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The decision log cannot be read.
+    #[error(transparent)]
+    ReadDecisions(ReadError),
+    /// The log refuses what the sampler must write.
+    #[error("the sampler cannot write to the log: {0}")]
+    Append(#[from] AppendError),
+}
+
+impl WorkerError {
+    /// Whether the log was closed or taken over by another process: an end, not a failure.
+    pub(crate) const fn is_end(&self) -> bool {
+        matches!(
+            self,
+            Self::Read(ReadError::Closed | ReadError::NotOwner(_))
+                | Self::ReadDecisions(ReadError::Closed | ReadError::NotOwner(_))
+                | Self::Append(AppendError::Closed)
+        )
+    }
+}
+
+/// What was under way is done.
+pub(super) enum Done {
+    Decisions,
+    Tick,
+    /// With its room in the budget.
+    Buried {
+        letter: Letter,
+        lease: Lease,
+    },
+    /// A dead letter that nothing waits for.
+    Told,
+    Fetched {
+        from: Position,
+        frames: Result<Vec<Frame>, ReadError>,
+    },
+    FetchedFor {
+        exporter: ExporterIndex,
+        from: (TopicName, Position),
+        found: Result<Vec<Frame>, ReadError>,
+    },
+    Room {
+        exporter: usize,
+        room: Result<Room, Stopped>,
+    },
+    Committed(Checkpoint, Result<(), ReadError>),
+    /// What the log holds, and when it was asked, in milliseconds since 1970.
+    Extent(u64, Result<Extent, ReadError>),
+    Failed(WorkerError),
+}
+
+/// The waits before something is tried again, apart from each other so that not all partitions
+/// try at once.
+#[derive(Debug)]
+pub(super) struct Backoff(Duration);
+
+impl Backoff {
+    pub(super) const fn new() -> Self {
+        Self(FIRST_WAIT)
+    }
+
+    pub(super) fn next(&mut self) -> Duration {
+        let jitter = 0.5 + fastrand::f64();
+        let wait = self.0.mul_f64(jitter);
+        self.0 = (self.0 * 2).min(LAST_WAIT);
+        wait
+    }
+
+    pub(super) async fn wait(&mut self) {
+        sleep(self.next()).await;
+    }
+}
+
+/// Tries until the log answers.
+pub(super) async fn again<T, F>(
+    metrics: &SamplerMetrics,
+    read: impl Fn() -> F,
+) -> Result<T, ReadError>
+where
+    F: Future<Output = Result<T, ReadError>>,
+{
+    let mut backoff = Backoff::new();
+    loop {
+        match read().await {
+            Err(ReadError::Failed(error)) => {
+                tracing::warn!("read the log again: {error}");
+                metrics.read_retries.increment(1);
+                backoff.wait().await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Appends `record`, trying until it is durable.
+///
+/// # Errors
+/// When the log will never take it.
+pub(crate) async fn append(
+    writer: Arc<dyn Writer>,
+    partition: Partition,
+    record: Record,
+    appending: Appending,
+    metrics: SamplerMetrics,
+) -> Result<(), WorkerError> {
+    let mut backoff = Backoff::new();
+    loop {
+        let error = match writer.append(partition, record.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        if !error.is_retryable() || error == AppendError::Closed {
+            return Err(error.into());
+        }
+        metrics.append_retried(appending);
+        tracing::debug!(%partition, ?appending, "append again: {error}");
+        backoff.wait().await;
+    }
+}
+
+/// Reads again from `from` on, trying until it succeeds or cannot.
+pub(super) async fn fetch(
+    reader: Arc<dyn Reader>,
+    partition: Partition,
+    from: Position,
+    max_bytes: usize,
+    metrics: SamplerMetrics,
+) -> Result<Vec<Frame>, ReadError> {
+    let mut backoff = Backoff::new();
+    let mut suspect = false;
+    loop {
+        match reader.fetch(partition, from, max_bytes).await {
+            Err(ReadError::Failed(error)) => {
+                tracing::warn!(%partition, "read the log again: {error}");
+            }
+            // It may have been spoiled on its way here.
+            Err(ReadError::Damaged { .. }) if !suspect => suspect = true,
+            // What was read ahead is durable, so it comes to light again.
+            Ok(frames) if frames.is_empty() => {}
+            other => return other,
+        }
+        metrics.read_retries.increment(1);
+        backoff.wait().await;
+    }
+}
+
+/// Commits once; who asks decides whether to try again. `at_once`: what other partitions have
+/// finished is not waited for.
+pub(super) async fn commit(
+    committer: Arc<dyn Committer>,
+    partition: Partition,
+    checkpoint: Checkpoint,
+    at_once: bool,
+) -> Done {
+    let stored = if at_once {
+        committer.commit_at_once(partition, checkpoint.clone())
+    } else {
+        committer.commit(partition, checkpoint.clone())
+    };
+    Done::Committed(checkpoint, stored.await)
+}
