@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::topics;
 use crate::{
     config::{Cost, Inputs, load, markdown, memory_limit},
-    dead_letters, generate, process,
+    dead_letters, process,
     role::Role,
     tables,
 };
@@ -87,7 +87,8 @@ enum Command {
         sources: Sources,
     },
     /// Send realistic sample traffic over OTLP.
-    Generate(Box<generate::Options>),
+    #[cfg(feature = "generate")]
+    Generate(Box<wholetrace_generate::Options>),
     /// Print a page of the documentation.
     #[command(hide = true)]
     Document {
@@ -122,6 +123,7 @@ pub(crate) fn run() -> ExitCode {
         #[cfg(feature = "kafka")]
         Command::Topics { action, sources } => topics(action, sources),
         Command::DeadLetters { action, sources } => dead_letters(action, sources),
+        #[cfg(feature = "generate")]
         Command::Generate(options) => generate(*options),
         Command::Document { page: Page::Configuration } => print(&markdown()),
         Command::Document { page: Page::Metrics } => print(&tables::markdown()),
@@ -203,9 +205,10 @@ fn dead_letters(action: dead_letters::Action, sources: Sources) -> anyhow::Resul
     dead_letters::run(action, &loaded.config)
 }
 
-fn generate(options: generate::Options) -> anyhow::Result<()> {
+#[cfg(feature = "generate")]
+fn generate(options: wholetrace_generate::Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(generate::run(options))
+    runtime.block_on(wholetrace_generate::run(options))
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

@@ -4,7 +4,6 @@ mod announce;
 mod cli;
 mod config;
 mod dead_letters;
-mod generate;
 mod log;
 mod process;
 mod reload;

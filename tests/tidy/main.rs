@@ -10,12 +10,13 @@ use std::{
 };
 
 /// The crates of the workspace, by the folder of their sources.
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 9] = [
     "src",
     "proto/src",
     "gateway/src",
     "sampler/src",
     "libs/exporter/src",
+    "libs/generate/src",
     "libs/spanlog/src",
     "libs/spanlog-kafka/src",
     "libs/runtime/src",

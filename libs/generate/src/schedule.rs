@@ -85,7 +85,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generate::shape::Span;
+    use crate::shape::Span;
 
     fn span(id: u64, end: u64, late: bool) -> Span {
         Span {

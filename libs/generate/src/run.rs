@@ -89,7 +89,7 @@ struct Totals {
 ///
 /// # Errors
 /// When the endpoint is no address, nothing could be delivered, or the record cannot be written.
-pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
+pub async fn run(options: Options) -> anyhow::Result<()> {
     let begun = Instant::now();
     let totals = Arc::new(Mutex::new(Totals::default()));
     let record = options.record.is_some().then(|| Arc::new(Mutex::new(Record::default())));
