@@ -23,8 +23,8 @@ pub use config::{
     GatewayConfig,
     limits::LimitsConfig,
     receivers::{
-        CorsConfig, KeepaliveConfig, KeepaliveEnforcementConfig, KeepaliveServerConfig, OtlpConfig,
-        OtlpGrpcConfig, OtlpHttpConfig, OtlpProtocols, ReceiversConfig, ZipkinConfig,
+        CorsConfig, KeepaliveConfig, KeepaliveServerConfig, OtlpConfig, OtlpGrpcConfig,
+        OtlpHttpConfig, OtlpProtocols, ReceiversConfig, ZipkinConfig,
     },
     tenants::{AuthenticationConfig, TenantConfig},
 };

@@ -70,7 +70,7 @@ const HTTP_SERVER: [(&str, Answer); 14] = [
 ];
 
 /// Keys of listeners for gRPC.
-const GRPC_SERVER: [(&str, Answer); 9] = [
+const GRPC_SERVER: [(&str, Answer); 8] = [
     ("auth", SERVER_AUTH),
     ("transport", TRANSPORT),
     ("include_metadata", METADATA),
@@ -84,10 +84,6 @@ const GRPC_SERVER: [(&str, Answer); 9] = [
     (
         "keepalive.enforcement_policy",
         Idle("senders may ping as often as they like: a ping costs next to nothing"),
-    ),
-    (
-        "keepalive.server_parameters.max_connection_idle",
-        Idle("`limits.idle_timeout` ends connections that say nothing"),
     ),
 ];
 

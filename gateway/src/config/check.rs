@@ -97,11 +97,6 @@ impl Listeners<'_> {
         let usual = size == OtlpGrpcConfig::default().max_recv_msg_size_mib;
         self.fits(u64::from(size) << 20, usual, OTLP_NEED, path, key);
         let server = &grpc.keepalive.server_parameters;
-        if grpc.keepalive.enforcement_policy.is_some() {
-            let key = join(path, "keepalive.enforcement_policy");
-            let message = "has no effect: pings of senders are answered, however often they come";
-            self.problems.warn(key, message, "leave it out");
-        }
         let path = join(path, "keepalive.server_parameters");
         let secs = HumanDuration::from_secs;
         self.problems.within(&path, "time", &server.time, &(secs(1)..=secs(86_400)));

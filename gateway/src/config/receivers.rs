@@ -66,21 +66,6 @@ pub struct OtlpGrpcConfig {
 pub struct KeepaliveConfig {
     /// What the server does on its own.
     pub server_parameters: KeepaliveServerConfig,
-    /// No effect: pings of senders are answered, however often they come.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enforcement_policy: Option<KeepaliveEnforcementConfig>,
-}
-
-/// What senders may do.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct KeepaliveEnforcementConfig {
-    /// No effect.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_time: Option<HumanDuration>,
-    /// No effect.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub permit_without_stream: Option<bool>,
 }
 
 /// When the server pings, and when it closes connections.
