@@ -31,6 +31,9 @@ const LEAST: usize = 64 << 10;
 /// target time.
 const GROWTH: f64 = 1.125;
 
+/// A log that takes less than this part of what it took lately has become slower.
+const LESS: f64 = 0.75;
+
 /// Target times over which the rate of the log is known.
 const MEMORY: u32 = 10;
 
@@ -162,12 +165,14 @@ impl Pressure {
     /// Judges what was durable in an interval.
     fn look(&mut self, interval: &Interval, time: Duration) {
         self.log_took = interval.fastest.unwrap_or_default();
-        let rate = self.rate(interval.bytes, time);
+        let now = interval.bytes as f64 / time.as_secs_f64();
+        let lately = self.rate(interval.bytes, time);
         let limit = self.door.limit();
-        let takes = ((rate * self.target.as_secs_f64()) as usize).max(LEAST);
+        let takes = ((now.min(lately) * self.target.as_secs_f64()) as usize).max(LEAST);
         let [wait, slow, late] = interval.waited.map(|bytes| bytes > interval.bytes / 2);
-        // What is inside will be late when the log goes on like this.
-        let will_be = wait && self.door.inside() > takes;
+        // The log takes less than it did: when it goes on like this, what is inside will be late. (One
+        // that goes on as before may have been sent more, and its answers take their time.)
+        let will_be = wait && self.door.inside() > takes && now < lately * LESS;
         let limit = if late || will_be {
             takes.min(limit)
         } else if slow {
@@ -178,15 +183,14 @@ impl Pressure {
         self.door.0.limit.store(limit, Relaxed);
     }
 
-    /// Bytes that the log takes in a second, after an interval in which it took `bytes`: what it has
-    /// taken then, or lately, if that is less.
+    /// Bytes that the log has taken in a second lately, after an interval in which it took `bytes`.
     fn rate(&mut self, bytes: usize, time: Duration) -> f64 {
         let (bytes, time) = (bytes as f64, time.as_secs_f64());
         let (lately, of) = (self.lately.0 + bytes, self.lately.1 + time);
         let memory = (self.target * MEMORY).as_secs_f64();
         let part = (memory / of).min(1.0);
         self.lately = (lately * part, of * part);
-        (lately / of).min(bytes / time)
+        lately / of
     }
 }
 
@@ -220,6 +224,29 @@ mod tests {
         }
         assert_eq!(pressure.door().limit(), usize::MAX);
         assert_eq!(pressure.log_takes(), Duration::from_millis(100));
+    }
+
+    /// A log far away that answers late takes as much as comes.
+    #[tokio::test(start_paused = true)]
+    async fn more_load_on_a_log_with_slow_answers_meets_no_limit() {
+        let mut pressure = Pressure::new(TIMEOUT);
+        let door = pressure.door();
+        let start = Instant::now() + Duration::from_secs(10);
+        let mut inside = std::collections::VecDeque::new();
+        for millis in 0..20_000 {
+            let now = start + Duration::from_millis(millis);
+            // Six times as much from one moment to the next.
+            let bytes = if millis < 10_000 { 1_000 } else { 6_000 };
+            inside.push_back((now, bytes, door.enter(bytes).expect("no limit")));
+            while let Some((came, bytes, let_in)) = inside.pop_front() {
+                if now - came < Duration::from_millis(400) {
+                    inside.push_front((came, bytes, let_in));
+                    break;
+                }
+                pressure.durable(bytes, came, came, now);
+            }
+        }
+        assert_eq!(door.limit(), usize::MAX);
     }
 
     /// Where most do not wait for long there is no queue that stands.
