@@ -40,7 +40,7 @@ fn dead_letters_are_replayed_beside_the_cluster() {
     let all =
         "tail_sampling:\n  decision_wait: 2s\n  policies: [ { name: all, type: always_sample } ]\n";
     let mut fleet: Fleet = fleet(&kafka, 1, 0, all);
-    fleet.expect(&["wholetrace_sampler"]);
+    fleet.expect(&["wholetrace_exporter"]);
     let exporter = format!(
         "exporters:\n  otlp: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }}, \
          retry_on_failure: {{ initial_interval: 100ms, max_interval: 500ms }} }}\n",

@@ -50,7 +50,7 @@ fn what_was_refused_is_listed_exported_and_replayed() {
          retry_on_failure: {{ initial_interval: 100ms, max_interval: 500ms }} }}\n",
         backend.port
     ));
-    gateway.expect(&["wholetrace_sampler"]);
+    gateway.expect(&["wholetrace_exporter"]);
     let folder = gateway.folder.path().to_owned();
     let config = folder.join("wholetrace.yaml");
     let run = |arguments: &[&str]| dead_letters(&config, arguments);
