@@ -72,41 +72,5 @@ impl Subject for Kafka {
     }
 }
 
-/// As `conformance_tests!` does it, but skipped where there is no Kafka.
-macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                if let Some(subject) = Kafka::start().await {
-                    wholetrace_spanlog::conformance::$case(subject).await;
-                }
-            }
-        )*
-    };
-}
-
-cases!(
-    positions_increase_in_order,
-    kinds_epochs_and_payloads_come_back,
-    topics_are_apart,
-    a_dropped_append_is_still_written,
-    appends_of_many_callers_all_arrive,
-    full_is_answered_at_once,
-    a_batch_is_written_in_order,
-    a_batch_is_taken_whole_or_not_at_all,
-    what_can_never_be_stored_is_refused_for_good,
-    a_cursor_starts_where_it_is_told,
-    a_cursor_waits_and_loses_nothing_when_cancelled,
-    fetch_fits_its_bound_but_gives_at_least_one,
-    several_cursors_see_the_same,
-    the_extent_is_what_can_be_read,
-    a_damaged_record_is_a_gap_of_one,
-    a_position_beyond_the_end_is_told,
-    an_answered_append_survives_a_crash,
-    handles_of_a_closed_log_are_dead,
-    times_are_the_same_at_every_reading,
-    a_member_owns_every_partition_once,
-    closing_revokes_and_waits_for_the_release,
-    commits_come_back_to_the_next_owner,
-);
+// Where there is no Kafka, it says so.
+wholetrace_spanlog::conformance_tests!(if Kafka::start().await);
