@@ -13,7 +13,10 @@ use http_body::{Body, Frame, SizeHint};
 use prost::Message;
 use tonic::{Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, StatusExt};
-use wholetrace_proto::wire::{put_bytes, put_uint};
+use wholetrace_proto::{
+    otlp::numbers::{export_trace_partial_success, export_trace_service_response},
+    wire::{put_bytes, put_uint},
+};
 
 use crate::reject::{RejectReason, Rejection, SpanRejects};
 
@@ -165,9 +168,11 @@ pub(crate) fn export_response(accepted: &Accepted) -> Vec<u8> {
     let mut response = Vec::new();
     if accepted.rejects.total() > 0 {
         let mut partial = Vec::new();
-        put_uint(&mut partial, 1, u64::from(accepted.rejects.total()));
-        put_bytes(&mut partial, 2, accepted.refused_text().as_bytes());
-        put_bytes(&mut response, 1, &partial);
+        let rejected = u64::from(accepted.rejects.total());
+        put_uint(&mut partial, export_trace_partial_success::REJECTED_SPANS, rejected);
+        let message = accepted.refused_text();
+        put_bytes(&mut partial, export_trace_partial_success::ERROR_MESSAGE, message.as_bytes());
+        put_bytes(&mut response, export_trace_service_response::PARTIAL_SUCCESS, &partial);
     }
     response
 }

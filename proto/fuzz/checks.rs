@@ -10,7 +10,13 @@ use wholetrace_proto::{
     divide::divide,
     flag::append_flagged,
     id::TraceKey,
-    otlp::{ResourceSpans, ScopeSpans, Span, TracesData},
+    otlp::{
+        ResourceSpans, ScopeSpans, Span, TracesData,
+        numbers::{
+            resource_spans::SCOPE_SPANS, scope_spans::SPANS, span::TRACE_STATE,
+            traces_data::RESOURCE_SPANS,
+        },
+    },
     record::{
         DeadLetter, Decision, DecisionBatch, encode_decisions, encode_replayed, read_replayed,
     },
@@ -133,11 +139,14 @@ pub(crate) fn span(data: &[u8]) {
         Ok(checked) => {
             assert_eq!(checked.text_valid, matches!(repaired, Cow::Borrowed(_)));
             assert_eq!(check_span(&repaired).map(|checked| checked.text_valid), Ok(true));
-            let traces = [2, 2, 1].iter().fold(repaired.into_owned(), |body, number| {
-                let mut out = Vec::new();
-                put_bytes(&mut out, *number, &body);
-                out
-            });
+            let traces = [SPANS, SCOPE_SPANS, RESOURCE_SPANS].iter().fold(
+                repaired.into_owned(),
+                |body, number| {
+                    let mut out = Vec::new();
+                    put_bytes(&mut out, *number, &body);
+                    out
+                },
+            );
             let traces = TracesData::decode(&*traces).expect("a span that passed the check");
             let span = &traces.resource_spans[0].scope_spans[0].spans[0];
             assert_eq!(span.trace_id, checked.trace_id.0);
@@ -240,7 +249,7 @@ fn keeps(threshold: Threshold, drawn: Option<u64>) -> bool {
 fn state_of(body: &[u8]) -> Vec<u8> {
     let (mut fields, mut state) = (Cursor::new(body), Vec::new());
     while let Ok(Some(field)) = fields.next_field() {
-        if let (3, Ok(bytes)) = (field.number, field.bytes("Span")) {
+        if let (TRACE_STATE, Ok(bytes)) = (field.number, field.bytes("Span")) {
             state = bytes.to_vec();
         }
     }

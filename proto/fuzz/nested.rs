@@ -1,9 +1,16 @@
 //! Requests in protobuf with values, groups and repeated messages in each other, as deep as one
 //! likes. Mutations of good requests hardly nest.
 
-use wholetrace_proto::wire::{put_bytes, put_tag, put_uint};
-
-const VALUE: u32 = 2;
+use wholetrace_proto::{
+    otlp::numbers::{
+        any_value::{ARRAY_VALUE, KVLIST_VALUE, STRING_VALUE, STRING_VALUE_STRINDEX},
+        array_value, event, instrumentation_scope,
+        key_value::{KEY, VALUE},
+        key_value_list, link, resource, resource_spans, scope_spans, span as field, status,
+        traces_data,
+    },
+    wire::{put_bytes, put_tag, put_uint},
+};
 
 fn message(fields: &[(u32, &[u8])]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -29,19 +36,28 @@ fn groups(depth: usize) -> Vec<u8> {
 
 /// `value`, an `AnyValue`, in another one.
 pub(crate) fn inside(value: &[u8], way: usize) -> Vec<u8> {
-    let array = |value: &[u8]| message(&[(1, value)]);
-    let map = |value: &[u8]| message(&[(1, &message(&[(1, b"k"), (VALUE, value)]))]);
+    let array = |value: &[u8]| message(&[(array_value::VALUES, value)]);
+    let map = |value: &[u8]| {
+        message(&[(key_value_list::VALUES, &message(&[(KEY, b"k"), (VALUE, value)]))])
+    };
     match way {
-        0..=3 => message(&[(5, &array(value))]),
-        4..=6 => message(&[(6, &map(value))]),
+        0..=3 => message(&[(ARRAY_VALUE, &array(value))]),
+        4..=6 => message(&[(KVLIST_VALUE, &map(value))]),
         // Another alternative before it: the last one counts.
-        7 => message(&[(5, &array(b"")), (1, b"text"), (6, &map(value))]),
-        8 => message(&[(6, &map(b"")), (5, &array(value))]),
+        7 => message(&[
+            (ARRAY_VALUE, &array(b"")),
+            (STRING_VALUE, b"text"),
+            (KVLIST_VALUE, &map(value)),
+        ]),
+        8 => message(&[(KVLIST_VALUE, &map(b"")), (ARRAY_VALUE, &array(value))]),
         // The same one before or behind it: they are one.
-        9 => message(&[(5, &array(value)), (5, &array(b""))]),
-        10 => message(&[(6, &map(b"")), (6, &map(value))]),
+        9 => message(&[(ARRAY_VALUE, &array(value)), (ARRAY_VALUE, &array(b""))]),
+        10 => message(&[(KVLIST_VALUE, &map(b"")), (KVLIST_VALUE, &map(value))]),
         // Its message is given twice, and is one.
-        _ => message(&[(6, &message(&[(1, &message(&[(VALUE, value), (VALUE, b"")]))]))]),
+        _ => {
+            let pair = message(&[(VALUE, value), (VALUE, b"")]);
+            message(&[(KVLIST_VALUE, &message(&[(key_value_list::VALUES, &pair)]))])
+        }
     }
 }
 
@@ -52,13 +68,13 @@ pub(crate) fn traces(data: &[u8]) -> Vec<u8> {
     let (place, twice) = (next(5), next(3));
     let mut value = match next(6) {
         0 => groups(next(70)),
-        1 => message(&[(1, b"first"), (1, b"last")]),
+        1 => message(&[(STRING_VALUE, b"first"), (STRING_VALUE, b"last")]),
         2 => {
             let mut index = Vec::new();
-            put_uint(&mut index, 8, 5);
+            put_uint(&mut index, STRING_VALUE_STRINDEX, 5);
             index
         }
-        _ => message(&[(1, b"deep")]),
+        _ => message(&[(STRING_VALUE, b"deep")]),
     };
     // About the bound, now and then.
     let depth = if next(2) == 0 { next(4) } else { 20 + next(30) };
@@ -67,21 +83,37 @@ pub(crate) fn traces(data: &[u8]) -> Vec<u8> {
     for _ in 0..depth {
         value = inside(&value, if mixed { next(12) } else { way });
     }
-    let attribute = message(&[(1, b"key"), (VALUE, &value)]);
+    let attribute = message(&[(KEY, b"key"), (VALUE, &value)]);
     let at = |wanted: usize| if place == wanted { attribute.as_slice() } else { b"" };
-    let field = |number: u32, body: &[u8]| {
+    let optional = |number: u32, body: &[u8]| {
         if body.is_empty() { Vec::new() } else { message(&[(number, body)]) }
     };
     let span = [
-        message(&[(1, &[7; 16]), (2, &[9; 8]), (5, b"name")]),
-        field(9, at(0)),
-        field(11, &field(3, at(1))),
-        field(13, &field(4, at(2))),
+        message(&[(field::TRACE_ID, &[7; 16]), (field::SPAN_ID, &[9; 8]), (field::NAME, b"name")]),
+        optional(field::ATTRIBUTES, at(0)),
+        optional(field::EVENTS, &optional(event::ATTRIBUTES, at(1))),
+        optional(field::LINKS, &optional(link::ATTRIBUTES, at(2))),
         // The code of a status: 2.
-        some(twice, [(15, b"\x18\x02"), (15, &field(2, b"why"))]),
+        some(
+            twice,
+            [(field::STATUS, b"\x18\x02"), (field::STATUS, &optional(status::MESSAGE, b"why"))],
+        ),
     ];
-    let resource = some(twice, [(1, &field(1, at(3))), (1, b"\x10\x03")]);
-    let scope = some(twice, [(1, &field(3, at(4))), (1, &field(1, b"scope"))]);
-    let spans = [scope, message(&[(2, &span.concat())])].concat();
-    message(&[(1, &[message(&[(2, &spans)]), resource].concat())])
+    let resource = some(
+        twice,
+        [
+            (resource_spans::RESOURCE, &optional(resource::ATTRIBUTES, at(3))),
+            (resource_spans::RESOURCE, b"\x10\x03"),
+        ],
+    );
+    let scope = some(
+        twice,
+        [
+            (scope_spans::SCOPE, &optional(instrumentation_scope::ATTRIBUTES, at(4))),
+            (scope_spans::SCOPE, &optional(instrumentation_scope::NAME, b"scope")),
+        ],
+    );
+    let spans = [scope, message(&[(scope_spans::SPANS, &span.concat())])].concat();
+    let scopes = message(&[(resource_spans::SCOPE_SPANS, &spans)]);
+    message(&[(traces_data::RESOURCE_SPANS, &[scopes, resource].concat())])
 }

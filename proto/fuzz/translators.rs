@@ -5,7 +5,10 @@ use prost::Message;
 use wholetrace_proto::{
     check::check_span,
     json::{JsonError, from_protobuf, to_protobuf},
-    otlp::{AnyValue, KeyValue, Span, TracesData, any_value::Value},
+    otlp::{
+        AnyValue, KeyValue, Span, TracesData, any_value::Value,
+        numbers::INSTRUMENTATION_LIBRARY_SPANS,
+    },
     translated::{Limits, Room, Translated},
     wire::Cursor,
     zipkin::{self, ZipkinError},
@@ -61,7 +64,7 @@ fn has_old_scopes(data: &[u8]) -> bool {
     while let Ok(Some(field)) = request.next_field() {
         let mut resource = Cursor::new(field.bytes("TracesData").unwrap_or_default());
         while let Ok(Some(field)) = resource.next_field() {
-            if field.number == 1000 {
+            if field.number == INSTRUMENTATION_LIBRARY_SPANS {
                 return true;
             }
         }

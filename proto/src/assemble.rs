@@ -7,7 +7,8 @@
 use std::ops::Range;
 
 use crate::{
-    spans::{Head, RESOURCE_SPANS, SCOPE_SPANS, SPANS, ScopeRef, SpanRef, Visitor},
+    otlp::numbers::{resource_spans::SCOPE_SPANS, scope_spans::SPANS, traces_data::RESOURCE_SPANS},
+    spans::{Head, ScopeRef, SpanRef, Visitor},
     wire::{delimited_len, put_bytes, put_delimited_head},
 };
 

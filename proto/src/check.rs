@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use crate::{
     id::{SpanId, TraceId},
+    otlp::numbers::{any_value, key_value, span, status},
     schema::{RESOURCE_HEAD, Rule, SCOPE_HEAD, SPAN, Schema},
     wire::{Cursor, FIXED32, FIXED64, GROUP_START, LEN, Tag, VARINT, WireError},
 };
@@ -79,13 +80,14 @@ pub struct CheckedSpan {
 pub fn check_span(body: &[u8]) -> Result<CheckedSpan, SpanError> {
     let mut walk = Walk { buffer: body, text: Validity::new(body) };
     let ids = walk.span()?;
-    let trace_id = sized(TraceId::from_slice(ids.trace_id), 1, ids.trace_id.len(), 16)?;
-    let span_id = sized(SpanId::from_slice(ids.span_id), 2, ids.span_id.len(), 8)?;
+    let trace_id =
+        sized(TraceId::from_slice(ids.trace_id), span::TRACE_ID, ids.trace_id.len(), 16)?;
+    let span_id = sized(SpanId::from_slice(ids.span_id), span::SPAN_ID, ids.span_id.len(), 8)?;
     if trace_id.is_zero() {
-        return Err(SpanError::ZeroId { number: 1 });
+        return Err(SpanError::ZeroId { number: span::TRACE_ID });
     }
     if span_id.is_zero() {
-        return Err(SpanError::ZeroId { number: 2 });
+        return Err(SpanError::ZeroId { number: span::SPAN_ID });
     }
     Ok(CheckedSpan { trace_id, span_id, text_valid: walk.text.valid })
 }
@@ -164,12 +166,24 @@ impl<'a, T: TextVisitor> Walk<'a, T> {
             let Some(tag) = fields.next_tag()? else { return Ok(ids) };
             // What nearly every span has is told apart here, by known numbers; the rest by rules.
             match (tag.number(), tag.wire_type()) {
-                (1, LEN) => once(&mut ids.trace_id, self.buffer.get(fields.take_range()?), 1)?,
-                (2, LEN) => once(&mut ids.span_id, self.buffer.get(fields.take_range()?), 2)?,
-                (3 | 5, LEN) => self.text.text(fields.take_range()?),
-                (4, LEN) => id_length(&SPAN, tag, fields.take_range()?.len(), 8)?,
-                (6, VARINT) | (7 | 8, FIXED64) | (16, FIXED32) => fields.skip(tag)?,
-                (15, LEN) if matches!(fields.rest(), Some([2, 0x18, 0..0x80, ..])) => {
+                (span::TRACE_ID, LEN) => {
+                    let id = self.buffer.get(fields.take_range()?);
+                    once(&mut ids.trace_id, id, span::TRACE_ID)?;
+                }
+                (span::SPAN_ID, LEN) => {
+                    let id = self.buffer.get(fields.take_range()?);
+                    once(&mut ids.span_id, id, span::SPAN_ID)?;
+                }
+                (span::TRACE_STATE | span::NAME, LEN) => self.text.text(fields.take_range()?),
+                (span::PARENT_SPAN_ID, LEN) => {
+                    id_length(&SPAN, tag, fields.take_range()?.len(), 8)?;
+                }
+                (span::KIND, VARINT)
+                | (span::START_TIME_UNIX_NANO | span::END_TIME_UNIX_NANO, FIXED64)
+                | (span::FLAGS, FIXED32) => fields.skip(tag)?,
+                (span::STATUS, LEN)
+                    if matches!(fields.rest(), Some([2, CODE_TAG, 0..0x80, ..])) =>
+                {
                     fields.advance(3)
                 }
                 _ => fields = self.field(&SPAN, tag, fields, SPAN_LEVEL)?,
@@ -251,6 +265,15 @@ fn skip_group(fields: &mut Cursor<'_>, tag: Tag, level: u32) -> Result<(), SpanE
     })
 }
 
+const ATTRIBUTES_TAG: u8 = Tag::new(span::ATTRIBUTES, LEN).byte();
+const KEY_TAG: u8 = Tag::new(key_value::KEY, LEN).byte();
+const VALUE_TAG: u8 = Tag::new(key_value::VALUE, LEN).byte();
+const STRING_VALUE_TAG: u8 = Tag::new(any_value::STRING_VALUE, LEN).byte();
+const BOOL_VALUE_TAG: u8 = Tag::new(any_value::BOOL_VALUE, VARINT).byte();
+const INT_VALUE_TAG: u8 = Tag::new(any_value::INT_VALUE, VARINT).byte();
+const DOUBLE_VALUE_TAG: u8 = Tag::new(any_value::DOUBLE_VALUE, FIXED64).byte();
+const CODE_TAG: u8 = Tag::new(status::CODE, VARINT).byte();
+
 /// An attribute of a span with a text, a small number or a truth value, short enough that all
 /// lengths have one byte and stand where they can be compared with what they must be.
 struct Plain {
@@ -265,19 +288,21 @@ struct Plain {
 impl Plain {
     #[inline]
     fn at(fields: &[u8]) -> Option<Self> {
-        let [0x4a, len @ 2..0x80, 0x0a, key, rest @ ..] = fields else { return None };
+        let [ATTRIBUTES_TAG, len @ 2..0x80, KEY_TAG, key, rest @ ..] = fields else { return None };
         let (len, key) = (usize::from(*len) + 2, usize::from(*key));
         // Being inside of something below 128 bytes, lengths that fit have one byte.
-        let [0x12, value, kind, rest @ ..] = rest.get(..len - 4)?.get(key..)? else { return None };
+        let [VALUE_TAG, value, kind, rest @ ..] = rest.get(..len - 4)?.get(key..)? else {
+            return None;
+        };
         if usize::from(*value) != rest.len() + 1 {
             return None;
         }
         match (kind, rest) {
-            (0x0a, [text, rest @ ..]) if usize::from(*text) == rest.len() => {
+            (&STRING_VALUE_TAG, [text, rest @ ..]) if usize::from(*text) == rest.len() => {
                 Some(Self { len, key, text: rest.len() })
             }
-            (0x10 | 0x18, [0..0x80] | [0x80..=0xff, 0..0x80])
-            | (0x21, [_, _, _, _, _, _, _, _]) => Some(Self { len, key, text: 0 }),
+            (&BOOL_VALUE_TAG | &INT_VALUE_TAG, [0..0x80] | [0x80..=0xff, 0..0x80])
+            | (&DOUBLE_VALUE_TAG, [_, _, _, _, _, _, _, _]) => Some(Self { len, key, text: 0 }),
             _ => None,
         }
     }

@@ -1,15 +1,14 @@
 //! Sets an attribute of a span to true, without decoding the span.
 
-use crate::wire::{Cursor, Field, Value, delimited_len, put_bytes, put_delimited_head, put_uint};
+use crate::{
+    otlp::numbers::{
+        any_value::BOOL_VALUE,
+        key_value::{KEY, VALUE},
+        span::ATTRIBUTES,
+    },
+    wire::{Cursor, Field, Value, delimited_len, put_bytes, put_delimited_head, put_uint},
+};
 
-/// Number of `Span.attributes`.
-const ATTRIBUTES: u32 = 9;
-/// Number of `KeyValue.key`.
-const KEY: u32 = 1;
-/// Number of `KeyValue.value`.
-const VALUE: u32 = 2;
-/// Number of `AnyValue.bool_value`.
-const BOOL: u32 = 2;
 /// A true `AnyValue`: tag and value.
 const TRUE_LEN: usize = 2;
 
@@ -42,7 +41,7 @@ pub fn append_flagged(body: &[u8], key: &str, out: &mut Vec<u8>) {
     );
     put_bytes(out, KEY, key.as_bytes());
     put_delimited_head(out, VALUE, TRUE_LEN);
-    put_uint(out, BOOL, 1);
+    put_uint(out, BOOL_VALUE, 1);
 }
 
 /// Whether `field` of a span is the attribute `key`.

@@ -13,18 +13,18 @@ use std::{borrow::Cow, ops::Range};
 
 use crate::{
     id::TraceKey,
-    wire::{Cursor, Value, WireError},
+    otlp::numbers::{
+        INSTRUMENTATION_LIBRARY_SPANS,
+        resource_spans::{self, SCOPE_SPANS},
+        scope_spans::{self, SPANS},
+        span,
+        traces_data::RESOURCE_SPANS,
+    },
+    wire::{Cursor, LEN, Tag, Value, WireError},
 };
 
-/// Number of `TracesData.resource_spans`.
-pub(crate) const RESOURCE_SPANS: u32 = 1;
-/// Number of `ResourceSpans.scope_spans`.
-pub(crate) const SCOPE_SPANS: u32 = 2;
-/// Number of `ScopeSpans.spans`.
-pub(crate) const SPANS: u32 = 2;
-/// Number that `scope_spans` had while they were called instrumentation library spans. Their
-/// bytes have the same form. Counts only where there are no `scope_spans`.
-const LIBRARY_SPANS: u32 = 1000;
+/// Tag of `Span.trace_id`.
+const TRACE_ID_TAG: u8 = Tag::new(span::TRACE_ID, LEN).byte();
 
 /// What is told of a request, in the order of its bytes.
 ///
@@ -69,7 +69,7 @@ fn visit_resource<'a, V: Visitor<'a>>(
 ) -> Result<(), WireError> {
     let outline = Outline::of(input, body.clone(), Level::Resource)?;
     visitor.resource(outline.head);
-    let spans = if outline.current { SCOPE_SPANS } else { LIBRARY_SPANS };
+    let spans = if outline.current { SCOPE_SPANS } else { INSTRUMENTATION_LIBRARY_SPANS };
     let mut fields = Cursor::within(input, body);
     while let Some(field) = fields.next_field()? {
         if field.number == spans {
@@ -175,7 +175,7 @@ impl<'a> SpanRef<'a> {
 #[inline]
 #[must_use]
 pub fn trace_id(span: &[u8]) -> &[u8] {
-    if let Some(([0x0a, 0x10], rest)) = span.split_first_chunk()
+    if let Some(([TRACE_ID_TAG, 16], rest)) = span.split_first_chunk()
         && let Some(id) = rest.get(..16)
     {
         return id;
@@ -187,7 +187,7 @@ pub fn trace_id(span: &[u8]) -> &[u8] {
 fn find_trace_id(span: &[u8]) -> &[u8] {
     let mut fields = Cursor::new(span);
     while let Ok(Some(field)) = fields.next_field() {
-        if let (1, Value::Bytes(id)) = (field.number, field.value) {
+        if let (span::TRACE_ID, Value::Bytes(id)) = (field.number, field.value) {
             return id;
         }
     }
@@ -229,12 +229,24 @@ impl Level {
     /// Whether it is one of the fields that are looked at, all of which are bytes: the resource or
     /// scope, the spans, the schema's address.
     const fn is_known(self, number: u32) -> bool {
-        matches!(number, 1..=3) || (matches!(self, Self::Resource) && number == LIBRARY_SPANS)
+        match self {
+            Self::Resource => matches!(
+                number,
+                resource_spans::RESOURCE
+                    | SCOPE_SPANS
+                    | resource_spans::SCHEMA_URL
+                    | INSTRUMENTATION_LIBRARY_SPANS
+            ),
+            Self::Scope => {
+                matches!(number, scope_spans::SCOPE | SPANS | scope_spans::SCHEMA_URL)
+            }
+            Self::Bare => false,
+        }
     }
 
     const fn is_spans(self, number: u32) -> bool {
         match self {
-            Self::Resource => number == SCOPE_SPANS || number == LIBRARY_SPANS,
+            Self::Resource => matches!(number, SCOPE_SPANS | INSTRUMENTATION_LIBRARY_SPANS),
             Self::Scope => number == SPANS,
             Self::Bare => false,
         }

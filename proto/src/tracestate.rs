@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use crate::{
     id::TraceKey,
+    otlp::numbers::span::TRACE_STATE,
     spans::trace_id,
     wire::{Cursor, Value, put_delimited_head},
 };
@@ -20,9 +21,6 @@ pub use entry::{OtEntry, read};
 pub use threshold::Threshold;
 
 use entry::{MEMBERS_MAX, NewEntry, is_entry, key_of, members};
-
-/// Number of `Span.trace_state`.
-const TRACE_STATE: u32 = 3;
 
 /// What the stage that kept a span says about the probability of keeping it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,12 @@ use std::{collections::VecDeque, hint::black_box, sync::Arc};
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use wholetrace_exporter::contract::{Outcome, Settled};
-use wholetrace_proto::wire::{put_bytes, put_fixed64, put_uint};
+use wholetrace_proto::{
+    otlp::numbers::{
+        any_value, key_value, resource, resource_spans, scope_spans, span, traces_data,
+    },
+    wire::{put_bytes, put_fixed64, put_uint},
+};
 use wholetrace_runtime::{budget::ByteBudget, problems::Problems};
 use wholetrace_sampler::{
     core::partition::{Bounds, Effect, Input, PartitionState, ReadFrame, Settings},
@@ -60,10 +65,10 @@ impl Traffic {
         let mut out = Vec::new();
         for service in 0..SERVICES {
             let mut scope = Vec::new();
-            put_bytes(&mut scope, 1, b"\x0a\x0bhttp-client\x12\x051.2.3");
+            put_bytes(&mut scope, scope_spans::SCOPE, b"\x0a\x0bhttp-client\x12\x051.2.3");
             for _ in 0..SPANS_PER_FRAME / SERVICES {
                 let span = self.span();
-                put_bytes(&mut scope, 2, &span);
+                put_bytes(&mut scope, scope_spans::SPANS, &span);
             }
             let mut resource = Vec::new();
             for (name, value) in [
@@ -72,12 +77,12 @@ impl Traffic {
                 ("host.name", format!("node-{service}.example.org")),
                 ("telemetry.sdk.language", "go".to_owned()),
             ] {
-                put_bytes(&mut resource, 1, &attribute(name, &value));
+                put_bytes(&mut resource, resource::ATTRIBUTES, &attribute(name, &value));
             }
             let mut spans = Vec::new();
-            put_bytes(&mut spans, 1, &resource);
-            put_bytes(&mut spans, 2, &scope);
-            put_bytes(&mut out, 1, &spans);
+            put_bytes(&mut spans, resource_spans::RESOURCE, &resource);
+            put_bytes(&mut spans, resource_spans::SCOPE_SPANS, &scope);
+            put_bytes(&mut out, traces_data::RESOURCE_SPANS, &spans);
         }
         out.into()
     }
@@ -91,15 +96,15 @@ impl Traffic {
             self.active[which] = self.trace();
         }
         let mut out = Vec::new();
-        put_bytes(&mut out, 1, &id.to_be_bytes());
-        put_bytes(&mut out, 2, &self.rng.u64(1..).to_be_bytes());
+        put_bytes(&mut out, span::TRACE_ID, &id.to_be_bytes());
+        put_bytes(&mut out, span::SPAN_ID, &self.rng.u64(1..).to_be_bytes());
         if !root {
-            put_bytes(&mut out, 4, &self.rng.u64(1..).to_be_bytes());
+            put_bytes(&mut out, span::PARENT_SPAN_ID, &self.rng.u64(1..).to_be_bytes());
         }
-        put_bytes(&mut out, 5, b"GET /api/v1/orders/{order_id}");
-        put_uint(&mut out, 6, 2);
-        put_fixed64(&mut out, 7, start);
-        put_fixed64(&mut out, 8, start + self.rng.u64(..50_000_000));
+        put_bytes(&mut out, span::NAME, b"GET /api/v1/orders/{order_id}");
+        put_uint(&mut out, span::KIND, 2);
+        put_fixed64(&mut out, span::START_TIME_UNIX_NANO, start);
+        put_fixed64(&mut out, span::END_TIME_UNIX_NANO, start + self.rng.u64(..50_000_000));
         for (name, value) in [
             ("http.request.method", "GET"),
             ("http.response.status_code", "200"),
@@ -108,7 +113,7 @@ impl Traffic {
             ("server.address", "shop.example.org"),
             ("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101"),
         ] {
-            put_bytes(&mut out, 9, &attribute(name, value));
+            put_bytes(&mut out, span::ATTRIBUTES, &attribute(name, value));
         }
         out
     }
@@ -116,9 +121,9 @@ impl Traffic {
 
 fn attribute(name: &str, value: &str) -> Vec<u8> {
     let (mut any, mut out) = (Vec::new(), Vec::new());
-    put_bytes(&mut any, 1, value.as_bytes());
-    put_bytes(&mut out, 1, name.as_bytes());
-    put_bytes(&mut out, 2, &any);
+    put_bytes(&mut any, any_value::STRING_VALUE, value.as_bytes());
+    put_bytes(&mut out, key_value::KEY, name.as_bytes());
+    put_bytes(&mut out, key_value::VALUE, &any);
     out
 }
 

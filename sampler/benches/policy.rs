@@ -7,6 +7,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wholetrace_proto::{
     id::TraceKey,
+    otlp::numbers::{any_value, key_value, span as field},
     wire::{put_bytes, put_fixed64, put_uint},
 };
 use wholetrace_runtime::problems::Problems;
@@ -50,15 +51,23 @@ fn spans() -> Vec<Vec<u8>> {
 fn span(number: u64) -> Vec<u8> {
     let mut span = Vec::new();
     let id = u128::from(number / 8 + 1) << 64 | u128::from(number / 8).wrapping_mul(0x9e37_79b9);
-    put_bytes(&mut span, 1, &id.to_be_bytes());
-    put_bytes(&mut span, 2, &(number + 1).to_be_bytes());
+    put_bytes(&mut span, field::TRACE_ID, &id.to_be_bytes());
+    put_bytes(&mut span, field::SPAN_ID, &(number + 1).to_be_bytes());
     if !number.is_multiple_of(8) {
-        put_bytes(&mut span, 4, &(number & !7).to_be_bytes());
+        put_bytes(&mut span, field::PARENT_SPAN_ID, &(number & !7).to_be_bytes());
     }
-    put_bytes(&mut span, 5, b"GET /api/v1/orders/{id}");
-    put_uint(&mut span, 6, 2);
-    put_fixed64(&mut span, 7, 1_800_000_000_000_000_000 + number * 1_000_000);
-    put_fixed64(&mut span, 8, 1_800_000_000_000_000_000 + number * 1_100_000);
+    put_bytes(&mut span, field::NAME, b"GET /api/v1/orders/{id}");
+    put_uint(&mut span, field::KIND, 2);
+    put_fixed64(
+        &mut span,
+        field::START_TIME_UNIX_NANO,
+        1_800_000_000_000_000_000 + number * 1_000_000,
+    );
+    put_fixed64(
+        &mut span,
+        field::END_TIME_UNIX_NANO,
+        1_800_000_000_000_000_000 + number * 1_100_000,
+    );
     for (key, value) in [
         ("http.request.method", "GET"),
         ("http.route", "/api/v1/orders/{id}"),
@@ -71,12 +80,12 @@ fn span(number: u64) -> Vec<u8> {
         ("code.function.name", "OrderController.find"),
     ] {
         let (mut any, mut attribute) = (Vec::new(), Vec::new());
-        put_bytes(&mut any, 1, value.as_bytes());
-        put_bytes(&mut attribute, 1, key.as_bytes());
-        put_bytes(&mut attribute, 2, &any);
-        put_bytes(&mut span, 9, &attribute);
+        put_bytes(&mut any, any_value::STRING_VALUE, value.as_bytes());
+        put_bytes(&mut attribute, key_value::KEY, key.as_bytes());
+        put_bytes(&mut attribute, key_value::VALUE, &any);
+        put_bytes(&mut span, field::ATTRIBUTES, &attribute);
     }
-    put_bytes(&mut span, 15, if number.is_multiple_of(50) { &[0x18, 2] } else { &[] });
+    put_bytes(&mut span, field::STATUS, if number.is_multiple_of(50) { &[0x18, 2] } else { &[] });
     span.extend_from_slice(&[0x85, 0x01, 0x01, 0x01, 0x00, 0x00]);
     span
 }

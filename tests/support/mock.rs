@@ -22,6 +22,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use wholetrace_proto::{
+    otlp::numbers::span::SPAN_ID,
     spans::{SpanRef, Visitor, visit},
     wire::{Cursor, Value, put_bytes, put_uint},
 };
@@ -229,7 +230,7 @@ fn spans(message: &[u8]) -> Vec<(String, String)> {
             let mut fields = Cursor::new(span.body);
             let mut id = String::new();
             while let Ok(Some(field)) = fields.next_field() {
-                if let (2, Value::Bytes(bytes)) = (field.number, field.value) {
+                if let (SPAN_ID, Value::Bytes(bytes)) = (field.number, field.value) {
                     id = hex(bytes);
                 }
             }

@@ -7,15 +7,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use wholetrace_proto::wire::{delimited_len, put_delimited_head};
+use wholetrace_proto::{
+    otlp::numbers::{resource_spans::SCOPE_SPANS, traces_data::RESOURCE_SPANS},
+    wire::{delimited_len, put_delimited_head},
+};
 use wholetrace_spanlog::Partition;
 
 use crate::split::{Place, Split, group_bytes};
-
-/// Number of `TracesData.resource_spans`.
-const RESOURCE_SPANS: u32 = 1;
-/// Number of `ResourceSpans.scope_spans`.
-const SCOPE_SPANS: u32 = 2;
 
 /// A frame ready for the log.
 #[derive(Debug)]

@@ -9,9 +9,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use wholetrace_proto::{
     check::{HeadKind, SpanError, check_head, check_span},
+    otlp::numbers::scope_spans::SPANS,
     repair::{repair_head, repair_span},
     spans::{Head, ScopeRef, SpanRef, Visitor, visit},
-    wire::{put_bytes, varint_len},
+    wire::{LEN, Tag, put_bytes, varint_len},
 };
 use wholetrace_spanlog::{Partition, routing::Routing};
 
@@ -28,9 +29,7 @@ const RUN_BYTES_MAX: usize = 64 << 10;
 const ENVELOPE_BYTES: usize = 12;
 
 /// Tag of `ScopeSpans.spans`.
-const SPANS_TAG: u8 = 0x12;
-/// Number of `ScopeSpans.spans`.
-const SPANS: u32 = 2;
+const SPANS_TAG: u8 = Tag::new(SPANS, LEN).byte();
 
 /// The largest request body that can be split: positions have 31 bits.
 pub const BODY_BYTES_MAX: usize = 1 << 30;

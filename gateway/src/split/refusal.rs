@@ -2,12 +2,9 @@
 
 use std::fmt;
 
-use wholetrace_proto::{check::SpanError, spans::SpanRef, wire::Cursor};
+use wholetrace_proto::{check::SpanError, otlp::numbers::span, spans::SpanRef, wire::Cursor};
 
 use crate::reject::RejectReason;
-
-/// Number of `Span.name`.
-const NAME: u32 = 5;
 
 /// How much of a span's name is told.
 const NAME_CHARACTERS: usize = 64;
@@ -75,7 +72,7 @@ impl fmt::Display for Refusal {
 fn name_of(body: &[u8]) -> String {
     let (mut fields, mut name) = (Cursor::new(body), &[][..]);
     while let Ok(Some(field)) = fields.next_field() {
-        if field.number == NAME {
+        if field.number == span::NAME {
             name = field.bytes("Span").unwrap_or_default();
         }
     }

@@ -3,8 +3,14 @@
 //! What all spans of an operation share is encoded once, when the run starts: the load side of a
 //! measurement should cost less than what it measures.
 
-use prost::{Message, encoding::encode_varint};
-use wholetrace_proto::otlp;
+use prost::Message;
+use wholetrace_proto::{
+    otlp::{
+        self,
+        numbers::{resource_spans, scope_spans, span as field, traces_data},
+    },
+    wire::{delimited_len, put_bytes, put_delimited_head, put_fixed64},
+};
 
 use super::{
     options::Options,
@@ -22,6 +28,8 @@ pub(crate) struct Spans {
 /// The parts of requests that do not change, per service.
 pub(crate) struct Encoder {
     services: Vec<Service>,
+    /// The `status` field of spans that failed.
+    error: Vec<u8>,
 }
 
 struct Service {
@@ -62,6 +70,7 @@ impl Encoder {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
             services: (0..options.services).map(|number| Service::new(options, number)).collect(),
+            error: error(),
         }
     }
 
@@ -70,26 +79,21 @@ impl Encoder {
         let Some(service) = self.services.get(usize::from(span.service)) else { return };
         let fixed = &service.operations[usize::from(span.second_operation)];
         let parent = span.parent.map(u64::to_be_bytes);
-        let status: &[u8] = if span.error { b"\x7a\x0b\x12\x07refused\x18\x02" } else { b"" };
+        let status: &[u8] = if span.error { &self.error } else { b"" };
         let length = 18 + 10 + parent.map_or(0, |_| 10) + 18 + fixed.bytes.len() + status.len();
-        out.bytes.push(0x12);
-        encode_varint(length as u64, &mut out.bytes);
-        out.bytes.extend_from_slice(&[0x0a, 16]);
-        out.bytes.extend_from_slice(&trace_id);
-        out.bytes.extend_from_slice(&[0x12, 8]);
-        out.bytes.extend_from_slice(&span.id.to_be_bytes());
+        let bytes = &mut out.bytes;
+        put_delimited_head(bytes, scope_spans::SPANS, length);
+        put_bytes(bytes, field::TRACE_ID, &trace_id);
+        put_bytes(bytes, field::SPAN_ID, &span.id.to_be_bytes());
         if let Some(parent) = parent {
-            out.bytes.extend_from_slice(&[0x22, 8]);
-            out.bytes.extend_from_slice(&parent);
+            put_bytes(bytes, field::PARENT_SPAN_ID, &parent);
         }
         let start = start + span.start * 1_000;
-        out.bytes.push(0x39);
-        out.bytes.extend_from_slice(&start.to_le_bytes());
-        out.bytes.push(0x41);
-        out.bytes.extend_from_slice(&(start + span.duration * 1_000).to_le_bytes());
-        out.bytes.extend_from_slice(&fixed.bytes);
-        vary(out.bytes.as_mut_slice(), fixed.varied, span.id);
-        out.bytes.extend_from_slice(status);
+        put_fixed64(bytes, field::START_TIME_UNIX_NANO, start);
+        put_fixed64(bytes, field::END_TIME_UNIX_NANO, start + span.duration * 1_000);
+        bytes.extend_from_slice(&fixed.bytes);
+        vary(bytes.as_mut_slice(), fixed.varied, span.id);
+        bytes.extend_from_slice(status);
         out.count += 1;
     }
 
@@ -98,13 +102,11 @@ impl Encoder {
         let Some(service) = self.services.get(usize::from(service)) else { return Vec::new() };
         let scope_spans = service.scope.len() + spans.bytes.len();
         let mut out = Vec::with_capacity(scope_spans + service.resource.len() + 32);
-        let mut length = Vec::with_capacity(10);
-        encode_varint(scope_spans as u64, &mut length);
-        out.push(0x0a);
-        encode_varint((service.resource.len() + 1 + length.len() + scope_spans) as u64, &mut out);
+        let resource_spans =
+            service.resource.len() + delimited_len(resource_spans::SCOPE_SPANS, scope_spans);
+        put_delimited_head(&mut out, traces_data::RESOURCE_SPANS, resource_spans);
         out.extend_from_slice(&service.resource);
-        out.push(0x12);
-        out.extend_from_slice(&length);
+        put_delimited_head(&mut out, resource_spans::SCOPE_SPANS, scope_spans);
         out.extend_from_slice(&service.scope);
         out.extend_from_slice(&spans.bytes);
         out
@@ -175,6 +177,12 @@ fn operation(options: &Options, service: u8, name: &str) -> Operation {
     }
     // The filling is the last field, so its text is at the end.
     Operation { bytes: span.encode_to_vec(), varied: missing.min(VARIED) }
+}
+
+/// The `status` field of a span that failed.
+fn error() -> Vec<u8> {
+    let status = otlp::Status { message: "refused".to_owned(), code: 2 };
+    otlp::Span { status: Some(status), ..Default::default() }.encode_to_vec()
 }
 
 fn text(key: &str, value: &str) -> otlp::KeyValue {

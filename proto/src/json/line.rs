@@ -9,6 +9,10 @@
 use super::line_value::{LineError, Result, attribute, each_field, fixed32, int32, repeated};
 use super::object::{Object, put_text};
 use super::parts::Once;
+use crate::otlp::numbers::{
+    INSTRUMENTATION_LIBRARY_SPANS, entity_ref, event, instrumentation_scope, link, resource,
+    resource_spans, scope_spans, span, status, traces_data::RESOURCE_SPANS,
+};
 
 /// The `TracesData` (or `ExportTraceServiceRequest`) in `traces_data` as one line of OTLP/JSON,
 /// without a line end. Text that is not UTF-8 is repaired.
@@ -27,46 +31,43 @@ pub fn from_protobuf(traces_data: &[u8]) -> std::result::Result<Vec<u8>, LineErr
 /// When the bytes are not such a message.
 pub fn write_line(traces_data: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), LineError> {
     let mut object = Object::begin(out);
-    repeated(&mut object, "resourceSpans", traces_data, 1, resource_spans)?;
+    repeated(&mut object, "resourceSpans", traces_data, RESOURCE_SPANS, resource_spans)?;
     object.end();
     Ok(())
 }
 
 fn resource_spans(body: &[u8], out: &mut Vec<u8>) -> Result {
-    let (mut resource_body, mut schema_url, mut scopes) = (Once::default(), &[][..], OLD_SCOPES);
+    let (mut resource_body, mut schema_url, mut scopes) =
+        (Once::default(), &[][..], INSTRUMENTATION_LIBRARY_SPANS);
     each_field(body, |field| {
         match field.number {
-            1 => resource_body.add(&field, "ResourceSpans")?,
-            2 => scopes = SCOPES,
-            3 => schema_url = field.bytes("ResourceSpans")?,
+            resource_spans::RESOURCE => resource_body.add(&field, "ResourceSpans")?,
+            resource_spans::SCOPE_SPANS => scopes = resource_spans::SCOPE_SPANS,
+            resource_spans::SCHEMA_URL => schema_url = field.bytes("ResourceSpans")?,
             _ => {}
         }
         Ok(())
     })?;
     let mut object = Object::begin(out);
-    resource(&resource_body.body(body, 1)?, object.field("resource"))?;
+    resource(&resource_body.body(body, resource_spans::RESOURCE)?, object.field("resource"))?;
     repeated(&mut object, "scopeSpans", body, scopes, scope_spans)?;
     object.text("schemaUrl", schema_url);
     object.end();
     Ok(())
 }
 
-/// The field of scopes, and the one it had before, which counts where there is no new one.
-const SCOPES: u32 = 2;
-const OLD_SCOPES: u32 = 1000;
-
 fn resource(body: &[u8], out: &mut Vec<u8>) -> Result {
     let mut dropped = 0;
     each_field(body, |field| {
-        if field.number == 2 {
+        if field.number == resource::DROPPED_ATTRIBUTES_COUNT {
             dropped = field.varint("Resource")?;
         }
         Ok(())
     })?;
     let mut object = Object::begin(out);
-    repeated(&mut object, "attributes", body, 1, attribute)?;
+    repeated(&mut object, "attributes", body, resource::ATTRIBUTES, attribute)?;
     object.short("droppedAttributesCount", count(dropped));
-    repeated(&mut object, "entityRefs", body, 3, entity_ref)?;
+    repeated(&mut object, "entityRefs", body, resource::ENTITY_REFS, entity_ref)?;
     object.end();
     Ok(())
 }
@@ -75,8 +76,8 @@ fn entity_ref(body: &[u8], out: &mut Vec<u8>) -> Result {
     let (mut schema_url, mut kind) = (&[][..], &[][..]);
     each_field(body, |field| {
         match field.number {
-            1 => schema_url = field.bytes("EntityRef")?,
-            2 => kind = field.bytes("EntityRef")?,
+            entity_ref::SCHEMA_URL => schema_url = field.bytes("EntityRef")?,
+            entity_ref::TYPE => kind = field.bytes("EntityRef")?,
             _ => {}
         }
         Ok(())
@@ -88,8 +89,8 @@ fn entity_ref(body: &[u8], out: &mut Vec<u8>) -> Result {
     let mut object = Object::begin(out);
     object.text("schemaUrl", schema_url);
     object.text("type", kind);
-    repeated(&mut object, "idKeys", body, 3, text)?;
-    repeated(&mut object, "descriptionKeys", body, 4, text)?;
+    repeated(&mut object, "idKeys", body, entity_ref::ID_KEYS, text)?;
+    repeated(&mut object, "descriptionKeys", body, entity_ref::DESCRIPTION_KEYS, text)?;
     object.end();
     Ok(())
 }
@@ -98,15 +99,15 @@ fn scope_spans(body: &[u8], out: &mut Vec<u8>) -> Result {
     let (mut scope_body, mut schema_url) = (Once::default(), &[][..]);
     each_field(body, |field| {
         match field.number {
-            1 => scope_body.add(&field, "ScopeSpans")?,
-            3 => schema_url = field.bytes("ScopeSpans")?,
+            scope_spans::SCOPE => scope_body.add(&field, "ScopeSpans")?,
+            scope_spans::SCHEMA_URL => schema_url = field.bytes("ScopeSpans")?,
             _ => {}
         }
         Ok(())
     })?;
     let mut object = Object::begin(out);
-    scope(&scope_body.body(body, 1)?, object.field("scope"))?;
-    repeated(&mut object, "spans", body, 2, span)?;
+    scope(&scope_body.body(body, scope_spans::SCOPE)?, object.field("scope"))?;
+    repeated(&mut object, "spans", body, scope_spans::SPANS, span)?;
     object.text("schemaUrl", schema_url);
     object.end();
     Ok(())
@@ -116,9 +117,11 @@ fn scope(body: &[u8], out: &mut Vec<u8>) -> Result {
     let (mut name, mut version, mut dropped) = (&[][..], &[][..], 0);
     each_field(body, |field| {
         match field.number {
-            1 => name = field.bytes("InstrumentationScope")?,
-            2 => version = field.bytes("InstrumentationScope")?,
-            4 => dropped = field.varint("InstrumentationScope")?,
+            instrumentation_scope::NAME => name = field.bytes("InstrumentationScope")?,
+            instrumentation_scope::VERSION => version = field.bytes("InstrumentationScope")?,
+            instrumentation_scope::DROPPED_ATTRIBUTES_COUNT => {
+                dropped = field.varint("InstrumentationScope")?
+            }
             _ => {}
         }
         Ok(())
@@ -126,7 +129,7 @@ fn scope(body: &[u8], out: &mut Vec<u8>) -> Result {
     let mut object = Object::begin(out);
     object.text("name", name);
     object.text("version", version);
-    repeated(&mut object, "attributes", body, 3, attribute)?;
+    repeated(&mut object, "attributes", body, instrumentation_scope::ATTRIBUTES, attribute)?;
     object.short("droppedAttributesCount", count(dropped));
     object.end();
     Ok(())
@@ -155,19 +158,21 @@ impl<'a> SpanFields<'a> {
         let mut fields = Self::default();
         each_field(body, |field| {
             match field.number {
-                1 => fields.trace_id = field.bytes("Span")?,
-                2 => fields.span_id = field.bytes("Span")?,
-                3 => fields.trace_state = field.bytes("Span")?,
-                4 => fields.parent_span_id = field.bytes("Span")?,
-                5 => fields.name = field.bytes("Span")?,
-                6 => fields.kind = field.varint("Span")?,
-                7 => fields.start = field.fixed64("Span")?,
-                8 => fields.end = field.fixed64("Span")?,
-                10 => fields.dropped_attributes = field.varint("Span")?,
-                12 => fields.dropped_events = field.varint("Span")?,
-                14 => fields.dropped_links = field.varint("Span")?,
-                15 => fields.status.add(&field, "Span")?,
-                16 => fields.flags = fixed32(&field, "Span")?,
+                span::TRACE_ID => fields.trace_id = field.bytes("Span")?,
+                span::SPAN_ID => fields.span_id = field.bytes("Span")?,
+                span::TRACE_STATE => fields.trace_state = field.bytes("Span")?,
+                span::PARENT_SPAN_ID => fields.parent_span_id = field.bytes("Span")?,
+                span::NAME => fields.name = field.bytes("Span")?,
+                span::KIND => fields.kind = field.varint("Span")?,
+                span::START_TIME_UNIX_NANO => fields.start = field.fixed64("Span")?,
+                span::END_TIME_UNIX_NANO => fields.end = field.fixed64("Span")?,
+                span::DROPPED_ATTRIBUTES_COUNT => {
+                    fields.dropped_attributes = field.varint("Span")?
+                }
+                span::DROPPED_EVENTS_COUNT => fields.dropped_events = field.varint("Span")?,
+                span::DROPPED_LINKS_COUNT => fields.dropped_links = field.varint("Span")?,
+                span::STATUS => fields.status.add(&field, "Span")?,
+                span::FLAGS => fields.flags = fixed32(&field, "Span")?,
                 _ => {}
             }
             Ok(())
@@ -188,13 +193,13 @@ fn span(body: &[u8], out: &mut Vec<u8>) -> Result {
     object.short("kind", int32(fields.kind));
     object.long("startTimeUnixNano", fields.start);
     object.long("endTimeUnixNano", fields.end);
-    repeated(&mut object, "attributes", body, 9, attribute)?;
+    repeated(&mut object, "attributes", body, span::ATTRIBUTES, attribute)?;
     object.short("droppedAttributesCount", count(fields.dropped_attributes));
-    repeated(&mut object, "events", body, 11, event)?;
+    repeated(&mut object, "events", body, span::EVENTS, event)?;
     object.short("droppedEventsCount", count(fields.dropped_events));
-    repeated(&mut object, "links", body, 13, link)?;
+    repeated(&mut object, "links", body, span::LINKS, link)?;
     object.short("droppedLinksCount", count(fields.dropped_links));
-    status(&fields.status.body(body, 15)?, object.field("status"))?;
+    status(&fields.status.body(body, span::STATUS)?, object.field("status"))?;
     object.end();
     Ok(())
 }
@@ -203,9 +208,9 @@ fn event(body: &[u8], out: &mut Vec<u8>) -> Result {
     let (mut time, mut name, mut dropped) = (0, &[][..], 0);
     each_field(body, |field| {
         match field.number {
-            1 => time = field.fixed64("Event")?,
-            2 => name = field.bytes("Event")?,
-            4 => dropped = field.varint("Event")?,
+            event::TIME_UNIX_NANO => time = field.fixed64("Event")?,
+            event::NAME => name = field.bytes("Event")?,
+            event::DROPPED_ATTRIBUTES_COUNT => dropped = field.varint("Event")?,
             _ => {}
         }
         Ok(())
@@ -213,7 +218,7 @@ fn event(body: &[u8], out: &mut Vec<u8>) -> Result {
     let mut object = Object::begin(out);
     object.long("timeUnixNano", time);
     object.text("name", name);
-    repeated(&mut object, "attributes", body, 3, attribute)?;
+    repeated(&mut object, "attributes", body, event::ATTRIBUTES, attribute)?;
     object.short("droppedAttributesCount", count(dropped));
     object.end();
     Ok(())
@@ -224,11 +229,11 @@ fn link(body: &[u8], out: &mut Vec<u8>) -> Result {
     let (mut dropped, mut flags) = (0, 0);
     each_field(body, |field| {
         match field.number {
-            1 => trace_id = field.bytes("Link")?,
-            2 => span_id = field.bytes("Link")?,
-            3 => trace_state = field.bytes("Link")?,
-            5 => dropped = field.varint("Link")?,
-            6 => flags = fixed32(&field, "Link")?,
+            link::TRACE_ID => trace_id = field.bytes("Link")?,
+            link::SPAN_ID => span_id = field.bytes("Link")?,
+            link::TRACE_STATE => trace_state = field.bytes("Link")?,
+            link::DROPPED_ATTRIBUTES_COUNT => dropped = field.varint("Link")?,
+            link::FLAGS => flags = fixed32(&field, "Link")?,
             _ => {}
         }
         Ok(())
@@ -237,7 +242,7 @@ fn link(body: &[u8], out: &mut Vec<u8>) -> Result {
     object.id("traceId", trace_id);
     object.id("spanId", span_id);
     object.text("traceState", trace_state);
-    repeated(&mut object, "attributes", body, 4, attribute)?;
+    repeated(&mut object, "attributes", body, link::ATTRIBUTES, attribute)?;
     object.short("droppedAttributesCount", count(dropped));
     object.short("flags", i64::from(flags));
     object.end();
@@ -248,8 +253,8 @@ fn status(body: &[u8], out: &mut Vec<u8>) -> Result {
     let (mut message, mut code) = (&[][..], 0);
     each_field(body, |field| {
         match field.number {
-            2 => message = field.bytes("Status")?,
-            3 => code = field.varint("Status")?,
+            status::MESSAGE => message = field.bytes("Status")?,
+            status::CODE => code = field.varint("Status")?,
             _ => {}
         }
         Ok(())

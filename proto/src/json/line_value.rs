@@ -2,6 +2,7 @@
 
 use super::object::{Object, put_base64, put_display, put_float, put_text};
 use super::parts::Once;
+use crate::otlp::numbers::{any_value, array_value, key_value, key_value_list};
 use crate::wire::{Cursor, Field, Value, WireError};
 
 /// How deep values may stand in each other.
@@ -31,16 +32,16 @@ fn key_value(body: &[u8], out: &mut Vec<u8>, depth: u32) -> Result {
     let (mut key, mut value, mut key_index) = (&[][..], Once::default(), 0);
     each_field(body, |field| {
         match field.number {
-            1 => key = field.bytes("KeyValue")?,
-            2 => value.add(&field, "KeyValue")?,
-            3 => key_index = field.varint("KeyValue")?,
+            key_value::KEY => key = field.bytes("KeyValue")?,
+            key_value::VALUE => value.add(&field, "KeyValue")?,
+            key_value::KEY_STRINDEX => key_index = field.varint("KeyValue")?,
             _ => {}
         }
         Ok(())
     })?;
     let mut object = Object::begin(out);
     object.text("key", key);
-    any_value(&value.body(body, 2)?, object.field("value"), depth)?;
+    any_value(&value.body(body, key_value::VALUE)?, object.field("value"), depth)?;
     object.short("keyStrindex", int32(key_index));
     object.end();
     Ok(())
@@ -51,7 +52,7 @@ fn any_value(body: &[u8], out: &mut Vec<u8>, depth: u32) -> Result {
     // The last alternative counts, and how often it came in a row.
     let (mut last, mut times): (Option<Field<'_>>, usize) = (None, 0);
     each_field(body, |field| {
-        if (1..=8).contains(&field.number) {
+        if is_alternative(field.number) {
             let again = last.as_ref().is_some_and(|last| last.number == field.number);
             times = if again { times + 1 } else { 1 };
             last = Some(field);
@@ -66,6 +67,11 @@ fn any_value(body: &[u8], out: &mut Vec<u8>, depth: u32) -> Result {
     Ok(())
 }
 
+/// Whether the field `number` of `AnyValue` is one of those of which a value has one.
+const fn is_alternative(number: u32) -> bool {
+    matches!(number, any_value::STRING_VALUE..=any_value::STRING_VALUE_STRINDEX)
+}
+
 fn alternative(
     field: &Field<'_>,
     value: &[u8],
@@ -75,26 +81,36 @@ fn alternative(
 ) -> Result {
     const MESSAGE: &str = "AnyValue";
     match field.number {
-        1 => put_text(object.field("stringValue"), field.bytes(MESSAGE)?),
-        2 => put_display(object.field("boolValue"), &(field.varint(MESSAGE)? != 0)),
-        3 => {
+        any_value::STRING_VALUE => put_text(object.field("stringValue"), field.bytes(MESSAGE)?),
+        any_value::BOOL_VALUE => {
+            put_display(object.field("boolValue"), &(field.varint(MESSAGE)? != 0));
+        }
+        any_value::INT_VALUE => {
             let number = field.varint(MESSAGE)?.cast_signed();
             put_display(object.field("intValue"), &format_args!("\"{number}\""));
         }
-        4 => put_float(object.field("doubleValue"), f64::from_bits(field.fixed64(MESSAGE)?)),
-        5 => {
-            let body = Once::last(field.bytes(MESSAGE)?, times).body(value, 5)?;
+        any_value::DOUBLE_VALUE => {
+            put_float(object.field("doubleValue"), f64::from_bits(field.fixed64(MESSAGE)?));
+        }
+        any_value::ARRAY_VALUE => {
+            let body =
+                Once::last(field.bytes(MESSAGE)?, times).body(value, any_value::ARRAY_VALUE)?;
             let mut list = Object::begin(object.field("arrayValue"));
-            repeated(&mut list, "values", &body, 1, |body, out| any_value(body, out, depth))?;
+            repeated(&mut list, "values", &body, array_value::VALUES, |body, out| {
+                any_value(body, out, depth)
+            })?;
             list.end();
         }
-        6 => {
-            let body = Once::last(field.bytes(MESSAGE)?, times).body(value, 6)?;
+        any_value::KVLIST_VALUE => {
+            let body =
+                Once::last(field.bytes(MESSAGE)?, times).body(value, any_value::KVLIST_VALUE)?;
             let mut list = Object::begin(object.field("kvlistValue"));
-            repeated(&mut list, "values", &body, 1, |body, out| key_value(body, out, depth))?;
+            repeated(&mut list, "values", &body, key_value_list::VALUES, |body, out| {
+                key_value(body, out, depth)
+            })?;
             list.end();
         }
-        7 => put_base64(object.field("bytesValue"), field.bytes(MESSAGE)?),
+        any_value::BYTES_VALUE => put_base64(object.field("bytesValue"), field.bytes(MESSAGE)?),
         // A place in a table that profiles have, and traces have not.
         _ => put_display(object.field("stringValueStrindex"), &int32(field.varint(MESSAGE)?)),
     }

@@ -8,6 +8,10 @@ use super::room::Granted;
 use super::scalar::{each_element, each_field, fault, ignore, wrong_type};
 use super::span::{put_count, put_text, span};
 use super::value::{Depth, attributes, message_unless_empty};
+use crate::otlp::numbers::{
+    INSTRUMENTATION_LIBRARY_SPANS, entity_ref, instrumentation_scope, resource, resource_spans,
+    scope_spans, traces_data,
+};
 use crate::translated::{Rejected, Room, SpanFault, Translated};
 use crate::wire::put_bytes;
 
@@ -54,9 +58,6 @@ pub fn to_protobuf(text: &[u8], room: &mut dyn Room) -> Result<Translated, JsonE
 const SCOPES: [&str; 2] = ["scopeSpans", "scope_spans"];
 const OLD_SCOPES: [&str; 2] = ["instrumentationLibrarySpans", "instrumentation_library_spans"];
 
-/// The old field: what reads the spans looks into it where there is no new one.
-const OLD_SCOPES_NUMBER: u32 = 1000;
-
 struct Request<'r> {
     out: Vec<u8>,
     spans: u64,
@@ -68,7 +69,7 @@ impl Request<'_> {
     fn resources(&mut self, reader: &mut Reader<'_>) -> Result<(), JsonError> {
         each_above_spans(reader, "resourceSpans", |reader| {
             self.whole(reader, Level::Resource, |this, reader| {
-                let message = open(&mut this.out, 1);
+                let message = open(&mut this.out, traces_data::RESOURCE_SPANS);
                 each_field(reader, "resourceSpans", |reader, name| {
                     this.resource_field(reader, &name)
                 })?;
@@ -81,11 +82,17 @@ impl Request<'_> {
     fn resource_field(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<(), Fault> {
         match name {
             "resource" => {
-                message_unless_empty(&mut self.out, 1, |out| resource(reader, out))?;
+                message_unless_empty(&mut self.out, resource_spans::RESOURCE, |out| {
+                    resource(reader, out)
+                })?;
             }
-            _ if SCOPES.contains(&name) => self.scopes(reader, 2)?,
-            _ if OLD_SCOPES.contains(&name) => self.scopes(reader, OLD_SCOPES_NUMBER)?,
-            "schemaUrl" | "schema_url" => put_text(reader, name, &mut self.out, 3)?,
+            _ if SCOPES.contains(&name) => self.scopes(reader, resource_spans::SCOPE_SPANS)?,
+            _ if OLD_SCOPES.contains(&name) => {
+                self.scopes(reader, INSTRUMENTATION_LIBRARY_SPANS)?
+            }
+            "schemaUrl" | "schema_url" => {
+                put_text(reader, name, &mut self.out, resource_spans::SCHEMA_URL)?
+            }
             _ => ignore(reader)?,
         }
         Ok(())
@@ -105,10 +112,12 @@ impl Request<'_> {
     fn scope_field(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<(), Fault> {
         match name {
             "scope" | "instrumentationLibrary" | "instrumentation_library" => {
-                message_unless_empty(&mut self.out, 1, |out| scope(reader, out))?;
+                message_unless_empty(&mut self.out, scope_spans::SCOPE, |out| scope(reader, out))?;
             }
             "spans" => self.spans(reader)?,
-            "schemaUrl" | "schema_url" => put_text(reader, name, &mut self.out, 3)?,
+            "schemaUrl" | "schema_url" => {
+                put_text(reader, name, &mut self.out, scope_spans::SCHEMA_URL)?
+            }
             _ => ignore(reader)?,
         }
         Ok(())
@@ -142,7 +151,7 @@ impl Request<'_> {
         if reader.null()? {
             return Err(fault(SpanFault::Type, at, "spans", "null", "an object"));
         }
-        let message = open(&mut self.out, 2);
+        let message = open(&mut self.out, scope_spans::SPANS);
         span(reader, &mut self.out, Depth::SPAN)?;
         close(&mut self.out, message);
         Ok(())
@@ -175,8 +184,10 @@ impl Request<'_> {
 
 fn resource(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     each_field(reader, "resource", |reader, name| match &*name {
-        "attributes" => attributes(reader, out, 1, Depth::RESOURCE),
-        "droppedAttributesCount" | "dropped_attributes_count" => put_count(reader, &name, out, 2),
+        "attributes" => attributes(reader, out, resource::ATTRIBUTES, Depth::RESOURCE),
+        "droppedAttributesCount" | "dropped_attributes_count" => {
+            put_count(reader, &name, out, resource::DROPPED_ATTRIBUTES_COUNT)
+        }
         "entityRefs" | "entity_refs" => {
             each_element(reader, &name, |reader| entity_ref(reader, out))
         }
@@ -185,12 +196,14 @@ fn resource(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
 }
 
 fn entity_ref(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    let message = open(out, 3);
+    let message = open(out, resource::ENTITY_REFS);
     each_field(reader, "entityRefs", |reader, name| match &*name {
-        "schemaUrl" | "schema_url" => put_text(reader, &name, out, 1),
-        "type" => put_text(reader, &name, out, 2),
-        "idKeys" | "id_keys" => put_texts(reader, &name, out, 3),
-        "descriptionKeys" | "description_keys" => put_texts(reader, &name, out, 4),
+        "schemaUrl" | "schema_url" => put_text(reader, &name, out, entity_ref::SCHEMA_URL),
+        "type" => put_text(reader, &name, out, entity_ref::TYPE),
+        "idKeys" | "id_keys" => put_texts(reader, &name, out, entity_ref::ID_KEYS),
+        "descriptionKeys" | "description_keys" => {
+            put_texts(reader, &name, out, entity_ref::DESCRIPTION_KEYS)
+        }
         _ => ignore(reader),
     })?;
     close(out, message);
@@ -214,10 +227,12 @@ fn put_texts(
 
 fn scope(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     each_field(reader, "scope", |reader, name| match &*name {
-        "name" => put_text(reader, &name, out, 1),
-        "version" => put_text(reader, &name, out, 2),
-        "attributes" => attributes(reader, out, 3, Depth::SCOPE),
-        "droppedAttributesCount" | "dropped_attributes_count" => put_count(reader, &name, out, 4),
+        "name" => put_text(reader, &name, out, instrumentation_scope::NAME),
+        "version" => put_text(reader, &name, out, instrumentation_scope::VERSION),
+        "attributes" => attributes(reader, out, instrumentation_scope::ATTRIBUTES, Depth::SCOPE),
+        "droppedAttributesCount" | "dropped_attributes_count" => {
+            put_count(reader, &name, out, instrumentation_scope::DROPPED_ATTRIBUTES_COUNT)
+        }
         _ => ignore(reader),
     })
 }

@@ -5,6 +5,7 @@ use super::nest::{close, open};
 use super::reader::Reader;
 use super::scalar::{each_element, each_field, enumeration, id, ignore, integer, text};
 use super::value::{Depth, attributes, message_unless_empty, put_int32};
+use crate::otlp::numbers::{event, link, span, status};
 use crate::wire::{put_bytes, put_fixed32, put_fixed64, put_uint};
 
 /// Names of the kinds of spans, in the order of their numbers.
@@ -14,7 +15,7 @@ pub(crate) const KINDS: [&str; 6] =
 /// Names of the status codes, in the order of their numbers.
 pub(crate) const STATUS_CODES: [&str; 3] = ["UNSET", "OK", "ERROR"];
 
-/// The trace id and the span id as fields 1 and 2.
+/// The fields of the trace id and the span id.
 const IDS_LENGTH: usize = 2 + 16 + 2 + 8;
 
 /// Ids of a span, as far as they were given.
@@ -35,10 +36,10 @@ pub(crate) fn span(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> 
     each_field(reader, "spans", |reader, name| field(reader, &name, out, &mut ids, depth))?;
     let mut head = Vec::with_capacity(IDS_LENGTH);
     if let Some(id) = ids.trace {
-        put_bytes(&mut head, 1, &id);
+        put_bytes(&mut head, span::TRACE_ID, &id);
     }
     if let Some(id) = ids.span {
-        put_bytes(&mut head, 2, &id);
+        put_bytes(&mut head, span::SPAN_ID, &id);
     }
     out.splice(start..start + IDS_LENGTH, head);
     Ok(())
@@ -54,27 +55,35 @@ fn field(
     match field {
         "traceId" | "trace_id" => ids.trace = id(reader, field)?.or(ids.trace),
         "spanId" | "span_id" => ids.span = id(reader, field)?.or(ids.span),
-        "traceState" | "trace_state" => put_text(reader, field, out, 3)?,
+        "traceState" | "trace_state" => put_text(reader, field, out, span::TRACE_STATE)?,
         "parentSpanId" | "parent_span_id" => {
             // All zeros is how some say that there is none.
             if let Some(parent) = id::<8>(reader, field)?.filter(|parent| *parent != [0; 8]) {
-                put_bytes(out, 4, &parent);
+                put_bytes(out, span::PARENT_SPAN_ID, &parent);
             }
         }
-        "name" => put_text(reader, field, out, 5)?,
-        "kind" => put_enum(enumeration(reader, field, "SPAN_KIND_", &KINDS)?, out, 6),
-        "startTimeUnixNano" | "start_time_unix_nano" => put_time(reader, field, out, 7)?,
-        "endTimeUnixNano" | "end_time_unix_nano" => put_time(reader, field, out, 8)?,
-        "attributes" => attributes(reader, out, 9, depth)?,
+        "name" => put_text(reader, field, out, span::NAME)?,
+        "kind" => put_enum(enumeration(reader, field, "SPAN_KIND_", &KINDS)?, out, span::KIND),
+        "startTimeUnixNano" | "start_time_unix_nano" => {
+            put_time(reader, field, out, span::START_TIME_UNIX_NANO)?
+        }
+        "endTimeUnixNano" | "end_time_unix_nano" => {
+            put_time(reader, field, out, span::END_TIME_UNIX_NANO)?
+        }
+        "attributes" => attributes(reader, out, span::ATTRIBUTES, depth)?,
         "droppedAttributesCount" | "dropped_attributes_count" => {
-            put_count(reader, field, out, 10)?;
+            put_count(reader, field, out, span::DROPPED_ATTRIBUTES_COUNT)?;
         }
         "events" => each_element(reader, field, |reader| event(reader, out, depth))?,
-        "droppedEventsCount" | "dropped_events_count" => put_count(reader, field, out, 12)?,
+        "droppedEventsCount" | "dropped_events_count" => {
+            put_count(reader, field, out, span::DROPPED_EVENTS_COUNT)?
+        }
         "links" => each_element(reader, field, |reader| link(reader, out, depth))?,
-        "droppedLinksCount" | "dropped_links_count" => put_count(reader, field, out, 14)?,
-        "status" => message_unless_empty(out, 15, |out| status(reader, out))?,
-        "flags" => put_flags(reader, field, out, 16)?,
+        "droppedLinksCount" | "dropped_links_count" => {
+            put_count(reader, field, out, span::DROPPED_LINKS_COUNT)?
+        }
+        "status" => message_unless_empty(out, span::STATUS, |out| status(reader, out))?,
+        "flags" => put_flags(reader, field, out, span::FLAGS)?,
         _ => ignore(reader)?,
     }
     Ok(())
@@ -82,12 +91,14 @@ fn field(
 
 fn event(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), Fault> {
     let depth = depth.down(reader.at())?;
-    let event = open(out, 11);
+    let event = open(out, span::EVENTS);
     each_field(reader, "events", |reader, name| match &*name {
-        "timeUnixNano" | "time_unix_nano" => put_time(reader, &name, out, 1),
-        "name" => put_text(reader, &name, out, 2),
-        "attributes" => attributes(reader, out, 3, depth),
-        "droppedAttributesCount" | "dropped_attributes_count" => put_count(reader, &name, out, 4),
+        "timeUnixNano" | "time_unix_nano" => put_time(reader, &name, out, event::TIME_UNIX_NANO),
+        "name" => put_text(reader, &name, out, event::NAME),
+        "attributes" => attributes(reader, out, event::ATTRIBUTES, depth),
+        "droppedAttributesCount" | "dropped_attributes_count" => {
+            put_count(reader, &name, out, event::DROPPED_ATTRIBUTES_COUNT)
+        }
         _ => ignore(reader),
     })?;
     close(out, event);
@@ -96,25 +107,25 @@ fn event(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(),
 
 fn link(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), Fault> {
     let depth = depth.down(reader.at())?;
-    let link = open(out, 13);
+    let link = open(out, span::LINKS);
     each_field(reader, "links", |reader, name| {
         match &*name {
             "traceId" | "trace_id" => {
                 if let Some(id) = id::<16>(reader, &name)? {
-                    put_bytes(out, 1, &id);
+                    put_bytes(out, link::TRACE_ID, &id);
                 }
             }
             "spanId" | "span_id" => {
                 if let Some(id) = id::<8>(reader, &name)? {
-                    put_bytes(out, 2, &id);
+                    put_bytes(out, link::SPAN_ID, &id);
                 }
             }
-            "traceState" | "trace_state" => put_text(reader, &name, out, 3)?,
-            "attributes" => attributes(reader, out, 4, depth)?,
+            "traceState" | "trace_state" => put_text(reader, &name, out, link::TRACE_STATE)?,
+            "attributes" => attributes(reader, out, link::ATTRIBUTES, depth)?,
             "droppedAttributesCount" | "dropped_attributes_count" => {
-                put_count(reader, &name, out, 5)?;
+                put_count(reader, &name, out, link::DROPPED_ATTRIBUTES_COUNT)?;
             }
-            "flags" => put_flags(reader, &name, out, 6)?,
+            "flags" => put_flags(reader, &name, out, link::FLAGS)?,
             _ => ignore(reader)?,
         }
         Ok(())
@@ -126,9 +137,13 @@ fn link(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), 
 fn status(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     each_field(reader, "status", |reader, name| {
         match &*name {
-            "message" => put_text(reader, &name, out, 2)?,
+            "message" => put_text(reader, &name, out, status::MESSAGE)?,
             "code" => {
-                put_enum(enumeration(reader, &name, "STATUS_CODE_", &STATUS_CODES)?, out, 3);
+                put_enum(
+                    enumeration(reader, &name, "STATUS_CODE_", &STATUS_CODES)?,
+                    out,
+                    status::CODE,
+                );
             }
             _ => ignore(reader)?,
         }

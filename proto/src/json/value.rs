@@ -9,6 +9,7 @@ use super::scalar::{
     boolean, bytes, each_element, each_field, fault, float, ignore, integer, text, wrong_type,
 };
 use crate::check::{NESTING_MAX, SPAN_LEVEL};
+use crate::otlp::numbers::{any_value, array_value, key_value, key_value_list};
 use crate::translated::SpanFault;
 use crate::wire::{put_bytes, put_fixed64, put_uint};
 
@@ -53,14 +54,14 @@ pub(crate) fn attributes(
             match &*name {
                 "key" => {
                     if let Some(key) = text(reader, "key")? {
-                        put_bytes(out, 1, key.as_bytes());
+                        put_bytes(out, key_value::KEY, key.as_bytes());
                     }
                 }
-                "value" => any_value(reader, out, 2, depth)?,
+                "value" => any_value(reader, out, key_value::VALUE, depth)?,
                 "keyStrindex" | "key_strindex" => {
                     if let Some(index) = integer::<i32>(reader, &name)?.filter(|index| *index != 0)
                     {
-                        put_int32(out, 3, index);
+                        put_int32(out, key_value::KEY_STRINDEX, index);
                     }
                 }
                 _ => ignore(reader)?,
@@ -103,34 +104,38 @@ fn any_value_body(
         match field {
             "stringValue" | "string_value" => {
                 if let Some(text) = text(reader, field)? {
-                    put_bytes(out, 1, text.as_bytes());
+                    put_bytes(out, any_value::STRING_VALUE, text.as_bytes());
                 }
             }
             "boolValue" | "bool_value" => {
                 if let Some(value) = boolean(reader, field)? {
-                    put_uint(out, 2, u64::from(value));
+                    put_uint(out, any_value::BOOL_VALUE, u64::from(value));
                 }
             }
             "intValue" | "int_value" => {
                 if let Some(value) = integer::<i64>(reader, field)? {
-                    put_uint(out, 3, value.cast_unsigned());
+                    put_uint(out, any_value::INT_VALUE, value.cast_unsigned());
                 }
             }
             "doubleValue" | "double_value" => {
                 if let Some(value) = float(reader, field)? {
-                    put_fixed64(out, 4, value.to_bits());
+                    put_fixed64(out, any_value::DOUBLE_VALUE, value.to_bits());
                 }
             }
-            "arrayValue" | "array_value" => list(reader, out, 5, false, depth)?,
-            "kvlistValue" | "kvlist_value" => list(reader, out, 6, true, depth)?,
+            "arrayValue" | "array_value" => {
+                list(reader, out, any_value::ARRAY_VALUE, false, depth)?
+            }
+            "kvlistValue" | "kvlist_value" => {
+                list(reader, out, any_value::KVLIST_VALUE, true, depth)?
+            }
             "bytesValue" | "bytes_value" => {
                 if let Some(bytes) = bytes(reader, field)? {
-                    put_bytes(out, 7, &bytes);
+                    put_bytes(out, any_value::BYTES_VALUE, &bytes);
                 }
             }
             "stringValueStrindex" | "string_value_strindex" => {
                 if let Some(index) = integer::<i32>(reader, field)? {
-                    put_int32(out, 8, index);
+                    put_int32(out, any_value::STRING_VALUE_STRINDEX, index);
                 }
             }
             _ => ignore(reader)?,
@@ -161,7 +166,7 @@ fn list(
     let depth = depth.down(reader.at())?;
     let message = open(out, number);
     each_field(reader, "value", |reader, name| match &*name {
-        "values" if keyed => attributes(reader, out, 1, depth),
+        "values" if keyed => attributes(reader, out, key_value_list::VALUES, depth),
         "values" => value_array(reader, out, depth),
         _ => ignore(reader),
     })?;
@@ -180,10 +185,10 @@ fn value_array(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Resu
     let mut elements = reader.array()?;
     while reader.element(&mut elements)? {
         if reader.null()? {
-            let unset = open(out, 1);
+            let unset = open(out, array_value::VALUES);
             close(out, unset);
         } else {
-            any_value(reader, out, 1, depth)?;
+            any_value(reader, out, array_value::VALUES, depth)?;
         }
     }
     Ok(())
@@ -203,8 +208,8 @@ pub(crate) fn plain_attributes(
         }
         let depth = depth.down(reader.at())?;
         let attribute = open(out, number);
-        put_bytes(out, 1, name.as_bytes());
-        let value = open(out, 2);
+        put_bytes(out, key_value::KEY, name.as_bytes());
+        let value = open(out, key_value::VALUE);
         plain_value(reader, out, depth)?;
         close(out, value);
         close(out, attribute);
@@ -216,23 +221,23 @@ fn plain_value(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Resu
     let depth = depth.down(reader.at())?;
     match reader.peek()? {
         Kind::Null => drop(reader.null()?),
-        Kind::String => put_bytes(out, 1, reader.string()?.as_bytes()),
-        Kind::Bool => put_uint(out, 2, u64::from(reader.boolean()?)),
+        Kind::String => put_bytes(out, any_value::STRING_VALUE, reader.string()?.as_bytes()),
+        Kind::Bool => put_uint(out, any_value::BOOL_VALUE, u64::from(reader.boolean()?)),
         Kind::Number => plain_number(reader, out)?,
         Kind::Array => {
-            let list = open(out, 5);
+            let list = open(out, any_value::ARRAY_VALUE);
             let depth = depth.down(reader.at())?;
             let mut elements = reader.array()?;
             while reader.element(&mut elements)? {
-                let value = open(out, 1);
+                let value = open(out, array_value::VALUES);
                 plain_value(reader, out, depth)?;
                 close(out, value);
             }
             close(out, list);
         }
         Kind::Object => {
-            let list = open(out, 6);
-            plain_attributes(reader, out, 1, depth.down(reader.at())?)?;
+            let list = open(out, any_value::KVLIST_VALUE);
+            plain_attributes(reader, out, key_value_list::VALUES, depth.down(reader.at())?)?;
             close(out, list);
         }
     }
@@ -243,9 +248,9 @@ fn plain_number(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault>
     let at = reader.at();
     let text = reader.number()?;
     if let Some(value) = number::integer(text).and_then(|number| i64::try_from(number).ok()) {
-        put_uint(out, 3, value.cast_unsigned());
+        put_uint(out, any_value::INT_VALUE, value.cast_unsigned());
     } else if let Some(value) = number::float(text) {
-        put_fixed64(out, 4, value.to_bits());
+        put_fixed64(out, any_value::DOUBLE_VALUE, value.to_bits());
     } else {
         return Err(fault(
             SpanFault::Number,

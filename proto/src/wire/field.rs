@@ -171,6 +171,16 @@ impl Tag {
         if varint >= 1 << 3 && varint < 1 << 32 { Some(Self(varint as u32)) } else { None }
     }
 
+    /// The tag as it is written, of a field of number 1 to 15: such a tag has one byte.
+    ///
+    /// # Panics
+    /// On a higher number. To be asked for in constants, where that stops the build.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        assert!(self.0 < 0x80, "a tag of one byte has a field number of 1 to 15");
+        self.0 as u8
+    }
+
     /// The number of the field, 1 to 2^29 - 1.
     #[inline]
     #[must_use]

@@ -6,6 +6,7 @@ use super::tags::Tags;
 use crate::json::nest::{close, open};
 use crate::json::number;
 use crate::json::span::{KINDS, STATUS_CODES};
+use crate::otlp::numbers::{any_value, key_value, span, status};
 use crate::translated::{KEEP_ATTRIBUTE, KEEP_ZIPKIN_DEBUG};
 use crate::wire::{put_bytes, put_fixed64, put_uint};
 
@@ -16,8 +17,6 @@ pub const SHARED_ATTRIBUTE: &str = "zipkin.shared";
 /// The span attribute (a boolean) that says that the sender gave no start: it is 0. The name is
 /// the Collector's.
 pub const START_ABSENT_ATTRIBUTE: &str = "otel.zipkin.absentField.startTime";
-
-const ATTRIBUTES: u32 = 9;
 
 /// The value of an attribute.
 pub(super) enum Scalar<'s> {
@@ -34,26 +33,26 @@ pub(super) fn put_span(
     tags: &Tags<'_>,
     parse_string_tags: bool,
 ) {
-    put_bytes(out, 1, &span.trace_id);
-    put_bytes(out, 2, &span.id);
-    put_text(out, 3, tags.trace_state);
+    put_bytes(out, span::TRACE_ID, &span.trace_id);
+    put_bytes(out, span::SPAN_ID, &span.id);
+    put_text(out, span::TRACE_STATE, tags.trace_state);
     if let Some(parent) = &span.parent_id {
-        put_bytes(out, 4, parent);
+        put_bytes(out, span::PARENT_SPAN_ID, parent);
     }
-    put_text(out, 5, &span.name);
+    put_text(out, span::NAME, &span.name);
     let kind = kind(span.kind, tags.internal);
     if kind > 0 {
-        put_uint(out, 6, kind);
+        put_uint(out, span::KIND, kind);
     }
     if span.start > 0 {
-        put_fixed64(out, 7, span.start);
+        put_fixed64(out, span::START_TIME_UNIX_NANO, span.start);
     }
     if span.end > 0 {
-        put_fixed64(out, 8, span.end);
+        put_fixed64(out, span::END_TIME_UNIX_NANO, span.end);
     }
     for (key, value) in &tags.attributes {
         let parsed = if parse_string_tags { parse(value) } else { Scalar::Text(value) };
-        put_attribute(out, ATTRIBUTES, key, &parsed);
+        put_attribute(out, span::ATTRIBUTES, key, &parsed);
     }
     put_endpoint(out, tags, &span.local, &LOCAL);
     put_endpoint(out, tags, &span.remote, &REMOTE);
@@ -63,7 +62,7 @@ pub(super) fn put_span(
     }
     for (_, key, value) in &tags.links {
         if !put_link(out, value) {
-            put_attribute(out, ATTRIBUTES, key, &Scalar::Text(value));
+            put_attribute(out, span::ATTRIBUTES, key, &Scalar::Text(value));
         }
     }
     put_status(out, tags);
@@ -97,7 +96,7 @@ fn put_markers(out: &mut Vec<u8>, tags: &Tags<'_>, span: &Span<'_>) {
 /// An attribute of that name which the sender has set stands.
 fn put_unless_set(out: &mut Vec<u8>, tags: &Tags<'_>, key: &str, value: &Scalar<'_>) {
     if !tags.has_attribute(key) {
-        put_attribute(out, ATTRIBUTES, key, value);
+        put_attribute(out, span::ATTRIBUTES, key, value);
     }
 }
 
@@ -151,10 +150,10 @@ fn put_status(out: &mut Vec<u8>, tags: &Tags<'_>) {
     if code == 0 && tags.status_message.is_empty() {
         return;
     }
-    let status = open(out, 15);
-    put_text(out, 2, tags.status_message);
+    let status = open(out, span::STATUS);
+    put_text(out, status::MESSAGE, tags.status_message);
     if code > 0 {
-        put_uint(out, 3, code);
+        put_uint(out, status::CODE, code);
     }
     close(out, status);
 }
@@ -179,13 +178,13 @@ fn parse(text: &str) -> Scalar<'_> {
 /// Appends an attribute as field `number`.
 pub(super) fn put_attribute(out: &mut Vec<u8>, number: u32, key: &str, value: &Scalar<'_>) {
     let attribute = open(out, number);
-    put_bytes(out, 1, key.as_bytes());
-    let message = open(out, 2);
+    put_bytes(out, key_value::KEY, key.as_bytes());
+    let message = open(out, key_value::VALUE);
     match value {
-        Scalar::Text(text) => put_bytes(out, 1, text.as_bytes()),
-        Scalar::Bool(value) => put_uint(out, 2, u64::from(*value)),
-        Scalar::Int(value) => put_uint(out, 3, value.cast_unsigned()),
-        Scalar::Double(value) => put_fixed64(out, 4, value.to_bits()),
+        Scalar::Text(text) => put_bytes(out, any_value::STRING_VALUE, text.as_bytes()),
+        Scalar::Bool(value) => put_uint(out, any_value::BOOL_VALUE, u64::from(*value)),
+        Scalar::Int(value) => put_uint(out, any_value::INT_VALUE, value.cast_unsigned()),
+        Scalar::Double(value) => put_fixed64(out, any_value::DOUBLE_VALUE, value.to_bits()),
     }
     close(out, message);
     close(out, attribute);

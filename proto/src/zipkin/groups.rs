@@ -8,6 +8,12 @@ use super::tags::Tags;
 use crate::json::error::{Fault, JsonError};
 use crate::json::nest::{close, close_or_drop, open};
 use crate::json::room::Granted;
+use crate::otlp::numbers::{
+    instrumentation_scope, resource,
+    resource_spans::{RESOURCE, SCOPE_SPANS},
+    scope_spans,
+    traces_data::RESOURCE_SPANS,
+};
 use crate::translated::Room;
 use crate::wire::{delimited_len, put_bytes, put_delimited_head};
 
@@ -75,7 +81,7 @@ impl<'r> Groups<'r> {
         let place = self.scope(resource, &tags);
         let Some(Scope { body }) = self.scopes.get_mut(place) else { return Ok(()) };
         let before = body.len();
-        let message = open(body, 2);
+        let message = open(body, scope_spans::SPANS);
         put_span(body, span, &tags, self.parse_string_tags);
         close(body, message);
         self.bytes += body.len() - before;
@@ -95,11 +101,12 @@ impl<'r> Groups<'r> {
         let mut out = Vec::with_capacity(self.bytes);
         for resource in &self.resources {
             let scopes = || resource.scopes.iter().filter_map(|place| self.scopes.get(*place));
-            let length: usize = scopes().map(|scope| delimited_len(2, scope.body.len())).sum();
-            put_delimited_head(&mut out, 1, resource.head.len() + length);
+            let length: usize =
+                scopes().map(|scope| delimited_len(SCOPE_SPANS, scope.body.len())).sum();
+            put_delimited_head(&mut out, RESOURCE_SPANS, resource.head.len() + length);
             out.extend_from_slice(&resource.head);
             for scope in scopes() {
-                put_bytes(&mut out, 2, &scope.body);
+                put_bytes(&mut out, SCOPE_SPANS, &scope.body);
             }
         }
         Ok((out, self.spans))
@@ -109,9 +116,9 @@ impl<'r> Groups<'r> {
     fn resource(&mut self, tags: &Tags<'_>) -> usize {
         let head = &mut self.scratch;
         head.clear();
-        let resource = open(head, 1);
+        let resource = open(head, RESOURCE);
         for (key, value) in &tags.resource {
-            put_attribute(head, 1, key, &Scalar::Text(value));
+            put_attribute(head, resource::ATTRIBUTES, key, &Scalar::Text(value));
         }
         close_or_drop(head, resource);
         if let Some(place) = self.resource_places.get(head.as_slice()) {
@@ -131,9 +138,9 @@ impl<'r> Groups<'r> {
         key.clear();
         key.extend_from_slice(&resource.to_le_bytes());
         let head_start = key.len();
-        let scope = open(key, 1);
-        put_text(key, 1, tags.scope_name);
-        put_text(key, 2, tags.scope_version);
+        let scope = open(key, scope_spans::SCOPE);
+        put_text(key, instrumentation_scope::NAME, tags.scope_name);
+        put_text(key, instrumentation_scope::VERSION, tags.scope_version);
         close_or_drop(key, scope);
         if let Some(place) = self.scope_places.get(key.as_slice()) {
             return *place;

@@ -5,6 +5,7 @@ use crate::json::error::Fault;
 use crate::json::nest::{close, open};
 use crate::json::reader::Reader;
 use crate::json::value::{Depth, plain_attributes};
+use crate::otlp::numbers::{event, link, span};
 use crate::wire::{put_bytes, put_fixed64, put_uint};
 
 /// Appends the link that `text` writes (`trace id|span id|trace state|attributes|dropped`) as a
@@ -22,13 +23,13 @@ fn link(out: &mut Vec<u8>, text: &str) -> Option<()> {
     let (trace_id, text) = text.split_once('|')?;
     let (span_id, text) = text.split_once('|')?;
     let (trace_state, text) = text.split_once('|')?;
-    let message = open(out, 13);
-    put_bytes(out, 1, &link_id::<16>(trace_id)?);
-    put_bytes(out, 2, &link_id::<8>(span_id)?);
+    let message = open(out, span::LINKS);
+    put_bytes(out, link::TRACE_ID, &link_id::<16>(trace_id)?);
+    put_bytes(out, link::SPAN_ID, &link_id::<8>(span_id)?);
     if !trace_state.is_empty() {
-        put_bytes(out, 3, trace_state.as_bytes());
+        put_bytes(out, link::TRACE_STATE, trace_state.as_bytes());
     }
-    put_attributes_and_dropped(out, text, 4)?;
+    put_attributes_and_dropped(out, text, link::ATTRIBUTES, link::DROPPED_ATTRIBUTES_COUNT)?;
     close(out, message);
     Some(())
 }
@@ -42,32 +43,36 @@ fn link_id<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// Appends an annotation as an event of a span. Text in the form `name|attributes|dropped` is
 /// taken apart; any other is the event's name as it stands.
 pub(super) fn put_event(out: &mut Vec<u8>, time: u64, text: &str) {
-    let message = open(out, 11);
+    let message = open(out, span::EVENTS);
     if time > 0 {
-        put_fixed64(out, 1, time);
+        put_fixed64(out, event::TIME_UNIX_NANO, time);
     }
     let start = out.len();
     if event(out, text).is_none() {
         out.truncate(start);
-        put_bytes(out, 2, text.as_bytes());
+        put_bytes(out, event::NAME, text.as_bytes());
     }
     close(out, message);
 }
 
 fn event(out: &mut Vec<u8>, text: &str) -> Option<()> {
     let (name, text) = text.split_once('|')?;
-    put_bytes(out, 2, name.as_bytes());
-    put_attributes_and_dropped(out, text, 3)
+    put_bytes(out, event::NAME, name.as_bytes());
+    put_attributes_and_dropped(out, text, event::ATTRIBUTES, event::DROPPED_ATTRIBUTES_COUNT)
 }
 
-/// `attributes|dropped`: a JSON object, written as field `number`, and a count, as the field
-/// after that.
-fn put_attributes_and_dropped(out: &mut Vec<u8>, text: &str, number: u32) -> Option<()> {
+/// `attributes|dropped`: a JSON object and a count, written as the fields of these numbers.
+fn put_attributes_and_dropped(
+    out: &mut Vec<u8>,
+    text: &str,
+    attributes_number: u32,
+    dropped_number: u32,
+) -> Option<()> {
     let (attributes, dropped) = text.rsplit_once('|')?;
     let dropped: u32 = dropped.parse().ok()?;
-    put_json_object(out, attributes, number).ok()?;
+    put_json_object(out, attributes, attributes_number).ok()?;
     if dropped > 0 {
-        put_uint(out, number + 1, u64::from(dropped));
+        put_uint(out, dropped_number, u64::from(dropped));
     }
     Some(())
 }

@@ -7,6 +7,7 @@ use wholetrace_proto::{
     assemble::Assembler,
     flag::append_flagged,
     id::TraceKey,
+    otlp::numbers::span::PARENT_SPAN_ID,
     spans::{Head, ScopeRef, SpanRef, Visitor, visit},
     tracestate::{self, Kept},
     wire::{Cursor, Value, WireError},
@@ -18,9 +19,6 @@ use crate::core::decision::table::{DecisionTable, Ruling};
 /// What a span may take in a piece beside its body and its heads: tags, lengths, a threshold, a
 /// mark.
 const OVERHEAD: usize = 96;
-
-/// Field of a span.
-const PARENT_SPAN_ID: u32 = 4;
 
 /// The attribute that marks the spans of a trace whose rest may have been decided otherwise.
 const LATE_FRAGMENT: &str = "wholetrace.late_fragment";

@@ -1,24 +1,19 @@
 //! The attributes that a policy set asks for: which keys, and what their values must be.
 
 use regex::bytes::Regex;
-use wholetrace_proto::wire::{Cursor, Value};
+use wholetrace_proto::{
+    otlp::numbers::{any_value, key_value},
+    wire::{Cursor, LEN, Tag, Value},
+};
 
 use crate::policy::bits::Bits;
 
-/// Number of `KeyValue.key`.
-const KEY: u32 = 1;
-/// Number of `KeyValue.value`.
-const VALUE: u32 = 2;
-/// Number of `AnyValue.string_value`.
-const STRING: u32 = 1;
-/// Number of `AnyValue.bool_value`.
-const BOOL: u32 = 2;
-/// Number of `AnyValue.int_value`.
-const INT: u32 = 3;
-/// Number of `AnyValue.double_value`.
-const DOUBLE: u32 = 4;
-/// Numbers of the other kinds of `AnyValue`.
-const OTHER_KINDS: std::ops::RangeInclusive<u32> = 5..=7;
+/// Tag of `KeyValue.key`.
+const KEY_TAG: u8 = Tag::new(key_value::KEY, LEN).byte();
+/// Tag of `KeyValue.value`.
+const VALUE_TAG: u8 = Tag::new(key_value::VALUE, LEN).byte();
+/// Tag of `AnyValue.string_value`.
+const STRING_VALUE_TAG: u8 = Tag::new(any_value::STRING_VALUE, LEN).byte();
 
 /// Where an attribute stands. The Collector judges an empty text only on resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +116,7 @@ impl AskedAttributes {
     pub(super) fn look_at(&self, body: &[u8], place: Place, met: &mut Bits, known: &mut Bits) {
         // Every encoder writes the key first, and few keys are as long as 128 bytes.
         match body {
-            [0x0a, length @ 0..0x80, rest @ ..] => {
+            [KEY_TAG, length @ 0..0x80, rest @ ..] => {
                 if let Some((key, value)) = rest.split_at_checked(usize::from(*length))
                     && self.filter.may_have(key)
                 {
@@ -137,7 +132,7 @@ impl AskedAttributes {
         let mut fields = Cursor::new(body);
         let mut key: &[u8] = &[];
         while let Ok(Some(field)) = fields.next_field() {
-            if let (KEY, Value::Bytes(bytes)) = (field.number, field.value) {
+            if let (key_value::KEY, Value::Bytes(bytes)) = (field.number, field.value) {
                 key = bytes;
             }
         }
@@ -200,7 +195,7 @@ impl Attribute<'_> {
 /// The value in (the rest of) the body of a `KeyValue`.
 fn attribute(body: &[u8]) -> Attribute<'_> {
     // A text of less than 126 bytes and nothing else, as most are.
-    if let [0x12, outer @ 0..0x80, 0x0a, inner @ 0..0x80, text @ ..] = body
+    if let [VALUE_TAG, outer @ 0..0x80, STRING_VALUE_TAG, inner @ 0..0x80, text @ ..] = body
         && *outer == *inner + 2
         && text.len() == usize::from(*inner)
     {
@@ -209,16 +204,24 @@ fn attribute(body: &[u8]) -> Attribute<'_> {
     let mut found = Attribute::Text(&[]);
     let mut fields = Cursor::new(body);
     while let Ok(Some(field)) = fields.next_field() {
-        let (VALUE, Value::Bytes(value)) = (field.number, field.value) else { continue };
+        let (key_value::VALUE, Value::Bytes(value)) = (field.number, field.value) else {
+            continue;
+        };
         let mut kinds = Cursor::new(value);
         // Of several kinds the last one counts, as for every choice in protobuf.
         while let Ok(Some(field)) = kinds.next_field() {
             found = match (field.number, field.value) {
-                (STRING, Value::Bytes(text)) => Attribute::Text(text),
-                (BOOL, Value::Varint(number)) => Attribute::Bool(number != 0),
-                (INT, Value::Varint(number)) => Attribute::Int(number.cast_signed()),
-                (DOUBLE, Value::Fixed64(bits)) => Attribute::Double(f64::from_bits(bits)),
-                (number, _) if OTHER_KINDS.contains(&number) => Attribute::Other,
+                (any_value::STRING_VALUE, Value::Bytes(text)) => Attribute::Text(text),
+                (any_value::BOOL_VALUE, Value::Varint(number)) => Attribute::Bool(number != 0),
+                (any_value::INT_VALUE, Value::Varint(number)) => {
+                    Attribute::Int(number.cast_signed())
+                }
+                (any_value::DOUBLE_VALUE, Value::Fixed64(bits)) => {
+                    Attribute::Double(f64::from_bits(bits))
+                }
+                (any_value::ARRAY_VALUE | any_value::KVLIST_VALUE | any_value::BYTES_VALUE, _) => {
+                    Attribute::Other
+                }
                 _ => continue,
             };
         }

@@ -1,8 +1,9 @@
 //! One pass over a span, or over the head of a resource, for all policies of a set.
 
 use wholetrace_proto::{
+    otlp::numbers::{resource, resource_spans, span, status},
     tracestate,
-    wire::{Cursor, Value, WireError},
+    wire::{Cursor, FIXED64, Tag, VARINT, Value, WireError},
 };
 
 use crate::policy::{
@@ -11,23 +12,6 @@ use crate::policy::{
     observations::{Observations, STATUS_ERROR, STATUS_OK, STATUS_UNSET, fixed},
     summary::Summary,
 };
-
-/// Numbers of the fields of `Span` that policies look at.
-mod field {
-    pub(super) const TRACE_ID: u32 = 1;
-    pub(super) const TRACE_STATE: u32 = 3;
-    pub(super) const PARENT_SPAN_ID: u32 = 4;
-    pub(super) const START_TIME: u32 = 7;
-    pub(super) const END_TIME: u32 = 8;
-    pub(super) const ATTRIBUTES: u32 = 9;
-    pub(super) const STATUS: u32 = 15;
-    /// In `ResourceSpans`.
-    pub(super) const RESOURCE: u32 = 1;
-    /// In `Resource`.
-    pub(super) const RESOURCE_ATTRIBUTES: u32 = 1;
-    /// In `Status`.
-    pub(super) const CODE: u32 = 3;
-}
 
 /// What is learned of a span beside its part in the summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +45,13 @@ impl Scan {
         }
         let mut fields = Cursor::new(head);
         while let Ok(Some(field)) = fields.next_field() {
-            let (field::RESOURCE, Value::Bytes(resource)) = (field.number, field.value) else {
+            let (resource_spans::RESOURCE, Value::Bytes(resource)) = (field.number, field.value)
+            else {
                 continue;
             };
             let mut fields = Cursor::new(resource);
             while let Ok(Some(field)) = fields.next_field() {
-                if let (field::RESOURCE_ATTRIBUTES, Value::Bytes(body)) =
-                    (field.number, field.value)
-                {
+                if let (resource::ATTRIBUTES, Value::Bytes(body)) = (field.number, field.value) {
                     self.attributes.look_at(body, Place::Resource, &mut met, &mut known);
                 }
             }
@@ -133,8 +116,8 @@ impl Scan {
         let mut fields = Cursor::new(rest);
         if let Some(field) = fields.next_field()? {
             match (field.number, field.value) {
-                (field::START_TIME, Value::Fixed64(ns)) => summary.start(ns),
-                (field::END_TIME, Value::Fixed64(ns)) => summary.end(ns),
+                (span::START_TIME_UNIX_NANO, Value::Fixed64(ns)) => summary.start(ns),
+                (span::END_TIME_UNIX_NANO, Value::Fixed64(ns)) => summary.end(ns),
                 (number, Value::Bytes(value)) => self.delimited(number, value, found, summary)?,
                 _ => {}
             }
@@ -151,24 +134,24 @@ impl Scan {
         summary: &mut Summary,
     ) -> Result<(), WireError> {
         match number {
-            field::ATTRIBUTES => {
+            span::ATTRIBUTES => {
                 let (met, known) = (&mut found.met, &mut summary.seen);
                 self.attributes.look_at(value, Place::Span, met, known);
             }
-            field::TRACE_ID => {
+            span::TRACE_ID => {
                 if let Some((high, low)) = value.split_first_chunk()
                     && low.len() == 8
                 {
                     summary.id_high(u64::from_be_bytes(*high));
                 }
             }
-            field::TRACE_STATE => {
+            span::TRACE_STATE => {
                 if let Some(rv) = tracestate::read(value).randomness {
                     summary.explicit_randomness(rv);
                 }
             }
-            field::PARENT_SPAN_ID => found.parent = value,
-            field::STATUS => {
+            span::PARENT_SPAN_ID => found.parent = value,
+            span::STATUS => {
                 if let Some(code) = status_code(value)? {
                     found.status = code;
                 }
@@ -180,9 +163,12 @@ impl Scan {
 }
 
 /// The tag of `start_time_unix_nano`, a fixed64.
-const START_TIME_TAG: u8 = (field::START_TIME as u8) << 3 | 1;
+const START_TIME_TAG: u8 = Tag::new(span::START_TIME_UNIX_NANO, FIXED64).byte();
 /// The tag of `end_time_unix_nano`, a fixed64.
-const END_TIME_TAG: u8 = (field::END_TIME as u8) << 3 | 1;
+const END_TIME_TAG: u8 = Tag::new(span::END_TIME_UNIX_NANO, FIXED64).byte();
+
+/// The tag of `Status.code`, a varint.
+const CODE_TAG: u8 = Tag::new(status::CODE, VARINT).byte();
 
 /// What is known of a span only once all its fields have been seen.
 struct Found<'a> {
@@ -196,13 +182,13 @@ fn status_code(status: &[u8]) -> Result<Option<u64>, WireError> {
     // Most statuses say nothing, or the code alone.
     match status {
         [] => return Ok(None),
-        [0x18, code @ 0..0x80] => return Ok(Some(u64::from(*code))),
+        [CODE_TAG, code @ 0..0x80] => return Ok(Some(u64::from(*code))),
         _ => {}
     }
     let mut code = None;
     let mut fields = Cursor::new(status);
     while let Some(field) = fields.next_field()? {
-        if let (field::CODE, Value::Varint(number)) = (field.number, field.value) {
+        if let (status::CODE, Value::Varint(number)) = (field.number, field.value) {
             code = Some(number);
         }
     }

@@ -2,6 +2,10 @@
 
 use bytes::Bytes;
 use wholetrace_proto::{
+    otlp::numbers::{
+        any_value, key_value, resource, resource_spans, scope_spans, span as field, status,
+        traces_data,
+    },
     spans::{SpanRef, Visitor, visit},
     wire::{Cursor, put_bytes, put_fixed64, put_uint},
 };
@@ -34,14 +38,15 @@ pub fn frame(spans: &[Span]) -> Bytes {
     let mut out = Vec::new();
     for (number, few) in spans.chunks(3).enumerate() {
         let mut scope = Vec::new();
-        put_bytes(&mut scope, 1, b"");
+        put_bytes(&mut scope, scope_spans::SCOPE, b"");
         for span in few {
-            put_bytes(&mut scope, 2, &body(span));
+            put_bytes(&mut scope, scope_spans::SPANS, &body(span));
         }
         let mut resource = Vec::new();
-        put_bytes(&mut resource, 1, &attribute(1, "service.name", &format!("service-{number}")));
-        put_bytes(&mut resource, 2, &scope);
-        put_bytes(&mut out, 1, &resource);
+        let service = attribute("service.name", &format!("service-{number}"));
+        put_bytes(&mut resource, resource_spans::RESOURCE, &service);
+        put_bytes(&mut resource, resource_spans::SCOPE_SPANS, &scope);
+        put_bytes(&mut out, traces_data::RESOURCE_SPANS, &resource);
     }
     out.into()
 }
@@ -51,46 +56,47 @@ pub fn body(span: &Span) -> Vec<u8> {
     let mut out = Vec::new();
     // Some senders pad short ids on the right.
     let padded = if span.key.is_multiple_of(8) { 64 } else { 0 };
-    put_bytes(&mut out, 1, &(u128::from(span.key) << padded).to_be_bytes());
-    put_bytes(&mut out, 2, &span.id.to_be_bytes());
+    put_bytes(&mut out, field::TRACE_ID, &(u128::from(span.key) << padded).to_be_bytes());
+    put_bytes(&mut out, field::SPAN_ID, &span.id.to_be_bytes());
     if !span.root {
-        put_bytes(&mut out, 4, &[1; 8]);
+        put_bytes(&mut out, field::PARENT_SPAN_ID, &[1; 8]);
     }
-    put_bytes(&mut out, 5, b"work");
-    put_fixed64(&mut out, 7, span.start_ms * 1_000_000);
-    put_fixed64(&mut out, 8, span.end_ms * 1_000_000);
+    put_bytes(&mut out, field::NAME, b"work");
+    put_fixed64(&mut out, field::START_TIME_UNIX_NANO, span.start_ms * 1_000_000);
+    put_fixed64(&mut out, field::END_TIME_UNIX_NANO, span.end_ms * 1_000_000);
     if span.gold {
-        put_bytes(&mut out, 9, &pair("tier", "gold"));
+        put_bytes(&mut out, field::ATTRIBUTES, &pair("tier", "gold"));
     }
     if span.noise {
-        put_bytes(&mut out, 9, &pair("noise", "yes"));
+        put_bytes(&mut out, field::ATTRIBUTES, &pair("noise", "yes"));
     }
     if span.priority {
         let (mut any, mut pair) = (Vec::new(), Vec::new());
-        put_uint(&mut any, 3, 1);
-        put_bytes(&mut pair, 1, b"sampling.priority");
-        put_bytes(&mut pair, 2, &any);
-        put_bytes(&mut out, 9, &pair);
+        put_uint(&mut any, any_value::INT_VALUE, 1);
+        put_bytes(&mut pair, key_value::KEY, b"sampling.priority");
+        put_bytes(&mut pair, key_value::VALUE, &any);
+        put_bytes(&mut out, field::ATTRIBUTES, &pair);
     }
     if span.error {
         let mut status = Vec::new();
-        put_uint(&mut status, 3, 2);
-        put_bytes(&mut out, 15, &status);
+        put_uint(&mut status, status::CODE, 2);
+        put_bytes(&mut out, field::STATUS, &status);
     }
     out
 }
 
-fn attribute(field: u32, name: &str, value: &str) -> Vec<u8> {
+/// The body of a resource with one attribute.
+fn attribute(name: &str, value: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    put_bytes(&mut out, field, &pair(name, value));
+    put_bytes(&mut out, resource::ATTRIBUTES, &pair(name, value));
     out
 }
 
 fn pair(name: &str, value: &str) -> Vec<u8> {
     let (mut any, mut pair) = (Vec::new(), Vec::new());
-    put_bytes(&mut any, 1, value.as_bytes());
-    put_bytes(&mut pair, 1, name.as_bytes());
-    put_bytes(&mut pair, 2, &any);
+    put_bytes(&mut any, any_value::STRING_VALUE, value.as_bytes());
+    put_bytes(&mut pair, key_value::KEY, name.as_bytes());
+    put_bytes(&mut pair, key_value::VALUE, &any);
     pair
 }
 
@@ -101,7 +107,7 @@ pub fn ids(piece: &[u8]) -> Vec<u64> {
         fn span(&mut self, span: SpanRef<'_>) {
             let mut fields = Cursor::new(span.body);
             while let Some(field) = fields.next_field().unwrap() {
-                if field.number == 2 {
+                if field.number == field::SPAN_ID {
                     let id = field.bytes("Span").unwrap();
                     self.0.push(u64::from_be_bytes(id.try_into().unwrap()));
                 }
