@@ -13,18 +13,21 @@ use wholetrace_runtime::{
 use wholetrace_spanlog::{Writer, routing::Routing};
 
 use crate::{
-    admission::{descriptors, lease::InFlight, memory::MemoryGate, tenants::Tenants},
+    admission::{lease::InFlightBudget, memory::MemoryGate, tenants::Tenants},
     config::{
         GatewayConfig,
         limits::{LimitsConfig, OTLP_NEED, ZIPKIN_NEED},
         receivers::{KeepaliveServerConfig, OtlpGrpcConfig, OtlpHttpConfig, ZipkinConfig},
     },
-    cors,
+    http::{
+        connection::{ConnectionLimits, Stop},
+        cors, open_files,
+        server::Server,
+    },
     ingest::framer::{Framer, Framing, ingest},
     metrics::{IngestMetrics, ListenerMetrics, ReceiverMetrics},
     protocol::Protocol,
     receiver::{otlp_grpc::OtlpGrpc, otlp_http::OtlpHttp, zipkin::Zipkin},
-    server::{ConnectionLimits, Server, Stop},
     stack::{Receiver, Shared, stack},
 };
 
@@ -88,7 +91,7 @@ impl Gateway {
         };
         let waiting = limits.waiting_requests as usize;
         let (ingest, framer) = ingest(writer, framing, waiting, IngestMetrics::new());
-        let in_flight = InFlight::new(limits.in_flight.as_usize());
+        let in_flight = InFlightBudget::new(limits.in_flight.as_usize());
         let shared = Shared {
             routing,
             ingest,
@@ -163,7 +166,7 @@ impl Gateway {
 
 /// Connections as configured, or as many as the process's open files allow.
 fn connections(limits: &LimitsConfig) -> usize {
-    let allowed = descriptors::connections(limits.connections);
+    let allowed = open_files::connections(limits.connections);
     if allowed < limits.connections {
         tracing::warn!(
             connections = allowed,

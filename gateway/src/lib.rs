@@ -1,6 +1,6 @@
 //! Spans in, span log out.
 //!
-//! A request comes over a connection of `server`, passes the `stack` (admission, reading,
+//! A request comes over a connection of `http`, passes the `stack` (admission, reading,
 //! inflating), is translated to OTLP by its receiver, `split` by partition as byte ranges, and
 //! joined by `ingest` with other requests to frames of the span log. Its sender is answered once
 //! the log has made them durable.
@@ -8,14 +8,14 @@
 mod admission;
 mod answer;
 mod config;
-mod cors;
 mod gateway;
+mod http;
+mod inflate;
 mod ingest;
 mod metrics;
 mod protocol;
 mod receiver;
 mod reject;
-mod server;
 mod split;
 mod stack;
 

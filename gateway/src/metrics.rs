@@ -156,7 +156,7 @@ pub(crate) struct ListenerMetrics {
     refused: Refusals,
     failures: Counter,
     receiver: Arc<str>,
-    told: Arc<[Told]>,
+    throttles: Arc<[LogThrottle]>,
 }
 
 impl ListenerMetrics {
@@ -168,7 +168,7 @@ impl ListenerMetrics {
             refused: Refusals::new(CONNECTIONS_REFUSED, receiver),
             failures: counter!(ACCEPT_FAILURES, "receiver" => receiver.to_owned()),
             receiver: receiver.into(),
-            told: RejectReason::ALL.map(|_| Told::default()).into(),
+            throttles: RejectReason::ALL.map(|_| LogThrottle::default()).into(),
         }
     }
 
@@ -183,9 +183,10 @@ impl ListenerMetrics {
     pub(crate) fn refused(&self, reason: RejectReason, peer: Option<SocketAddr>, message: &str) {
         self.refused.add(reason, 1);
         let (receiver, peer) = (&*self.receiver, peer.map(tracing::field::display));
-        let told = self.told.get(reason as usize).and_then(|told| told.again(Instant::now()));
+        let throttle = self.throttles.get(reason as usize);
+        let refused = throttle.and_then(|throttle| throttle.permit(Instant::now()));
         let reason = reason.label();
-        match told {
+        match refused {
             Some(connections) => {
                 tracing::info!(receiver, reason, connections, peer, message, "refuse connections");
             }
@@ -216,7 +217,7 @@ struct ReceiverHandles {
     receiver: String,
     requests: Counter,
     refused: Refusals,
-    told: [Told; RejectReason::ALL.len()],
+    throttles: [LogThrottle; RejectReason::ALL.len()],
     cancelled: [Counter; Stage::COUNT],
     seconds: Histogram,
     bytes: Counter,
@@ -231,7 +232,7 @@ impl ReceiverMetrics {
             receiver: receiver.to_owned(),
             requests: counter!(REQUESTS, "receiver" => receiver.to_owned()),
             refused: Refusals::new(REQUESTS_REFUSED, receiver),
-            told: std::array::from_fn(|_| Told::default()),
+            throttles: std::array::from_fn(|_| LogThrottle::default()),
             cancelled: Stage::LABELS.map(|stage| {
                 let receiver = receiver.to_owned();
                 counter!(REQUESTS_CANCELLED, "receiver" => receiver, "stage" => stage)
@@ -335,7 +336,8 @@ impl RequestMetrics {
         handles.seconds.record(self.began.elapsed().as_secs_f64());
         let (receiver, reason) = (&handles.receiver, rejection.reason.label());
         let (peer, message) = (self.peer.map(tracing::field::display), &rejection.message);
-        match handles.told.get(rejection.reason as usize).and_then(|told| told.again(self.began)) {
+        let throttle = handles.throttles.get(rejection.reason as usize);
+        match throttle.and_then(|throttle| throttle.permit(self.began)) {
             Some(requests) if rejection.reason.is_ours() => {
                 tracing::warn!(receiver, reason, requests, peer, %message, "refuse requests");
             }
@@ -347,23 +349,24 @@ impl RequestMetrics {
     }
 }
 
-/// How often a refusal for one reason is told.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+/// How often refusals for one reason are logged above `debug`.
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
-/// When a reason was told last, and how many requests were refused for it since.
+/// When a reason was logged last, and how many requests were refused for it since.
 #[derive(Debug, Default)]
-struct Told(Mutex<(Option<Instant>, u64)>);
+struct LogThrottle(Mutex<(Option<Instant>, u64)>);
 
-impl Told {
-    /// One more was refused at `now`: how many since the last time it was told, if it is to be told.
-    fn again(&self, now: Instant) -> Option<u64> {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.1 += 1;
-        if told.0.is_some_and(|last| now.saturating_duration_since(last) < TELL_EVERY) {
+impl LogThrottle {
+    /// Counts one refusal at `now`. Gives how many there were since the last one that was logged, if
+    /// this one is to be logged.
+    fn permit(&self, now: Instant) -> Option<u64> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.1 += 1;
+        if last.0.is_some_and(|logged| now.saturating_duration_since(logged) < LOG_EVERY) {
             return None;
         }
-        told.0 = Some(now);
-        Some(std::mem::take(&mut told.1))
+        last.0 = Some(now);
+        Some(std::mem::take(&mut last.1))
     }
 }
 
@@ -425,9 +428,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reason_is_told_once_a_minute_with_all_that_came_between() {
-        let told = Told::default();
+        let throttle = LogThrottle::default();
         let begin = Instant::now();
-        let at = |seconds| told.again(begin + Duration::from_secs(seconds));
+        let at = |seconds| throttle.permit(begin + Duration::from_secs(seconds));
         let heard: Vec<_> = [0, 1, 59, 60, 61, 200].map(at).into();
         assert_eq!(heard, [Some(1), None, None, Some(3), None, Some(2)]);
     }

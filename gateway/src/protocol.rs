@@ -5,8 +5,8 @@ use http::{Response, header::HeaderMap, request::Parts};
 use wholetrace_proto::translated::{self, Room, SpanFault};
 
 use crate::{
-    admission::inflate::Encoding,
     answer::{Accepted, AnswerBody},
+    inflate::Encoding,
     reject::{RejectReason, Rejection, SpanRejects},
 };
 

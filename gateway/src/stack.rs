@@ -1,12 +1,12 @@
 //! The stack in front of every receiver, outermost first. This file is the whole of it.
 //!
-//! Connections and heads have their limits before a request gets here: see `server`.
+//! Connections and heads have their limits before a request gets here: see `http`.
 //!
 //! | layer | takes → gives | why there |
 //! |---|---|---|
 //! | `cors` | a request | a browser's preflight is answered before anything else looks at it, and every answer carries the headers without which a page may not read it |
 //! | `Speak` | head → form; outcome → answer | outside of all that can refuse or panic, so that each refusal is counted once and told in the words of the protocol |
-//! | `authenticate` | head → pass | whoever may not send costs us no more than this, and whoever has sent enough neither |
+//! | `authenticate` | head → quota | whoever may not send costs us no more than this, and whoever has sent enough neither |
 //! | `memory` | head | costs nothing, and refuses before anything of the body is read |
 //! | `lease` | head → held bytes | a body is read only by who holds bytes for it |
 //! | `receive` | held bytes → body | in time and within the cap of the receiver |
@@ -44,13 +44,13 @@ use wholetrace_spanlog::routing::Routing;
 
 use crate::{
     admission::{
-        body::{Bounds, discard, first_lease, read, too_large},
-        inflate::inflate,
-        lease::{Held, HeldRoom, InFlight},
+        lease::{InFlightBudget, LeaseRoom, RequestLease},
         memory::MemoryGate,
-        tenants::{Pass, Tenants},
+        tenants::{TenantQuota, Tenants},
     },
     answer::{Accepted, AnswerBody, grpc_status},
+    http::body::{Bounds, discard, first_lease, read, too_large},
+    inflate::inflate,
     ingest::framer::Ingest,
     metrics::{ReceiverMetrics, Stage},
     protocol::{Content, Form, Protocol, content_type},
@@ -64,7 +64,7 @@ pub(crate) struct Shared {
     pub(crate) routing: Routing,
     pub(crate) ingest: Ingest,
     pub(crate) tenants: Tenants,
-    pub(crate) in_flight: InFlight,
+    pub(crate) in_flight: InFlightBudget,
     pub(crate) memory: MemoryGate,
     pub(crate) span_bytes_max: usize,
     pub(crate) request_timeout: Duration,
@@ -74,7 +74,7 @@ pub(crate) struct Shared {
 
 /// What a request has of its connection: an extension of the request.
 #[derive(Clone, Debug)]
-pub(crate) struct OfConnection {
+pub(crate) struct ConnectionInfo {
     /// What the connection may hold of the bytes in flight.
     pub(crate) in_flight: ByteBudget,
     /// Who is at its other end.
@@ -152,7 +152,7 @@ struct Unread {
     head: Parts,
     form: Form,
     body: Incoming,
-    pass: Pass,
+    quota: TenantQuota,
 }
 
 /// A request that holds bytes for its body.
@@ -160,16 +160,16 @@ struct Leased {
     version: Version,
     form: Form,
     body: Incoming,
-    pass: Pass,
+    quota: TenantQuota,
     declared: Option<usize>,
-    held: Held,
+    lease: RequestLease,
 }
 
 /// A request whose body is here: all of it, or the message that was in it.
 struct Received {
     form: Form,
     bytes: Bytes,
-    held: Held,
+    lease: RequestLease,
 }
 
 /// Speaks the protocol: understands the head, and puts the outcome into an answer.
@@ -204,7 +204,7 @@ where
         let Self { protocol, metrics, inner } = self.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            let peer = head.extensions.get::<OfConnection>().and_then(|its| its.peer);
+            let peer = head.extensions.get::<ConnectionInfo>().and_then(|its| its.peer);
             let request_metrics = metrics.request(peer);
             let form = match protocol.form(&head) {
                 Ok(form) => form,
@@ -219,7 +219,7 @@ where
                     });
                 }
             };
-            let served = inner.oneshot(Unread { head, form, body, pass: Pass::default() });
+            let served = inner.oneshot(Unread { head, form, body, quota: TenantQuota::default() });
             let outcome = AssertUnwindSafe(served).catch_unwind().await.unwrap_or_else(|_| {
                 Err(Rejection::new(RejectReason::Internal, "the gateway failed on this request"))
             });
@@ -249,7 +249,7 @@ where
 /// Refuses who may not send, or not more for now.
 async fn authenticate(tenants: Tenants, request: Unread) -> Result<Unread, Rejection> {
     match tenants.admit(&request.head.headers, declared(&request.head).unwrap_or_default()) {
-        Ok(pass) => Ok(Unread { pass, ..request }),
+        Ok(quota) => Ok(Unread { quota, ..request }),
         Err(rejection) => Err(refuse_unread(&request.head, request.body, rejection).await),
     }
 }
@@ -263,17 +263,21 @@ async fn memory(gate: MemoryGate, request: Unread) -> Result<Unread, Rejection> 
 }
 
 /// Holds bytes for the body, as far as the head says how many.
-async fn lease(in_flight: InFlight, most: usize, request: Unread) -> Result<Leased, Rejection> {
-    let Unread { head, form, body, pass } = request;
+async fn lease(
+    in_flight: InFlightBudget,
+    most: usize,
+    request: Unread,
+) -> Result<Leased, Rejection> {
+    let Unread { head, form, body, quota } = request;
     let declared = declared(&head);
-    let held = if declared.is_some_and(|declared| declared > most) {
+    let lease = if declared.is_some_and(|declared| declared > most) {
         Err(too_large(most))
     } else {
-        let connection = head.extensions.get::<OfConnection>().map(|its| &its.in_flight);
-        in_flight.take([connection, pass.in_flight()], first_lease(declared))
+        let connection = head.extensions.get::<ConnectionInfo>().map(|its| &its.in_flight);
+        in_flight.take([connection, quota.in_flight()], first_lease(declared))
     };
-    match held {
-        Ok(held) => Ok(Leased { version: head.version, form, body, pass, declared, held }),
+    match lease {
+        Ok(lease) => Ok(Leased { version: head.version, form, body, quota, declared, lease }),
         Err(rejection) => Err(refuse_unread(&head, body, rejection).await),
     }
 }
@@ -291,24 +295,24 @@ async fn receive<P: Protocol>(
     bounds: Bounds,
     request: Leased,
 ) -> Result<Received, Rejection> {
-    let Leased { version, form, mut body, pass, declared, mut held } = request;
+    let Leased { version, form, mut body, quota, declared, mut lease } = request;
     let coming = metrics.enter(Stage::Body);
     let bounds = Bounds { declared, ..bounds };
-    let read = read(&mut body, bounds, &mut held, |first| protocol.expect(first)).await;
+    let read = read(&mut body, bounds, &mut lease, |first| protocol.expect(first)).await;
     let bytes = match read {
         Ok(bytes) => bytes,
         Err(rejection) => {
-            drop(held);
+            drop(lease);
             refuse_coming(version, body, &rejection).await;
             coming.through();
             return Err(rejection);
         }
     };
     coming.through();
-    held.complete();
+    lease.complete();
     metrics.received(bytes.len());
-    pass.charge(bytes.len().saturating_sub(declared.unwrap_or_default()));
-    Ok(Received { form, bytes, held })
+    quota.charge(bytes.len().saturating_sub(declared.unwrap_or_default()));
+    Ok(Received { form, bytes, lease })
 }
 
 /// Takes the message out of the body and inflates it.
@@ -318,13 +322,13 @@ async fn unpack<P: Protocol>(
     most: usize,
     request: Received,
 ) -> Result<Received, Rejection> {
-    let Received { form, bytes, held } = request;
+    let Received { form, bytes, lease } = request;
     let (encoding, message) = protocol.message(form, bytes)?;
     let working = metrics.enter(Stage::Message);
-    let inflated = inflate(encoding, message, held, most).await;
+    let inflated = inflate(encoding, message, lease, most).await;
     working.through();
-    let (bytes, held) = inflated?;
-    Ok(Received { form, bytes, held })
+    let (bytes, lease) = inflated?;
+    Ok(Received { form, bytes, lease })
 }
 
 /// Translates and splits the message, and waits until the log has its spans.
@@ -335,7 +339,7 @@ async fn serve<P: Protocol>(
     request: Received,
 ) -> Outcome {
     let Shared { ingest, .. } = shared.clone();
-    let Prepared { split, accepted, held } = if request.is_long_work() {
+    let Prepared { split, accepted, lease } = if request.is_long_work() {
         let working = metrics.enter(Stage::Message);
         let prepared =
             tokio::task::spawn_blocking(move || prepare(&*protocol, &shared, request)).await;
@@ -347,7 +351,7 @@ async fn serve<P: Protocol>(
     // Nothing to wait for; an empty request is a good one.
     if accepted.spans > 0 {
         let appending = metrics.enter(Stage::Log);
-        let appended = ingest.append(split, held).await;
+        let appended = ingest.append(split, lease).await;
         appending.through();
         appended?;
     }
@@ -370,7 +374,7 @@ struct Prepared {
     split: Split,
     /// What becomes of it once it is.
     accepted: Accepted,
-    held: Held,
+    lease: RequestLease,
 }
 
 /// The message of `request`, split by partition, and what was refused of it.
@@ -379,9 +383,9 @@ fn prepare<P: Protocol>(
     shared: &Shared,
     request: Received,
 ) -> Result<Prepared, Rejection> {
-    let Received { form, bytes, mut held } = request;
-    held.grow_to(bytes.len())?;
-    let mut room = HeldRoom::beside(bytes.len(), &mut held);
+    let Received { form, bytes, mut lease } = request;
+    lease.grow_to(bytes.len())?;
+    let mut room = LeaseRoom::beside(bytes.len(), &mut lease);
     let translated = protocol.translate(form, bytes, &mut room);
     let translated = room.refused().map_or(translated, Err)?;
     let body_bytes = translated.otlp.len();
@@ -389,11 +393,11 @@ fn prepare<P: Protocol>(
     let mut rejects = *split.rejects();
     rejects.merge(&translated.rejects);
     // Until the frames are made they stand beside the body.
-    held.settle_at(body_bytes + split.own_bytes() + split.frame_bytes())?;
+    lease.settle_at(body_bytes + split.own_bytes() + split.frame_bytes())?;
     // What a translator says of a span is in words of the format that the sender knows.
     let first = translated.first.or_else(|| split.first_reject().map(str::to_owned));
     let accepted = Accepted { spans: split.spans(), rejects, first };
-    Ok(Prepared { split, accepted, held })
+    Ok(Prepared { split, accepted, lease })
 }
 
 /// Refuses a request whose body was not read, and may still be coming.

@@ -6,7 +6,7 @@ use wholetrace_runtime::budget::{ByteBudget, Lease};
 use crate::reject::{RejectReason, Rejection};
 
 /// The part of all bytes in flight that bodies may hold that are not complete.
-const COMING_PART: usize = 2;
+const INCOMPLETE_PART: usize = 2;
 
 /// The part that one connection may hold.
 const CONNECTION_PART: usize = 4;
@@ -20,22 +20,22 @@ const TENANT_PART: usize = 2;
 /// complete, each connection, each tenant. A request may be larger than such a part where it is the
 /// only one in it.
 #[derive(Clone, Debug)]
-pub(crate) struct InFlight {
+pub(crate) struct InFlightBudget {
     all: ByteBudget,
-    coming: ByteBudget,
+    incomplete: ByteBudget,
 }
 
 /// What a part of the bytes in flight is called in the answer to who finds it full.
-const COMING: &str = "requests whose bodies are not complete";
+const INCOMPLETE: &str = "requests whose bodies are not complete";
 const CONNECTION: &str = "requests of this connection";
 const TENANT: &str = "requests of this tenant";
 
-impl InFlight {
+impl InFlightBudget {
     /// At most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             all: ByteBudget::new("requests in flight", limit),
-            coming: ByteBudget::new(COMING, limit / COMING_PART),
+            incomplete: ByteBudget::new(INCOMPLETE, limit / INCOMPLETE_PART),
         }
     }
 
@@ -57,30 +57,30 @@ impl InFlight {
         &self,
         parts: [Option<&ByteBudget>; 2],
         bytes: usize,
-    ) -> Result<Held, Rejection> {
+    ) -> Result<RequestLease, Rejection> {
         let nothing = |budget: &ByteBudget| budget.try_lease(0);
         let [connection, tenant] = parts;
-        let mut held = Held {
+        let mut lease = RequestLease {
             budget: self.all.clone(),
             lease: nothing(&self.all).ok_or_else(|| no_room(&self.all, bytes))?,
-            shares: [Some(&self.coming), connection, tenant]
+            shares: [Some(&self.incomplete), connection, tenant]
                 .map(|part| part.and_then(|part| Some((part.clone(), nothing(part)?)))),
         };
-        held.grow_to(bytes)?;
-        Ok(held)
+        lease.grow_to(bytes)?;
+        Ok(lease)
     }
 }
 
 /// Bytes in flight held by one request; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct RequestLease {
     budget: ByteBudget,
     lease: Lease,
     /// The same bytes, of the parts that they belong to: the first as long as the body comes.
     shares: [Option<(ByteBudget, Lease)>; 3],
 }
 
-impl Held {
+impl RequestLease {
     /// Holds `bytes` of `budget` for a body that is here.
     #[cfg(test)]
     pub(crate) fn take(budget: &ByteBudget, bytes: usize) -> Result<Self, Rejection> {
@@ -121,8 +121,8 @@ impl Held {
 
     /// The body is complete.
     pub(crate) fn complete(&mut self) {
-        let [coming, ..] = &mut self.shares;
-        *coming = None;
+        let [incomplete, ..] = &mut self.shares;
+        *incomplete = None;
     }
 
     /// Gives back all but `bytes`.
@@ -145,16 +145,16 @@ impl Held {
 }
 
 /// Room for a translation beside its message, held as it is needed.
-pub(crate) struct HeldRoom<'h> {
+pub(crate) struct LeaseRoom<'h> {
     message_bytes: usize,
-    held: &'h mut Held,
+    lease: &'h mut RequestLease,
     refused: Option<Rejection>,
 }
 
-impl<'h> HeldRoom<'h> {
-    /// Room beside a message of so many bytes, of which `held` has those already.
-    pub(crate) const fn beside(message_bytes: usize, held: &'h mut Held) -> Self {
-        Self { message_bytes, held, refused: None }
+impl<'h> LeaseRoom<'h> {
+    /// Room beside a message of so many bytes, of which `lease` has those already.
+    pub(crate) const fn beside(message_bytes: usize, lease: &'h mut RequestLease) -> Self {
+        Self { message_bytes, lease, refused: None }
     }
 
     /// Why the last room that was asked for was not there.
@@ -163,9 +163,9 @@ impl<'h> HeldRoom<'h> {
     }
 }
 
-impl Room for HeldRoom<'_> {
+impl Room for LeaseRoom<'_> {
     fn grow_to(&mut self, bytes: usize) -> bool {
-        self.refused = self.held.grow_to(self.message_bytes.saturating_add(bytes)).err();
+        self.refused = self.lease.grow_to(self.message_bytes.saturating_add(bytes)).err();
         self.refused.is_none()
     }
 }
@@ -201,16 +201,16 @@ mod tests {
 
     #[test]
     fn what_is_held_comes_back() {
-        let in_flight = InFlight::new(100);
+        let in_flight = InFlightBudget::new(100);
         let mut one = in_flight.take(ALONE, 10).unwrap();
         one.grow_to(60).unwrap();
         one.grow_to(20).unwrap();
         assert_eq!((one.bytes(), in_flight.all.used()), (60, 60));
         assert_eq!(refused(in_flight.take(ALONE, 41)), Some(RejectReason::InFlight));
         one.settle_at(30).unwrap();
-        assert_eq!((in_flight.all.used(), in_flight.coming.used()), (30, 30));
+        assert_eq!((in_flight.all.used(), in_flight.incomplete.used()), (30, 30));
         one.complete();
-        assert_eq!((in_flight.all.used(), in_flight.coming.used()), (30, 0));
+        assert_eq!((in_flight.all.used(), in_flight.incomplete.used()), (30, 0));
         drop(one);
         assert_eq!(in_flight.all.used(), 0);
     }
@@ -218,29 +218,29 @@ mod tests {
     #[test]
     fn a_translation_holds_what_it_needs_beside_its_message() {
         let budget = ByteBudget::new("test", 100);
-        let mut held = Held::take(&budget, 10).unwrap();
-        let mut room = HeldRoom::beside(10, &mut held);
+        let mut lease = RequestLease::take(&budget, 10).unwrap();
+        let mut room = LeaseRoom::beside(10, &mut lease);
         // Asked for with some ahead, then without.
         assert!(!room.grow_to(95) && room.grow_to(80));
         assert_eq!(room.refused(), None);
-        assert_eq!((held.bytes(), budget.used()), (90, 90));
-        let mut room = HeldRoom::beside(10, &mut held);
+        assert_eq!((lease.bytes(), budget.used()), (90, 90));
+        let mut room = LeaseRoom::beside(10, &mut lease);
         assert!(!room.grow_to(91));
         assert_eq!(room.refused().unwrap().reason, RejectReason::Amplified);
-        assert_eq!(held.bytes(), 90);
+        assert_eq!(lease.bytes(), 90);
     }
 
     /// To come back later would not help, so there is no advice to do so.
     #[test]
     fn what_can_never_fit_is_refused_for_good() {
-        let refused = InFlight::new(100).take(ALONE, 101).unwrap_err();
+        let refused = InFlightBudget::new(100).take(ALONE, 101).unwrap_err();
         assert_eq!(refused.reason, RejectReason::Amplified);
         assert_eq!(refused.reason.retry_after(), None);
     }
 
     #[test]
     fn bodies_that_are_not_complete_leave_room_for_those_that_are() {
-        let in_flight = InFlight::new(100);
+        let in_flight = InFlightBudget::new(100);
         let mut coming = in_flight.take(ALONE, 30).unwrap();
         assert_eq!(refused(in_flight.take(ALONE, 21)), Some(RejectReason::InFlight));
         let mut whole = in_flight.take(ALONE, 20).unwrap();
@@ -252,11 +252,11 @@ mod tests {
 
     #[test]
     fn a_connection_and_a_tenant_have_their_parts_and_more_where_they_are_alone_in_them() {
-        let in_flight = InFlight::new(100);
+        let in_flight = InFlightBudget::new(100);
         let (first, second) = (in_flight.connection(), in_flight.connection());
         let tenant = in_flight.tenant();
-        let mut held = in_flight.take([Some(&first), Some(&tenant)], 40).unwrap();
-        held.complete();
+        let mut lease = in_flight.take([Some(&first), Some(&tenant)], 40).unwrap();
+        lease.complete();
         assert_eq!(refused(in_flight.take([Some(&first), None], 1)), Some(RejectReason::InFlight));
         assert_eq!(
             refused(in_flight.take([Some(&second), Some(&tenant)], 11)),
@@ -264,7 +264,7 @@ mod tests {
         );
         assert_eq!((first.used(), second.used(), tenant.used()), (40, 0, 40));
         assert!(in_flight.take([Some(&second), Some(&tenant)], 10).is_ok());
-        drop(held);
+        drop(lease);
         assert!(in_flight.take([Some(&first), None], 25).is_ok());
     }
 }

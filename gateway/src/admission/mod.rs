@@ -1,9 +1,5 @@
 //! What stands before a body is read and inflated: tenants, process memory, bytes in flight.
 
-pub(crate) mod activity;
-pub(crate) mod body;
-pub(crate) mod descriptors;
-pub(crate) mod inflate;
 pub(crate) mod lease;
 pub(crate) mod memory;
 pub(crate) mod tenants;

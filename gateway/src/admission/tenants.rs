@@ -11,7 +11,7 @@ use wholetrace_runtime::{budget::ByteBudget, secret::Secret};
 
 use crate::{
     admission::{
-        lease::InFlight,
+        lease::InFlightBudget,
         token_files::{Digest, TokenFiles},
     },
     config::tenants::AuthenticationConfig,
@@ -33,7 +33,7 @@ struct Known {
 struct Tenant {
     tokens: Vec<Digest>,
     files: TokenFiles,
-    pass: Pass,
+    quota: TenantQuota,
 }
 
 /// A token is compared by a hash whose keys nobody knows: how long that takes tells nothing of it.
@@ -48,7 +48,7 @@ impl Keys {
 
 /// What a request may send by.
 #[derive(Clone, Default)]
-pub(crate) struct Pass {
+pub(crate) struct TenantQuota {
     rate: Option<Arc<Rate>>,
     /// What its tenant may hold of the bytes in flight, where there are others.
     in_flight: Option<ByteBudget>,
@@ -64,7 +64,7 @@ struct Rate {
 
 impl Tenants {
     /// Those of `config`, who share what may be in flight; with none everybody may send.
-    pub(crate) fn new(config: &AuthenticationConfig, in_flight: &InFlight) -> Self {
+    pub(crate) fn new(config: &AuthenticationConfig, in_flight: &InFlightBudget) -> Self {
         if config.tenants.is_empty() {
             return Self(None);
         }
@@ -75,7 +75,7 @@ impl Tenants {
             Tenant {
                 tokens: tenant.tokens.iter().map(digest).collect(),
                 files: TokenFiles::new(&tenant.name, tenant.token_files.clone(), digest),
-                pass: Pass::new(tenant.bytes_per_second.get(), share),
+                quota: TenantQuota::new(tenant.bytes_per_second.get(), share),
             }
         });
         let tenants = tenants.collect();
@@ -94,8 +94,12 @@ impl Tenants {
     ///
     /// # Errors
     /// No token, an unknown one, or a tenant that has sent enough for the moment.
-    pub(crate) fn admit(&self, headers: &HeaderMap, declared: usize) -> Result<Pass, Rejection> {
-        let Some(known) = &self.0 else { return Ok(Pass::default()) };
+    pub(crate) fn admit(
+        &self,
+        headers: &HeaderMap,
+        declared: usize,
+    ) -> Result<TenantQuota, Rejection> {
+        let Some(known) = &self.0 else { return Ok(TenantQuota::default()) };
         let token = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
         let token = token.ok_or_else(|| {
             unknown("the request has no `authorization: Bearer` header: send the tenant's token")
@@ -106,12 +110,12 @@ impl Tenants {
         for tenant in &known.tenants {
             let here = tenant.tokens.iter().fold(false, |known, token| known | (*token == digest));
             if here | tenant.files.has(digest) {
-                found = Some(&tenant.pass);
+                found = Some(&tenant.quota);
             }
         }
-        let pass = found.ok_or_else(|| unknown("no tenant has the token of this request"))?;
-        pass.check(declared)?;
-        Ok(pass.clone())
+        let quota = found.ok_or_else(|| unknown("no tenant has the token of this request"))?;
+        quota.check(declared)?;
+        Ok(quota.clone())
     }
 }
 
@@ -125,7 +129,7 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-impl Pass {
+impl TenantQuota {
     fn new(per_second: u64, in_flight: Option<ByteBudget>) -> Self {
         let rate = (per_second > 0).then(|| {
             let per_second = per_second as f64;
@@ -180,7 +184,7 @@ mod tests {
     use super::*;
 
     fn tenants(text: &str) -> Tenants {
-        Tenants::new(&serde_json::from_str(text).unwrap(), &InFlight::new(1_000))
+        Tenants::new(&serde_json::from_str(text).unwrap(), &InFlightBudget::new(1_000))
     }
 
     fn with(value: &str) -> HeaderMap {

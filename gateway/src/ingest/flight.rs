@@ -9,7 +9,7 @@ use futures_util::Stream;
 use tokio::{sync::oneshot, time::Instant};
 use wholetrace_spanlog::{Append, Partition};
 
-use crate::{admission::lease::Held, ingest::pressure::LetIn, reject::Rejection};
+use crate::{admission::lease::RequestLease, ingest::pressure::LetIn, reject::Rejection};
 
 /// What becomes of a request.
 pub(crate) type Outcome = Result<(), Rejection>;
@@ -20,7 +20,7 @@ pub(crate) struct Request {
     /// Where its outcome goes; taken when it is settled.
     pub(crate) answer: Option<oneshot::Sender<Outcome>>,
     /// The bytes it keeps in flight until then.
-    pub(crate) held: Option<(Held, LetIn)>,
+    pub(crate) lease: Option<(RequestLease, LetIn)>,
     /// Frames that are not settled.
     pub(crate) open: u32,
 }
@@ -115,7 +115,7 @@ impl Request {
                 // A sender that has given up is no reason to do anything.
                 drop(answer.send(outcome));
             }
-            self.held = None;
+            self.lease = None;
         }
     }
 }

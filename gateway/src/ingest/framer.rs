@@ -12,7 +12,7 @@ use tokio::{
 use wholetrace_spanlog::{AppendError, BurstClock, Record, Writer};
 
 use crate::{
-    admission::lease::Held,
+    admission::lease::RequestLease,
     ingest::{
         batch::frames,
         flight::{Appending, Flight, Outcome, Request, Settled},
@@ -63,7 +63,7 @@ pub(crate) struct Framing {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     split: Split,
-    held: Held,
+    lease: RequestLease,
     let_in: LetIn,
     came: Instant,
     answer: oneshot::Sender<Outcome>,
@@ -97,13 +97,13 @@ impl Ingest {
     ///
     /// # Errors
     /// The log could not take them, or not in time. Some of them may be in it all the same.
-    pub(crate) async fn append(&self, split: Split, held: Held) -> Outcome {
+    pub(crate) async fn append(&self, split: Split, lease: RequestLease) -> Outcome {
         let let_in = self.door.enter(split.frame_bytes()).ok_or_else(|| {
             let message = "the log takes less than is sent to it: retry later";
             Rejection::new(RejectReason::LogBusy, message)
         })?;
         let (answer, outcome) = oneshot::channel();
-        let waiting = Waiting { split, held, let_in, came: Instant::now(), answer };
+        let waiting = Waiting { split, lease, let_in, came: Instant::now(), answer };
         self.queue.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Rejection::new(
                 RejectReason::Queue,
@@ -316,9 +316,9 @@ impl Framer {
         self.metrics.batch(batch.len(), count, sum);
         let requests = batch
             .into_iter()
-            .map(|Waiting { split, mut held, let_in, answer, .. }| {
-                held.shrink_to(split.frame_bytes());
-                Request { answer: Some(answer), held: Some((held, let_in)), open: 0 }
+            .map(|Waiting { split, mut lease, let_in, answer, .. }| {
+                lease.shrink_to(split.frame_bytes());
+                Request { answer: Some(answer), lease: Some((lease, let_in)), open: 0 }
             })
             .collect();
         self.flights.push(Flight::new(appending, requests));

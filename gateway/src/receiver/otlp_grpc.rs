@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderValue, Method, Response, header, request::Parts};
 use wholetrace_proto::{otlp::EXPORT_PATH, translated::Room};
 
 use crate::{
-    admission::inflate::Encoding,
     answer::{Accepted, AnswerBody, export_response, grpc_status, text},
+    inflate::Encoding,
     protocol::{Content, Form, Protocol, Translated, content_type, encoding},
     reject::{RejectReason, Rejection},
 };

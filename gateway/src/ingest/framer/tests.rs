@@ -80,10 +80,10 @@ impl Stand {
         let scope_spans = vec![ScopeSpans { spans: spans.collect(), ..ScopeSpans::default() }];
         let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
         let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
-        let held = Held::take(&self.budget, body.len()).unwrap();
+        let lease = RequestLease::take(&self.budget, body.len()).unwrap();
         let split = split(body.into(), &self.routing, 1 << 20).unwrap();
         let ingest = self.ingest.clone();
-        tokio::spawn(async move { ingest.append(split, held).await })
+        tokio::spawn(async move { ingest.append(split, lease).await })
     }
 
     /// Numbers of the requests with spans in `partition`, as they stand there.

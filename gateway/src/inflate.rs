@@ -5,7 +5,7 @@ use std::io::Read;
 use bytes::Bytes;
 
 use crate::{
-    admission::lease::Held,
+    admission::lease::RequestLease,
     reject::{RejectReason, Rejection},
 };
 
@@ -61,7 +61,7 @@ const RATIO_USUAL: usize = 6;
 /// Smallest step by which room is made.
 const STEP_BYTES: usize = 16 << 10;
 
-/// Inflates `body` to at most `cap` bytes. Grows `held` by each step before it is taken, and
+/// Inflates `body` to at most `cap` bytes. Grows `lease` by each step before it is taken, and
 /// leaves it at the inflated size.
 ///
 /// # Errors
@@ -69,28 +69,28 @@ const STEP_BYTES: usize = 16 << 10;
 pub(crate) async fn inflate(
     encoding: Encoding,
     body: Bytes,
-    mut held: Held,
+    mut lease: RequestLease,
     cap: usize,
-) -> Result<(Bytes, Held), Rejection> {
+) -> Result<(Bytes, RequestLease), Rejection> {
     if encoding == Encoding::Identity {
-        return Ok((body, held));
+        return Ok((body, lease));
     }
     if body.len() <= INLINE_BYTES {
-        let compressed = held.bytes();
-        match inflate_now(encoding, &body, &mut held, cap.min(INLINE_INFLATED)) {
+        let compressed = lease.bytes();
+        match inflate_now(encoding, &body, &mut lease, cap.min(INLINE_INFLATED)) {
             // More comes out than is done here: it begins again elsewhere.
             Err(error)
                 if error.reason == RejectReason::InflatedTooLarge && cap > INLINE_INFLATED =>
             {
-                held.shrink_to(compressed);
+                lease.shrink_to(compressed);
             }
             Err(error) => return Err(error),
-            Ok(inflated) => return Ok((inflated, held)),
+            Ok(inflated) => return Ok((inflated, lease)),
         }
     }
     tokio::task::spawn_blocking(move || {
-        let inflated = inflate_now(encoding, &body, &mut held, cap)?;
-        Ok((inflated, held))
+        let inflated = inflate_now(encoding, &body, &mut lease, cap)?;
+        Ok((inflated, lease))
     })
     .await
     .map_err(|error| Rejection::new(RejectReason::Internal, error.to_string()))?
@@ -99,7 +99,7 @@ pub(crate) async fn inflate(
 fn inflate_now(
     encoding: Encoding,
     body: &[u8],
-    held: &mut Held,
+    lease: &mut RequestLease,
     cap: usize,
 ) -> Result<Bytes, Rejection> {
     let mut inflated = Vec::new();
@@ -110,22 +110,22 @@ fn inflate_now(
             let told = body.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize);
             let guess = told.min(body.len().saturating_mul(DEFLATE_RATIO_MAX));
             let decoder = flate2::bufread::MultiGzDecoder::new(body);
-            read_all(decoder, guess, &mut inflated, held, cap)?;
+            read_all(decoder, guess, &mut inflated, lease, cap)?;
         }
         Encoding::Zlib => {
             let guess = body.len().saturating_mul(RATIO_USUAL);
             let decoder = flate2::bufread::ZlibDecoder::new(body);
-            read_all(decoder, guess, &mut inflated, held, cap)?;
+            read_all(decoder, guess, &mut inflated, lease, cap)?;
         }
         Encoding::Zstd => {
             let guess = body.len().saturating_mul(RATIO_USUAL);
             let mut decoder =
                 zstd::stream::read::Decoder::with_buffer(body).map_err(|e| damaged(&e))?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|e| damaged(&e))?;
-            read_all(decoder, guess, &mut inflated, held, cap)?;
+            read_all(decoder, guess, &mut inflated, lease, cap)?;
         }
     }
-    held.shrink_to(inflated.capacity());
+    lease.shrink_to(inflated.capacity());
     Ok(inflated.into())
 }
 
@@ -134,14 +134,14 @@ fn read_all(
     mut decoder: impl Read,
     guess: usize,
     inflated: &mut Vec<u8>,
-    held: &mut Held,
+    lease: &mut RequestLease,
     cap: usize,
 ) -> Result<(), Rejection> {
-    let compressed = held.bytes();
+    let compressed = lease.bytes();
     // One byte more than is taken tells a body of exactly `cap` bytes from a longer one.
     let mut step = guess.saturating_add(1).max(STEP_BYTES).min(cap.saturating_add(1));
     loop {
-        held.grow_to(compressed.saturating_add(inflated.len()).saturating_add(step))?;
+        lease.grow_to(compressed.saturating_add(inflated.len()).saturating_add(step))?;
         inflated.reserve_exact(step);
         let limit = u64::try_from(step).unwrap_or(u64::MAX);
         let read =
@@ -180,10 +180,10 @@ mod tests {
 
     fn undo(encoding: Encoding, body: &[u8], cap: usize) -> Result<Bytes, RejectReason> {
         let budget = ByteBudget::new("test", 1 << 20);
-        let mut held = Held::take(&budget, body.len()).unwrap();
-        let inflated = inflate_now(encoding, body, &mut held, cap);
+        let mut lease = RequestLease::take(&budget, body.len()).unwrap();
+        let inflated = inflate_now(encoding, body, &mut lease, cap);
         if let Ok(inflated) = &inflated {
-            assert!(held.bytes() >= inflated.len());
+            assert!(lease.bytes() >= inflated.len());
         }
         inflated.map_err(|rejection| rejection.reason)
     }

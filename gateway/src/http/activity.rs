@@ -40,15 +40,15 @@ const NOT_HTTP2: u32 = u32::MAX;
 const TLS: u32 = u32::MAX - 1;
 const TLS_HANDSHAKE: u8 = 22;
 
-/// What to do with a connection.
+/// Which of its timeouts a connection has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Look again after this time.
-    Keep(Duration),
+pub(crate) enum TimeoutCheck {
+    /// None; look again after this time.
+    Pending(Duration),
     /// Its head does not come: close it.
-    Silent,
+    HeaderTimeout,
     /// It has not been used: close it in good order.
-    Idle,
+    IdleTimeout,
 }
 
 impl Activity {
@@ -65,36 +65,36 @@ impl Activity {
     }
 
     /// Counts a request until the guard is dropped.
-    pub(crate) fn request(self: &Arc<Self>) -> InFlight {
+    pub(crate) fn request(self: &Arc<Self>) -> RequestGuard {
         self.in_flight.fetch_add(1, Relaxed);
         self.head_since.store(0, Relaxed);
-        InFlight(Arc::clone(self))
+        RequestGuard(Arc::clone(self))
     }
 
-    /// What to do, when a head may take `header` and idleness may last `idle`.
-    pub(crate) fn verdict(&self, header: Duration, idle: Duration) -> Verdict {
-        self.verdict_at(self.now(), header, idle)
+    /// Which timeout is reached, when a head may take `header` and idleness may last `idle`.
+    pub(crate) fn check_timeouts(&self, header: Duration, idle: Duration) -> TimeoutCheck {
+        self.check_timeouts_at(self.now(), header, idle)
     }
 
     /// The same, `now` milliseconds after the connection was opened.
-    fn verdict_at(&self, now: u64, header: Duration, idle: Duration) -> Verdict {
+    fn check_timeouts_at(&self, now: u64, header: Duration, idle: Duration) -> TimeoutCheck {
         // Things change between two looks, so look at least as often as the shorter time.
         let often = header.min(idle);
         if self.in_flight.load(Relaxed) > 0 {
-            return Verdict::Keep(often);
+            return TimeoutCheck::Pending(often);
         }
         let head_since = self.head_since.load(Relaxed);
         if head_since > 0 && self.preface.load(Relaxed) != PREFACE.len() as u32 {
             let waited = Duration::from_millis(now.saturating_sub(head_since - 1));
             return match header.checked_sub(waited) {
-                None | Some(Duration::ZERO) => Verdict::Silent,
-                Some(left) => Verdict::Keep(left.min(often)),
+                None | Some(Duration::ZERO) => TimeoutCheck::HeaderTimeout,
+                Some(left) => TimeoutCheck::Pending(left.min(often)),
             };
         }
         let waited = Duration::from_millis(now.saturating_sub(self.answered.load(Relaxed)));
         match idle.checked_sub(waited) {
-            None | Some(Duration::ZERO) => Verdict::Idle,
-            Some(left) => Verdict::Keep(left.min(often)),
+            None | Some(Duration::ZERO) => TimeoutCheck::IdleTimeout,
+            Some(left) => TimeoutCheck::Pending(left.min(often)),
         }
     }
 
@@ -127,30 +127,30 @@ impl Activity {
 
 /// A request of a connection, until its answer.
 #[derive(Debug)]
-pub(crate) struct InFlight(Arc<Activity>);
+pub(crate) struct RequestGuard(Arc<Activity>);
 
-impl Drop for InFlight {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.answered.store(self.0.now(), Relaxed);
         self.0.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
-/// A socket that tells `Activity` what is read from it.
+/// A socket that reports what is read from it to `Activity`.
 #[derive(Debug)]
-pub(crate) struct Watched<I> {
+pub(crate) struct MonitoredIo<I> {
     io: I,
     activity: Arc<Activity>,
 }
 
-impl<I> Watched<I> {
+impl<I> MonitoredIo<I> {
     /// Watches `io`.
     pub(crate) const fn new(io: I, activity: Arc<Activity>) -> Self {
         Self { io, activity }
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for MonitoredIo<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -165,7 +165,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for MonitoredIo<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -202,8 +202,8 @@ mod tests {
     const HEADER: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(75);
 
-    fn at(activity: &Activity, seconds: u64) -> Verdict {
-        activity.verdict_at(seconds * 1_000, HEADER, IDLE)
+    fn at(activity: &Activity, seconds: u64) -> TimeoutCheck {
+        activity.check_timeouts_at(seconds * 1_000, HEADER, IDLE)
     }
 
     fn read_at(activity: &Activity, bytes: &[u8], seconds: u64) {
@@ -213,8 +213,8 @@ mod tests {
     #[test]
     fn silence_ends_with_the_header_timeout() {
         let activity = Activity::new();
-        assert_eq!(at(&activity, 0), Verdict::Keep(HEADER));
-        assert_eq!(at(&activity, 10), Verdict::Silent);
+        assert_eq!(at(&activity, 0), TimeoutCheck::Pending(HEADER));
+        assert_eq!(at(&activity, 10), TimeoutCheck::HeaderTimeout);
     }
 
     #[test]
@@ -223,8 +223,8 @@ mod tests {
         for (second, byte) in b"POST /v1".iter().enumerate() {
             read_at(&activity, &[*byte], second as u64);
         }
-        assert_eq!(at(&activity, 9), Verdict::Keep(Duration::from_secs(1)));
-        assert_eq!(at(&activity, 10), Verdict::Silent);
+        assert_eq!(at(&activity, 9), TimeoutCheck::Pending(Duration::from_secs(1)));
+        assert_eq!(at(&activity, 10), TimeoutCheck::HeaderTimeout);
     }
 
     #[test]
@@ -232,8 +232,8 @@ mod tests {
         let activity = Activity::new();
         read_at(&activity, &PREFACE[..5], 0);
         read_at(&activity, &PREFACE[5..], 1);
-        assert_eq!(at(&activity, 20), Verdict::Keep(HEADER));
-        assert_eq!(at(&activity, 75), Verdict::Idle);
+        assert_eq!(at(&activity, 20), TimeoutCheck::Pending(HEADER));
+        assert_eq!(at(&activity, 75), TimeoutCheck::IdleTimeout);
     }
 
     #[test]
@@ -241,11 +241,11 @@ mod tests {
         let activity = Arc::new(Activity::new());
         read_at(&activity, b"GET / HTTP/1.1\r\n\r\n", 0);
         let request = activity.request();
-        assert_eq!(at(&activity, 1_000), Verdict::Keep(HEADER));
+        assert_eq!(at(&activity, 1_000), TimeoutCheck::Pending(HEADER));
         drop(request);
-        assert_eq!(at(&activity, 20), Verdict::Keep(HEADER));
+        assert_eq!(at(&activity, 20), TimeoutCheck::Pending(HEADER));
         read_at(&activity, b"GET", 50);
-        assert_eq!(at(&activity, 55), Verdict::Keep(Duration::from_secs(5)));
-        assert_eq!(at(&activity, 60), Verdict::Silent);
+        assert_eq!(at(&activity, 55), TimeoutCheck::Pending(Duration::from_secs(5)));
+        assert_eq!(at(&activity, 60), TimeoutCheck::HeaderTimeout);
     }
 }

@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    admission::lease::Held,
+    admission::lease::RequestLease,
     reject::{RejectReason, Rejection},
 };
 
@@ -64,14 +64,14 @@ pub(crate) fn first_lease(declared: Option<usize>) -> usize {
 }
 
 /// Reads `body` to its end. `expect` says from the first bytes how long the whole will be, where
-/// the protocol tells. Grows `held` as bytes come.
+/// the protocol tells. Grows `lease` as bytes come.
 ///
 /// # Errors
 /// A body that is too large, too slow or cut off, or for which there is no room.
 pub(crate) async fn read<B>(
     mut body: B,
     bounds: Bounds,
-    held: &mut Held,
+    lease: &mut RequestLease,
     expect: impl Fn(&[u8]) -> Option<usize>,
 ) -> Result<Bytes, Rejection>
 where
@@ -99,15 +99,15 @@ where
         if first.is_empty() && whole.is_empty() {
             // A body in one piece is used as it lies in the receive buffer.
             first = data;
-            held.grow_to(first.len())?;
+            lease.grow_to(first.len())?;
             continue;
         }
         if !first.is_empty() {
             expected = expected.max(expect(&first).unwrap_or(0)).min(bounds.cap);
-            make_room(&mut whole, held, length, expected)?;
+            make_room(&mut whole, lease, length, expected)?;
             whole.extend_from_slice(&std::mem::take(&mut first));
         } else if length > whole.capacity() {
-            make_room(&mut whole, held, length, expected)?;
+            make_room(&mut whole, lease, length, expected)?;
         }
         whole.extend_from_slice(&data);
     }
@@ -118,7 +118,7 @@ where
 /// near.
 fn make_room(
     whole: &mut BytesMut,
-    held: &mut Held,
+    lease: &mut RequestLease,
     length: usize,
     expected: usize,
 ) -> Result<(), Rejection> {
@@ -127,7 +127,7 @@ fn make_room(
     } else {
         length.saturating_mul(2)
     };
-    held.grow_to(capacity)?;
+    lease.grow_to(capacity)?;
     whole.reserve(capacity - whole.len());
     Ok(())
 }
