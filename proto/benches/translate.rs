@@ -55,7 +55,7 @@ fn zipkin(criterion: &mut Criterion) {
     group.bench_function("v2 json", |bencher| {
         bencher.iter(|| {
             let request = black_box(request.as_bytes());
-            let read = v2::to_protobuf(request, v2::Options::default(), &mut Limits::default());
+            let read = v2::to_protobuf(request, &mut Limits::default());
             read.map(|read| read.spans)
         });
     });

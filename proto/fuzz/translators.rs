@@ -75,30 +75,20 @@ fn has_old_scopes(data: &[u8]) -> bool {
 /// What is JSON is read as JSON; what is read is a valid message whose spans all pass the check, end
 /// after they began, and have no attribute twice.
 pub(crate) fn zipkin(data: &[u8]) {
-    for parse_string_tags in [false, true] {
-        let options = zipkin::v2::Options { parse_string_tags };
-        match zipkin::v2::to_protobuf(data, options, &mut Limits::default()) {
-            Ok(translated) => {
-                for span in spans(&decoded(&translated)) {
-                    check_span(&span.encode_to_vec()).expect("a span that passes the check");
-                    let mut keys: Vec<_> = span.attributes.iter().map(|one| &one.key).collect();
-                    keys.sort_unstable();
-                    assert!(
-                        keys.is_sorted_by(|one, next| one < next),
-                        "a name given twice: {keys:?}"
-                    );
-                    assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
-                }
-                assert!(
-                    translated.bytes.len() <= 5 * data.len(),
-                    "{} bytes",
-                    translated.bytes.len()
-                );
-                assert_room_is_asked_for(data, options, translated.bytes.len());
+    match zipkin::v2::to_protobuf(data, &mut Limits::default()) {
+        Ok(translated) => {
+            for span in spans(&decoded(&translated)) {
+                check_span(&span.encode_to_vec()).expect("a span that passes the check");
+                let mut keys: Vec<_> = span.attributes.iter().map(|one| &one.key).collect();
+                keys.sort_unstable();
+                assert!(keys.is_sorted_by(|one, next| one < next), "a name given twice: {keys:?}");
+                assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
             }
-            Err(ZipkinError::Json(error)) => assert_json_is_read(data, &error),
-            Err(ZipkinError::Version1 | ZipkinError::Otlp) => {}
+            assert!(translated.bytes.len() <= 5 * data.len(), "{} bytes", translated.bytes.len());
+            assert_room_is_asked_for(data, translated.bytes.len());
         }
+        Err(ZipkinError::Json(error)) => assert_json_is_read(data, &error),
+        Err(ZipkinError::Version1 | ZipkinError::Otlp) => {}
     }
 }
 
@@ -130,7 +120,7 @@ fn has_infinity(traces: &TracesData) -> bool {
 }
 
 /// What a translation takes, it asks for before; where there is less, the request is refused.
-fn assert_room_is_asked_for(data: &[u8], options: zipkin::v2::Options, bytes: usize) {
+fn assert_room_is_asked_for(data: &[u8], bytes: usize) {
     struct Asked(Vec<usize>);
     impl Room for Asked {
         fn grow_to(&mut self, bytes: usize) -> bool {
@@ -139,11 +129,11 @@ fn assert_room_is_asked_for(data: &[u8], options: zipkin::v2::Options, bytes: us
         }
     }
     let mut room = Asked(Vec::new());
-    zipkin::v2::to_protobuf(data, options, &mut room).expect("the same again");
+    zipkin::v2::to_protobuf(data, &mut room).expect("the same again");
     let asked = room.0.last().copied().unwrap_or(0);
     assert!(asked >= 2 * bytes && room.0.is_sorted(), "{bytes} bytes in {:?}", room.0);
     if let Some(less) = (2 * bytes).checked_sub(1) {
-        let refused = zipkin::v2::to_protobuf(data, options, &mut Limits { bytes: less });
+        let refused = zipkin::v2::to_protobuf(data, &mut Limits { bytes: less });
         assert!(refused.is_err(), "{bytes} bytes in {less}");
     }
 }

@@ -21,7 +21,7 @@ pub struct SpanId(pub [u8; 8]);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TraceKey(pub u64);
 
-/// Why bytes or text are not an id.
+/// Why bytes are not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Wrong number of bytes.
@@ -32,17 +32,6 @@ pub enum IdError {
         /// The bytes there must be.
         wanted: usize,
     },
-    /// Wrong number of hexadecimal digits.
-    #[error("an id of `{found}` characters, must be 1 to `{wanted}` hexadecimal digits")]
-    Digits {
-        /// The characters there are.
-        found: usize,
-        /// The most there may be.
-        wanted: usize,
-    },
-    /// A character that is not a hexadecimal digit.
-    #[error("an id with the byte `{0:#04x}`, must be hexadecimal digits")]
-    Digit(u8),
 }
 
 impl TraceId {
@@ -53,15 +42,6 @@ impl TraceId {
     /// [`is_zero`](Self::is_zero).
     pub fn from_slice(bytes: &[u8]) -> Result<Self, IdError> {
         exactly(bytes).map(Self)
-    }
-
-    /// The id written as up to 32 hexadecimal digits of either case; fewer are padded with zeros
-    /// on the left.
-    ///
-    /// # Errors
-    /// [`IdError::Digits`] when `text` is empty or longer, [`IdError::Digit`] on other characters.
-    pub fn from_hex(text: &str) -> Result<Self, IdError> {
-        from_hex(text.as_bytes()).map(Self)
     }
 
     /// Whether all bits are zero: such an id is invalid.
@@ -94,15 +74,6 @@ impl SpanId {
     /// [`is_zero`](Self::is_zero).
     pub fn from_slice(bytes: &[u8]) -> Result<Self, IdError> {
         exactly(bytes).map(Self)
-    }
-
-    /// The id written as up to 16 hexadecimal digits of either case; fewer are padded with zeros
-    /// on the left.
-    ///
-    /// # Errors
-    /// [`IdError::Digits`] when `text` is empty or longer, [`IdError::Digit`] on other characters.
-    pub fn from_hex(text: &str) -> Result<Self, IdError> {
-        from_hex(text.as_bytes()).map(Self)
     }
 
     /// Whether all bits are zero: such an id is invalid; as a parent it means there is none.
@@ -175,52 +146,19 @@ fn exactly<const N: usize>(bytes: &[u8]) -> Result<[u8; N], IdError> {
     bytes.try_into().map_err(|_| IdError::Length { found: bytes.len(), wanted: N })
 }
 
-fn from_hex<const N: usize>(text: &[u8]) -> Result<[u8; N], IdError> {
-    if text.is_empty() || text.len() > 2 * N {
-        return Err(IdError::Digits { found: text.len(), wanted: 2 * N });
-    }
-    let mut bytes = [0_u8; N];
-    for (place, pair) in bytes.iter_mut().rev().zip(text.rchunks(2)) {
-        for digit in pair {
-            *place = (*place << 4) | hex_digit(*digit).ok_or(IdError::Digit(*digit))?;
-        }
-    }
-    Ok(bytes)
-}
-
-/// The value of a hexadecimal digit of either case.
-#[must_use]
-pub const fn hex_digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hex;
 
-    #[test]
-    fn short_hex_is_padded_on_the_left() {
-        let id = TraceId::from_hex("1A2").unwrap();
-        assert_eq!(id.to_string(), "000000000000000000000000000001a2");
-        assert_eq!(id.key(), TraceKey(0x1a2));
-        assert_eq!(SpanId::from_hex("f").unwrap().to_string(), "000000000000000f");
+    fn trace_id(digits: &str) -> TraceId {
+        TraceId(hex::exact(digits.as_bytes()).unwrap())
     }
 
     #[test]
     fn what_is_not_an_id_is_refused_with_its_size() {
-        assert_eq!(TraceId::from_hex(""), Err(IdError::Digits { found: 0, wanted: 32 }));
-        assert_eq!(
-            SpanId::from_hex("00112233445566778"),
-            Err(IdError::Digits { found: 17, wanted: 16 })
-        );
-        assert_eq!(SpanId::from_hex("12g4"), Err(IdError::Digit(b'g')));
         assert_eq!(TraceId::from_slice(&[1; 15]), Err(IdError::Length { found: 15, wanted: 16 }));
         assert_eq!(TraceKey::of(&[1; 17]), None);
         assert_eq!(TraceKey::of(&[]), None);
@@ -228,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_key_is_the_low_half_and_the_randomness_its_low_56_bits() {
-        let id = TraceId::from_hex("0102030405060708090a0b0c0d0e0f10").unwrap();
+        let id = trace_id("0102030405060708090a0b0c0d0e0f10");
         assert_eq!(id.high(), 0x0102_0304_0506_0708);
         assert_eq!(id.key(), TraceKey(0x090a_0b0c_0d0e_0f10));
         assert_eq!(id.key().randomness(), 0x000a_0b0c_0d0e_0f10);
@@ -248,21 +186,20 @@ mod tests {
             ("00000000000000010000000000000000", 1),
             ("00000000000000000000000000000000", 0),
         ] {
-            let trace = TraceId::from_hex(id).unwrap();
+            let trace = trace_id(id);
             assert_eq!(trace.key(), TraceKey(key), "{id}");
             assert_eq!(trace.key().trace_id(trace.high()), trace, "{id}");
         }
-        let padded = TraceId::from_hex("aabbbbbbbbbbbbbb0000000000000000").unwrap();
+        let padded = trace_id("aabbbbbbbbbbbbbb0000000000000000");
         assert_eq!(padded.key().randomness(), 0x00bb_bbbb_bbbb_bbbb);
     }
 
     proptest! {
         #[test]
-        fn prop_hex_reads_back(bytes: [u8; 16], short: [u8; 8]) {
+        fn prop_ids_are_told_in_hexadecimal(bytes: [u8; 16], short: [u8; 8]) {
             let (trace, span) = (TraceId(bytes), SpanId(short));
-            prop_assert_eq!(TraceId::from_hex(&trace.to_string()), Ok(trace));
-            prop_assert_eq!(TraceId::from_hex(&trace.to_string().to_uppercase()), Ok(trace));
-            prop_assert_eq!(SpanId::from_hex(&span.to_string()), Ok(span));
+            prop_assert_eq!(trace_id(&trace.to_string()), trace);
+            prop_assert_eq!(hex::exact(span.to_string().as_bytes()).map(SpanId), Some(span));
         }
     }
 }

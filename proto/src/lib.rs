@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod check;
 pub mod divide;
 pub mod flag;
+pub mod hex;
 pub mod id;
 pub mod json;
 pub mod otlp;

@@ -4,7 +4,6 @@
 use std::{
     collections::HashSet,
     convert::Infallible,
-    fmt::Write as _,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -22,6 +21,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use wholetrace_proto::{
+    hex::Hex,
     otlp::numbers::span::SPAN_ID,
     spans::{SpanRef, Visitor, visit},
     wire::{Cursor, Value, put_bytes, put_uint},
@@ -231,20 +231,13 @@ fn spans(message: &[u8]) -> Vec<(String, String)> {
             let mut id = String::new();
             while let Ok(Some(field)) = fields.next_field() {
                 if let (SPAN_ID, Value::Bytes(bytes)) = (field.number, field.value) {
-                    id = hex(bytes);
+                    id = Hex(bytes).to_string();
                 }
             }
-            self.0.push((hex(span.trace_id()), id));
+            self.0.push((Hex(span.trace_id()).to_string(), id));
         }
     }
     let mut found = Found(Vec::new());
     visit(message, &mut found).expect("exporters send messages of spans");
     found.0
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -50,9 +50,7 @@ impl Protocol for Zipkin {
         message: Bytes,
         room: &mut dyn Room,
     ) -> Result<Translated, Rejection> {
-        v2::to_protobuf(&message, v2::Options::default(), room)
-            .map(Translated::from)
-            .map_err(|error| not_zipkin(&error))
+        v2::to_protobuf(&message, room).map(Translated::from).map_err(|error| not_zipkin(&error))
     }
 
     /// Zipkin refuses the request for one bad span. That is right where there is no good one: the

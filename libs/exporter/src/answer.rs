@@ -11,7 +11,10 @@ use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use prost::Message;
 use tonic_types::pb::{RetryInfo, Status};
-use wholetrace_proto::otlp::{ExportTracePartialSuccess, ExportTraceServiceResponse};
+use wholetrace_proto::{
+    hex,
+    otlp::{ExportTracePartialSuccess, ExportTraceServiceResponse},
+};
 
 use crate::{
     advice,
@@ -341,9 +344,8 @@ fn percent_decoded(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
-        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        let digit = |at: usize| hex::digit(*after.get(at)?);
         let value = (byte == b'%').then(|| Some(digit(0)? * 16 + digit(1)?)).flatten();
-        let value = value.and_then(|value| u8::try_from(value).ok());
         decoded.push(value.unwrap_or(byte));
         rest = if value.is_some() { after.get(2..).unwrap_or_default() } else { after };
     }

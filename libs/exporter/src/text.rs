@@ -3,8 +3,12 @@
 use std::fmt::{self, Write};
 
 use jiff::Timestamp;
-use wholetrace_proto::otlp::{
-    AnyValue, InstrumentationScope, KeyValue, ResourceSpans, Span, any_value::Value, span, status,
+use wholetrace_proto::{
+    hex::Hex,
+    otlp::{
+        AnyValue, InstrumentationScope, KeyValue, ResourceSpans, Span, any_value::Value, span,
+        status,
+    },
 };
 
 /// One line for the resource, one for each scope, one for each span.
@@ -160,15 +164,6 @@ fn write_value(out: &mut impl Write, value: Option<&AnyValue>, depth: usize) -> 
             out.write_char('}')
         }
         _ => Ok(()),
-    }
-}
-
-/// Bytes as hexadecimal digits.
-struct Hex<'a>(&'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

@@ -5,6 +5,8 @@ use std::io::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::hex;
+
 /// An object that is being written.
 pub(crate) struct Object<'o> {
     out: &'o mut Vec<u8>,
@@ -39,9 +41,7 @@ impl<'o> Object<'o> {
         if id.iter().any(|byte| *byte != 0) {
             let out = self.field(name);
             out.push(b'"');
-            for byte in id {
-                out.extend([byte >> 4, byte & 0xf].map(hex_digit));
-            }
+            hex::append(out, id);
             out.push(b'"');
         }
     }
@@ -127,13 +127,9 @@ fn put_escape(out: &mut Vec<u8>, byte: u8) {
         b'\r' => out.extend_from_slice(b"\\r"),
         b'\t' => out.extend_from_slice(b"\\t"),
         b'"' | b'\\' => out.extend([b'\\', byte]),
-        _ => out.extend([b'\\', b'u', b'0', b'0', hex_digit(byte >> 4), hex_digit(byte & 0xf)]),
-    }
-}
-
-const fn hex_digit(value: u8) -> u8 {
-    match value {
-        0..=9 => b'0' + value,
-        _ => b'a' + value - 10,
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            hex::append(out, &[byte]);
+        }
     }
 }

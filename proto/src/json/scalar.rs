@@ -13,7 +13,7 @@ use super::error::{Fault, JsonError};
 use super::number;
 use super::open::Kind;
 use super::reader::Reader;
-use crate::id::hex_digit;
+use crate::hex;
 use crate::translated::SpanFault;
 
 /// How much of a wrong value is shown.
@@ -136,22 +136,10 @@ pub(crate) fn id<const N: usize>(reader: &mut Reader<'_>, field: &str) -> Result
     if text.is_empty() {
         return Ok(None);
     }
-    match exact_hex(text.as_bytes()) {
+    match hex::exact(text.as_bytes()) {
         Some(id) => Ok(Some(id)),
         None => Err(id_fault(at, field, &text, N)),
     }
-}
-
-fn exact_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let (pairs, rest) = text.as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
-        return None;
-    }
-    let mut id = [0; N];
-    for (byte, [high, low]) in id.iter_mut().zip(pairs) {
-        *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
-    }
-    Some(id)
 }
 
 #[cold]

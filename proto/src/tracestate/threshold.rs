@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::id::{RANDOMNESS_BITS, hex_digit};
+use crate::{hex, id::RANDOMNESS_BITS};
 
 /// The hexadecimal digits of a threshold or a randomness.
 pub(crate) const DIGITS: u32 = RANDOMNESS_BITS / 4;
@@ -93,7 +93,7 @@ pub(crate) fn digits(text: &[u8]) -> Option<u64> {
         return None;
     }
     text.iter().try_fold(0, |number, digit| {
-        let value = hex_digit(*digit).filter(|_| !digit.is_ascii_uppercase())?;
+        let value = hex::digit(*digit).filter(|_| !digit.is_ascii_uppercase())?;
         Some(number << 4 | u64::from(value))
     })
 }

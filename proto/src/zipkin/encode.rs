@@ -4,7 +4,6 @@ use super::model::{Endpoint, Kind, Span};
 use super::parts::{put_event, put_link};
 use super::tags::Tags;
 use crate::json::nest::{close, open};
-use crate::json::number;
 use crate::json::span::{KINDS, STATUS_CODES};
 use crate::otlp::numbers::{any_value, key_value, span, status};
 use crate::translated::{KEEP_ATTRIBUTE, KEEP_ZIPKIN_DEBUG};
@@ -23,16 +22,10 @@ pub(super) enum Scalar<'s> {
     Text(&'s str),
     Bool(bool),
     Int(i64),
-    Double(f64),
 }
 
 /// Appends `span` as the body of an OTLP span.
-pub(super) fn put_span(
-    out: &mut Vec<u8>,
-    span: &Span<'_>,
-    tags: &Tags<'_>,
-    parse_string_tags: bool,
-) {
+pub(super) fn put_span(out: &mut Vec<u8>, span: &Span<'_>, tags: &Tags<'_>) {
     put_bytes(out, span::TRACE_ID, &span.trace_id);
     put_bytes(out, span::SPAN_ID, &span.id);
     put_text(out, span::TRACE_STATE, tags.trace_state);
@@ -51,8 +44,7 @@ pub(super) fn put_span(
         put_fixed64(out, span::END_TIME_UNIX_NANO, span.end);
     }
     for (key, value) in &tags.attributes {
-        let parsed = if parse_string_tags { parse(value) } else { Scalar::Text(value) };
-        put_attribute(out, span::ATTRIBUTES, key, &parsed);
+        put_attribute(out, span::ATTRIBUTES, key, &Scalar::Text(value));
     }
     put_endpoint(out, tags, &span.local, &LOCAL);
     put_endpoint(out, tags, &span.remote, &REMOTE);
@@ -162,19 +154,6 @@ fn number_of(name: &str, names: &[&str]) -> Option<u64> {
     (0..).zip(names).find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(number, _)| number)
 }
 
-/// What a tag looks like: digits, digits with a point in them, `true` or `false`, or text.
-fn parse(text: &str) -> Scalar<'_> {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let parsed = match text.split_once('.') {
-        None if digits(text) => text.parse().map(Scalar::Int).ok(),
-        Some((whole, fraction)) if digits(whole) && digits(fraction) => {
-            number::float(text).map(Scalar::Double)
-        }
-        _ => text.parse().map(Scalar::Bool).ok(),
-    };
-    parsed.unwrap_or(Scalar::Text(text))
-}
-
 /// Appends an attribute as field `number`.
 pub(super) fn put_attribute(out: &mut Vec<u8>, number: u32, key: &str, value: &Scalar<'_>) {
     let attribute = open(out, number);
@@ -184,7 +163,6 @@ pub(super) fn put_attribute(out: &mut Vec<u8>, number: u32, key: &str, value: &S
         Scalar::Text(text) => put_bytes(out, any_value::STRING_VALUE, text.as_bytes()),
         Scalar::Bool(value) => put_uint(out, any_value::BOOL_VALUE, u64::from(*value)),
         Scalar::Int(value) => put_uint(out, any_value::INT_VALUE, value.cast_unsigned()),
-        Scalar::Double(value) => put_fixed64(out, any_value::DOUBLE_VALUE, value.to_bits()),
     }
     close(out, message);
     close(out, attribute);

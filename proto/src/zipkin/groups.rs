@@ -29,7 +29,6 @@ const PLACE_BYTES: usize = 224;
 /// Spans whose service name and resource-like tags are equal share a resource. So each span keeps
 /// the resource that its own tags describe, whichever span came first.
 pub(super) struct Groups<'r> {
-    parse_string_tags: bool,
     room: Granted<'r>,
     /// From the encoded resource to its place in `resources`.
     resource_places: HashMap<Vec<u8>, usize>,
@@ -58,9 +57,8 @@ struct Scope {
 }
 
 impl<'r> Groups<'r> {
-    pub(super) fn new(parse_string_tags: bool, room: &'r mut dyn Room) -> Self {
+    pub(super) fn new(room: &'r mut dyn Room) -> Self {
         Self {
-            parse_string_tags,
             room: Granted::new(room),
             resource_places: HashMap::new(),
             scope_places: HashMap::new(),
@@ -82,7 +80,7 @@ impl<'r> Groups<'r> {
         let Some(Scope { body }) = self.scopes.get_mut(place) else { return Ok(()) };
         let before = body.len();
         let message = open(body, scope_spans::SPANS);
-        put_span(body, span, &tags, self.parse_string_tags);
+        put_span(body, span, &tags);
         close(body, message);
         self.bytes += body.len() - before;
         self.spans += 1;

@@ -28,7 +28,6 @@
 mod encode;
 mod error;
 mod groups;
-mod hex;
 mod model;
 mod parts;
 mod resource_keys;

@@ -1,6 +1,6 @@
 //! Links and events, which OpenTelemetry writes into Zipkin's text in a form of its own.
 
-use super::hex::padded_hex;
+use crate::hex;
 use crate::json::error::Fault;
 use crate::json::nest::{close, open};
 use crate::json::reader::Reader;
@@ -37,7 +37,7 @@ fn link(out: &mut Vec<u8>, text: &str) -> Option<()> {
 fn link_id<const N: usize>(text: &str) -> Option<[u8; N]> {
     // Some writers leave the quotes of JSON around it.
     let text = text.trim_matches('"');
-    if text.is_empty() { None } else { padded_hex(text.as_bytes()) }
+    if text.is_empty() { None } else { hex::padded(text.as_bytes()) }
 }
 
 /// Appends an annotation as an event of a span. Text in the form `name|attributes|dropped` is

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use super::error::ZipkinError;
 use super::groups::Groups;
-use super::hex::padded_hex;
 use super::model::{Annotation, Endpoint, Kind, Span};
+use crate::hex;
 use crate::json::error::{Fault, JsonError};
 use crate::json::number;
 use crate::json::open::Kind as Value;
@@ -15,14 +15,6 @@ use crate::json::reader::Reader;
 use crate::json::scalar::{each_element, each_field, fault, ignore, wrong_type};
 use crate::repair::repaired;
 use crate::translated::{Rejected, Room, SpanFault, Translated};
-
-/// How tags become attributes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Whether tags that look like an integer, a decimal fraction or a boolean become attributes
-    /// of that type. Otherwise they stay text, as Zipkin has them.
-    pub parse_string_tags: bool,
-}
 
 /// Translates Zipkin v2 JSON into an OTLP request.
 ///
@@ -38,18 +30,14 @@ pub struct Options {
 /// # Errors
 /// When the text is not one JSON document of that shape, all of it is in the format of Zipkin v1 or
 /// OTLP, or there is not the room.
-pub fn to_protobuf(
-    text: &[u8],
-    options: Options,
-    room: &mut dyn Room,
-) -> Result<Translated, ZipkinError> {
+pub fn to_protobuf(text: &[u8], room: &mut dyn Room) -> Result<Translated, ZipkinError> {
     let mut reader = match Reader::new(text) {
         Ok(reader) => reader,
         Err(JsonError::Empty) => return Ok(Translated::default()),
         Err(error) => return Err(error.into()),
     };
     let mut request = Request {
-        groups: Groups::new(options.parse_string_tags, room),
+        groups: Groups::new(room),
         rejected: Rejected::default(),
         marks: Marks::default(),
     };
@@ -216,7 +204,7 @@ fn id<const N: usize>(reader: &mut Reader<'_>, name: &str) -> Result<Option<[u8;
     if text.is_empty() {
         return Ok(None);
     }
-    match padded_hex(text.as_bytes()) {
+    match hex::padded(text.as_bytes()) {
         Some(id) => Ok(Some(id)),
         None => {
             let wanted = format!("1 to `{}` hexadecimal digits", 2 * N);

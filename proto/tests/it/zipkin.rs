@@ -5,7 +5,7 @@ use wholetrace_proto::{
     check::check_span,
     otlp::{KeyValue, Span, Status, TracesData, any_value::Value},
     translated::{Limits, SpanFault, Translated},
-    zipkin::v2::{Options, to_protobuf},
+    zipkin::v2::to_protobuf,
 };
 
 use crate::sample::{attribute, text};
@@ -13,7 +13,7 @@ use crate::sample::{attribute, text};
 pub(crate) const IDS: &str = r#""traceId":"5af7183fb1d4cf5f","id":"352bff9a74ca9ad2""#;
 
 pub(crate) fn translate(text: impl AsRef<[u8]>) -> Translated {
-    to_protobuf(text.as_ref(), Options::default(), &mut Limits::default()).expect("a request")
+    to_protobuf(text.as_ref(), &mut Limits::default()).expect("a request")
 }
 
 pub(crate) fn traces_of(translated: &Translated) -> TracesData {
@@ -200,28 +200,6 @@ fn of_tags_of_one_name_the_last_counts() {
     let wanted: Vec<_> =
         (0..100).map(|tag| text(&format!("t{tag}"), &format!("{}", 900 + tag))).collect();
     assert_eq!(attributes, wanted);
-}
-
-#[test]
-fn tags_become_numbers_when_that_is_asked_for() {
-    let tags = r#"{"i":"12","n":"-12","d":"1.5","b":"true","t":"1.","u":"x","l":"99999999999999999999","h":"HUGE"}"#;
-    let huge = "9".repeat(400) + ".5";
-    let tags = tags.replace("HUGE", &huge);
-    let options = Options { parse_string_tags: true };
-    let body = format!(r#"[{{{IDS},"timestamp":1,"tags":{tags}}}]"#);
-    let translated = to_protobuf(body.as_bytes(), options, &mut Limits::default()).unwrap();
-    let span = traces_of(&translated).resource_spans[0].scope_spans[0].spans[0].clone();
-    let wanted = [
-        attribute("i", Value::IntValue(12)),
-        text("n", "-12"),
-        attribute("d", Value::DoubleValue(1.5)),
-        attribute("b", Value::BoolValue(true)),
-        text("t", "1."),
-        text("u", "x"),
-        text("l", "99999999999999999999"),
-        text("h", &huge),
-    ];
-    assert_eq!(span.attributes, wanted);
 }
 
 fn status(code: i32, message: &str) -> Option<Status> {

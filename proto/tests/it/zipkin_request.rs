@@ -8,10 +8,7 @@ use wholetrace_proto::{
         span::{Event, Link},
     },
     translated::{Limits, Room, SpanFault},
-    zipkin::{
-        ZipkinError,
-        v2::{Options, to_protobuf},
-    },
+    zipkin::{ZipkinError, v2::to_protobuf},
 };
 
 use crate::{
@@ -215,7 +212,7 @@ fn requests_are_an_array_one_span_or_nothing() {
 }
 
 fn refused(body: &str) -> ZipkinError {
-    to_protobuf(body.as_bytes(), Options::default(), &mut Limits::default()).expect_err(body)
+    to_protobuf(body.as_bytes(), &mut Limits::default()).expect_err(body)
 }
 
 #[test]
@@ -257,14 +254,14 @@ fn room_is_asked_for_as_spans_grow() {
     ] {
         let body = format!("[{}{span}]", format!("{span},").repeat(999));
         let mut room = Asked(Vec::new());
-        let all = to_protobuf(body.as_bytes(), Options::default(), &mut room).unwrap();
+        let all = to_protobuf(body.as_bytes(), &mut room).unwrap();
         assert_eq!((all.spans, all.rejected.total()), (1_000, 0));
         let most = room.0.pop().unwrap();
         assert!((2 * all.bytes.len()..3 * all.bytes.len()).contains(&most), "{most}");
         // Some ahead each time, so seldom.
         assert!(room.0.len() < 40, "{:?}", room.0);
         let mut less = Limits { bytes: 2 * all.bytes.len() - 1 };
-        let error = to_protobuf(body.as_bytes(), Options::default(), &mut less);
+        let error = to_protobuf(body.as_bytes(), &mut less);
         assert!(matches!(error, Err(ZipkinError::Json(JsonError::Room { .. }))), "{error:?}");
     }
 }

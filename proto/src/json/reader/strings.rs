@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::hex;
+
 use super::{Reader, Result, repaired};
 
 impl<'a> Reader<'a> {
@@ -76,9 +78,10 @@ impl<'a> Reader<'a> {
     fn four_hex_digits(&mut self) -> Result<u32> {
         let mut code = 0;
         for _ in 0..4 {
-            let digit = self.current().and_then(|byte| char::from(byte).to_digit(16));
-            let Some(digit) = digit else { return Err(self.unexpected("a hexadecimal digit")) };
-            code = code << 4 | digit;
+            let Some(digit) = self.current().and_then(hex::digit) else {
+                return Err(self.unexpected("a hexadecimal digit"));
+            };
+            code = code << 4 | u32::from(digit);
             self.at += 1;
         }
         Ok(code)
