@@ -20,7 +20,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wholetrace_gateway::{Gateway, GatewayConfig, OtlpConfig, OtlpGrpcConfig, OtlpProtocols};
+use wholetrace_gateway::{
+    Gateway, GatewayConfig, OtlpConfig, OtlpGrpcConfig, OtlpProtocols, ReceiverConfig,
+};
 use wholetrace_runtime::shutdown::Shutdown;
 use wholetrace_spanlog::{
     TopicName,
@@ -57,8 +59,8 @@ async fn run(traces: &str) -> f64 {
     let grpc = OtlpGrpcConfig { endpoint: "127.0.0.1:0".to_owned(), ..OtlpGrpcConfig::default() };
     let mut config = GatewayConfig::default();
     let protocols = OtlpProtocols { grpc: Some(grpc), http: None };
-    config.receivers.otlp = BTreeMap::from([("otlp".to_owned(), OtlpConfig { protocols })]);
-    config.receivers.zipkin.clear();
+    let otlp = ReceiverConfig::Otlp(Box::new(OtlpConfig { protocols }));
+    config.receivers.0 = BTreeMap::from([("otlp".to_owned(), otlp)]);
     let gateway = Gateway::bind(&config, routing, Arc::clone(&log.log().spans.writer))
         .await
         .expect("a free port");

@@ -6,6 +6,7 @@ use std::{
 };
 
 use wholetrace_exporter::config::ExporterConfig;
+use wholetrace_gateway::{Listener, ListenerKind};
 
 use crate::{config::Config, role::Role, wiring::Process};
 
@@ -22,16 +23,10 @@ pub(crate) fn message(config: &Config, process: &Process, admin: SocketAddr) -> 
     let mut line = |what: &str, value: &str| {
         let _ = writeln!(text, "  {what:<12}{value}");
     };
+    let bound = bound(config, process.receivers());
     let mut what = "takes spans";
-    for (name, address) in process.receivers() {
-        let kind = if name.ends_with("/grpc") {
-            "OTLP gRPC"
-        } else if name.ends_with("/http") {
-            "OTLP HTTP"
-        } else {
-            "Zipkin"
-        };
-        line(what, &format!("{kind:<10} {address}  ({name})"));
+    for (Listener { name, kind, .. }, address) in &bound {
+        line(what, &format!("{:<10} {address}  ({name})", kind.title()));
         what = "";
     }
     if process.role.samples() {
@@ -48,12 +43,28 @@ pub(crate) fn message(config: &Config, process: &Process, admin: SocketAddr) -> 
     }
     line("data", process.log.place());
     line("admin", &format!("http://{admin}/metrics  http://{admin}/readyz"));
-    next(&mut text, config, process);
+    next(&mut text, config, process, &bound);
     text
 }
 
+/// A listener as configured, and where it is.
+type Bound<'c> = (Listener<'c>, SocketAddr);
+
+/// The listeners of `config` that are at `addresses`, in that order.
+fn bound<'a>(
+    config: &Config,
+    addresses: impl Iterator<Item = (&'a String, &'a SocketAddr)>,
+) -> Vec<Bound<'_>> {
+    let mut listeners = config.receivers.listeners();
+    let bound = addresses.filter_map(|(name, address)| {
+        let index = listeners.iter().position(|listener| listener.name == *name)?;
+        Some((listeners.swap_remove(index), *address))
+    });
+    bound.collect()
+}
+
 /// What to type next.
-fn next(text: &mut String, config: &Config, process: &Process) {
+fn next(text: &mut String, config: &Config, process: &Process, bound: &[Bound<'_>]) {
     // As it was started: it may be on no search path.
     let program = std::env::args().next().unwrap_or_else(|| "wholetrace".to_owned());
     let said = format!("Ctrl-C stops it; `{program} --help` says more.\n");
@@ -62,7 +73,7 @@ fn next(text: &mut String, config: &Config, process: &Process) {
         return;
     }
     let mut hints = String::new();
-    let grpc = process.receivers().find(|(name, _)| name.ends_with("/grpc"));
+    let grpc = bound.iter().find(|(listener, _)| listener.kind == ListenerKind::OtlpGrpc);
     // The generator has no token of a tenant.
     if let Some((_, address)) = grpc.filter(|_| config.authentication.tenants.is_empty()) {
         let endpoint = if address.port() == 4317 {
@@ -83,37 +94,29 @@ fn next(text: &mut String, config: &Config, process: &Process) {
     if !hints.is_empty() {
         let _ = write!(text, "Next, in another terminal:\n{hints}");
     }
-    if config.receivers.otlp.is_empty() {
+    let to_sdks = sdk(config, bound);
+    if to_sdks.is_empty() {
         text.push_str("Point a Zipkin tracer at it.\n");
     } else {
         text.push_str("Point an SDK at it, over HTTP (what most SDKs do) or gRPC:\n");
-        sdk(text, config, process.receivers());
+        text.push_str(&to_sdks);
     }
     let _ = writeln!(text, "{said}");
 }
 
 /// The variables by which SDKs find the first receiver of each kind. The ports are not to be mixed up:
 /// without the protocol, most SDKs take HTTP.
-fn sdk<'a>(
-    text: &mut String,
-    config: &Config,
-    receivers: impl Iterator<Item = (&'a String, &'a SocketAddr)>,
-) {
-    let receivers: Vec<_> = receivers.collect();
+fn sdk(config: &Config, bound: &[Bound<'_>]) -> String {
     let tenants = !config.authentication.tenants.is_empty();
     let token =
         if tenants { " OTEL_EXPORTER_OTLP_HEADERS='authorization=Bearer%20TOKEN'" } else { "" };
-    for (kind, protocol) in [("http", "http/protobuf"), ("grpc", "grpc")] {
-        let found = receivers.iter().find_map(|(name, address)| {
-            let (name, found) = name.rsplit_once('/')?;
-            (found == kind).then_some((name, *address))
-        });
-        let Some((name, address)) = found else { continue };
-        let protocols = config.receivers.otlp.get(name).map(|receiver| &receiver.protocols);
-        let encrypted = protocols.is_some_and(|protocols| match kind {
-            "grpc" => protocols.grpc.as_ref().is_some_and(|grpc| grpc.tls.is_some()),
-            _ => protocols.http.as_ref().is_some_and(|http| http.tls.is_some()),
-        });
+    let mut text = String::new();
+    for (kind, protocol) in
+        [(ListenerKind::OtlpHttp, "http/protobuf"), (ListenerKind::OtlpGrpc, "grpc")]
+    {
+        let found = bound.iter().find(|(listener, _)| listener.kind == kind);
+        let Some((listener, address)) = found else { continue };
+        let encrypted = listener.tls.is_some();
         let scheme = if encrypted { "https" } else { "http" };
         // The names in certificates, and the address that others reach this machine by, are not known.
         let host = match address.ip() {
@@ -128,6 +131,7 @@ fn sdk<'a>(
              OTEL_EXPORTER_OTLP_PROTOCOL={protocol}{token}"
         );
     }
+    text
 }
 
 fn target(exporter: &ExporterConfig) -> String {
@@ -150,9 +154,16 @@ mod tests {
         let config = Config { receivers: receivers_config, ..Config::default() };
         let owned = |(name, address): &(&str, &str)| ((*name).to_owned(), address.parse().unwrap());
         let receivers: Vec<(String, SocketAddr)> = receivers.iter().map(owned).collect();
-        let mut text = String::new();
-        sdk(&mut text, &config, receivers.iter().map(|(name, address)| (name, address)));
-        text
+        let addresses = receivers.iter().map(|(name, address)| (name, address));
+        sdk(&config, &bound(&config, addresses))
+    }
+
+    /// What is told of a listener comes from what it is, not from what it is called.
+    #[test]
+    fn a_zipkin_receiver_is_one_under_any_name() {
+        let zipkin = r#"{"zipkin/grpc": {}, "zipkin/http": {}}"#;
+        let receivers = [("zipkin/grpc", "127.0.0.1:9411"), ("zipkin/http", "127.0.0.1:9412")];
+        assert_eq!(said(zipkin, &receivers), "");
     }
 
     #[test]

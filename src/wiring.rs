@@ -116,8 +116,8 @@ pub(crate) fn policies(config: &Config) -> anyhow::Result<Arc<PolicySet>> {
 /// Tries all endpoints of the gateway before the log is opened, which can take long and locks its
 /// folder: a second process by mistake is told of the port at once.
 async fn probe(config: &GatewayConfig) -> Result<(), listen::BindError> {
-    for (setting, endpoint) in config.receivers.endpoints() {
-        drop(listen::bind(&setting, endpoint).await?);
+    for listener in config.receivers.listeners() {
+        drop(listen::bind(&listener.setting(), listener.endpoint).await?);
     }
     Ok(())
 }

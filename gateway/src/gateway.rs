@@ -7,18 +7,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wholetrace_runtime::{
     listen, memory,
     shutdown::{Shutdown, Tasks},
-    tls::{ServerTlsConfig, TlsError},
+    tls::TlsError,
     units::HumanDuration,
 };
 use wholetrace_spanlog::{Writer, routing::Routing};
 
 use crate::{
     admission::{lease::InFlightBudget, memory::MemoryGate, tenants::Tenants},
-    config::{
-        GatewayConfig,
-        limits::{LimitsConfig, OTLP_NEED, ZIPKIN_NEED},
-        receivers::{KeepaliveServerConfig, OtlpGrpcConfig, OtlpHttpConfig, ZipkinConfig},
-    },
+    config::{GatewayConfig, http::KeepaliveServerConfig, limits::LimitsConfig},
     http::{
         connection::{ConnectionLimits, Stop},
         cors, open_files,
@@ -27,7 +23,12 @@ use crate::{
     ingest::framer::{Framer, Framing, ingest},
     metrics::{IngestMetrics, ListenerMetrics, ReceiverMetrics},
     protocol::Protocol,
-    receiver::{otlp_grpc::OtlpGrpc, otlp_http::OtlpHttp, zipkin::Zipkin},
+    receiver::{
+        listener::{Listener, ListenerKind},
+        otlp_grpc::OtlpGrpc,
+        otlp_http::OtlpHttp,
+        zipkin::Zipkin,
+    },
     stack::{Receiver, Shared, stack},
 };
 
@@ -109,19 +110,8 @@ impl Gateway {
             servers: Vec::new(),
             addresses: BTreeMap::new(),
         };
-        for (name, otlp) in &config.receivers.otlp {
-            let setting = format!("receivers.{name}.protocols");
-            if let Some(grpc) = &otlp.protocols.grpc {
-                let setting = format!("{setting}.grpc.endpoint");
-                binder.grpc(&format!("{name}/grpc"), setting, grpc).await?;
-            }
-            if let Some(http) = &otlp.protocols.http {
-                let setting = format!("{setting}.http.endpoint");
-                binder.http(&format!("{name}/http"), setting, http).await?;
-            }
-        }
-        for (name, zipkin) in &config.receivers.zipkin {
-            binder.zipkin(name, format!("receivers.{name}.endpoint"), zipkin).await?;
+        for listener in config.receivers.listeners() {
+            binder.bind(listener).await?;
         }
         let Binder { servers, addresses, shared, .. } = binder;
         let drain_timeout = limits.drain_timeout.get();
@@ -212,116 +202,51 @@ struct Binder<'a> {
     addresses: BTreeMap<String, SocketAddr>,
 }
 
-/// What a listener needs beside its stack.
-struct Listener<'a> {
-    name: &'a str,
-    /// Key path of the endpoint.
-    setting: String,
-    endpoint: &'a str,
-    tls: Option<&'a ServerTlsConfig>,
-    alpn: &'static [&'static [u8]],
-    keepalive: KeepaliveServerConfig,
-}
-
 impl Binder<'_> {
-    /// The largest message: as configured, or as there is always room for.
-    fn largest(&self, configured: u64, need: u64) -> usize {
-        usize::try_from(configured.min(self.limits.largest(need))).unwrap_or(usize::MAX)
-    }
-
-    async fn grpc(
-        &mut self,
-        name: &str,
-        setting: String,
-        config: &OtlpGrpcConfig,
-    ) -> Result<(), BindError> {
-        let listener = Listener {
-            name,
-            setting,
-            endpoint: &config.endpoint,
-            tls: config.tls.as_ref(),
-            alpn: &[b"h2"],
-            keepalive: config.keepalive.server_parameters.clone(),
-        };
-        let receiver = Receiver {
-            protocol: OtlpGrpc,
-            cors: None,
-            message_bytes_max: self
-                .largest(u64::from(config.max_recv_msg_size_mib) << 20, OTLP_NEED),
-            metrics: ReceiverMetrics::new(name),
-        };
-        self.add(listener, receiver).await
-    }
-
-    async fn http(
-        &mut self,
-        name: &str,
-        setting: String,
-        config: &OtlpHttpConfig,
-    ) -> Result<(), BindError> {
-        let listener = Listener::http(name, setting, &config.endpoint, config.tls.as_ref());
-        let mut paths = vec![config.traces_url_path.clone()];
-        paths.extend(config.extra_traces_url_paths.iter().cloned());
-        let receiver = Receiver {
-            protocol: OtlpHttp { paths },
-            cors: config.cors.as_ref().map(cors::layer),
-            message_bytes_max: self.largest(config.max_request_body_size, OTLP_NEED),
-            metrics: ReceiverMetrics::new(name),
-        };
-        self.add(listener, receiver).await
-    }
-
-    async fn zipkin(
-        &mut self,
-        name: &str,
-        setting: String,
-        config: &ZipkinConfig,
-    ) -> Result<(), BindError> {
-        let listener = Listener::http(name, setting, &config.endpoint, config.tls.as_ref());
-        let receiver = Receiver {
-            protocol: Zipkin,
-            cors: None,
-            message_bytes_max: self.largest(config.max_request_body_size, ZIPKIN_NEED),
-            metrics: ReceiverMetrics::new(name),
-        };
-        self.add(listener, receiver).await
+    async fn bind(&mut self, listener: Listener<'_>) -> Result<(), BindError> {
+        match listener.kind {
+            ListenerKind::OtlpGrpc => self.add(&listener, OtlpGrpc, &[b"h2"]).await,
+            ListenerKind::OtlpHttp => {
+                let paths = listener.paths.iter().map(|path| (*path).to_owned()).collect();
+                self.add(&listener, OtlpHttp { paths }, HTTP_ALPN).await
+            }
+            ListenerKind::Zipkin => self.add(&listener, Zipkin, HTTP_ALPN).await,
+        }
     }
 
     async fn add<P: Protocol>(
         &mut self,
-        listener: Listener<'_>,
-        receiver: Receiver<P>,
+        config: &Listener<'_>,
+        protocol: P,
+        alpn: &'static [&'static [u8]],
     ) -> Result<(), BindError> {
-        let Listener { name, setting, endpoint, tls, alpn, keepalive } = listener;
-        let tls = tls
+        let name = &config.name;
+        let tls = config
+            .tls
             .map(|tls| tls.reloading(name, alpn))
             .transpose()
-            .map_err(|error| BindError::Tls { receiver: name.to_owned(), error })?;
-        let listener = listen::bind(&setting, endpoint).await?;
+            .map_err(|error| BindError::Tls { receiver: name.clone(), error })?;
+        let listener = listen::bind(&config.setting(), config.endpoint).await?;
         let address = listener
             .local_addr()
-            .map_err(|error| BindError::Address { receiver: name.to_owned(), error })?;
+            .map_err(|error| BindError::Address { receiver: name.clone(), error })?;
         if tls.is_none() && !address.ip().is_loopback() {
             tracing::warn!(receiver = name, %address, "open to the network and not encrypted");
         }
-        self.addresses.insert(name.to_owned(), address);
-        let bounded = |time: HumanDuration| Some(time.get()).filter(|time| !time.is_zero());
-        let idle_timeout = self.limits.idle_timeout.get();
-        let limits = ConnectionLimits {
-            header_timeout: self.limits.header_timeout.get(),
-            idle_timeout: bounded(keepalive.max_connection_idle)
-                .map_or(idle_timeout, |idle| idle.min(idle_timeout)),
-            age: bounded(keepalive.max_connection_age),
-            age_grace: bounded(keepalive.max_connection_age_grace),
-            header_bytes: self.limits.header_bytes.as_usize(),
-            streams: self.limits.streams_per_connection,
-            keepalive: (keepalive.time.get(), keepalive.timeout.get()),
+        self.addresses.insert(name.clone(), address);
+        // The largest message: as configured, or as there is always room for.
+        let largest = config.message.bytes().min(self.limits.largest(config.kind.need()));
+        let receiver = Receiver {
+            protocol,
+            cors: config.cors.map(cors::layer),
+            message_bytes_max: usize::try_from(largest).unwrap_or(usize::MAX),
+            metrics: ReceiverMetrics::new(name),
         };
         self.servers.push(Server {
             listener,
             tls,
             stack: stack(&self.shared, receiver),
-            limits,
+            limits: connection_limits(self.limits, &config.keepalive),
             in_flight: self.shared.in_flight.clone(),
             connections: Arc::clone(&self.connections),
             metrics: ListenerMetrics::new(name),
@@ -330,14 +255,21 @@ impl Binder<'_> {
     }
 }
 
-impl<'a> Listener<'a> {
-    fn http(
-        name: &'a str,
-        setting: String,
-        endpoint: &'a str,
-        tls: Option<&'a ServerTlsConfig>,
-    ) -> Self {
-        let keepalive = KeepaliveServerConfig::default();
-        Self { name, setting, endpoint, tls, alpn: &[b"h2", b"http/1.1"], keepalive }
+/// What may be negotiated at a listener for HTTP.
+const HTTP_ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// Bounds of the connections of a listener.
+fn connection_limits(limits: &LimitsConfig, keepalive: &KeepaliveServerConfig) -> ConnectionLimits {
+    let bounded = |time: HumanDuration| Some(time.get()).filter(|time| !time.is_zero());
+    let idle_timeout = limits.idle_timeout.get();
+    ConnectionLimits {
+        header_timeout: limits.header_timeout.get(),
+        idle_timeout: bounded(keepalive.max_connection_idle)
+            .map_or(idle_timeout, |idle| idle.min(idle_timeout)),
+        age: bounded(keepalive.max_connection_age),
+        age_grace: bounded(keepalive.max_connection_age_grace),
+        header_bytes: limits.header_bytes.as_usize(),
+        streams: limits.streams_per_connection,
+        keepalive: (keepalive.time.get(), keepalive.timeout.get()),
     }
 }

@@ -21,15 +21,19 @@ mod stack;
 
 pub use config::{
     GatewayConfig,
+    http::{CorsConfig, KeepaliveConfig, KeepaliveServerConfig},
     limits::LimitsConfig,
-    receivers::{
-        CorsConfig, KeepaliveConfig, KeepaliveServerConfig, OtlpConfig, OtlpGrpcConfig,
-        OtlpHttpConfig, OtlpProtocols, ReceiversConfig, ZipkinConfig,
-    },
+    receivers::ReceiversConfig,
     tenants::{AuthenticationConfig, TenantConfig},
 };
 pub use gateway::{BindError, Gateway};
 pub use ingest::batch::{Frame, frames};
 pub use metrics::TABLE as METRICS;
+pub use receiver::{
+    ReceiverConfig, ReceiverKind,
+    listener::{Listener, ListenerKind},
+    otlp::{OtlpConfig, OtlpGrpcConfig, OtlpHttpConfig, OtlpProtocols},
+    zipkin::ZipkinConfig,
+};
 pub use reject::{RejectReason, Rejection, SpanRejects};
 pub use split::{BODY_BYTES_MAX, Split, split};

@@ -1,15 +1,14 @@
 //! Sections and components of a Collector that are not here, and what is instead.
 
 use serde_json::Value;
+use wholetrace_gateway::ReceiverKind;
 use wholetrace_runtime::problems::{Problem, Problems, did_you_mean};
 
 use super::path::KeyPath;
 
-/// What comes before the `/` in the names of components, by section.
-const COMPONENTS: [(&str, &[&str]); 2] = [
-    ("receivers", &["otlp", "zipkin"]),
-    ("exporters", &["otlp", "otlphttp", "otlp_grpc", "otlp_http", "file", "debug", "logging"]),
-];
+/// What comes before the `/` in the names of exporters.
+const EXPORTERS: [&str; 7] =
+    ["otlp", "otlphttp", "otlp_grpc", "otlp_http", "file", "debug", "logging"];
 
 /// Processors that are needed no more.
 const DONE_HERE: [&str; 4] = ["batch", "memory_limiter", "groupbytrace", "tail_sampling"];
@@ -136,7 +135,8 @@ fn connectors(_: &[String], _: &Value) -> (String, String) {
 
 /// Names the components that nobody knows here, one by one: the sections refuse themselves whole.
 pub(super) fn refuse_components(tree: &mut Value, problems: &mut Problems) {
-    for (section, types) in COMPONENTS {
+    let receivers = ReceiverKind::ALL.map(ReceiverKind::name);
+    for (section, types) in [("receivers", &receivers[..]), ("exporters", &EXPORTERS)] {
         let Some(Value::Object(components)) = tree.get_mut(section) else { continue };
         components.retain(|name, _| {
             let kind = kind(name);

@@ -16,11 +16,12 @@ pub(super) fn check(
 ) {
     for (name, exporter) in &exporters.0 {
         let Some((key, backend)) = exporter.backend() else { continue };
-        let own = receivers.endpoints().into_iter().find(|(_, endpoint)| leads(&backend, endpoint));
-        if let Some((listener, _)) = own {
+        let mut listeners = receivers.listeners().into_iter();
+        if let Some(own) = listeners.find(|listener| leads(&backend, listener.endpoint)) {
             let message = format!(
-                "is `{listener}`, a listener of this process: kept traces would come back as new spans \
-                 and go round for ever"
+                "is `{}`, a listener of this process: kept traces would come back as new spans \
+                 and go round for ever",
+                own.setting()
             );
             let hint = "name the backend, or give one of the two another port";
             problems.error(format!("exporters.{name}.{key}"), message, hint);

@@ -2,6 +2,7 @@
 //! file.
 
 pub(crate) mod check;
+pub(crate) mod http;
 pub(crate) mod limits;
 pub(crate) mod receivers;
 pub(crate) mod tenants;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::receiver::listener::ListenerKind;
 
 fn problems_of(json: &str) -> Vec<String> {
     let config: GatewayConfig = serde_json::from_str(json).unwrap();
@@ -13,7 +14,9 @@ fn the_defaults_are_sound_and_on_loopback() {
     let config = GatewayConfig::default();
     config.check("", &mut problems);
     assert!(problems.errors().is_empty() && problems.warnings().is_empty(), "{problems}");
-    assert_eq!((config.receivers.otlp.len(), config.receivers.zipkin.len()), (1, 1));
+    let listeners = config.receivers.listeners();
+    let names: Vec<&str> = listeners.iter().map(|listener| listener.name.as_str()).collect();
+    assert_eq!(names, ["otlp/grpc", "otlp/http", "zipkin"]);
 }
 
 /// `grpc:` without a value is the Collector's way to say "with the defaults".
@@ -23,9 +26,20 @@ fn a_protocol_that_is_named_is_listened_on() {
         r#"{"receivers": {"otlp/agents": {"protocols": {"grpc": null}}, "zipkin": null}}"#,
     )
     .unwrap();
-    let otlp = &config.receivers.otlp["otlp/agents"];
-    assert!(otlp.protocols.grpc.is_some() && otlp.protocols.http.is_none());
-    assert!(config.receivers.zipkin.contains_key("zipkin"));
+    let listeners = config.receivers.listeners();
+    let found: Vec<_> = listeners.iter().map(|one| (one.setting(), one.kind)).collect();
+    let grpc = "receivers.otlp/agents.protocols.grpc.endpoint".to_owned();
+    let zipkin = "receivers.zipkin.endpoint".to_owned();
+    assert_eq!(found, [(grpc, ListenerKind::OtlpGrpc), (zipkin, ListenerKind::Zipkin)]);
+}
+
+/// The word before the first slash is the kind, whatever stands behind it.
+#[test]
+fn a_suffix_does_not_change_what_a_receiver_is() {
+    let config: GatewayConfig =
+        serde_json::from_str(r#"{"receivers": {"zipkin/grpc": {}, "zipkin/http": {}}}"#).unwrap();
+    let kinds = config.receivers.listeners().iter().map(|one| one.kind).collect::<Vec<_>>();
+    assert_eq!(kinds, [ListenerKind::Zipkin, ListenerKind::Zipkin]);
 }
 
 #[test]

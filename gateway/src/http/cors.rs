@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use crate::config::receivers::CorsConfig;
+use crate::config::http::CorsConfig;
 
 /// The layer that answers preflights and marks answers, by `config`.
 pub(crate) fn layer(config: &CorsConfig) -> CorsLayer {

@@ -1,5 +1,100 @@
-//! The protocols by which spans come.
+//! The receivers: what each is configured with, and what it listens on.
 
+pub(crate) mod listener;
+pub(crate) mod otlp;
 pub(crate) mod otlp_grpc;
 pub(crate) mod otlp_http;
 pub(crate) mod zipkin;
+
+use schemars::{Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeSeed};
+use wholetrace_runtime::problems::Problems;
+
+use self::{listener::Listener, otlp::OtlpConfig, zipkin::ZipkinConfig};
+
+/// The kinds of receivers there are. A name in the configuration begins with one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiverKind {
+    /// OTLP over gRPC and HTTP.
+    Otlp,
+    /// Zipkin.
+    Zipkin,
+}
+
+/// The settings of a receiver, whatever its kind.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum ReceiverConfig {
+    /// OTLP over gRPC and HTTP.
+    Otlp(Box<OtlpConfig>),
+    /// Zipkin.
+    Zipkin(ZipkinConfig),
+}
+
+impl ReceiverKind {
+    /// All kinds.
+    pub const ALL: [Self; 2] = [Self::Otlp, Self::Zipkin];
+
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Otlp => "otlp",
+            Self::Zipkin => "zipkin",
+        }
+    }
+
+    /// The kind of the receiver `name`: all of it, or what stands before the first slash.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        let word = name.split('/').next()?;
+        Self::ALL.into_iter().find(|kind| kind.name() == word)
+    }
+
+    pub(crate) fn schema(self, generator: &mut SchemaGenerator) -> Schema {
+        match self {
+            Self::Otlp => generator.subschema_for::<OtlpConfig>(),
+            Self::Zipkin => generator.subschema_for::<ZipkinConfig>(),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ReceiverKind {
+    type Value = ReceiverConfig;
+
+    /// Reads the settings of a receiver of this kind; none are the defaults.
+    fn deserialize<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<ReceiverConfig, D::Error> {
+        fn read<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+        where
+            D: Deserializer<'de>,
+            T: Deserialize<'de> + Default,
+        {
+            Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+        }
+        Ok(match self {
+            Self::Otlp => ReceiverConfig::Otlp(read(deserializer)?),
+            Self::Zipkin => ReceiverConfig::Zipkin(read(deserializer)?),
+        })
+    }
+}
+
+impl ReceiverConfig {
+    /// What it listens on. It is called `name`, and stands at the key `path`.
+    pub(crate) fn listeners(&self, name: &str, path: &str) -> Vec<Listener<'_>> {
+        match self {
+            Self::Otlp(otlp) => otlp.listeners(name, path),
+            Self::Zipkin(zipkin) => zipkin.listeners(name, path),
+        }
+    }
+
+    /// Adds everything that is wrong with it to `problems`, beside its listeners; `path` is where it
+    /// stands.
+    pub(crate) fn check(&self, path: &str, problems: &mut Problems) {
+        match self {
+            Self::Otlp(otlp) => otlp.check(path, problems),
+            Self::Zipkin(_) => {}
+        }
+    }
+}

@@ -1,18 +1,65 @@
-//! Zipkin v2 JSON over HTTP.
+//! The Zipkin receiver: v2 JSON over HTTP.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use wholetrace_proto::{
     json::JsonError,
     translated::Room,
     zipkin::{ZipkinError, v2},
 };
+use wholetrace_runtime::tls::ServerTlsConfig;
 
 use crate::{
     answer::{Accepted, AnswerBody, advise_retry, text},
+    config::http::KeepaliveServerConfig,
     protocol::{Content, Form, Protocol, Translated, encoding},
+    receiver::listener::{Listener, ListenerKind, MessageLimit},
     reject::{RejectReason, Rejection},
 };
+
+/// A Zipkin receiver.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ZipkinConfig {
+    /// Address and port to listen on; port 0 takes a free one. Only this machine reaches a
+    /// loopback address.
+    pub endpoint: String,
+    /// Largest body in bytes, inflated. 1,024 to 1,073,741,824, and at most a seventh of
+    /// `limits.in_flight`, to which the default gives way.
+    pub max_request_body_size: u64,
+    /// Serves TLS with this certificate; without it the listener is not encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ServerTlsConfig>,
+}
+
+impl Default for ZipkinConfig {
+    fn default() -> Self {
+        // Half of the others': it grows when it is translated.
+        Self { endpoint: "127.0.0.1:9411".to_owned(), max_request_body_size: 32 << 20, tls: None }
+    }
+}
+
+impl ZipkinConfig {
+    /// What it listens on. It is called `name`, and stands at the key `path`.
+    pub(crate) fn listeners(&self, name: &str, path: &str) -> Vec<Listener<'_>> {
+        vec![Listener {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            kind: ListenerKind::Zipkin,
+            endpoint: &self.endpoint,
+            tls: self.tls.as_ref(),
+            message: MessageLimit::body(
+                self.max_request_body_size,
+                Self::default().max_request_body_size,
+            ),
+            keepalive: KeepaliveServerConfig::default(),
+            cors: None,
+            paths: Vec::new(),
+        }]
+    }
+}
 
 /// Where reporters post. Some are given the bare address and post to `/`.
 const PATHS: [&str; 2] = ["/api/v2/spans", "/"];

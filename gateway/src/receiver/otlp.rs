@@ -1,0 +1,181 @@
+//! The OTLP receiver: its configuration, and what it listens on.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use wholetrace_runtime::{
+    problems::{Problem, Problems, join},
+    tls::ServerTlsConfig,
+};
+
+use crate::{
+    config::http::{CorsConfig, KeepaliveConfig, KeepaliveServerConfig},
+    receiver::listener::{Listener, ListenerKind, MessageLimit},
+};
+
+/// An OTLP receiver.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OtlpConfig {
+    /// The transports to listen on: `grpc`, `http` or both.
+    pub protocols: OtlpProtocols,
+}
+
+/// The transports of an OTLP receiver. One that is not named is not listened on; one that is named
+/// without settings has the defaults.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OtlpProtocols {
+    /// OTLP over gRPC.
+    #[serde(deserialize_with = "named", skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<OtlpGrpcConfig>,
+    /// OTLP over HTTP, protobuf and JSON on one port.
+    #[serde(deserialize_with = "named", skip_serializing_if = "Option::is_none")]
+    pub http: Option<OtlpHttpConfig>,
+}
+
+/// OTLP over gRPC.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OtlpGrpcConfig {
+    /// Address and port to listen on; port 0 takes a free one. Only this machine reaches a
+    /// loopback address.
+    pub endpoint: String,
+    /// Largest message in MiB, inflated. 1 to 1,024, and at most a third of `limits.in_flight`, to
+    /// which the default gives way. Generous, because SDKs send a message that was too large again and
+    /// again or drop it.
+    pub max_recv_msg_size_mib: u32,
+    /// Serves TLS with this certificate; without it the listener is not encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ServerTlsConfig>,
+    /// Pings that notice senders that are gone, and the age of connections.
+    pub keepalive: KeepaliveConfig,
+}
+
+/// OTLP over HTTP.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OtlpHttpConfig {
+    /// Address and port to listen on; port 0 takes a free one. Only this machine reaches a
+    /// loopback address.
+    pub endpoint: String,
+    /// Largest body in bytes, inflated. 1,024 to 1,073,741,824, and at most a third of
+    /// `limits.in_flight`, to which the default gives way.
+    pub max_request_body_size: u64,
+    /// Path of trace requests.
+    pub traces_url_path: String,
+    /// Further paths that take trace requests, for senders whose endpoint is used as it stands
+    /// (`/` is a usual one).
+    pub extra_traces_url_paths: Vec<String>,
+    /// Serves TLS with this certificate; without it the listener is not encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ServerTlsConfig>,
+    /// Lets pages of these origins send from a browser; without it none may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cors: Option<CorsConfig>,
+}
+
+impl Default for OtlpGrpcConfig {
+    fn default() -> Self {
+        Self {
+            endpoint: "127.0.0.1:4317".to_owned(),
+            max_recv_msg_size_mib: 64,
+            tls: None,
+            keepalive: KeepaliveConfig::default(),
+        }
+    }
+}
+
+impl Default for OtlpHttpConfig {
+    fn default() -> Self {
+        Self {
+            endpoint: "127.0.0.1:4318".to_owned(),
+            max_request_body_size: 64 << 20,
+            traces_url_path: "/v1/traces".to_owned(),
+            extra_traces_url_paths: Vec::new(),
+            tls: None,
+            cors: None,
+        }
+    }
+}
+
+impl OtlpConfig {
+    /// A receiver that listens for both protocols, on their usual ports of the loopback interface.
+    pub(crate) fn usual() -> Self {
+        let grpc = Some(OtlpGrpcConfig::default());
+        Self { protocols: OtlpProtocols { grpc, http: Some(OtlpHttpConfig::default()) } }
+    }
+
+    /// What it listens on. It is called `name`, and stands at the key `path`.
+    pub(crate) fn listeners(&self, name: &str, path: &str) -> Vec<Listener<'_>> {
+        let OtlpProtocols { grpc, http } = &self.protocols;
+        let grpc = grpc.as_ref().map(|grpc| Listener {
+            name: format!("{name}/grpc"),
+            path: join(path, "protocols.grpc"),
+            kind: ListenerKind::OtlpGrpc,
+            endpoint: &grpc.endpoint,
+            tls: grpc.tls.as_ref(),
+            message: MessageLimit {
+                key: "max_recv_msg_size_mib",
+                value: u64::from(grpc.max_recv_msg_size_mib),
+                unit: 1 << 20,
+                default: u64::from(OtlpGrpcConfig::default().max_recv_msg_size_mib),
+                bounds: 1..=1_024,
+            },
+            keepalive: grpc.keepalive.server_parameters.clone(),
+            cors: None,
+            paths: Vec::new(),
+        });
+        let http = http.as_ref().map(|http| Listener {
+            name: format!("{name}/http"),
+            path: join(path, "protocols.http"),
+            kind: ListenerKind::OtlpHttp,
+            endpoint: &http.endpoint,
+            tls: http.tls.as_ref(),
+            message: MessageLimit::body(
+                http.max_request_body_size,
+                OtlpHttpConfig::default().max_request_body_size,
+            ),
+            keepalive: KeepaliveServerConfig::default(),
+            cors: http.cors.as_ref(),
+            paths: http.paths().map(|(_, path)| path.as_str()).collect(),
+        });
+        grpc.into_iter().chain(http).collect()
+    }
+
+    /// Adds everything that is wrong with it to `problems`, beside its listeners; `path` is where it
+    /// stands.
+    pub(crate) fn check(&self, path: &str, problems: &mut Problems) {
+        let path = join(path, "protocols");
+        if self.protocols.grpc.is_none() && self.protocols.http.is_none() {
+            let problem = Problem::new(path.as_str(), "no protocol is named");
+            problems.push_error(problem.hint("name `grpc`, `http` or both below it"));
+        }
+        if let Some(http) = &self.protocols.http {
+            http.check(&join(&path, "http"), problems);
+        }
+    }
+}
+
+impl OtlpHttpConfig {
+    /// Paths that take trace requests, with the key of each.
+    fn paths(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let extra = self.extra_traces_url_paths.iter().map(|url| ("extra_traces_url_paths", url));
+        [("traces_url_path", &self.traces_url_path)].into_iter().chain(extra)
+    }
+
+    fn check(&self, path: &str, problems: &mut Problems) {
+        for (key, url) in self.paths().filter(|(_, url)| !url.starts_with('/')) {
+            let problem = Problem::new(join(path, key), "must begin with a slash").value(url);
+            problems.push_error(problem.hint("write it as in `/v1/traces`"));
+        }
+    }
+}
+
+/// Tells a key that is named without a value (`grpc:`) from one that is absent.
+fn named<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::<T>::deserialize(deserializer).map(|value| Some(value.unwrap_or_default()))
+}
