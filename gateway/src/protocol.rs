@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Response, header::HeaderMap, request::Parts};
-use wholetrace_proto::translated::{self, Room, SpanFault};
+use wholetrace_proto::translated::{self, Room};
 
 use crate::{
     answer::{Accepted, AnswerBody},
@@ -49,20 +49,10 @@ impl Translated {
 impl From<translated::Translated> for Translated {
     fn from(from: translated::Translated) -> Self {
         let mut rejects = SpanRejects::default();
-        for (fault, spans) in from.rejected.by_fault() {
-            let reason = match fault {
-                SpanFault::Id => RejectReason::SpanId,
-                SpanFault::Nesting => RejectReason::SpanNesting,
-                SpanFault::Number
-                | SpanFault::Type
-                | SpanFault::Enum
-                | SpanFault::Bytes
-                | SpanFault::ZipkinV1 => RejectReason::SpanMalformed,
-                SpanFault::Size => RejectReason::SpanTooLarge,
-            };
-            rejects.add(reason, u32::try_from(spans).unwrap_or(u32::MAX));
+        for (reject, spans) in from.rejected.by_reason() {
+            rejects.add(reject.into(), u32::try_from(spans).unwrap_or(u32::MAX));
         }
-        let first = from.rejected.first().map(str::to_owned);
+        let first = from.rejected.first().map(ToString::to_string);
         Self { otlp: from.bytes.into(), rejects, first }
     }
 }

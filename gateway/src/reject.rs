@@ -7,6 +7,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use http::StatusCode;
 use tonic::Code;
+use wholetrace_proto::reject::SpanReject;
 use wholetrace_spanlog::AppendError;
 
 /// Why a connection, a request or a span was refused.
@@ -259,6 +260,29 @@ impl RejectReason {
     #[must_use]
     pub const fn is_ours(self) -> bool {
         matches!(self, Self::Memory | Self::Internal)
+    }
+}
+
+/// What a span that is refused alone counts for.
+impl From<&SpanReject> for RejectReason {
+    fn from(reject: &SpanReject) -> Self {
+        match reject {
+            SpanReject::IdLength { message: "Span", .. }
+            | SpanReject::ZeroId { .. }
+            | SpanReject::RepeatedId { .. }
+            | SpanReject::Id(_) => Self::SpanId,
+            SpanReject::Nesting { .. } => Self::SpanNesting,
+            SpanReject::TooLarge { .. } | SpanReject::TooMany { .. } => Self::SpanTooLarge,
+            // A link's ids are content, not what the span is known by.
+            SpanReject::IdLength { .. }
+            | SpanReject::Malformed(_)
+            | SpanReject::Padding
+            | SpanReject::Number(_)
+            | SpanReject::Type(_)
+            | SpanReject::Enum(_)
+            | SpanReject::Bytes(_)
+            | SpanReject::ZipkinV1 { .. } => Self::SpanMalformed,
+        }
     }
 }
 

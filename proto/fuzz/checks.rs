@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use prost::Message;
 use wholetrace_proto::{
     assemble::Assembler,
-    check::{HeadKind, SpanError, check_head, check_span},
+    check::{HeadKind, check_head, check_span},
     divide::divide,
     flag::append_flagged,
     id::TraceKey,
@@ -20,6 +20,7 @@ use wholetrace_proto::{
     record::{
         DeadLetter, Decision, DecisionBatch, encode_decisions, encode_replayed, read_replayed,
     },
+    reject::SpanReject,
     repair::{repair_head, repair_span},
     spans::{Head, ScopeRef, SpanRef, Visitor, count, visit},
     tracestate::{Kept, Threshold, read, rewrite},
@@ -81,8 +82,8 @@ struct Walked<'a> {
 }
 
 impl Walked<'_> {
-    fn note<T>(&mut self, result: Result<T, SpanError>) -> Option<T> {
-        use SpanError::{Malformed, Nesting};
+    fn note<T>(&mut self, result: Result<T, SpanReject>) -> Option<T> {
+        use SpanReject::{Malformed, Nesting};
         match result {
             Ok(value) => return Some(value),
             Err(Nesting { .. }) => self.exempt = true,
@@ -117,8 +118,8 @@ impl<'a> Visitor<'a> for Walked<'a> {
 
     fn span(&mut self, span: SpanRef<'a>) {
         match check_span(span.body) {
-            Err(SpanError::IdLength { .. } | SpanError::ZeroId { .. })
-            | Err(SpanError::RepeatedId { .. }) => self.exempt = true,
+            Err(SpanReject::IdLength { .. } | SpanReject::ZeroId { .. })
+            | Err(SpanReject::RepeatedId { .. }) => self.exempt = true,
             checked => {
                 if let Some(checked) = self.note(checked) {
                     self.valid &= checked.text_valid;
@@ -152,7 +153,7 @@ pub(crate) fn span(data: &[u8]) {
             assert_eq!(span.trace_id, checked.trace_id.0);
             assert_eq!(span.span_id, checked.span_id.0);
         }
-        Err(SpanError::Malformed(error)) => {
+        Err(SpanReject::Malformed(error)) => {
             assert!(Span::decode(data).is_err(), "refused for {error}, but it decodes");
         }
         Err(_) => {}

@@ -10,57 +10,11 @@ use std::ops::Range;
 use crate::{
     id::{SpanId, TraceId},
     otlp::numbers::{any_value, key_value, span, status},
+    otlp::{NESTING_MAX, SPAN_LEVEL},
+    reject::SpanReject,
     schema::{RESOURCE_HEAD, Rule, SCOPE_HEAD, SPAN, Schema},
     wire::{Cursor, FIXED32, FIXED64, GROUP_START, LEN, Tag, VARINT, WireError},
 };
-
-/// The most messages that may stand in each other, a `TracesData` at the top counted as 1. An array
-/// in an array takes two of them, a map in a map three.
-///
-/// Readers of protobuf refuse the whole message behind some 100: Rust's, C++'s, Java's. The rest is
-/// for those that put a `TracesData` into something else.
-pub const NESTING_MAX: u32 = 95;
-
-/// The level of a span in a `TracesData`: below `ResourceSpans` and `ScopeSpans`.
-pub(crate) const SPAN_LEVEL: u32 = 4;
-
-/// Why a span cannot be accepted. It says nothing about other spans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SpanError {
-    /// It is not a protobuf message of the form of a span; positions count from its start.
-    #[error("the span is malformed: {0}")]
-    Malformed(#[from] WireError),
-    /// An id has a wrong number of bytes.
-    #[error("field `{number}` of `{message}` is an id of `{found}` bytes, must have `{wanted}`")]
-    IdLength {
-        /// The message with the id: `Span` or `Link`.
-        message: &'static str,
-        /// The number of the field.
-        number: u32,
-        /// The bytes it has; 0 also when it is missing.
-        found: usize,
-        /// The bytes it must have.
-        wanted: usize,
-    },
-    /// The trace id or the span id is all zeros.
-    #[error("field `{number}` of `Span` is an id of zeros, must have a bit set")]
-    ZeroId {
-        /// The number of the field.
-        number: u32,
-    },
-    /// The trace id or the span id is given twice, so that readers would disagree on it.
-    #[error("field `{number}` of `Span` is given twice, must be given once")]
-    RepeatedId {
-        /// The number of the field.
-        number: u32,
-    },
-    /// Messages, as attribute values are, or groups are nested too deep.
-    #[error("the message at byte `{at}` stands in others deeper than level `{NESTING_MAX}`")]
-    Nesting {
-        /// Where the message starts.
-        at: usize,
-    },
-}
 
 /// What the check of a span found out by the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,24 +30,29 @@ pub struct CheckedSpan {
 /// Looks at all of the span with the bytes `body`, without copying or allocating anything.
 ///
 /// # Errors
-/// When the span must be refused; see [`SpanError`].
-pub fn check_span(body: &[u8]) -> Result<CheckedSpan, SpanError> {
+/// When the span must be refused; see [`SpanReject`].
+pub fn check_span(body: &[u8]) -> Result<CheckedSpan, SpanReject> {
     let mut walk = Walk { buffer: body, text: Validity::new(body) };
     let ids = walk.span()?;
     let trace_id =
         sized(TraceId::from_slice(ids.trace_id), span::TRACE_ID, ids.trace_id.len(), 16)?;
     let span_id = sized(SpanId::from_slice(ids.span_id), span::SPAN_ID, ids.span_id.len(), 8)?;
     if trace_id.is_zero() {
-        return Err(SpanError::ZeroId { number: span::TRACE_ID });
+        return Err(SpanReject::ZeroId { number: span::TRACE_ID });
     }
     if span_id.is_zero() {
-        return Err(SpanError::ZeroId { number: span::SPAN_ID });
+        return Err(SpanReject::ZeroId { number: span::SPAN_ID });
     }
     Ok(CheckedSpan { trace_id, span_id, text_valid: walk.text.valid })
 }
 
-fn sized<T, E>(id: Result<T, E>, number: u32, found: usize, wanted: usize) -> Result<T, SpanError> {
-    id.map_err(|_| SpanError::IdLength { message: SPAN.name, number, found, wanted })
+fn sized<T, E>(
+    id: Result<T, E>,
+    number: u32,
+    found: usize,
+    wanted: usize,
+) -> Result<T, SpanReject> {
+    id.map_err(|_| SpanReject::IdLength { message: SPAN.name, number, found, wanted })
 }
 
 /// Which message a head was taken from.
@@ -126,7 +85,7 @@ impl HeadKind {
 ///
 /// # Errors
 /// When it is malformed; positions count from the start of `bytes`.
-pub fn check_head(kind: HeadKind, bytes: &[u8]) -> Result<bool, SpanError> {
+pub fn check_head(kind: HeadKind, bytes: &[u8]) -> Result<bool, SpanReject> {
     let mut walk = Walk { buffer: bytes, text: Validity::new(bytes) };
     walk.message(kind.schema(), 0..bytes.len(), kind.level())?;
     Ok(walk.text.valid)
@@ -158,7 +117,7 @@ struct Ids<'a> {
 
 impl<'a, T: TextVisitor> Walk<'a, T> {
     /// Walks the span that the buffer is. Trace id and span id have any length here.
-    fn span(&mut self) -> Result<Ids<'a>, SpanError> {
+    fn span(&mut self) -> Result<Ids<'a>, SpanReject> {
         let mut ids = Ids { trace_id: &[], span_id: &[] };
         let mut fields = Cursor::new(self.buffer);
         loop {
@@ -197,7 +156,7 @@ impl<'a, T: TextVisitor> Walk<'a, T> {
         schema: &'static Schema,
         range: Range<usize>,
         level: u32,
-    ) -> Result<(), SpanError> {
+    ) -> Result<(), SpanReject> {
         let mut fields = Cursor::within(self.buffer, range);
         while let Some(tag) = fields.next_tag()? {
             fields = self.field(schema, tag, fields, level)?;
@@ -213,7 +172,7 @@ impl<'a, T: TextVisitor> Walk<'a, T> {
         tag: Tag,
         mut fields: Cursor<'a>,
         level: u32,
-    ) -> Result<Cursor<'a>, SpanError> {
+    ) -> Result<Cursor<'a>, SpanReject> {
         let rule = schema.rules.get(tag.number() as usize).unwrap_or(&Rule::Unknown);
         match (rule, tag.wire_type()) {
             (Rule::Unknown, GROUP_START) => skip_group(&mut fields, tag, level)?,
@@ -228,7 +187,7 @@ impl<'a, T: TextVisitor> Walk<'a, T> {
             (Rule::Message(inner), LEN) => {
                 let range = fields.take_range()?;
                 if level >= NESTING_MAX {
-                    return Err(SpanError::Nesting { at: range.start });
+                    return Err(SpanReject::Nesting { at: range.start });
                 }
                 self.message(inner, range, level + 1)?;
             }
@@ -258,9 +217,9 @@ impl<'a, T: TextVisitor> Walk<'a, T> {
 
 /// Passes over a group in a message of this level: to readers a group is a message.
 #[cold]
-fn skip_group(fields: &mut Cursor<'_>, tag: Tag, level: u32) -> Result<(), SpanError> {
+fn skip_group(fields: &mut Cursor<'_>, tag: Tag, level: u32) -> Result<(), SpanReject> {
     fields.skip_group(tag, NESTING_MAX.saturating_sub(level)).map_err(|error| match error {
-        WireError::GroupDepth { at } => SpanError::Nesting { at },
+        WireError::GroupDepth { at } => SpanReject::Nesting { at },
         error => error.into(),
     })
 }
@@ -309,9 +268,9 @@ impl Plain {
 }
 
 #[inline]
-fn once<'a>(place: &mut &'a [u8], id: Option<&'a [u8]>, number: u32) -> Result<(), SpanError> {
+fn once<'a>(place: &mut &'a [u8], id: Option<&'a [u8]>, number: u32) -> Result<(), SpanReject> {
     if !place.is_empty() {
-        return Err(SpanError::RepeatedId { number });
+        return Err(SpanReject::RepeatedId { number });
     }
     *place = id.unwrap_or_default();
     Ok(())
@@ -323,11 +282,11 @@ const fn id_length(
     tag: Tag,
     found: usize,
     wanted: usize,
-) -> Result<(), SpanError> {
+) -> Result<(), SpanReject> {
     if found == 0 || found == wanted {
         return Ok(());
     }
-    Err(SpanError::IdLength { message: schema.name, number: tag.number(), found, wanted })
+    Err(SpanReject::IdLength { message: schema.name, number: tag.number(), found, wanted })
 }
 
 /// Whether all text is UTF-8. Looks for bytes outside of ASCII over long stretches rather than

@@ -13,6 +13,7 @@ pub mod id;
 pub mod json;
 pub mod otlp;
 pub mod record;
+pub mod reject;
 pub mod repair;
 mod schema;
 pub mod spans;

@@ -23,3 +23,13 @@ pub use messages::opentelemetry::proto::{
 
 /// The path of the OTLP export call over gRPC.
 pub const EXPORT_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+
+/// The most messages that may stand in each other, a `TracesData` at the top counted as 1. An array
+/// in an array takes two of them, a map in a map three.
+///
+/// Readers of protobuf refuse the whole message behind some 100: Rust's, C++'s, Java's. The rest is
+/// for those that put a `TracesData` into something else.
+pub const NESTING_MAX: u32 = 95;
+
+/// The level of a span in a `TracesData`: below `ResourceSpans` and `ScopeSpans`.
+pub(crate) const SPAN_LEVEL: u32 = 4;

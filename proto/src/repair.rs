@@ -3,7 +3,8 @@
 use std::{borrow::Cow, ops::Range};
 
 use crate::{
-    check::{HeadKind, SPAN_LEVEL, TextVisitor, Walk},
+    check::{HeadKind, TextVisitor, Walk},
+    otlp::SPAN_LEVEL,
     schema::{SPAN, Schema},
 };
 

@@ -8,8 +8,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use wholetrace_proto::{
-    check::{HeadKind, SpanError, check_head, check_span},
+    check::{HeadKind, check_head, check_span},
     otlp::numbers::scope_spans::SPANS,
+    reject::SpanReject,
     repair::{repair_head, repair_span},
     spans::{Head, ScopeRef, SpanRef, Visitor, visit},
     wire::{LEN, Tag, put_bytes, varint_len},
@@ -236,7 +237,7 @@ struct Pending<'a> {
     index: u32,
     len: usize,
     /// Why all its spans are refused.
-    refused: Option<SpanError>,
+    refused: Option<SpanReject>,
 }
 
 impl Pending<'_> {
@@ -290,11 +291,11 @@ impl<'a> Splitter<'a> {
     fn take(&mut self, span: &SpanRef<'a>) -> Result<(), Refusal> {
         let checked = check_span(span.body).map_err(Refusal::Span)?;
         self.open_group();
-        if let Some(error) = self.resource.refused {
-            return Err(Refusal::Resource(error));
+        if let Some(reject) = &self.resource.refused {
+            return Err(Refusal::Resource(reject.clone()));
         }
-        if let Some(error) = self.scope.refused {
-            return Err(Refusal::Scope(error));
+        if let Some(reject) = &self.scope.refused {
+            return Err(Refusal::Scope(reject.clone()));
         }
         let heads = self.resource.len + self.scope.len + ENVELOPE_BYTES;
         let room = self.span_bytes_max.saturating_sub(heads);
@@ -305,7 +306,8 @@ impl<'a> Splitter<'a> {
         };
         let place = if checked.text_valid {
             let end = span.range().end;
-            Place::new(self.start_of(span).ok_or(Refusal::Tag)?, end, false)
+            let start = self.start_of(span).ok_or(Refusal::Span(SpanReject::Padding))?;
+            Place::new(start, end, false)
         } else {
             let start = self.made.len();
             put_bytes(&mut self.made, SPANS, &repair_span(span.body));
@@ -313,7 +315,8 @@ impl<'a> Splitter<'a> {
         };
         if place.len() > room {
             let bytes = heads.saturating_add(place.len());
-            return Err(Refusal::TooLarge { bytes, most: self.span_bytes_max });
+            let most = self.span_bytes_max;
+            return Err(Refusal::Span(SpanReject::TooLarge { bytes, most }));
         }
         self.last = Some(Last { key, partition });
         self.spans = self.spans.saturating_add(1);
@@ -353,7 +356,7 @@ impl<'a> Splitter<'a> {
     }
 
     /// Keeps a head: where it lies, or, if it has several parts or bad text, made anew.
-    fn keep(&mut self, kind: HeadKind, head: Head<'a>) -> (u32, Option<SpanError>) {
+    fn keep(&mut self, kind: HeadKind, head: Head<'a>) -> (u32, Option<SpanReject>) {
         let bytes = head.bytes();
         let (refused, repaired) = match check_head(kind, &bytes) {
             Ok(true) => (None, Cow::Borrowed(&*bytes)),

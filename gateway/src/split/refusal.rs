@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use wholetrace_proto::{check::SpanError, otlp::numbers::span, spans::SpanRef, wire::Cursor};
+use wholetrace_proto::{otlp::numbers::span, reject::SpanReject, spans::SpanRef, wire::Cursor};
 
 use crate::reject::RejectReason;
 
@@ -10,39 +10,21 @@ use crate::reject::RejectReason;
 const NAME_CHARACTERS: usize = 64;
 
 /// Why a span is left out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Refusal {
-    /// It is not one.
-    Span(SpanError),
-    /// Its resource is not one.
-    Resource(SpanError),
-    /// Its scope is not one.
-    Scope(SpanError),
-    /// Its field is not written as anybody writes it.
-    Tag,
-    /// It is too large with its resource and scope.
-    TooLarge {
-        /// What they take together.
-        bytes: usize,
-        /// What they may.
-        most: usize,
-    },
+    /// For what it is.
+    Span(SpanReject),
+    /// For what its resource is.
+    Resource(SpanReject),
+    /// For what its scope is.
+    Scope(SpanReject),
 }
 
 impl Refusal {
     /// The reason that it counts for.
     pub(super) fn reason(&self) -> RejectReason {
         match self {
-            Self::Tag => RejectReason::SpanMalformed,
-            Self::TooLarge { .. } => RejectReason::SpanTooLarge,
-            Self::Span(error) | Self::Resource(error) | Self::Scope(error) => match error {
-                SpanError::IdLength { message: "Span", .. }
-                | SpanError::ZeroId { .. }
-                | SpanError::RepeatedId { .. } => RejectReason::SpanId,
-                SpanError::Nesting { .. } => RejectReason::SpanNesting,
-                // A link's ids are content, not what the span is known by.
-                SpanError::IdLength { .. } | SpanError::Malformed(_) => RejectReason::SpanMalformed,
-            },
+            Self::Span(reject) | Self::Resource(reject) | Self::Scope(reject) => reject.into(),
         }
     }
 
@@ -56,14 +38,9 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Span(error) => write!(f, "{error}"),
-            Self::Resource(error) => write!(f, "in its resource, {error}"),
-            Self::Scope(error) => write!(f, "in its scope, {error}"),
-            Self::Tag => f.write_str("its tag or length has more bytes than it needs"),
-            Self::TooLarge { bytes, most } => write!(
-                f,
-                "it takes `{bytes}` bytes with its resource and scope, at most `{most}` are taken"
-            ),
+            Self::Span(reject) => write!(f, "{reject}"),
+            Self::Resource(reject) => write!(f, "in its resource, {reject}"),
+            Self::Scope(reject) => write!(f, "in its scope, {reject}"),
         }
     }
 }

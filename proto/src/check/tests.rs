@@ -19,7 +19,7 @@ fn attribute(value: Value) -> KeyValue {
     KeyValue { key: "k".to_owned(), value: Some(AnyValue { value: Some(value) }), key_strindex: 0 }
 }
 
-fn check(span: &Span) -> Result<CheckedSpan, SpanError> {
+fn check(span: &Span) -> Result<CheckedSpan, SpanReject> {
     check_span(&span.encode_to_vec())
 }
 
@@ -53,9 +53,9 @@ fn ids_are_told() {
 #[test]
 fn ids_of_wrong_length_or_of_zeros_are_refused() {
     let length = |message, number, found, wanted| {
-        Err(SpanError::IdLength { message, number, found, wanted })
+        Err(SpanReject::IdLength { message, number, found, wanted })
     };
-    let zero = |number| Err(SpanError::ZeroId { number });
+    let zero = |number| Err(SpanReject::ZeroId { number });
     let link = |trace: usize, span: usize| Span {
         links: vec![Link { trace_id: vec![1; trace], span_id: vec![1; span], ..Link::default() }],
         ..valid()
@@ -88,7 +88,7 @@ fn an_id_given_twice_is_refused() {
     for number in [1, 2] {
         let mut body = valid().encode_to_vec();
         put_bytes(&mut body, number, &[9; 16]);
-        assert_eq!(check_span(&body), Err(SpanError::RepeatedId { number }));
+        assert_eq!(check_span(&body), Err(SpanReject::RepeatedId { number }));
     }
 }
 
@@ -118,7 +118,7 @@ fn wrong_wire_types_are_refused_at_every_level() {
     ];
     for (field, wanted) in cases {
         let body = [valid().encode_to_vec(), field].concat();
-        let Err(SpanError::Malformed(WireError::WrongType { message, .. })) = check_span(&body)
+        let Err(SpanReject::Malformed(WireError::WrongType { message, .. })) = check_span(&body)
         else {
             panic!("{wanted}: {:?}", check_span(&body));
         };
@@ -137,13 +137,13 @@ fn messages_are_counted_as_readers_count_them() {
         let request = request(span(depth)).encode_to_vec();
         assert!(TracesData::decode(&*request).is_ok(), "{depth} deep");
         for depth in [depth + 1, 2_000] {
-            assert!(matches!(check(&span(depth)), Err(SpanError::Nesting { .. })), "{depth} deep");
+            assert!(matches!(check(&span(depth)), Err(SpanReject::Nesting { .. })), "{depth} deep");
         }
     }
     let event = |depth| Event { attributes: vec![nested(depth)], ..Event::default() };
     let span = |depth| Span { events: vec![event(depth)], ..valid() };
     assert!(check(&span(44)).is_ok());
-    assert!(matches!(check(&span(45)), Err(SpanError::Nesting { .. })));
+    assert!(matches!(check(&span(45)), Err(SpanReject::Nesting { .. })));
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn heads_count_from_the_top_too() {
         }),
         ..ScopeSpans::default()
     };
-    let too_deep = |head| matches!(head, Err(SpanError::Nesting { .. }));
+    let too_deep = |head| matches!(head, Err(SpanReject::Nesting { .. }));
     let check = |depth| check_head(HeadKind::Resource, &resource(depth).encode_to_vec());
     assert!(check(45) == Ok(true) && too_deep(check(46)));
     let check = |depth| check_head(HeadKind::Scope, &scope(depth).encode_to_vec());
@@ -195,7 +195,7 @@ fn groups_count_as_messages() {
         let body = span(arrays, depth);
         assert!(check_span(&body).is_ok() && readable(&body), "{depth} in {arrays}");
         let deeper = check_span(&span(arrays, depth + 1));
-        assert!(matches!(deeper, Err(SpanError::Nesting { .. })), "{depth} in {arrays}");
+        assert!(matches!(deeper, Err(SpanReject::Nesting { .. })), "{depth} in {arrays}");
     }
     assert!(!readable(&span(44, 10)));
 }
@@ -222,7 +222,7 @@ fn every_truncation_of_a_span_is_refused_or_a_shorter_span() {
     let body = span.encode_to_vec();
     for end in 0..body.len() {
         let (checked, decoded) = (check_span(&body[..end]), Span::decode(&body[..end]));
-        let malformed = matches!(checked, Err(SpanError::Malformed(_)));
+        let malformed = matches!(checked, Err(SpanReject::Malformed(_)));
         assert_eq!(malformed, decoded.is_err(), "{end} bytes");
     }
 }

@@ -1,6 +1,6 @@
 //! What can be wrong with a JSON document, and with one span of it.
 
-use crate::translated::SpanFault;
+use crate::reject::SpanReject;
 
 /// Why a request in JSON cannot be read at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +81,13 @@ pub(crate) enum Fault {
     /// The document ends here.
     Json(JsonError),
     /// The span is rejected; the rest of the document can be read.
-    Span(SpanFault, String),
+    Span(SpanReject),
+}
+
+impl From<SpanReject> for Fault {
+    fn from(reject: SpanReject) -> Self {
+        Self::Span(reject)
+    }
 }
 
 impl From<JsonError> for Fault {

@@ -12,7 +12,8 @@ use crate::otlp::numbers::{
     INSTRUMENTATION_LIBRARY_SPANS, entity_ref, instrumentation_scope, resource, resource_spans,
     scope_spans, traces_data,
 };
-use crate::translated::{Rejected, Room, SpanFault, Translated};
+use crate::reject::{Rejected, SpanReject};
+use crate::translated::{Room, Translated};
 use crate::wire::put_bytes;
 
 /// Translates an OTLP/JSON `ExportTraceServiceRequest` (or `TracesData`) into protobuf.
@@ -134,11 +135,11 @@ impl Request<'_> {
             match self.span(reader) {
                 Ok(()) => self.spans += 1,
                 Err(Fault::Json(error)) => return Err(error),
-                Err(Fault::Span(fault, detail)) => {
+                Err(Fault::Span(reject)) => {
                     self.out.truncate(out_at);
                     reader.rewind(text_at);
                     reader.skip()?;
-                    self.rejected.add(fault, 1, detail);
+                    self.rejected.add(reject, 1);
                 }
             }
             self.room.need(self.out.len())?;
@@ -149,7 +150,7 @@ impl Request<'_> {
     fn span(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
         let at = reader.at();
         if reader.null()? {
-            return Err(fault(SpanFault::Type, at, "spans", "null", "an object"));
+            return Err(fault(SpanReject::Type, at, "spans", "null", "an object"));
         }
         let message = open(&mut self.out, scope_spans::SPANS);
         span(reader, &mut self.out, Depth::SPAN)?;
@@ -170,12 +171,12 @@ impl Request<'_> {
         match read(self, reader) {
             Ok(()) => Ok(()),
             Err(Fault::Json(error)) => Err(error),
-            Err(Fault::Span(fault, detail)) => {
+            Err(Fault::Span(reject)) => {
                 self.out.truncate(out_at);
                 (self.spans, self.rejected) = (spans, rejected);
                 reader.rewind(text_at);
                 let under = count_spans(reader, level)?;
-                self.rejected.add(fault, under, detail);
+                self.rejected.add(reject, under);
                 Ok(())
             }
         }

@@ -14,21 +14,27 @@ use super::number;
 use super::open::Kind;
 use super::reader::Reader;
 use crate::hex;
-use crate::translated::SpanFault;
+use crate::reject::SpanReject;
 
 /// How much of a wrong value is shown.
 const SHOWN_CHARACTERS: usize = 64;
 
 type Result<T> = std::result::Result<Option<T>, Fault>;
 
-/// The error for `value` of `field`.
+/// The error for `value` of `field`, of the kind that `reject` makes.
 #[cold]
-pub(crate) fn fault(fault: SpanFault, at: usize, field: &str, value: &str, wanted: &str) -> Fault {
+pub(crate) fn fault(
+    reject: fn(String) -> SpanReject,
+    at: usize,
+    field: &str,
+    value: &str,
+    wanted: &str,
+) -> Fault {
     // Control characters would garble a log.
     let plain = value.chars().map(|one| if one.is_control() { ' ' } else { one });
     let shown: String = plain.take(SHOWN_CHARACTERS).collect();
     let dots = if shown.len() < value.len() { "…" } else { "" };
-    Fault::Span(fault, format!("`{field}` at byte `{at}` is `{shown}{dots}`, must be {wanted}"))
+    reject(format!("`{field}` at byte `{at}` is `{shown}{dots}`, must be {wanted}")).into()
 }
 
 /// The error for a value of the wrong JSON type, which is consumed.
@@ -40,7 +46,7 @@ pub(crate) fn wrong_type(reader: &mut Reader<'_>, field: &str, wanted: &str) -> 
             // Of a value as long as the request, no more is looked at than is shown.
             let value = reader.since(at).trim_ascii_start();
             let value = value.get(..=4 * SHOWN_CHARACTERS).unwrap_or(value);
-            fault(SpanFault::Type, at, field, &String::from_utf8_lossy(value), wanted)
+            fault(SpanReject::Type, at, field, &String::from_utf8_lossy(value), wanted)
         }
         Err(error) => Fault::Json(error),
     }
@@ -65,7 +71,7 @@ pub(crate) fn boolean(reader: &mut Reader<'_>, field: &str) -> Result<bool> {
             match &*reader.string()? {
                 "true" => Ok(Some(true)),
                 "false" => Ok(Some(false)),
-                other => Err(fault(SpanFault::Type, at, field, other, "`true` or `false`")),
+                other => Err(fault(SpanReject::Type, at, field, other, "`true` or `false`")),
             }
         }
         _ => Err(wrong_type(reader, field, "`true` or `false`")),
@@ -79,7 +85,7 @@ pub(crate) fn integer<T: TryFrom<i128>>(reader: &mut Reader<'_>, field: &str) ->
     let Some(text) = number_text(reader, field)? else { return Ok(None) };
     match number::integer(&text).and_then(|number| T::try_from(number).ok()) {
         Some(number) => Ok(Some(number)),
-        None => Err(fault(SpanFault::Number, at, field, &text, WANTED)),
+        None => Err(fault(SpanReject::Number, at, field, &text, WANTED)),
     }
 }
 
@@ -91,7 +97,7 @@ pub(crate) fn float(reader: &mut Reader<'_>, field: &str) -> Result<f64> {
     // `NaN`, `Infinity`, `+Inf`. The parser takes them all.
     match number::float(&text) {
         Some(number) => Ok(Some(number)),
-        None => Err(fault(SpanFault::Number, at, field, &text, "a number of at most 1.8e308")),
+        None => Err(fault(SpanReject::Number, at, field, &text, "a number of at most 1.8e308")),
     }
 }
 
@@ -126,7 +132,7 @@ pub(crate) fn enumeration(
         .zip(names)
         .find(|(_, known)| known.eq_ignore_ascii_case(name))
         .map(|(number, _)| Some(number))
-        .ok_or_else(|| fault(SpanFault::Enum, at, field, &text, "a known name or a number"))
+        .ok_or_else(|| fault(SpanReject::Enum, at, field, &text, "a known name or a number"))
 }
 
 /// An id of exactly `N` bytes in hexadecimal; an empty one is absent.
@@ -148,7 +154,7 @@ fn id_fault(at: usize, field: &str, text: &str, bytes: usize) -> Fault {
     let base64 = base64_bytes(text).is_some_and(|decoded| decoded.len() == bytes);
     let not_base64 = if base64 { ", not base64" } else { "" };
     let wanted = format!("`{}` hexadecimal digits{not_base64}", 2 * bytes);
-    fault(SpanFault::Id, at, field, text, &wanted)
+    fault(SpanReject::Id, at, field, text, &wanted)
 }
 
 /// Bytes in base64, of either alphabet, padded or not.
@@ -157,7 +163,7 @@ pub(crate) fn bytes(reader: &mut Reader<'_>, field: &str) -> Result<Vec<u8>> {
     let Some(text) = text(reader, field)? else { return Ok(None) };
     match base64_bytes(&text) {
         Some(bytes) => Ok(Some(bytes)),
-        None => Err(fault(SpanFault::Bytes, at, field, &text, "base64")),
+        None => Err(fault(SpanReject::Bytes, at, field, &text, "base64")),
     }
 }
 

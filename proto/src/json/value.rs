@@ -8,9 +8,9 @@ use super::reader::Reader;
 use super::scalar::{
     boolean, bytes, each_element, each_field, fault, float, ignore, integer, text, wrong_type,
 };
-use crate::check::{NESTING_MAX, SPAN_LEVEL};
 use crate::otlp::numbers::{any_value, array_value, key_value, key_value_list};
-use crate::translated::SpanFault;
+use crate::otlp::{NESTING_MAX, SPAN_LEVEL};
+use crate::reject::SpanReject;
 use crate::wire::{put_bytes, put_fixed64, put_uint};
 
 /// How many levels of messages may still be opened, of [`NESTING_MAX`].
@@ -29,15 +29,9 @@ impl Depth {
     pub(crate) fn down(self, at: usize) -> Result<Self, Fault> {
         match self.0.checked_sub(1) {
             Some(left) => Ok(Self(left)),
-            None => Err(too_deep(at)),
+            None => Err(SpanReject::Nesting { at }.into()),
         }
     }
-}
-
-#[cold]
-fn too_deep(at: usize) -> Fault {
-    let detail = format!("the value at byte `{at}` is nested too deep");
-    Fault::Span(SpanFault::Nesting, detail)
 }
 
 /// An array of attributes, each written as field `number`.
@@ -253,7 +247,7 @@ fn plain_number(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault>
         put_fixed64(out, any_value::DOUBLE_VALUE, value.to_bits());
     } else {
         return Err(fault(
-            SpanFault::Number,
+            SpanReject::Number,
             at,
             "attributes",
             text,

@@ -13,8 +13,9 @@ use crate::json::number;
 use crate::json::open::Kind as Value;
 use crate::json::reader::Reader;
 use crate::json::scalar::{each_element, each_field, fault, ignore, wrong_type};
+use crate::reject::{Rejected, SpanReject};
 use crate::repair::repaired;
-use crate::translated::{Rejected, Room, SpanFault, Translated};
+use crate::translated::{Room, Translated};
 
 /// Translates Zipkin v2 JSON into an OTLP request.
 ///
@@ -80,10 +81,10 @@ impl Request<'_> {
         match outcome {
             Ok(()) => Ok(()),
             Err(Fault::Json(error)) => Err(error.into()),
-            Err(Fault::Span(fault, detail)) => {
+            Err(Fault::Span(reject)) => {
                 reader.rewind(start);
                 reader.skip()?;
-                self.rejected.add(fault, 1, detail);
+                self.rejected.add(reject, 1);
                 Ok(())
             }
         }
@@ -115,14 +116,13 @@ struct Draft<'a> {
 fn span<'a>(reader: &mut Reader<'a>, marks: &mut Marks) -> Result<Span<'a>, Fault> {
     let at = reader.at();
     if reader.null()? {
-        return Err(fault(SpanFault::Type, at, "span", "null", "an object"));
+        return Err(fault(SpanReject::Type, at, "span", "null", "an object"));
     }
     let mut draft = Draft::default();
     let read = each_field(reader, "span", |reader, name| field(reader, &name, &mut draft, marks));
     if draft.version1 {
         marks.version1 = true;
-        let detail = format!("the span at byte `{at}` has the fields of Zipkin v1, must be v2");
-        return Err(Fault::Span(SpanFault::ZipkinV1, detail));
+        return Err(SpanReject::ZipkinV1 { at }.into());
     }
     read?;
     let Draft { mut span, trace_id, id, parent_id, duration, .. } = draft;
@@ -141,8 +141,8 @@ fn span<'a>(reader: &mut Reader<'a>, marks: &mut Marks) -> Result<Span<'a>, Faul
 fn present<const N: usize>(id: Option<[u8; N]>, at: usize, name: &str) -> Result<[u8; N], Fault> {
     match id {
         Some(id) if id != [0; N] => Ok(id),
-        Some(_) => Err(fault(SpanFault::Id, at, name, "0", "not zero")),
-        None => Err(fault(SpanFault::Id, at, name, "", "given")),
+        Some(_) => Err(fault(SpanReject::Id, at, name, "0", "not zero")),
+        None => Err(fault(SpanReject::Id, at, name, "", "given")),
     }
 }
 
@@ -208,7 +208,7 @@ fn id<const N: usize>(reader: &mut Reader<'_>, name: &str) -> Result<Option<[u8;
         Some(id) => Ok(Some(id)),
         None => {
             let wanted = format!("1 to `{}` hexadecimal digits", 2 * N);
-            Err(fault(SpanFault::Id, at, name, &text, &wanted))
+            Err(fault(SpanReject::Id, at, name, &text, &wanted))
         }
     }
 }
@@ -242,9 +242,8 @@ fn kind(name: &str) -> Kind {
 const PARTS_MAX: usize = 1 << 16;
 
 #[cold]
-fn too_many(field: &str, at: usize) -> Fault {
-    let detail = format!("`{field}` has more than `{PARTS_MAX}` at byte `{at}`");
-    Fault::Span(SpanFault::Size, detail)
+fn too_many(field: &'static str, at: usize) -> Fault {
+    SpanReject::TooMany { field, most: PARTS_MAX, at }.into()
 }
 
 /// The latest time, in the year 2262: nanoseconds that receivers with signed numbers can read.
@@ -262,7 +261,7 @@ fn microseconds(reader: &mut Reader<'_>, name: &str) -> Result<u64, Fault> {
     let nanoseconds = number::scaled(&text, 3).map(|(number, _)| number.max(0));
     match nanoseconds.filter(|number| *number < 1_000 << 63) {
         Some(number) => Ok(u64::try_from(number).unwrap_or(TIME_MAX).min(TIME_MAX)),
-        None => Err(fault(SpanFault::Number, at, name, &text, "microseconds in 64 bits")),
+        None => Err(fault(SpanReject::Number, at, name, &text, "microseconds in 64 bits")),
     }
 }
 

@@ -5,10 +5,14 @@ use prost::Message;
 use wholetrace_proto::{
     json::{from_protobuf, to_protobuf},
     otlp::{AnyValue, KeyValue, Span, TracesData, any_value::Value, span::Link},
-    translated::{Limits, SpanFault, Translated},
+    reject::SpanReject,
+    translated::{Limits, Translated},
 };
 
-use crate::{sample, strategy};
+use crate::{
+    rejects::{Kind, by_kind, first, kind},
+    sample, strategy,
+};
 
 const IDS: &str = r#""traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174""#;
 
@@ -179,46 +183,46 @@ fn what_is_wrong_with_a_span_costs_that_span() {
         format!(r#"{{{IDS},"attributes":[{{"key":"k","value":{open}{{}}{close}}}]}}"#)
     };
     let with = |fields: &str| format!("{{{IDS},{fields}}}");
-    let rows = [
-        (r#"{"traceId":"5b8efff798038103d269b633813fc6"}"#.to_owned(), SpanFault::Id, "32"),
-        (r#"{"traceId":"5b8efff798038103d269b633813fc60g"}"#.to_owned(), SpanFault::Id, "hex"),
-        (r#"{"traceId":"W47/95gDgQPSabYzgT/GDA=="}"#.to_owned(), SpanFault::Id, "not base64"),
-        (r#"{"spanId":"7uGbfsPBsXQ="}"#.to_owned(), SpanFault::Id, "not base64"),
-        (r#"{"traceId":7}"#.to_owned(), SpanFault::Type, "a string"),
-        (with(r#""parentSpanId":"01""#), SpanFault::Id, "16"),
-        (with(r#""links":[{"traceId":"01"}]"#), SpanFault::Id, "32"),
-        (with(r#""startTimeUnixNano":-1"#), SpanFault::Number, "-1"),
-        (with(r#""startTimeUnixNano":1.5"#), SpanFault::Number, "1.5"),
-        (with(r#""startTimeUnixNano":18446744073709551616"#), SpanFault::Number, "184467"),
-        (with(r#""startTimeUnixNano":"soon""#), SpanFault::Number, "soon"),
-        (with(r#""startTimeUnixNano":true"#), SpanFault::Type, "a number"),
-        (with(r#""droppedLinksCount":4294967296"#), SpanFault::Number, "4294967296"),
-        (with(r#""flags":-1"#), SpanFault::Number, "-1"),
-        (with(r#""kind":"SPAN_KIND_NONE""#), SpanFault::Enum, "SPAN_KIND_NONE"),
-        (with(r#""status":{"code":"é"}"#), SpanFault::Enum, "é"),
-        (with(r#""name":5"#), SpanFault::Type, "a string"),
-        (with(r#""attributes":{}"#), SpanFault::Type, "an array"),
-        (with(r#""attributes":[5]"#), SpanFault::Type, "an object"),
-        (with(r#""attributes":[{"key":"k","value":"v"}]"#), SpanFault::Type, "an object"),
-        (with(r#""attributes":[{"value":{"boolValue":"yes"}}]"#), SpanFault::Type, "true"),
-        (with(r#""attributes":[{"value":{"doubleValue":1e999}}]"#), SpanFault::Number, "1e999"),
-        (with(r#""attributes":[{"value":{"doubleValue":"-1e999"}}]"#), SpanFault::Number, "1e999"),
-        (with(r#""attributes":[{"value":{"bytesValue":"*"}}]"#), SpanFault::Bytes, "base64"),
-        (with(r#""attributes":[{"value":{"arrayValue":[]}}]"#), SpanFault::Type, "an object"),
-        (with(r#""events":[{"name":[]}]"#), SpanFault::Type, "a string"),
-        ("null".to_owned(), SpanFault::Type, "null"),
-        ("[]".to_owned(), SpanFault::Type, "an object"),
-        ("17".to_owned(), SpanFault::Type, "an object"),
-        (deep(45), SpanFault::Nesting, "nested"),
-        (deep_maps(30), SpanFault::Nesting, "nested"),
-        (deep(200), SpanFault::Nesting, "nested"),
+    let nesting: Kind = |_| SpanReject::Nesting { at: 0 };
+    let rows: [(String, Kind, &str); 32] = [
+        (r#"{"traceId":"5b8efff798038103d269b633813fc6"}"#.to_owned(), SpanReject::Id, "32"),
+        (r#"{"traceId":"5b8efff798038103d269b633813fc60g"}"#.to_owned(), SpanReject::Id, "hex"),
+        (r#"{"traceId":"W47/95gDgQPSabYzgT/GDA=="}"#.to_owned(), SpanReject::Id, "not base64"),
+        (r#"{"spanId":"7uGbfsPBsXQ="}"#.to_owned(), SpanReject::Id, "not base64"),
+        (r#"{"traceId":7}"#.to_owned(), SpanReject::Type, "a string"),
+        (with(r#""parentSpanId":"01""#), SpanReject::Id, "16"),
+        (with(r#""links":[{"traceId":"01"}]"#), SpanReject::Id, "32"),
+        (with(r#""startTimeUnixNano":-1"#), SpanReject::Number, "-1"),
+        (with(r#""startTimeUnixNano":1.5"#), SpanReject::Number, "1.5"),
+        (with(r#""startTimeUnixNano":18446744073709551616"#), SpanReject::Number, "184467"),
+        (with(r#""startTimeUnixNano":"soon""#), SpanReject::Number, "soon"),
+        (with(r#""startTimeUnixNano":true"#), SpanReject::Type, "a number"),
+        (with(r#""droppedLinksCount":4294967296"#), SpanReject::Number, "4294967296"),
+        (with(r#""flags":-1"#), SpanReject::Number, "-1"),
+        (with(r#""kind":"SPAN_KIND_NONE""#), SpanReject::Enum, "SPAN_KIND_NONE"),
+        (with(r#""status":{"code":"é"}"#), SpanReject::Enum, "é"),
+        (with(r#""name":5"#), SpanReject::Type, "a string"),
+        (with(r#""attributes":{}"#), SpanReject::Type, "an array"),
+        (with(r#""attributes":[5]"#), SpanReject::Type, "an object"),
+        (with(r#""attributes":[{"key":"k","value":"v"}]"#), SpanReject::Type, "an object"),
+        (with(r#""attributes":[{"value":{"boolValue":"yes"}}]"#), SpanReject::Type, "true"),
+        (with(r#""attributes":[{"value":{"doubleValue":1e999}}]"#), SpanReject::Number, "1e999"),
+        (with(r#""attributes":[{"value":{"doubleValue":"-1e999"}}]"#), SpanReject::Number, "1e999"),
+        (with(r#""attributes":[{"value":{"bytesValue":"*"}}]"#), SpanReject::Bytes, "base64"),
+        (with(r#""attributes":[{"value":{"arrayValue":[]}}]"#), SpanReject::Type, "an object"),
+        (with(r#""events":[{"name":[]}]"#), SpanReject::Type, "a string"),
+        ("null".to_owned(), SpanReject::Type, "null"),
+        ("[]".to_owned(), SpanReject::Type, "an object"),
+        ("17".to_owned(), SpanReject::Type, "an object"),
+        (deep(45), nesting, "nested"),
+        (deep_maps(30), nesting, "nested"),
+        (deep(200), nesting, "nested"),
     ];
-    for (span, fault, words) in rows {
+    for (span, reject, words) in rows {
         let translated = translate(request_of(&format!("{good},{span},{good}")));
         assert_eq!(spans_of(&translated), [bare(), bare()], "{span}");
-        let rejected: Vec<_> = translated.rejected.by_fault().collect();
-        assert_eq!(rejected, [(fault, 1)], "{span}");
-        let message = translated.rejected.first().unwrap_or_default();
+        assert_eq!(by_kind(&translated.rejected), [(kind(reject), 1)], "{span}");
+        let message = first(&translated.rejected);
         assert!(message.contains(words), "{span}: {message}");
         assert!(message.len() < 400, "{message}");
     }
@@ -229,15 +233,15 @@ fn what_is_wrong_with_a_span_costs_that_span() {
 }
 
 #[test]
-fn rejected_spans_are_counted_by_fault_and_the_first_is_told() {
+fn rejected_spans_are_counted_by_kind_and_the_first_is_told() {
     let text = request_of(r#"{"traceId":"x"},{"kind":"y"},{"traceId":"z"},{}"#);
     let translated = translate(text);
     assert_eq!(translated.spans, 1);
     assert_eq!(translated.rejected.total(), 3);
-    let faults: Vec<_> = translated.rejected.by_fault().collect();
-    assert_eq!(faults, [(SpanFault::Id, 2), (SpanFault::Enum, 1)]);
+    let kinds = [(kind(SpanReject::Id), 2), (kind(SpanReject::Enum), 1)];
+    assert_eq!(by_kind(&translated.rejected), kinds);
     let wanted = "`traceId` at byte `54` is `x`, must be `32` hexadecimal digits";
-    assert_eq!(translated.rejected.first(), Some(wanted));
+    assert_eq!(first(&translated.rejected), wanted);
 }
 
 #[test]
@@ -252,8 +256,9 @@ fn what_is_wrong_with_a_resource_or_scope_costs_the_spans_under_it() {
         resource(r#"{"droppedAttributesCount":-4}"#)
     ));
     assert_eq!(translated.spans, 2);
-    let rejected: Vec<_> = translated.rejected.by_fault().collect();
-    assert_eq!(rejected, [(SpanFault::Number, 6), (SpanFault::Type, 2), (SpanFault::Enum, 2)]);
+    let kinds =
+        [(kind(SpanReject::Enum), 2), (kind(SpanReject::Type), 2), (kind(SpanReject::Number), 6)];
+    assert_eq!(by_kind(&translated.rejected), kinds);
     let traces = TracesData::decode(&*translated.bytes).unwrap();
     assert_eq!(traces.resource_spans.len(), 1);
     assert_eq!(traces.resource_spans[0].scope_spans.len(), 2);

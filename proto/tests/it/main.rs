@@ -17,6 +17,7 @@ mod json_document;
 #[path = "../../fuzz/nested.rs"]
 mod nested;
 mod ranges;
+mod rejects;
 mod rewriting;
 mod sample;
 mod strategy;

@@ -4,11 +4,15 @@ use prost::Message;
 use wholetrace_proto::{
     check::check_span,
     otlp::{KeyValue, Span, Status, TracesData, any_value::Value},
-    translated::{Limits, SpanFault, Translated},
+    reject::SpanReject,
+    translated::{Limits, Translated},
     zipkin::v2::to_protobuf,
 };
 
-use crate::sample::{attribute, text};
+use crate::{
+    rejects::{Kind, by_kind, first, kind},
+    sample::{attribute, text},
+};
 
 pub(crate) const IDS: &str = r#""traceId":"5af7183fb1d4cf5f","id":"352bff9a74ca9ad2""#;
 
@@ -313,39 +317,40 @@ fn endpoints_become_addresses_and_names() {
 
 #[test]
 fn what_cannot_be_understood_rejects_its_span_alone() {
-    let rows = [
-        ("null", SpanFault::Type, "must be an object"),
-        ("7", SpanFault::Type, "must be an object"),
-        ("{}", SpanFault::Id, "`traceId`"),
-        (r#"{"traceId":"1"}"#, SpanFault::Id, "`id`"),
-        (r#"{"id":"1"}"#, SpanFault::Id, "`traceId`"),
-        (r#"{"traceId":null,"id":"1"}"#, SpanFault::Id, "`traceId`"),
-        (r#"{"traceId":"0","id":"1"}"#, SpanFault::Id, "not zero"),
-        (r#"{"traceId":"1","id":"0000000000000000"}"#, SpanFault::Id, "not zero"),
-        (r#"{"traceId":"x","id":"1"}"#, SpanFault::Id, "1 to `32` hexadecimal digits"),
-        (r#"{"traceId":"1","id":"11112222333344445"}"#, SpanFault::Id, "`16`"),
-        (r#"{"traceId":"1","id":"1","parentId":"?"}"#, SpanFault::Id, "`parentId`"),
-        (r#"{"traceId":"1","id":"1","timestamp":"noon"}"#, SpanFault::Number, "noon"),
-        (r#"{"traceId":"1","id":"1","timestamp":1e300}"#, SpanFault::Number, "1e300"),
+    let version1: Kind = |_| SpanReject::ZipkinV1 { at: 0 };
+    let rows: [(&str, Kind, &str); 20] = [
+        ("null", SpanReject::Type, "must be an object"),
+        ("7", SpanReject::Type, "must be an object"),
+        ("{}", SpanReject::Id, "`traceId`"),
+        (r#"{"traceId":"1"}"#, SpanReject::Id, "`id`"),
+        (r#"{"id":"1"}"#, SpanReject::Id, "`traceId`"),
+        (r#"{"traceId":null,"id":"1"}"#, SpanReject::Id, "`traceId`"),
+        (r#"{"traceId":"0","id":"1"}"#, SpanReject::Id, "not zero"),
+        (r#"{"traceId":"1","id":"0000000000000000"}"#, SpanReject::Id, "not zero"),
+        (r#"{"traceId":"x","id":"1"}"#, SpanReject::Id, "1 to `32` hexadecimal digits"),
+        (r#"{"traceId":"1","id":"11112222333344445"}"#, SpanReject::Id, "`16`"),
+        (r#"{"traceId":"1","id":"1","parentId":"?"}"#, SpanReject::Id, "`parentId`"),
+        (r#"{"traceId":"1","id":"1","timestamp":"noon"}"#, SpanReject::Number, "noon"),
+        (r#"{"traceId":"1","id":"1","timestamp":1e300}"#, SpanReject::Number, "1e300"),
         (
             r#"{"traceId":"1","id":"1","duration":9223372036854775808}"#,
-            SpanFault::Number,
+            SpanReject::Number,
             "microseconds in 64 bits",
         ),
-        (r#"{"traceId":"1","id":"1","timestamp":{}}"#, SpanFault::Type, "`timestamp`"),
-        (r#"{"traceId":"1","id":"1","tags":["a"]}"#, SpanFault::Type, "`tags`"),
-        (r#"{"traceId":"1","id":"1","localEndpoint":"me"}"#, SpanFault::Type, "`localEndpoint`"),
-        (r#"{"traceId":"1","id":"1","annotations":{}}"#, SpanFault::Type, "`annotations`"),
-        (r#"{"traceId":"1","id":"1","annotations":[5]}"#, SpanFault::Type, "`annotations`"),
-        (r#"{"traceId":"1","id":"1","binaryAnnotations":[]}"#, SpanFault::ZipkinV1, "v1"),
+        (r#"{"traceId":"1","id":"1","timestamp":{}}"#, SpanReject::Type, "`timestamp`"),
+        (r#"{"traceId":"1","id":"1","tags":["a"]}"#, SpanReject::Type, "`tags`"),
+        (r#"{"traceId":"1","id":"1","localEndpoint":"me"}"#, SpanReject::Type, "`localEndpoint`"),
+        (r#"{"traceId":"1","id":"1","annotations":{}}"#, SpanReject::Type, "`annotations`"),
+        (r#"{"traceId":"1","id":"1","annotations":[5]}"#, SpanReject::Type, "`annotations`"),
+        (r#"{"traceId":"1","id":"1","binaryAnnotations":[]}"#, version1, "v1"),
     ];
-    for (bad, fault, words) in rows {
+    for (bad, reject, words) in rows {
         let good = format!(r#"{{{IDS},"kind":"CLIENT"}}"#);
         let translated = translate(format!("[{good},{bad},{good}]"));
         assert_eq!(translated.spans, 2, "{bad}");
         traces_of(&translated);
-        assert_eq!(translated.rejected.by_fault().collect::<Vec<_>>(), [(fault, 1)], "{bad}");
-        let message = translated.rejected.first().unwrap_or_default();
+        assert_eq!(by_kind(&translated.rejected), [(kind(reject), 1)], "{bad}");
+        let message = first(&translated.rejected);
         assert!(message.contains(words), "{bad}: {message}");
     }
 }

@@ -7,11 +7,13 @@ use wholetrace_proto::{
         any_value::Value,
         span::{Event, Link},
     },
-    translated::{Limits, Room, SpanFault},
+    reject::SpanReject,
+    translated::{Limits, Room},
     zipkin::{ZipkinError, v2::to_protobuf},
 };
 
 use crate::{
+    rejects::{by_kind, kind},
     sample::{attribute, text},
     zipkin::{IDS, traces_of, translate},
 };
@@ -279,7 +281,8 @@ fn a_span_has_so_many_parts_and_no_more() {
     }
     for fields in many((1 << 16) + 1) {
         let translated = translate(format!("[{{{IDS},{fields}}},{{{IDS}}}]"));
-        assert_eq!(translated.rejected.by_fault().collect::<Vec<_>>(), [(SpanFault::Size, 1)]);
+        let too_many = |_| SpanReject::TooMany { field: "", most: 0, at: 0 };
+        assert_eq!(by_kind(&translated.rejected), [(kind(too_many), 1)]);
         assert_eq!(translated.spans, 1);
     }
 }
