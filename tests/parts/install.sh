@@ -26,6 +26,7 @@ tool_of() { case $1 in jaeger|telemetrygen|go|collector) echo go ;; python) echo
 digest_of() { cat "$parts/$1"/* | cksum | tr -d ' '; }
 
 make_jaeger() { (cd jaeger && go build -p 2 -trimpath -ldflags "-s -w" -o "$build/jaeger/jaeger" github.com/jaegertracing/jaeger/cmd/jaeger); }
+# The sources there were made from builder.yaml, which says how.
 make_collector() { (cd collector && go build -p 2 -trimpath -ldflags "-s -w" -o "$build/collector/collector" .); }
 make_telemetrygen() { GOBIN=$build/telemetrygen go install "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen@$(cat telemetrygen/version)"; }
 make_go() { (cd go && go build -trimpath -o "$build/go/send" .); }

@@ -2,24 +2,22 @@
 //! `cargo deny` is not installed. It reads the lists that are in the file, and no others.
 //! And what is named as a dependency but not used.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
-
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use serde::Deserialize;
-use toml_edit::DocumentMut;
+
+use super::{read, root, toml};
 
 /// The registry that dependencies may come from.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// What cargo says of a workspace and all that it depends on.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Metadata {
+struct Metadata {
     packages: Vec<Package>,
 }
 
@@ -45,16 +43,15 @@ struct Dependency {
 
 /// What may come in with a dependency.
 #[derive(Debug)]
-pub(crate) struct Rules {
+struct Rules {
     targets: Vec<String>,
     licenses: Vec<String>,
 }
 
 impl Rules {
     /// Those in `deny.toml` below `root`.
-    pub(crate) fn read(root: &Path) -> Self {
-        let text = fs::read_to_string(root.join("deny.toml")).expect("deny.toml");
-        let file: DocumentMut = text.parse().expect("deny.toml is TOML");
+    fn read(root: &Path) -> Self {
+        let file = toml(&root.join("deny.toml"));
         let list = |section: &str, key: &str| -> Vec<String> {
             let items = file[section][key].as_array().expect("a list").iter();
             items.map(|item| item.as_str().expect("a text").to_owned()).collect()
@@ -68,7 +65,7 @@ impl Rules {
 }
 
 /// What cargo says of the workspace at `root`, for all targets of `rules`.
-pub(crate) fn metadata(root: &Path, rules: &Rules) -> Metadata {
+fn metadata(root: &Path, rules: &Rules) -> Metadata {
     let mut command = Command::new(env!("CARGO"));
     command.args(["metadata", "--format-version", "1", "--locked"]).current_dir(root);
     for target in &rules.targets {
@@ -80,7 +77,7 @@ pub(crate) fn metadata(root: &Path, rules: &Rules) -> Metadata {
 }
 
 /// All that breaks `rules`.
-pub(crate) fn breaches(metadata: &Metadata, rules: &Rules) -> Vec<String> {
+fn breaches(metadata: &Metadata, rules: &Rules) -> Vec<String> {
     let mut breaches = Vec::new();
     for package in &metadata.packages {
         let name = format!("{} {}", package.name, package.version);
@@ -109,7 +106,7 @@ fn wildcards(package: &Package) -> impl Iterator<Item = String> {
 }
 
 /// Crates that come in several versions, which costs time to build and is no breach.
-pub(crate) fn repeated(metadata: &Metadata) -> Vec<String> {
+fn repeated(metadata: &Metadata) -> Vec<String> {
     let mut versions = BTreeMap::<&str, Vec<&str>>::new();
     for package in &metadata.packages {
         versions.entry(&package.name).or_default().push(&package.version);
@@ -120,10 +117,9 @@ pub(crate) fn repeated(metadata: &Metadata) -> Vec<String> {
 
 /// Dependencies that the workspace at `root` lists and no package of it has, and those that a
 /// package has and none of its source files names.
-pub(crate) fn unused(metadata: &Metadata, root: &Path) -> Vec<String> {
+fn unused(metadata: &Metadata, root: &Path) -> Vec<String> {
     let ours: Vec<&Package> = metadata.packages.iter().filter(|one| one.source.is_none()).collect();
-    let text = fs::read_to_string(root.join("Cargo.toml")).expect("Cargo.toml");
-    let file: DocumentMut = text.parse().expect("Cargo.toml is TOML");
+    let file = toml(&root.join("Cargo.toml"));
     let listed = file["workspace"]["dependencies"].as_table_like().expect("a table").iter();
     let called = |one: &Dependency| one.rename.clone().unwrap_or_else(|| one.name.clone());
     let had =
@@ -143,7 +139,7 @@ pub(crate) fn unused(metadata: &Metadata, root: &Path) -> Vec<String> {
         let sources: String = super::files(folder, "rs")
             .iter()
             .filter(|file| !inner.iter().any(|inner| file.starts_with(inner)))
-            .map(|file| fs::read_to_string(file).expect("a source file"))
+            .map(|file| read(file))
             .collect();
         for one in &package.dependencies {
             let name = called(one).replace('-', "_");
@@ -164,7 +160,7 @@ fn names(text: &str, word: &str) -> bool {
 }
 
 /// Whether a license expression, as SPDX has them, can be satisfied with `allowed` licenses.
-pub(crate) fn is_allowed(expression: &str, allowed: &[String]) -> bool {
+fn is_allowed(expression: &str, allowed: &[String]) -> bool {
     // An older way to write `OR`.
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
@@ -211,4 +207,42 @@ fn license(words: &mut &[&str], allowed: &[String]) -> bool {
     };
     *words = rest;
     allowed.contains(&name)
+}
+
+#[test]
+fn dependencies_keep_the_rules_of_deny_toml() {
+    let rules = Rules::read(root());
+    let metadata = metadata(root(), &rules);
+    for one in repeated(&metadata) {
+        println!("in several versions: {one}");
+    }
+    let breaches = breaches(&metadata, &rules);
+    assert!(breaches.is_empty(), "against deny.toml:\n{}", breaches.join("\n"));
+}
+
+#[test]
+fn dependencies_are_used() {
+    let unused = unused(&metadata(root(), &Rules::read(root())), root());
+    assert!(unused.is_empty(), "to be taken out of Cargo.toml:\n{}", unused.join("\n"));
+}
+
+#[test]
+fn license_expressions_are_understood() {
+    let allowed: Vec<String> =
+        ["MIT", "ISC", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned).into();
+    for (expression, expected) in [
+        ("MIT", true),
+        ("MIT/GPL-3.0", true),
+        ("GPL-3.0 OR ISC", true),
+        ("MIT AND GPL-3.0", false),
+        ("(GPL-3.0 OR MIT) AND ISC", true),
+        ("GPL-3.0 OR MIT AND ISC", true),
+        ("(MIT OR ISC) AND GPL-3.0", false),
+        ("Apache-2.0 WITH LLVM-exception OR GPL-3.0", true),
+        ("Apache-2.0", false),
+        ("(MIT", false),
+        ("", false),
+    ] {
+        assert_eq!(is_allowed(expression, &allowed), expected, "{expression}");
+    }
 }

@@ -198,3 +198,29 @@ impl<'ast> Visit<'ast> for Imports<'_> {
         syn::visit::visit_path(self, path);
     }
 }
+
+#[test]
+fn no_import_cycles_between_modules() {
+    let mut found = Vec::new();
+    for sources in super::sources() {
+        let graph = graph(&sources).expect("the sources parse");
+        let place = super::relative(&sources, super::root());
+        assert!(!graph.is_empty(), "no modules were found in {place}");
+        found.extend(cycles(&graph).into_iter().map(|cycle| format!("{place}: {cycle}")));
+    }
+    assert!(found.is_empty(), "modules that import each other:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_cycle_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("write");
+    fs::create_dir(folder.path().join("c")).expect("a folder");
+    write("lib.rs", "mod a; mod b; mod c; pub use c::C;");
+    write("a.rs", "use crate::{b::{B, Other}, c};");
+    write("b.rs", "fn f() { let _ = super::a::A::new(); }");
+    write("c.rs", "mod d; use d::D; #[cfg(test)] mod tests { use crate::a::A; }");
+    write("c/d.rs", "pub(in crate::c) struct D;");
+    let graph = graph(folder.path()).expect("it parses");
+    assert_eq!(cycles(&graph), ["a, b"]);
+}

@@ -135,8 +135,8 @@ fn every_frame_can_be_read_again() {
 /// Scenario: Jaeger is away until the log has reached its quota, and spans keep coming.
 ///
 /// Guarantees: memory stays under its limit all the time (I6); senders are refused with an answer
-/// that is counted (I7), by a process that stays ready to do so and says why; once Jaeger is there everything that was acknowledged arrives (I1), and new
-/// spans are taken again without a restart.
+/// that is counted (I7), by a process that stays ready to do so and says why; once Jaeger is there
+/// everything that was acknowledged arrives (I1), and new spans are taken again without a restart.
 #[test]
 fn a_full_log_refuses_and_recovers() {
     const LIMIT: u64 = 640 << 20;

@@ -2,9 +2,9 @@
 //!
 //! The topic has one partition and is compacted. The record's key is `descriptor`, its value JSON:
 //! `{"epoch":1,"seed":"0123456789abcdef","partitions":128}`, the seed being the 64-bit key of the
-//! hashes in [`routing`](wholetrace_spanlog::routing), in hexadecimal digits. The record with the highest epoch
-//! counts, and of several with that epoch the first: who drew a seed at the same time as somebody
-//! else gives way.
+//! hashes in [`routing`](wholetrace_spanlog::routing), in hexadecimal digits. The record with the
+//! highest epoch counts, and of several with that epoch the first: who drew a seed at the same time
+//! as somebody else gives way.
 
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},

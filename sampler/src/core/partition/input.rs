@@ -39,8 +39,8 @@ pub enum Found {
 pub enum Input {
     /// The next records of the span log, in order.
     Frames(Vec<ReadFrame>),
-    /// The next record of the span log cannot be read, or one that [`Effect::Fetch`](super::Effect::Fetch)
-    /// asked for.
+    /// The next record of the span log cannot be read, or one that
+    /// [`Effect::Fetch`](super::Effect::Fetch) asked for.
     Unreadable {
         /// The record.
         position: Position,

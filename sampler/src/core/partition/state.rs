@@ -64,8 +64,9 @@ pub struct PartitionState {
 
 impl PartitionState {
     /// The state at the start of an ownership: nothing is known but how far the last owner was.
-    /// Tell it when the span log [begins](Input::Begins), then the decision log from [`Hints::decisions_from`] on and then [`Input::Loaded`]; once it
-    /// wants frames, the span log from `start.position` on.
+    /// Tell it when the span log [begins](Input::Begins), then the decision log from
+    /// [`Hints::decisions_from`] on and then [`Input::Loaded`]; once it wants frames, the span log
+    /// from `start.position` on.
     #[must_use]
     pub fn new(settings: Settings, policies: Arc<PolicySet>, start: Option<&Progress>) -> Self {
         let hash = KeyHash::new(settings.hash_seed);
@@ -159,10 +160,10 @@ impl PartitionState {
 
     /// Whether the next records of the span log are wanted now.
     ///
-    /// None are before the own claim is read back. Then they are when the slowest release waits for a decision that only more of the log brings.
-    /// Beyond that the read-ahead stays within its bounds: as far as all payloads find room in
-    /// the window cache, or another exporter waits for more, decisions find room in the table, and
-    /// the time between both readers allows.
+    /// None are before the own claim is read back. Then they are when the slowest release waits for
+    /// a decision that only more of the log brings. Beyond that the read-ahead stays within its
+    /// bounds: as far as all payloads find room in the window cache, or another exporter waits for
+    /// more, decisions find room in the table, and the time between both readers allows.
     #[must_use]
     pub fn wants_frames(&self) -> bool {
         if !self.claims.is_held() {
