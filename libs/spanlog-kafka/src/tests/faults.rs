@@ -15,7 +15,10 @@ use wholetrace_runtime::units::{ByteSize, HumanDuration};
 use wholetrace_spanlog::{
     AppendError, Checkpoint, Group, GroupEvent, Log, LogTime, Partition, Position, ReadError,
     Record, Start,
-    conformance::{Subject, a_batch_is_taken_whole_or_not_at_all, full_is_answered_at_once},
+    conformance::{
+        Subject, a_batch_is_taken_whole_or_not_at_all, a_batch_is_written_in_order,
+        full_is_answered_at_once, positions_increase_in_order,
+    },
 };
 
 use super::{P0, fill, open, patiently};
@@ -24,7 +27,7 @@ use crate::{KafkaConfig, KafkaError, KafkaLog, log::Access};
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
 /// A mock of one broker. It stays on the thread that made it, and does there what it is told.
-struct Mock(mpsc::Sender<Order>);
+pub(super) struct Mock(mpsc::Sender<Order>);
 
 type Order = Box<dyn FnOnce(&Cluster) + Send>;
 
@@ -44,7 +47,7 @@ impl Mock {
         result.recv().unwrap()
     }
 
-    fn fail(&self, request: RDKafkaApiKey, error: RDKafkaRespErr, times: usize) {
+    pub(super) fn fail(&self, request: RDKafkaApiKey, error: RDKafkaRespErr, times: usize) {
         self.tell(move |cluster| cluster.request_errors(request, &vec![error; times]));
     }
 
@@ -57,7 +60,7 @@ impl Mock {
     }
 }
 
-fn mocked() -> (Mock, KafkaConfig) {
+pub(super) fn mocked() -> (Mock, KafkaConfig) {
     let mock = Mock::start();
     let brokers = mock.tell(Cluster::bootstrap_servers);
     let mut config = KafkaConfig {
@@ -136,6 +139,27 @@ async fn a_batch_is_taken_whole_or_not_at_all_while_kafka_takes_nothing() {
     config.producer.delivery_timeout = HumanDuration::from_secs(60);
     let log = open(&config).await;
     a_batch_is_taken_whole_or_not_at_all(Refusing { mock, log }).await;
+}
+
+/// A broker that leads a partition no more, as when topics were just made: what it refused is sent
+/// again, and decisions stand in order all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_again_is_written_and_decisions_stay_in_order() {
+    let moved = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+    for _ in 0..3 {
+        let (mock, config) = mocked();
+        let log = open(&config).await;
+        mock.fail(RDKafkaApiKey::Produce, moved, 1);
+        positions_increase_in_order(Refusing { mock, log }).await;
+        let (mock, config) = mocked();
+        let log = open(&config).await;
+        mock.fail(RDKafkaApiKey::Produce, moved, 2);
+        a_batch_is_written_in_order(Refusing { mock, log }).await;
+        let (mock, config) = mocked();
+        let log = open(&config).await;
+        mock.fail(RDKafkaApiKey::Produce, moved, 1);
+        fill(&log.log().spans, P0, 50, 10).await;
+    }
 }
 
 /// Brokers that are away: a retryable answer within the configured time, and all is well once they

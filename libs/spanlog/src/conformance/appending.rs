@@ -12,18 +12,18 @@ use crate::{
     writer::AppendError,
 };
 
-/// Records of one caller stand in the partition in the order of its appends.
+/// Decisions of one caller stand in the partition in the order of its appends.
 pub async fn positions_increase_in_order(subject: impl Subject) {
-    let spans = subject.log().spans;
+    let decisions = subject.log().decisions;
     // Handed over all at once, answered later.
     let appends: Vec<_> =
-        (0..50).map(|number| spans.writer.append(P0, record(&number.to_string()))).collect();
+        (0..50).map(|number| decisions.writer.append(P0, record(&number.to_string()))).collect();
     let mut positions = Vec::new();
     for append in appends {
         positions.push(patiently(append).await.unwrap());
     }
     assert!(positions.is_sorted_by(|before, after| before < after), "{positions:?}");
-    let frames = read_all(&spans, P0).await;
+    let frames = read_all(&decisions, P0).await;
     assert_eq!(texts(&frames), (0..50).map(|number| number.to_string()).collect::<Vec<_>>());
     let found: Vec<_> = frames.iter().map(|frame| frame.position).collect();
     assert_eq!(found, positions);
@@ -75,10 +75,10 @@ pub async fn topics_are_apart(subject: impl Subject) {
 
 /// A caller that goes away does not take its record back.
 pub async fn a_dropped_append_is_still_written(subject: impl Subject) {
-    let spans = subject.log().spans;
-    drop(spans.writer.append(P0, record("dropped")));
-    append_all(&spans, P0, &["waited for"]).await;
-    assert_eq!(texts(&read_all(&spans, P0).await), ["dropped", "waited for"]);
+    let decisions = subject.log().decisions;
+    drop(decisions.writer.append(P0, record("dropped")));
+    append_all(&decisions, P0, &["waited for"]).await;
+    assert_eq!(texts(&read_all(&decisions, P0).await), ["dropped", "waited for"]);
 }
 
 /// Nothing is lost, doubled or swapped between callers; each caller's records keep their order.
@@ -149,27 +149,35 @@ pub async fn full_is_answered_at_once(subject: impl Subject) {
     assert_eq!(read_all(&spans, P0).await.len(), count + 1);
 }
 
-/// The records of a batch stand in their partitions in its order.
+/// The records of a batch are all written, and decisions stand in its order.
 pub async fn a_batch_is_written_in_order(subject: impl Subject) {
-    let spans = subject.log().spans;
+    let log = subject.log();
     let texts_of = |partition| (0..20).map(move |number| (partition, number.to_string()));
     let all: Vec<_> = texts_of(P0).chain(texts_of(P1)).chain(texts_of(P0)).collect();
     let bytes = all.iter().map(|(_, text)| text.len()).sum();
-    let mut records = all.iter().map(|(partition, text)| (*partition, record(text)));
-    let appends = spans.writer.append_batch(bytes, &mut records).unwrap();
-    assert_eq!(appends.len(), all.len());
-    for append in appends {
-        patiently(append).await.unwrap();
-    }
-    for partition in [P0, P1] {
-        let of = all.iter().filter(|(of, _)| *of == partition);
-        let expected: Vec<_> = of.map(|(_, text)| text.clone()).collect();
-        assert_eq!(texts(&read_all(&spans, partition).await), expected);
+    for (topic, ordered) in [(&log.decisions, true), (&log.spans, false)] {
+        let mut records = all.iter().map(|(partition, text)| (*partition, record(text)));
+        let appends = topic.writer.append_batch(bytes, &mut records).unwrap();
+        assert_eq!(appends.len(), all.len());
+        for append in appends {
+            patiently(append).await.unwrap();
+        }
+        for partition in [P0, P1] {
+            let of = all.iter().filter(|(of, _)| *of == partition);
+            let mut expected: Vec<_> = of.map(|(_, text)| text.clone()).collect();
+            let mut found = texts(&read_all(topic, partition).await);
+            if !ordered {
+                expected.sort_unstable();
+                found.sort_unstable();
+            }
+            assert_eq!(found, expected);
+        }
     }
     // What can never be stored is refused alone.
-    let nowhere = Partition(spans.writer.partitions());
+    let writer = log.spans.writer;
+    let nowhere = Partition(writer.partitions());
     let mut records = [(P0, record("well")), (nowhere, record("lost"))].into_iter();
-    let mut appends = spans.writer.append_batch(8, &mut records).unwrap();
+    let mut appends = writer.append_batch(8, &mut records).unwrap();
     let (lost, well) = (appends.pop().unwrap(), appends.pop().unwrap());
     assert!(matches!(patiently(lost).await, Err(AppendError::NoSuchPartition { .. })));
     patiently(well).await.unwrap();
