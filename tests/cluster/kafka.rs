@@ -103,6 +103,12 @@ impl Kafka {
         self.run("brokers", &[name]).trim().to_owned()
     }
 
+    /// Has the authority of brokers that are `--secure` sign `certs/NAME.pem` of the folder, with
+    /// `certs/NAME.key`, for so many seconds.
+    pub(crate) fn certificate(&self, name: &str, seconds: u32) {
+        self.run("certificate", &[name, &seconds.to_string()]);
+    }
+
     /// What one of Kafka's own tools prints.
     pub(crate) fn tool(&self, class: &str, arguments: &[&str]) -> String {
         let all: Vec<&str> = [class].iter().chain(arguments).copied().collect();

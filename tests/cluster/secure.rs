@@ -1,11 +1,13 @@
 //! Brokers that demand to know who comes.
 
+use std::time::{Duration, Instant};
+
 use super::{
     fleet::{Fleet, Layout},
-    kafka::Kafka,
+    kafka::{AWAY, Kafka, REPLACED},
     oracle,
-    process::succeed,
-    steady::sampling,
+    process::{Process, succeed, wait_until},
+    steady::{WATCHFUL, sampling},
 };
 
 /// Scenario: a cluster whose brokers demand TLS with a password (SCRAM) or a client certificate.
@@ -60,5 +62,75 @@ fn brokers_that_demand_a_password_or_a_certificate() {
         let (code, said) = fleet.run("gateway", &[]);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains(reason), "{reason}: {said}");
+    }
+}
+
+/// How long the first certificate is trusted: longer than it takes to start, on a busy machine.
+const TRUSTED: Duration = Duration::from_secs(60);
+
+/// Scenario: the client certificate of a running cluster is about to expire. First a wrong one is put
+/// in its place, then a new one; when the old one has expired, the broker is started anew, so that
+/// every client has to come again.
+///
+/// Guarantees: the wrong one changes nothing and is told, the new one is used without a restart, and
+/// no span is lost on the way.
+#[test]
+fn a_renewed_certificate_is_used_before_the_old_one_expires() {
+    let Some(kafka) = Kafka::start(&["--nodes", "1", "--secure"]) else { return };
+    let (keys, certs) = (tempfile::tempdir().expect("a folder"), kafka.folder().join("certs"));
+    let put = |name: &str| {
+        for kind in ["pem", "key"] {
+            let (from, to) = (certs.join(name).with_extension(kind), keys.path().join(kind));
+            std::fs::copy(from, to).expect("a certificate and its key");
+        }
+    };
+    let seconds = TRUSTED.as_secs().try_into().expect("a short time");
+    let begun = Instant::now();
+    kafka.certificate("passing", seconds);
+    kafka.certificate("renewed", 3_600);
+    put("passing");
+    let (ca, keys) = (certs.join("ca.pem"), keys.path().display());
+    let security = format!(
+        "{WATCHFUL}    replication_factor: 1\n    min_insync_replicas: 1\n    tls: {{ ca_file: \"{}\", \
+         cert_file: \"{keys}/pem\", key_file: \"{keys}/key\", reload_interval: 1s }}\n",
+        ca.display()
+    );
+    let (brokers, rest) = (kafka.listener("ssl"), sampling("5s"));
+    let mut fleet = Fleet::new(&Layout { kafka: &security, rest: &rest, ..Layout::of(&brokers) });
+    fleet.create_topics();
+    fleet.start(1, 2);
+    fleet.expect(AWAY);
+    fleet.expect(REPLACED);
+    let options = ["--traces", "3000", "--rate", "40", "--slow", "0", "--late", "0"];
+    let (generator, record) = fleet.generate(0, &options);
+
+    let all = |wanted: &dyn Fn(&Process) -> bool| {
+        let mut processes = fleet.samplers.iter().chain([&fleet.gateways[0].process]);
+        processes.all(wanted)
+    };
+    let reloads = |process: &Process, outcome: &str| {
+        let outcome = format!("outcome=\"{outcome}\"");
+        process.metric_with("wholetrace_process_tls_reloads_total", &outcome) >= 1.0
+    };
+    let outdated =
+        |process: &Process| process.metric("wholetrace_kafka_outdated_credentials") >= 1.0;
+    put("stranger");
+    wait_until("the wrong files are refused", || {
+        all(&|process| reloads(process, "refused") && outdated(process))
+    });
+    put("renewed");
+    wait_until("the new files are used", || {
+        all(&|process| reloads(process, "applied") && !outdated(process))
+    });
+    std::thread::sleep((TRUSTED + Duration::from_secs(1)).saturating_sub(begun.elapsed()));
+    kafka.node("restart", "1");
+
+    succeed(generator, "the generator", &fleet.generator_log(0));
+    let (sent, folder) = (oracle::record(&record), fleet.folder.path().to_owned());
+    let verdict = oracle::settle(&sent, || oracle::arrived(&folder, "kept"));
+    assert!(verdict.wrong.is_empty(), "{verdict:#?}");
+    assert!(fleet.gateways[0].process.stop().success());
+    for sampler in &mut fleet.samplers {
+        assert!(sampler.stop().success(), "{}", sampler.output());
     }
 }

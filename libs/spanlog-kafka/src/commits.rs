@@ -44,6 +44,8 @@ pub(super) struct Commits {
     interval: Duration,
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    /// Of the member; `None` at the end.
+    client: Mutex<Option<Arc<MemberClient>>>,
 }
 
 #[derive(Default)]
@@ -63,21 +65,34 @@ struct Pending {
 }
 
 impl Commits {
-    pub(super) fn new(member: &Arc<Member>, meters: &Arc<Meters>, interval: Duration) -> Self {
+    /// For `member`, whose client commits.
+    pub(super) fn new(
+        member: &Arc<Member>,
+        meters: &Arc<Meters>,
+        interval: Duration,
+        client: &Arc<MemberClient>,
+    ) -> Self {
         Self {
             member: Arc::clone(member),
             meters: Arc::clone(meters),
             interval,
             waiting: Mutex::default(),
             changed: Condvar::new(),
+            client: Mutex::new(Some(Arc::clone(client))),
         }
     }
 
     /// Commits what comes, until [`end`](Self::end).
-    pub(super) fn run(&self, client: &MemberClient) {
+    pub(super) fn run(&self) {
         while let Some(pending) = self.wait() {
-            self.store(client, pending);
+            let Some(client) = self.client().clone() else { return };
+            self.store(&client, pending);
         }
+    }
+
+    /// Commits go through `client` from now on.
+    pub(super) fn commit_with(&self, client: &Arc<MemberClient>) {
+        *self.client() = Some(Arc::clone(client));
     }
 
     /// No more is taken; what waits is answered [`ReadError::Closed`].
@@ -87,6 +102,7 @@ impl Commits {
         // Dropped answers say so.
         waiting.by_partition.clear();
         self.changed.notify_all();
+        *self.client() = None;
     }
 
     fn wait(&self) -> Option<BTreeMap<Partition, Pending>> {
@@ -246,6 +262,10 @@ impl Commits {
         waiting.at_once |= at_once;
         self.changed.notify_one();
         Ok(receiver)
+    }
+
+    fn client(&self) -> MutexGuard<'_, Option<Arc<MemberClient>>> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {

@@ -36,9 +36,7 @@ const TELL_REFUSAL: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10
 pub(super) struct KafkaCursor {
     claim: Arc<Claim>,
     source: Source,
-    queries: Arc<Queries>,
-    meters: Arc<Meters>,
-    identities: Arc<Identities>,
+    context: Context,
     /// How far it is, for who looks whether the log is still the same one.
     watched: Option<Arc<Watched>>,
     /// The lowest position not given yet.
@@ -68,15 +66,24 @@ pub(super) struct KafkaCursor {
     /// Whether the client did not tell that there is something.
     unannounced: bool,
     sweep: Duration,
-    /// Of one that is behind: where it goes at the end.
-    behind: Option<Behind>,
+    /// The lanes that it may be on.
+    order: &'static [usize],
+    /// Whether it reads where nothing waits, until it first comes to the end.
+    behind: bool,
+    /// A place on one of other lanes, being taken. Who waits for it may give up.
+    moving: Option<Moving>,
 }
 
-/// A cursor is behind: it reads where nothing waits, until it first comes to the end.
-struct Behind {
-    lanes: Arc<Lanes>,
-    /// The place among those that read along, being taken. Who waits for it may give up.
-    moving: Option<JoinHandle<Result<Claim, ReadError>>>,
+/// The lanes that a cursor moves to, and its place there.
+type Moving = (&'static [usize], JoinHandle<Result<Claim, ReadError>>);
+
+/// What all cursors of a topic share.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) lanes: Arc<Lanes>,
+    pub(super) queries: Arc<Queries>,
+    pub(super) meters: Arc<Meters>,
+    pub(super) identities: Arc<Identities>,
 }
 
 /// What was at hand.
@@ -89,22 +96,19 @@ enum Taken {
 }
 
 impl KafkaCursor {
-    /// A cursor on `claim`, which has been started at or before `next`.
+    /// A cursor on `claim`, which has been started at or before `next`, on one of the lanes `order`.
     pub(super) fn new(
         claim: Claim,
+        order: &'static [usize],
         source: Source,
         next: u64,
         from_time: LogTime,
-        queries: Arc<Queries>,
-        meters: Arc<Meters>,
-        identities: Arc<Identities>,
+        context: Context,
     ) -> Self {
         Self {
             claim: Arc::new(claim),
             source,
-            queries,
-            meters,
-            identities,
+            context,
             watched: None,
             next,
             from_time,
@@ -119,19 +123,22 @@ impl KafkaCursor {
             at_end: false,
             unannounced: false,
             sweep: SWEEP,
-            behind: None,
+            order,
+            behind: false,
+            moving: None,
         }
     }
 
     /// The same, for as long as the log is the same.
     pub(super) fn watched(mut self) -> Self {
-        self.watched = Some(self.identities.watch((self.source.name, self.source.partition)));
+        self.watched =
+            Some(self.context.identities.watch((self.source.name, self.source.partition)));
         self
     }
 
-    /// The same, to be read along with the others of `lanes` once it has come to the end.
-    pub(super) fn catching_up(mut self, lanes: &Arc<Lanes>) -> Self {
-        self.behind = Some(Behind { lanes: Arc::clone(lanes), moving: None });
+    /// The same, to be read along with the others once it has come to the end.
+    pub(super) const fn catching_up(mut self) -> Self {
+        self.behind = true;
         self
     }
 
@@ -204,11 +211,14 @@ impl KafkaCursor {
             if let Some(watched) = &self.watched {
                 watched.moved(self.next, self.newest);
             }
-            let meters = self.meters.topic(self.source.name);
+            let meters = self.context.meters.topic(self.source.name);
             meters.read.increment(u64::try_from(frames.len()).unwrap_or_default());
             meters.read_bytes.increment(u64::try_from(bytes).unwrap_or_default());
             if std::mem::take(&mut self.unannounced) {
-                self.meters.swept.increment(u64::try_from(frames.len()).unwrap_or_default());
+                self.context
+                    .meters
+                    .swept
+                    .increment(u64::try_from(frames.len()).unwrap_or_default());
             }
         }
         Ok(frames)
@@ -260,7 +270,7 @@ impl KafkaCursor {
         let position = Position(at);
         let Said { kind, epoch, strange } = header::read(self.source.name, message.headers());
         if let Some(strange) = strange {
-            self.meters.topic(self.source.name).strange.increment(1);
+            self.context.meters.topic(self.source.name).strange.increment(1);
             tracing::debug!(topic = self.source.name.as_str(), at, strange, "a foreign header");
         }
         // A view into what was fetched: kept, it would keep all of it.
@@ -305,7 +315,7 @@ impl KafkaCursor {
         // It comes again.
         self.held = None;
         let (claim, from) = (Arc::clone(&self.claim), self.next);
-        self.queries.run(move || claim.restart(from)).await?;
+        self.context.queries.run(move || claim.restart(from)).await?;
         (self.stopped, self.out_of_range) = (false, false);
         Ok(())
     }
@@ -314,7 +324,7 @@ impl KafkaCursor {
     async fn find_out(&mut self, replaced: bool) -> Result<(), ReadError> {
         let Source { topic, number, partition, .. } = &self.source;
         let (partition, asked) = (*partition, Position(self.next));
-        let extent = self.queries.extent(self.claim.lane(), topic, *number).await?;
+        let extent = self.context.queries.extent(self.claim.lane(), topic, *number).await?;
         let oldest = extent.start;
         if replaced {
             return Err(self.fail(extent.replaced(partition, asked, Replacement::Younger)));
@@ -323,30 +333,32 @@ impl KafkaCursor {
             return Err(self.fail(ReadError::Gone { partition: partition.0, asked, oldest }));
         }
         if let Err(replaced) = extent.reaches(partition, asked) {
-            self.identities.forget((self.source.name, partition));
+            self.context.identities.forget((self.source.name, partition));
             return Err(self.fail(replaced));
         }
         Ok(())
     }
 
-    /// Goes on among those that read along.
-    async fn move_along(&mut self) -> Result<(), ReadError> {
-        let Some(Behind { lanes, moving }) = &mut self.behind else { return Ok(()) };
-        let moving = moving.get_or_insert_with(|| {
-            let claim = self.source.claim(lanes, &AHEAD, self.next);
-            let queries = Arc::clone(&self.queries);
-            tokio::spawn(async move { queries.run(claim).await })
+    /// Whether it is to read on another lane: at the end among those that read along, and wherever its
+    /// own one was replaced.
+    fn is_to_move(&self) -> bool {
+        self.moving.is_some() || (self.behind && self.at_end) || self.claim.lane().is_retired()
+    }
+
+    /// Goes on on another lane.
+    async fn change_lanes(&mut self) -> Result<(), ReadError> {
+        let order = if self.behind && self.at_end { &AHEAD } else { self.order };
+        let (order, moving) = self.moving.get_or_insert_with(|| {
+            let claim = self.source.claim(&self.context.lanes, order, self.next);
+            let queries = Arc::clone(&self.context.queries);
+            (order, tokio::spawn(async move { queries.run(claim).await }))
         });
-        let moved = moving.await;
-        let Some(Behind { lanes, .. }) = self.behind.take() else { return Ok(()) };
-        match moved.map_err(|error| ReadError::Failed(error.to_string())).flatten() {
-            // What it gives again of what the other one gave meanwhile is passed over.
-            Ok(claim) => self.claim = Arc::new(claim),
-            Err(error) => {
-                self.behind = Some(Behind { lanes, moving: None });
-                return Err(error);
-            }
-        }
+        let (order, moved) = (*order, moving.await);
+        self.moving = None;
+        // What it gives again of what the other one gave meanwhile is passed over.
+        let claim = moved.map_err(|error| ReadError::Failed(error.to_string())).flatten()?;
+        (self.claim, self.order) = (Arc::new(claim), order);
+        self.behind &= order != AHEAD;
         Ok(())
     }
 
@@ -355,8 +367,8 @@ impl KafkaCursor {
         if self.stopped {
             self.start_again().await?;
         }
-        if self.behind.as_ref().is_some_and(|behind| self.at_end || behind.moving.is_some()) {
-            return self.move_along().await;
+        if self.is_to_move() {
+            return self.change_lanes().await;
         }
         let announced = tokio::time::timeout(self.sweep, self.claim.ready()).await.is_ok();
         self.unannounced = !announced;

@@ -8,8 +8,13 @@ use tokio::sync::mpsc;
 use wholetrace_spanlog::{Committer, Group, GroupEvent, ReadError};
 
 use super::{
-    commits::Commits, error::KafkaError, fate::Fate, identity::Identities, member::Member,
-    metrics::Meters, ownership::Ownership,
+    commits::Commits,
+    error::KafkaError,
+    fate::Fate,
+    identity::Identities,
+    member::{Member, MemberClient},
+    metrics::Meters,
+    ownership::Ownership,
 };
 
 /// How many changes of a partition may wait to be taken. More than one comes only while nobody
@@ -47,31 +52,42 @@ impl KafkaGroup {
             Arc::new(Member::new(fate, &ownership, identities, topic, partitions, session));
         let client =
             member.client(settings).map_err(|error| KafkaError::Client(error.to_string()))?;
-        let commits = Arc::new(Commits::new(&member, meters, commit_interval));
-        let committing = {
-            let (commits, client) = (Arc::clone(&commits), Arc::clone(&client));
-            std::thread::Builder::new()
-                .name("wholetrace-commit".to_owned())
-                .spawn(move || commits.run(&client))
-                .map_err(KafkaError::Thread)?
-        };
+        let commits = Arc::new(Commits::new(&member, meters, commit_interval, &client));
+        let committer = Arc::clone(&commits);
+        let committing = std::thread::Builder::new()
+            .name("wholetrace-commit".to_owned())
+            .spawn(move || committer.run())
+            .map_err(KafkaError::Thread)?;
         let (own, committer) = (Arc::clone(&member), Arc::clone(&commits));
+        let take_part = move || {
+            let mut client = client;
+            while let Some(next) = own.take_part(&client) {
+                committer.commit_with(&next);
+                close_aside(std::mem::replace(&mut client, next));
+            }
+            committer.end();
+            // A commit that hangs keeps the client, and closes it some time; nobody waits.
+            if committing.is_finished() {
+                let _done = committing.join();
+            }
+            // Leaves the group, which may take long.
+            drop(client);
+            own.ownership.end();
+        };
         let thread = std::thread::Builder::new()
             .name("wholetrace-group".to_owned())
-            .spawn(move || {
-                own.take_part(&client);
-                committer.end();
-                // A commit that hangs keeps the client, and closes it some time; nobody waits.
-                if committing.is_finished() {
-                    let _done = committing.join();
-                }
-                // Leaves the group, which may take long.
-                drop(client);
-                own.ownership.end();
-            })
+            .spawn(take_part)
             .map_err(KafkaError::Thread)?;
         let group = Self { member: Arc::clone(&member), commits, events };
         Ok((group, Membership { member, thread }))
+    }
+}
+
+/// Closes a client that has left the group, which may take long, where nobody waits for it.
+fn close_aside(client: Arc<MemberClient>) {
+    let closing = std::thread::Builder::new().name("wholetrace-close".to_owned());
+    if let Err(error) = closing.spawn(move || drop(client)) {
+        tracing::debug!(%error, "a client of the group was closed on the group's own thread");
     }
 }
 

@@ -68,6 +68,8 @@ pub(super) struct Lane {
     freed: Condvar,
     /// The topics whose leaders the client was made to look up.
     introduced: Mutex<HashSet<String>>,
+    /// Whether another client takes its place: who reads here shall go there.
+    retired: AtomicBool,
     stop: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -107,6 +109,7 @@ impl Lane {
             slots: Mutex::default(),
             freed: Condvar::new(),
             introduced: Mutex::default(),
+            retired: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             thread: Mutex::default(),
         });
@@ -164,6 +167,15 @@ impl Lane {
         let slot = Arc::new(Slot::default());
         slots.insert(place.clone(), Arc::clone(&slot));
         Some(Claim(Arc::new(Held { lane: Arc::clone(self), place, slot })))
+    }
+
+    /// Another client takes its place.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     /// Whether nobody has a place here.

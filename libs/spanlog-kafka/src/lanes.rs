@@ -41,17 +41,23 @@ const PLACE_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two looks for a place.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a lane that nobody uses is kept.
+/// How long a lane that nobody uses is kept; longer than any question takes.
 const KEEP: Duration = Duration::from_secs(60);
 
 /// All lanes of a log.
 pub(super) struct Lanes {
-    /// Of the first lane.
-    ahead: ClientConfig,
-    /// Of the others.
-    again: ClientConfig,
     fate: Arc<Fate>,
-    lanes: Mutex<BTreeMap<usize, Kept>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Settings of the first lane.
+    ahead: ClientConfig,
+    /// Settings of the others.
+    again: ClientConfig,
+    lanes: BTreeMap<usize, Kept>,
+    /// Have been replaced; they end when nobody has used them for [`KEEP`].
+    retired: Vec<Kept>,
 }
 
 /// A lane.
@@ -64,12 +70,25 @@ struct Kept {
 impl Lanes {
     /// None yet: the first will read with the settings `ahead`, the others with `again`.
     pub(super) fn new(ahead: ClientConfig, again: ClientConfig, fate: &Arc<Fate>) -> Self {
-        Self { ahead, again, fate: Arc::clone(fate), lanes: Mutex::default() }
+        let state = State { ahead, again, lanes: BTreeMap::new(), retired: Vec::new() };
+        Self { fate: Arc::clone(fate), state: Mutex::new(state) }
+    }
+
+    /// Clients are made anew, with these settings, for who comes from now on. Cursors move by
+    /// themselves.
+    pub(super) fn renew(&self, ahead: ClientConfig, again: ClientConfig) {
+        let mut state = self.state();
+        let old = std::mem::take(&mut state.lanes);
+        for kept in old.into_values() {
+            kept.lane.retire();
+            state.retired.push(Kept { used: Instant::now(), ..kept });
+        }
+        (state.ahead, state.again) = (ahead, again);
     }
 
     /// The lane for questions.
     pub(super) fn asking(&self) -> Result<Arc<Lane>, ReadError> {
-        self.lane(&mut self.lanes(), ASKING)
+        self.lane(ASKING)
     }
 
     /// A place to read `partition` of `topic`, on the first of the lanes `order` where it is free.
@@ -83,7 +102,7 @@ impl Lanes {
         let deadline = Instant::now() + PLACE_PATIENCE;
         loop {
             for index in order {
-                let lane = self.lane(&mut self.lanes(), *index)?;
+                let lane = self.lane(*index)?;
                 if let Some(claim) = lane.claim(topic, partition) {
                     return Ok(claim);
                 }
@@ -97,28 +116,26 @@ impl Lanes {
         Err(ReadError::Failed(text))
     }
 
-    fn lane(
-        &self,
-        lanes: &mut BTreeMap<usize, Kept>,
-        index: usize,
-    ) -> Result<Arc<Lane>, ReadError> {
-        if let Some(kept) = lanes.get_mut(&index) {
+    fn lane(&self, index: usize) -> Result<Arc<Lane>, ReadError> {
+        let state = &mut *self.state();
+        if let Some(kept) = state.lanes.get_mut(&index) {
             kept.used = Instant::now();
             return Ok(Arc::clone(&kept.lane));
         }
-        let lane = self.start(if index == 0 { &self.ahead } else { &self.again })?;
-        lanes.insert(index, Kept { lane: Arc::clone(&lane), used: Instant::now() });
+        let lane = self.start(if index == 0 { &state.ahead } else { &state.again })?;
+        state.lanes.insert(index, Kept { lane: Arc::clone(&lane), used: Instant::now() });
         Ok(lane)
     }
 
-    /// Ends lanes that were made for a while.
+    /// Ends lanes that were made for a while, or were replaced.
     pub(super) fn sweep(&self) {
-        let mut lanes = self.lanes();
-        for kept in lanes.values_mut().filter(|kept| !kept.lane.is_free()) {
+        let state = &mut *self.state();
+        let all = state.lanes.values_mut().chain(&mut state.retired);
+        for kept in all.filter(|kept| !kept.lane.is_free()) {
             kept.used = Instant::now();
         }
-        let old = |index: &usize, kept: &mut Kept| *index >= SPARE && kept.used.elapsed() > KEEP;
-        for (_, kept) in lanes.extract_if(.., old) {
+        let spare = state.lanes.extract_if(SPARE.., |_, kept| kept.is_old()).map(|(_, kept)| kept);
+        for kept in spare.chain(state.retired.extract_if(.., |kept| kept.is_old())) {
             // Its own thread closes the client.
             drop(kept.lane.close());
         }
@@ -135,16 +152,24 @@ impl Lanes {
     /// How many there are.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
-        self.lanes().len()
+        self.state().lanes.len()
     }
 
     /// Ends them all. Gives the threads that close the clients.
     pub(super) fn close(&self) -> Vec<JoinHandle<()>> {
-        let lanes = std::mem::take(&mut *self.lanes());
-        lanes.values().filter_map(|kept| kept.lane.close()).collect()
+        let mut state = self.state();
+        let lanes = std::mem::take(&mut state.lanes).into_values();
+        let all = lanes.chain(std::mem::take(&mut state.retired));
+        all.filter_map(|kept| kept.lane.close()).collect()
     }
 
-    fn lanes(&self) -> MutexGuard<'_, BTreeMap<usize, Kept>> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn is_old(&self) -> bool {
+        self.used.elapsed() > KEEP
     }
 }

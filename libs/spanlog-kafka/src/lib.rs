@@ -5,7 +5,6 @@ mod commits;
 mod config;
 #[cfg(test)]
 mod conformance_tests;
-mod credentials;
 mod cursor;
 mod discovery;
 mod error;
@@ -24,6 +23,7 @@ mod patience;
 mod producer;
 mod queries;
 mod reader;
+mod renewal;
 pub mod ring;
 mod source;
 #[cfg(test)]

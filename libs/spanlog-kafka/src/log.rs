@@ -12,7 +12,6 @@ use wholetrace_spanlog::{Group, Log, Topic, TopicName};
 use super::{
     client::{self, Answer, Order},
     config::KafkaConfig,
-    credentials::Credentials,
     discovery::{find_topics, topic_of},
     error::KafkaError,
     fate::Fate,
@@ -22,6 +21,7 @@ use super::{
     metrics::Meters,
     producer::{KafkaWriter, Pending, Producer},
     reader::KafkaReader,
+    renewal::Renewal,
     watchdog,
 };
 
@@ -54,10 +54,10 @@ pub struct KafkaLog {
     partitions: u32,
 }
 
-/// What closing needs.
-struct Shared {
+/// The clients of a log, and what looks after them.
+pub(super) struct Shared {
     fate: Arc<Fate>,
-    meters: Arc<Meters>,
+    pub(super) meters: Arc<Meters>,
     pending: Arc<Pending>,
     producers: Vec<Arc<Producer>>,
     lanes: Arc<Lanes>,
@@ -99,19 +99,11 @@ impl KafkaLog {
         config.check("", &mut problems);
         // Warnings are told by who checks the whole configuration.
         let _warnings = problems.into_result().map_err(KafkaError::Settings)?;
-        // Marked before the clients read them.
-        let credentials = Credentials::mark(&config);
+        let renewal = Renewal::mark(&config);
         let (fate, meters) = (Arc::new(Fate::new()), Arc::new(Meters::new()));
         let pending = Arc::new(Pending::new(config.producer.max_pending_bytes.get()));
         let timeout = config.producer.delivery_timeout.get();
-        let start = |order| {
-            let settings = client::producer(&config, order);
-            let name = match order {
-                Order::Loose => "writer",
-                Order::Strict => "ordered_writer",
-            };
-            Producer::start(&settings, name, &fate, &meters, &pending, timeout).map(Arc::new)
-        };
+        let start = |order| Producer::start(&config, order, &fate, &meters, &pending).map(Arc::new);
         let mut orders = vec![Order::Loose; usize::from(config.producer.connections.max(1))];
         match access {
             Access::Write => {}
@@ -151,7 +143,6 @@ impl KafkaLog {
                 name,
                 topic: topic_of(&config, name).to_owned(),
                 partitions,
-                max_payload: config.producer.max_message_bytes.get(),
                 linger: config.producer.linger.get(),
             };
             let reader = Arc::clone(&readers[name.index()]);
@@ -171,7 +162,7 @@ impl KafkaLog {
         });
         let log = Self { config, shared, topics, partitions };
         log.watch()?;
-        log.watch_files(credentials)?;
+        log.watch_files(renewal)?;
         if access != Access::Write {
             log.compare()?;
         }
@@ -195,22 +186,15 @@ impl KafkaLog {
         watchdog::start(tick, ended).map_err(KafkaError::Thread)
     }
 
-    /// Looks now and then whether the clients have read what their files hold.
-    fn watch_files(&self, mut credentials: Credentials) -> Result<(), KafkaError> {
-        let interval = self.config.reload_interval();
-        if credentials.are_none() || interval.is_zero() {
-            return Ok(());
-        }
+    /// Has clients made anew when the files that they read have changed.
+    fn watch_files(&self, renewal: Renewal) -> Result<(), KafkaError> {
+        let Some(interval) = renewal.interval() else { return Ok(()) };
         let (watched, ended) = mpsc::channel();
         self.shared.watched().push(watched);
-        let outdated = self.shared.meters.outdated.clone();
-        let look = move || {
-            while ended.recv_timeout(interval) == Err(mpsc::RecvTimeoutError::Timeout) {
-                outdated.set(if credentials.look() { 1.0 } else { 0.0 });
-            }
-        };
+        let shared = Arc::downgrade(&self.shared);
         let thread = std::thread::Builder::new().name("wholetrace-files".to_owned());
-        thread.spawn(look).map(drop).map_err(KafkaError::Thread)
+        let run = move || renewal.run(&shared, interval, &ended);
+        thread.spawn(run).map(drop).map_err(KafkaError::Thread)
     }
 
     /// Looks now and then whether the logs are still the ones that are being read.
@@ -310,6 +294,19 @@ impl KafkaLog {
         self.shared.members().iter().map(|member| member.member.strays()).sum()
     }
 
+    /// Has all clients made anew, as when files have changed. Blocks.
+    pub(super) fn renew(&self) {
+        self.shared.renew(&self.config).unwrap();
+        self.shared.rejoin(&self.config).unwrap();
+    }
+
+    /// The same for clients that ask `broker`.
+    pub(super) async fn renew_for(&self, broker: &str) -> Result<(), KafkaError> {
+        let (shared, mut config) = (Arc::clone(&self.shared), self.config.clone());
+        config.brokers = vec![broker.to_owned()];
+        tokio::task::spawn_blocking(move || shared.renew(&config)).await.unwrap()
+    }
+
     /// How many clients read.
     pub(super) fn lanes(&self) -> usize {
         self.shared.lanes.count()
@@ -330,6 +327,31 @@ impl Drop for KafkaLog {
 }
 
 impl Shared {
+    /// Makes the clients that write and read anew, once the brokers answer to what the files of
+    /// `config` hold now. Nothing is lost and nobody notices. Blocks.
+    pub(super) fn renew(&self, config: &KafkaConfig) -> Result<(), KafkaError> {
+        for producer in &self.producers {
+            producer.renew(config)?;
+        }
+        self.lanes.renew(
+            client::reader(config, Answer::Gathered),
+            client::reader(config, Answer::AtOnce),
+        );
+        for reader in &self.readers {
+            reader.let_go();
+        }
+        Ok(())
+    }
+
+    /// Has the members leave the group and come back with clients made anew.
+    pub(super) fn rejoin(&self, config: &KafkaConfig) -> Result<(), KafkaError> {
+        for member in &*self.members() {
+            let renewed = member.member.renew(&client::member(config));
+            renewed.map_err(|error| KafkaError::Client(error.to_string()))?;
+        }
+        Ok(())
+    }
+
     fn close(&self) {
         let deadline = Instant::now() + CLOSE_PATIENCE;
         let writers = deadline - CLOSE_READERS;
@@ -346,7 +368,7 @@ impl Shared {
             producer.close(self.delivery_timeout.min(left));
         }
         for reader in &self.readers {
-            reader.close();
+            reader.let_go();
         }
         wait_for(self.lanes.close(), deadline);
     }

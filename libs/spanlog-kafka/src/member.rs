@@ -18,7 +18,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -71,6 +71,8 @@ pub(super) struct Member {
     joined: AtomicBool,
     /// Whether to leave.
     leaving: AtomicBool,
+    /// The client to come back with, once this one has left.
+    next: Mutex<Option<Arc<MemberClient>>>,
     /// Counts up as long as the thread is well.
     beats: AtomicU64,
     /// Messages that came all the same.
@@ -81,6 +83,8 @@ pub(super) struct Member {
 pub(super) struct MemberContext {
     events: Events,
     member: Arc<Member>,
+    /// Whether another client is the member now: what this one still says is of no interest.
+    replaced: AtomicBool,
 }
 
 impl Member {
@@ -101,6 +105,7 @@ impl Member {
             patience: (session / 3).min(Duration::from_secs(5)),
             joined: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
+            next: Mutex::default(),
             beats: AtomicU64::new(0),
             strays: AtomicU64::new(0),
         }
@@ -112,7 +117,8 @@ impl Member {
         settings: &ClientConfig,
     ) -> Result<Arc<MemberClient>, ClientError> {
         let events = Events::new("member", &self.fate);
-        let context = MemberContext { events, member: Arc::clone(self) };
+        let member = Arc::clone(self);
+        let context = MemberContext { events, member, replaced: AtomicBool::new(false) };
         Ok(Arc::new(settings.create_with_context(context)?))
     }
 
@@ -141,22 +147,41 @@ impl Member {
         self.strays.load(Ordering::Acquire)
     }
 
-    /// Takes part in the group until told to leave or until the client cannot go on.
-    pub(super) fn take_part(&self, client: &MemberClient) {
+    /// Leaves the group soon, in order, and joins it again with a new client with `settings`.
+    pub(super) fn renew(self: &Arc<Self>, settings: &ClientConfig) -> Result<(), ClientError> {
+        let client = self.client(settings)?;
+        *self.next() = Some(client);
+        Ok(())
+    }
+
+    /// Takes part in the group until told to leave or until the client cannot go on. Gives the client
+    /// to take part with next, if there is one.
+    pub(super) fn take_part(&self, client: &MemberClient) -> Option<Arc<MemberClient>> {
         if let Err(error) = client.subscribe(&[&self.topic]) {
             self.fate.end(&format!("the group cannot be joined: {error}"));
         }
-        while !self.is_leaving() && self.poll(client) {
-            self.announce(client);
+        let stays = || !self.is_leaving() && self.next().is_none();
+        let mut well = true;
+        while well && stays() {
+            well = self.poll(client);
+            if well {
+                self.announce(client);
+            }
         }
-        if self.is_leaving() {
+        if well {
             // The rest of the group gets the partitions now and not after the session's end.
             client.unsubscribe();
             let deadline = Instant::now() + CLOSING_PATIENCE + LEAVING_PATIENCE;
             while !self.ownership.is_empty() && Instant::now() < deadline && self.poll(client) {}
         }
+        client.context().replaced.store(true, Ordering::Release);
         // What is left is lost: the client has ended, or does not answer.
         self.ownership.revoke(&self.ownership.all(), true, Duration::ZERO);
+        self.next().take().filter(|_| well && !self.is_leaving())
+    }
+
+    fn next(&self) -> MutexGuard<'_, Option<Arc<MemberClient>>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets the client do what there is to do. `false` when it has ended.
@@ -248,7 +273,8 @@ impl Member {
 
     fn revoke(&self, client: &MemberClient, partitions: &[Partition]) -> Result<(), ClientError> {
         let lost = client.assignment_lost();
-        let patience = if self.is_leaving() { CLOSING_PATIENCE } else { self.patience };
+        let leaves = self.is_leaving() || self.next().is_some();
+        let patience = if leaves { CLOSING_PATIENCE } else { self.patience };
         self.ownership.revoke(partitions, lost, patience);
         client.incremental_unassign(&self.list(partitions, Offset::Invalid)?)
     }
@@ -280,6 +306,11 @@ impl ConsumerContext for MemberContext {
             .iter()
             .filter_map(|one| u32::try_from(one.partition()).ok().map(Partition))
             .collect();
+        if self.replaced.load(Ordering::Acquire) {
+            // It closes, with what it could not give up in time.
+            let _closing = client.unassign();
+            return;
+        }
         let assigned = change == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         // A round of the group that moves nothing of ours comes as an empty change.
         if !partitions.is_empty() {

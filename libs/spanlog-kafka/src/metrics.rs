@@ -96,8 +96,8 @@ pub const TABLE: &[Metric] = &[
     Metric::gauge(
         OUTDATED,
         Unit::None,
-        "1 while the files of certificates, keys or the password hold something else than when the \
-         Kafka clients were made, else 0. Restart the process before what it has read expires.",
+        "1 while the files of certificates, keys or the password hold something else than the Kafka \
+         clients use, since the brokers do not answer to it; else 0. The log says why.",
     ),
 ];
 

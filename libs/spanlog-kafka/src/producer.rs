@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -10,7 +10,7 @@ use std::{
 
 use rdkafka::{
     ClientContext, Message,
-    config::{ClientConfig, RDKafkaLogLevel},
+    config::RDKafkaLogLevel,
     error::{KafkaError as ClientError, RDKafkaErrorCode},
     producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext},
 };
@@ -18,6 +18,8 @@ use tokio::sync::oneshot;
 use wholetrace_spanlog::{Append, AppendError, Partition, Position, Record, TopicName, Writer};
 
 use super::{
+    client::{self, Order},
+    config::KafkaConfig,
     error::KafkaError,
     events::Events,
     fate::Fate,
@@ -67,6 +69,15 @@ pub(super) struct InFlight {
 /// is why the client's own polling thread, at 100 ms, costs a hundredth of a CPU when idle.
 const POLL: Duration = Duration::from_millis(500);
 
+/// How long a new client may take to get a first answer from the brokers.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// How long those who write may be kept from it while a client is replaced.
+const INSTANT: Duration = Duration::from_millis(50);
+
+/// Longer than it takes to hand a record to a client, and the pause between two tries to replace one.
+const HAND_OVER: Duration = Duration::from_millis(500);
+
 /// What is done about the answers of the brokers.
 pub(super) struct Deliveries {
     events: Events,
@@ -76,10 +87,30 @@ pub(super) struct Deliveries {
     timeout: Duration,
 }
 
-/// A client that writes.
+type Client = BaseProducer<Deliveries>;
+
+/// A client that writes. It can be replaced by another one with other settings.
 pub(super) struct Producer {
-    /// Taken out to be closed.
-    client: Mutex<Option<Arc<BaseProducer<Deliveries>>>>,
+    name: &'static str,
+    order: Order,
+    fate: Arc<Fate>,
+    meters: Arc<Meters>,
+    pending: Arc<Pending>,
+    timeout: Duration,
+    /// The largest payload that the topics take.
+    max_payload: u64,
+    clients: Mutex<Clients>,
+}
+
+/// The clients that a producer has at a time.
+#[derive(Default)]
+struct Clients {
+    /// Takes records; taken out to be closed.
+    current: Option<Arc<Client>>,
+    /// Takes none any more, and waits for the answers to those that it has.
+    previous: Option<Arc<Client>>,
+    /// No record is taken until those on their way are answered.
+    waits: bool,
 }
 
 /// One topic to write to.
@@ -92,57 +123,176 @@ pub(super) struct KafkaWriter {
     pub(super) name: TopicName,
     pub(super) topic: String,
     pub(super) partitions: u32,
-    pub(super) max_payload: u64,
     /// How long records gather before they come here.
     pub(super) linger: Duration,
 }
 
 impl Producer {
-    /// A client with `settings`; `name` is its label in the metrics.
+    /// A client that writes in `order`, with the settings of `config`.
     pub(super) fn start(
-        settings: &ClientConfig,
-        name: &'static str,
+        config: &KafkaConfig,
+        order: Order,
         fate: &Arc<Fate>,
         meters: &Arc<Meters>,
         pending: &Arc<Pending>,
-        timeout: Duration,
     ) -> Result<Self, KafkaError> {
-        let deliveries = Deliveries {
-            events: Events::new(name, fate),
+        let name = match order {
+            Order::Loose => "writer",
+            Order::Strict => "ordered_writer",
+        };
+        let producer = Self {
+            name,
+            order,
             fate: Arc::clone(fate),
             meters: Arc::clone(meters),
             pending: Arc::clone(pending),
-            timeout,
+            timeout: config.producer.delivery_timeout.get(),
+            max_payload: config.producer.max_message_bytes.get(),
+            clients: Mutex::default(),
         };
-        let client: BaseProducer<Deliveries> = settings
+        let client = producer.make(config)?;
+        producer.clients().current = Some(client);
+        Ok(producer)
+    }
+
+    /// A client that is served by a thread of its own until it is dropped.
+    fn make(&self, config: &KafkaConfig) -> Result<Arc<Client>, KafkaError> {
+        let deliveries = Deliveries {
+            events: Events::new(self.name, &self.fate),
+            fate: Arc::clone(&self.fate),
+            meters: Arc::clone(&self.meters),
+            pending: Arc::clone(&self.pending),
+            timeout: self.timeout,
+        };
+        let client: Client = client::producer(config, self.order)
             .create_with_context(deliveries)
             .map_err(|error| KafkaError::Client(error.to_string()))?;
         let client = Arc::new(client);
         let polled = Arc::downgrade(&client);
         std::thread::Builder::new()
-            .name(format!("wholetrace-{name}"))
+            .name(format!("wholetrace-{}", self.name))
             .spawn(move || {
                 while let Some(client) = polled.upgrade() {
                     client.poll(POLL);
                 }
             })
-            .map_err(|error| KafkaError::Client(error.to_string()))?;
-        Ok(Self { client: Mutex::new(Some(client)) })
+            .map_err(KafkaError::Thread)?;
+        Ok(client)
     }
 
     /// The client, unless it is closed.
-    pub(super) fn client(&self) -> Option<Arc<BaseProducer<Deliveries>>> {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn client(&self) -> Option<Arc<Client>> {
+        self.clients().current.clone()
+    }
+
+    /// Goes on with a new client with the settings of `config`, once the brokers answer that one.
+    /// Records that are on their way stay with the old one. Blocks.
+    ///
+    /// # Errors
+    /// Why it goes on with the old one.
+    pub(super) fn renew(self: &Arc<Self>, config: &KafkaConfig) -> Result<(), KafkaError> {
+        let client = self.make(config)?;
+        client
+            .client()
+            .fetch_metadata(Some(&config.spans.topic), ANSWER)
+            .map_err(|error| KafkaError::Client(error.to_string()))?;
+        match self.order {
+            Order::Loose => self.replace(client),
+            Order::Strict => self.replace_in_order(&client),
+        }
+        Ok(())
+    }
+
+    /// Records go to `client` from now on.
+    fn replace(self: &Arc<Self>, client: Arc<Client>) {
+        let mut clients = self.clients();
+        if clients.current.is_none() {
+            return;
+        }
+        clients.previous = clients.current.replace(client);
+        let (producer, previous) = (Arc::clone(self), clients.previous.clone());
+        drop(clients);
+        let answered = move || {
+            let Some(previous) = previous else { return };
+            // Somebody may just be handing a record to it.
+            std::thread::sleep(HAND_OVER);
+            let _answered = previous.flush(producer.timeout + HAND_OVER);
+            let mut clients = producer.clients();
+            if clients.previous.as_ref().is_some_and(|client| Arc::ptr_eq(client, &previous)) {
+                clients.previous = None;
+            }
+        };
+        if let Err(error) =
+            std::thread::Builder::new().name(format!("wholetrace-{}", self.name)).spawn(answered)
+        {
+            tracing::warn!(%error, "nobody waits for the answers to a Kafka client that was replaced");
+        }
+    }
+
+    /// The same at a moment when no record is on its way: one that had to be sent again would come
+    /// behind those of the new client. Such a moment is waited for, with the others kept from writing
+    /// for an instant; when the brokers take no record for long, records are refused until it comes.
+    fn replace_in_order(&self, client: &Arc<Client>) {
+        let begun = Instant::now();
+        loop {
+            let mut clients = self.clients();
+            let Some(current) = &clients.current else { return };
+            if current.flush(INSTANT).is_ok() {
+                clients.current = Some(Arc::clone(client));
+                clients.waits = false;
+                return;
+            }
+            clients.waits = begun.elapsed() > self.timeout;
+            drop(clients);
+            std::thread::sleep(HAND_OVER);
+        }
+    }
+
+    /// Hands `record` to the client.
+    fn send(&self, record: BaseRecord<'_, (), [u8], Box<InFlight>>) -> Result<(), AppendError> {
+        let clients = self.clients();
+        let client = clients.current.clone().ok_or(AppendError::Closed)?;
+        if clients.waits {
+            let text = "the Kafka client waits for answers before it is replaced: retry";
+            return Err(AppendError::Failed(text.to_owned()));
+        }
+        // In order means: not to one that has been replaced meanwhile.
+        let held = (self.order == Order::Strict).then_some(clients);
+        let sent = client.send(record);
+        drop(held);
+        sent.map_err(|(error, record)| {
+            let payload = record.payload.map_or(0, <[u8]>::len);
+            self.refusal(&error, u64::try_from(payload).unwrap_or(u64::MAX))
+        })
+    }
+
+    /// Why the client did not take a record.
+    fn refusal(&self, error: &ClientError, payload: u64) -> AppendError {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::QueueFull) => {
+                AppendError::Full { waiting: self.pending.bytes(), limit: self.pending.limit }
+            }
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                AppendError::TooLarge { size: payload, limit: self.max_payload }
+            }
+            _ => AppendError::Failed(error.to_string()),
+        }
     }
 
     /// Waits for what is on its way, at most for `patience`, then gives it up. Blocks.
     pub(super) fn close(&self, patience: Duration) {
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(client) = client
-            && let Err(error) = client.flush(patience)
-        {
-            tracing::warn!(%error, "records were still on their way to Kafka when the log closed");
+        let Clients { current, previous, .. } = std::mem::take(&mut *self.clients());
+        let deadline = Instant::now() + patience;
+        for client in previous.into_iter().chain(current) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if let Err(error) = client.flush(left) {
+                tracing::warn!(%error, "records were still on their way to Kafka when the log closed");
+            }
         }
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -163,11 +313,10 @@ impl KafkaWriter {
         let number = i32::try_from(partition.0).ok().filter(|_| known).ok_or(
             AppendError::NoSuchPartition { partition: partition.0, partitions: self.partitions },
         )?;
-        if payload > self.max_payload {
-            return Err(AppendError::TooLarge { size: payload, limit: self.max_payload });
+        let producer = self.producer_of(partition).ok_or(AppendError::Closed)?;
+        if payload > producer.max_payload {
+            return Err(AppendError::TooLarge { size: payload, limit: producer.max_payload });
         }
-        let client = self.producer_of(partition).and_then(|producer| producer.client());
-        let client = client.ok_or(AppendError::Closed)?;
         let room = payload + RECORD_OVERHEAD;
         match batch.and_then(|left| Some((left.checked_sub(room)?, left))) {
             Some((rest, left)) => *left = rest,
@@ -176,15 +325,15 @@ impl KafkaWriter {
         let (answer, receiver) = oneshot::channel();
         let in_flight =
             Box::new(InFlight { answer, topic: self.name, payload, since: Instant::now() });
-        let sent = client.send(
+        let sent = producer.send(
             BaseRecord::<(), [u8], Box<InFlight>>::with_opaque_to(&self.topic, in_flight)
                 .partition(number)
                 .payload(&record.payload)
                 .headers(header::write(record.kind, record.epoch)),
         );
-        if let Err((error, _)) = sent {
+        if let Err(error) = sent {
             self.pending.give_back(room);
-            return Err(self.refusal(&error, payload));
+            return Err(error);
         }
         Ok(Append::pending(receiver))
     }
@@ -196,19 +345,6 @@ impl KafkaWriter {
     fn producer_of(&self, partition: Partition) -> Option<&Producer> {
         let number = usize::try_from(partition.0).ok()?.checked_rem(self.producers.len())?;
         self.producers.get(number).map(Arc::as_ref)
-    }
-
-    /// Why the client did not take a record.
-    fn refusal(&self, error: &ClientError, payload: u64) -> AppendError {
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::QueueFull) => {
-                AppendError::Full { waiting: self.pending.bytes(), limit: self.pending.limit }
-            }
-            Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
-                AppendError::TooLarge { size: payload, limit: self.max_payload }
-            }
-            _ => AppendError::Failed(error.to_string()),
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use wholetrace_spanlog::{
 };
 
 use super::{
-    cursor::KafkaCursor,
+    cursor::{Context, KafkaCursor},
     identity::Identities,
     lane::Lane,
     lanes::{AGAIN, AHEAD, BEHIND, Lanes},
@@ -36,10 +36,7 @@ pub(super) struct KafkaReader {
     name: TopicName,
     topic: Arc<str>,
     partitions: u32,
-    lanes: Arc<Lanes>,
-    queries: Arc<Queries>,
-    meters: Arc<Meters>,
-    identities: Arc<Identities>,
+    context: Context,
     /// Where reading again stopped, by partition.
     parked: Mutex<HashMap<Partition, Parked>>,
 }
@@ -65,10 +62,12 @@ impl KafkaReader {
             name,
             topic: Arc::from(topic),
             partitions,
-            lanes: Arc::clone(lanes),
-            queries: Arc::new(Queries::new()),
-            meters: Arc::clone(meters),
-            identities: Arc::clone(identities),
+            context: Context {
+                lanes: Arc::clone(lanes),
+                queries: Arc::new(Queries::new()),
+                meters: Arc::clone(meters),
+                identities: Arc::clone(identities),
+            },
             parked: Mutex::default(),
         }
     }
@@ -89,9 +88,9 @@ impl KafkaReader {
         start: Start,
     ) -> Result<KafkaCursor, ReadError> {
         let source = self.source(partition)?;
-        let lane = self.lanes.asking()?;
+        let lane = self.context.lanes.asking()?;
         // The end first: what comes while the time is asked for is behind it.
-        let extent = self.queries.extent(&lane, &source.topic, source.number).await?;
+        let extent = self.context.queries.extent(&lane, &source.topic, source.number).await?;
         let (low, high) = (extent.start.0, extent.end.0);
         let (next, from_time) = match start {
             Start::Earliest => (low, LogTime(0)),
@@ -102,12 +101,12 @@ impl KafkaReader {
             Start::Time(time) => {
                 let asked = source.clone();
                 let ask = move || lane.position_at(&asked.topic, asked.number, time.0);
-                (self.queries.run(ask).await?.unwrap_or(high).max(low), time)
+                (self.context.queries.run(ask).await?.unwrap_or(high).max(low), time)
             }
         };
         if next < high {
             let cursor = self.start(source, &BEHIND, next, next, from_time).await?;
-            return Ok(cursor.watched().catching_up(&self.lanes));
+            return Ok(cursor.watched().catching_up());
         }
         let cursor = self.start(source, &AHEAD, next, next.min(high), from_time).await?;
         Ok(cursor.watched())
@@ -122,16 +121,16 @@ impl KafkaReader {
         position: Position,
     ) -> Result<(), ReadError> {
         let (place, partition) = ((self.name, source.partition), source.partition);
-        let known = self.identities.unchecked(place);
+        let known = self.context.identities.unchecked(place);
         let error = match (extent.reaches(partition, position), known) {
             (Err(error), _) => error,
             (Ok(()), None) => return Ok(()),
             (Ok(()), Some(known)) => {
                 let (lane, asked) = (Arc::clone(lane), source.clone());
                 let ask = move || lane.are_same(&asked.topic, &[(asked.partition, known)]);
-                match self.queries.run(ask).await?.first() {
+                match self.context.queries.run(ask).await?.first() {
                     Some(Some(true)) => {
-                        self.identities.learn(place, Some(known), known);
+                        self.context.identities.learn(place, Some(known), known);
                         return Ok(());
                     }
                     Some(Some(false)) => extent.replaced(partition, position, Replacement::Younger),
@@ -142,25 +141,25 @@ impl KafkaReader {
                 }
             }
         };
-        self.identities.forget(place);
+        self.context.identities.forget(place);
         Err(error)
     }
 
     /// Looks whether the logs that are being read are still the same ones. Blocks.
     pub(super) fn compare(&self) -> Result<(), ReadError> {
-        let read = self.identities.read(self.name);
+        let read = self.context.identities.read(self.name);
         if read.is_empty() {
             return Ok(());
         }
         // Of a log of which nothing is known yet, what it says of itself must be true.
         let marks = read.iter().map(|(partition, known, now)| (*partition, known.unwrap_or(*now)));
         let marks: Vec<_> = marks.collect();
-        let same = self.lanes.asking()?.are_same(&self.topic, &marks)?;
+        let same = self.context.lanes.asking()?.are_same(&self.topic, &marks)?;
         for ((partition, known, now), same) in read.into_iter().zip(same) {
             let place = (self.name, partition);
             match (known, same) {
-                (_, Some(true)) => self.identities.learn(place, known, now),
-                (Some(_), Some(false)) => self.identities.replaced(place, known),
+                (_, Some(true)) => self.context.identities.learn(place, known, now),
+                (Some(_), Some(false)) => self.context.identities.replaced(place, known),
                 _ => {}
             }
         }
@@ -176,11 +175,9 @@ impl KafkaReader {
         from: u64,
         from_time: LogTime,
     ) -> Result<KafkaCursor, ReadError> {
-        let claim = source.claim(&self.lanes, order, from);
-        let claim = self.queries.run(claim).await?;
-        let (queries, meters) = (Arc::clone(&self.queries), Arc::clone(&self.meters));
-        let identities = Arc::clone(&self.identities);
-        Ok(KafkaCursor::new(claim, source, next, from_time, queries, meters, identities))
+        let claim = source.claim(&self.context.lanes, order, from);
+        let claim = self.context.queries.run(claim).await?;
+        Ok(KafkaCursor::new(claim, order, source, next, from_time, self.context.clone()))
     }
 
     async fn reread(
@@ -190,20 +187,26 @@ impl KafkaReader {
         max_bytes: usize,
     ) -> Result<Vec<Frame>, ReadError> {
         let source = self.source(partition)?;
-        let lane = self.lanes.asking()?;
+        let lane = self.context.lanes.asking()?;
         let kept = self.parked().remove(&partition).filter(|kept| kept.cursor.position() == from.0);
         let mut parked = match kept {
             Some(mut kept) => {
-                self.meters.rereads_next.increment(1);
+                self.context.meters.rereads_next.increment(1);
                 if from.0 >= kept.end {
-                    kept.end =
-                        self.queries.extent(&lane, &source.topic, source.number).await?.end.0;
+                    kept.end = self
+                        .context
+                        .queries
+                        .extent(&lane, &source.topic, source.number)
+                        .await?
+                        .end
+                        .0;
                 }
                 kept
             }
             None => {
-                self.meters.rereads_elsewhere.increment(1);
-                let extent = self.queries.extent(&lane, &source.topic, source.number).await?;
+                self.context.meters.rereads_elsewhere.increment(1);
+                let extent =
+                    self.context.queries.extent(&lane, &source.topic, source.number).await?;
                 self.identify(&lane, &source, extent, from).await?;
                 let (oldest, end) = (extent.start, extent.end.0);
                 if from < oldest {
@@ -247,7 +250,7 @@ impl KafkaReader {
     }
 
     /// Lets go of all readers kept.
-    pub(super) fn close(&self) {
+    pub(super) fn let_go(&self) {
         let parked = std::mem::take(&mut *self.parked());
         drop(parked);
     }
@@ -319,8 +322,8 @@ impl Reader for KafkaReader {
     fn extent(&self, partition: Partition) -> BoxFuture<'_, Result<Extent, ReadError>> {
         Box::pin(async move {
             let source = self.source(partition)?;
-            let lane: Arc<Lane> = self.lanes.asking()?;
-            self.queries.extent(&lane, &source.topic, source.number).await
+            let lane: Arc<Lane> = self.context.lanes.asking()?;
+            self.context.queries.extent(&lane, &source.topic, source.number).await
         })
     }
 }

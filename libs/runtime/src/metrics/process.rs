@@ -72,7 +72,7 @@ pub fn policies_reloaded(applied: bool) {
 }
 
 /// Counts certificate files that had changed and were read anew.
-pub(crate) fn tls_reloaded(applied: bool) {
+pub fn tls_reloaded(applied: bool) {
     let outcome = if applied { "applied" } else { "refused" };
     counter!(TLS_RELOADS, "outcome" => outcome).increment(1);
 }

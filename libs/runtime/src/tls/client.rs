@@ -41,8 +41,7 @@ pub struct ClientTlsConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_name_override: Option<String>,
     /// How often these files are looked at; those that have changed are used for new connections. 1s to
-    /// 720h; `0s` reads them at the start only. (The Kafka client reads them when it is made: there, a
-    /// warning says that the process is to be restarted.)
+    /// 720h; `0s` reads them at the start only.
     pub reload_interval: HumanDuration,
 }
 

@@ -23,7 +23,7 @@ impl KafkaCursor {
     pub(super) fn pass(&mut self) -> Option<ReadError> {
         let (detail, position) = (self.damaged.take()?, Position(self.next));
         self.next = position.next().0;
-        self.meters.topic(self.source.name).damaged.increment(1);
+        self.context.meters.topic(self.source.name).damaged.increment(1);
         Some(ReadError::Damaged { partition: self.source.partition.0, position, detail })
     }
 }

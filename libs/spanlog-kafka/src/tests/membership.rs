@@ -11,21 +11,21 @@ use super::{configured, fill, open, patiently};
 use crate::KafkaLog;
 
 /// A member that does as it is told.
-struct Worker {
+pub(super) struct Worker {
     group: Box<dyn Group>,
-    committer: Arc<dyn Committer>,
-    owned: BTreeMap<Partition, Option<Checkpoint>>,
+    pub(super) committer: Arc<dyn Committer>,
+    pub(super) owned: BTreeMap<Partition, Option<Checkpoint>>,
 }
 
 impl Worker {
-    fn join(log: &KafkaLog) -> Self {
+    pub(super) fn join(log: &KafkaLog) -> Self {
         let group = log.group().unwrap();
         let committer = group.committer();
         Self { group, committer, owned: BTreeMap::new() }
     }
 
     /// The next event; a revocation is given back with its release.
-    async fn next(&mut self) -> Option<(Partition, bool, oneshot::Sender<()>)> {
+    pub(super) async fn next(&mut self) -> Option<(Partition, bool, oneshot::Sender<()>)> {
         match patiently(self.group.next()).await.unwrap().expect("the group goes on") {
             GroupEvent::Assigned { partition, committed } => {
                 let twice = self.owned.insert(partition, committed);
@@ -39,14 +39,14 @@ impl Worker {
         }
     }
 
-    async fn until(&mut self, count: usize) {
+    pub(super) async fn until(&mut self, count: usize) {
         while self.owned.len() < count {
             assert!(self.next().await.is_none(), "nothing is to be revoked");
         }
     }
 }
 
-fn checkpoint(position: u64, metadata: &str) -> Checkpoint {
+pub(super) fn checkpoint(position: u64, metadata: &str) -> Checkpoint {
     Checkpoint { position: Position(position), metadata: metadata.to_owned() }
 }
 

@@ -7,6 +7,7 @@ mod faults;
 mod membership;
 mod page;
 mod reading;
+mod renewal;
 mod security;
 mod writing;
 
