@@ -19,17 +19,12 @@ use crate::{
         connection::{ConnectionLimits, Stop},
         cors, open_files,
         server::Server,
+        stack::{Admission, HttpReceiver, stack},
     },
-    ingest::framer::{Framer, Framing, ingest},
+    ingest::framer::{Framer, Framing, Ingest, ingest},
+    intake::Intake,
     metrics::{IngestMetrics, ListenerMetrics, ReceiverMetrics},
-    protocol::Protocol,
-    receiver::{
-        listener::{Listener, ListenerKind},
-        otlp_grpc::OtlpGrpc,
-        otlp_http::OtlpHttp,
-        zipkin::Zipkin,
-    },
-    stack::{Receiver, Shared, stack},
+    receiver::listener::Listener,
 };
 
 /// How often the gate on the process's memory looks at it.
@@ -93,19 +88,19 @@ impl Gateway {
         let waiting = limits.waiting_requests as usize;
         let (ingest, framer) = ingest(writer, framing, waiting, IngestMetrics::new());
         let in_flight = InFlightBudget::new(limits.in_flight.as_usize());
-        let shared = Shared {
-            routing,
-            ingest,
+        let admission = Admission {
             tenants: Tenants::new(&config.authentication, &in_flight),
-            in_flight,
             memory: memory.clone(),
-            span_bytes_max: limits.span_bytes.as_usize(),
+            in_flight,
             request_timeout: limits.request_timeout.get(),
             body_rate_min: limits.min_body_rate.as_usize(),
         };
+        let tenants = (admission.tenants.clone(), config.authentication.reload_interval.get());
         let mut binder = Binder {
             limits,
-            shared,
+            routing,
+            ingest,
+            admission,
             connections: Arc::new(Semaphore::new(connections(limits))),
             servers: Vec::new(),
             addresses: BTreeMap::new(),
@@ -113,9 +108,8 @@ impl Gateway {
         for listener in config.receivers.listeners() {
             binder.bind(listener).await?;
         }
-        let Binder { servers, addresses, shared, .. } = binder;
+        let Binder { servers, addresses, .. } = binder;
         let drain_timeout = limits.drain_timeout.get();
-        let tenants = (shared.tenants, config.authentication.reload_interval.get());
         Ok(Self { servers, addresses, framer, memory, tenants, drain_timeout })
     }
 
@@ -196,34 +190,20 @@ async fn watch_tokens(tenants: Tenants, interval: Duration, shutdown: Shutdown) 
 /// Binds listeners one after the other.
 struct Binder<'a> {
     limits: &'a LimitsConfig,
-    shared: Shared,
+    routing: Routing,
+    ingest: Ingest,
+    admission: Admission,
     connections: Arc<Semaphore>,
     servers: Vec<Server>,
     addresses: BTreeMap<String, SocketAddr>,
 }
 
 impl Binder<'_> {
-    async fn bind(&mut self, listener: Listener<'_>) -> Result<(), BindError> {
-        match listener.kind {
-            ListenerKind::OtlpGrpc => self.add(&listener, OtlpGrpc, &[b"h2"]).await,
-            ListenerKind::OtlpHttp => {
-                let paths = listener.paths.iter().map(|path| (*path).to_owned()).collect();
-                self.add(&listener, OtlpHttp { paths }, HTTP_ALPN).await
-            }
-            ListenerKind::Zipkin => self.add(&listener, Zipkin, HTTP_ALPN).await,
-        }
-    }
-
-    async fn add<P: Protocol>(
-        &mut self,
-        config: &Listener<'_>,
-        protocol: P,
-        alpn: &'static [&'static [u8]],
-    ) -> Result<(), BindError> {
+    async fn bind(&mut self, config: Listener<'_>) -> Result<(), BindError> {
         let name = &config.name;
         let tls = config
             .tls
-            .map(|tls| tls.reloading(name, alpn))
+            .map(|tls| tls.reloading(name, config.routes.alpn()))
             .transpose()
             .map_err(|error| BindError::Tls { receiver: name.clone(), error })?;
         let listener = listen::bind(&config.setting(), config.endpoint).await?;
@@ -235,28 +215,33 @@ impl Binder<'_> {
         }
         self.addresses.insert(name.clone(), address);
         // The largest message: as configured, or as there is always room for.
-        let largest = config.message.bytes().min(self.limits.largest(config.kind.need()));
-        let receiver = Receiver {
-            protocol,
-            cors: config.cors.map(cors::layer),
+        let largest = config.message.bytes().min(self.limits.largest(config.need()));
+        let metrics = ReceiverMetrics::new(name);
+        let intake = Intake {
+            routing: self.routing.clone(),
+            ingest: self.ingest.clone(),
             message_bytes_max: usize::try_from(largest).unwrap_or(usize::MAX),
-            metrics: ReceiverMetrics::new(name),
+            span_bytes_max: self.limits.span_bytes.as_usize(),
+            metrics: metrics.clone(),
+        };
+        let receiver = HttpReceiver {
+            routes: config.routes,
+            admission: self.admission.clone(),
+            intake: Arc::new(intake),
+            metrics,
         };
         self.servers.push(Server {
             listener,
             tls,
-            stack: stack(&self.shared, receiver),
+            stack: stack(receiver, config.cors.map(cors::layer)),
             limits: connection_limits(self.limits, &config.keepalive),
-            in_flight: self.shared.in_flight.clone(),
+            in_flight: self.admission.in_flight.clone(),
             connections: Arc::clone(&self.connections),
             metrics: ListenerMetrics::new(name),
         });
         Ok(())
     }
 }
-
-/// What may be negotiated at a listener for HTTP.
-const HTTP_ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// Bounds of the connections of a listener.
 fn connection_limits(limits: &LimitsConfig, keepalive: &KeepaliveServerConfig) -> ConnectionLimits {

@@ -6,18 +6,18 @@
 //! the log has made them durable.
 
 mod admission;
-mod answer;
 mod config;
+mod format;
 mod gateway;
 mod http;
 mod inflate;
 mod ingest;
+mod intake;
 mod metrics;
-mod protocol;
+mod outcome;
 mod receiver;
 mod reject;
 mod split;
-mod stack;
 
 pub use config::{
     GatewayConfig,
@@ -26,6 +26,7 @@ pub use config::{
     receivers::ReceiversConfig,
     tenants::{AuthenticationConfig, TenantConfig},
 };
+pub use format::{FORMATS, Format};
 pub use gateway::{BindError, Gateway};
 pub use ingest::batch::{Frame, frames};
 pub use metrics::TABLE as METRICS;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use wholetrace_runtime::metrics::{Label, Metric, SECONDS, SIZES, Unit};
 
 use crate::{
-    answer::Accepted,
+    outcome::Accepted,
     reject::{RejectReason, Rejection},
 };
 

@@ -79,7 +79,7 @@ pub(crate) fn check_receivers(
 /// A message that is allowed must not be one for which there is never room. The default size means
 /// as much as there is room for.
 fn check_message(listener: &Listener<'_>, limits: &LimitsConfig, problems: &mut Problems) {
-    let (path, limit, need) = (&listener.path, &listener.message, listener.kind.need());
+    let (path, limit, need) = (&listener.path, &listener.message, listener.need());
     problems.within(path, limit.key, &limit.value, &limit.bounds);
     let most = ByteSize::bytes(limits.largest(need));
     if limit.bytes() > most.get() && limit.value != limit.default {

@@ -58,14 +58,6 @@ pub struct LimitsConfig {
     pub frame_bytes: ByteSize,
 }
 
-/// How many times its size a request of OTLP takes of the bytes in flight: the body beside what it is
-/// inflated from or translated to, then its places and its frames beside the body.
-pub(crate) const OTLP_NEED: u64 = 3;
-
-/// The same of Zipkin: what becomes three times as large as OTLP is there twice while it is put
-/// together, beside the body.
-pub(crate) const ZIPKIN_NEED: u64 = 7;
-
 impl LimitsConfig {
     /// The largest request, in bytes, that there is always room for, if it takes `need` times its size.
     pub(crate) fn largest(&self, need: u64) -> u64 {

@@ -21,10 +21,12 @@ use wholetrace_runtime::{shutdown::Shutdown, tls::Reloading};
 
 use crate::{
     admission::lease::InFlightBudget,
-    http::activity::{Activity, MonitoredIo, TimeoutCheck},
+    http::{
+        activity::{Activity, MonitoredIo, TimeoutCheck},
+        stack::{ConnectionInfo, Stack},
+    },
     metrics::ListenerMetrics,
     reject::RejectReason,
-    stack::{ConnectionInfo, Stack},
 };
 
 /// Flow-control window of a stream: large enough that a usual request comes in one go.

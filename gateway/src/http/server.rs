@@ -9,10 +9,12 @@ use wholetrace_runtime::tls::Reloading;
 
 use crate::{
     admission::lease::InFlightBudget,
-    http::connection::{ConnectionLimits, Serving, Stop},
+    http::{
+        connection::{ConnectionLimits, Serving, Stop},
+        stack::Stack,
+    },
     metrics::ListenerMetrics,
     reject::RejectReason,
-    stack::Stack,
 };
 
 /// How long accepting pauses when the process has no descriptors left.

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 
 use wholetrace_runtime::{problems::join, tls::ServerTlsConfig};
 
-use crate::config::{
-    http::{CorsConfig, KeepaliveServerConfig},
-    limits::{OTLP_NEED, ZIPKIN_NEED},
+use crate::{
+    config::http::{CorsConfig, KeepaliveServerConfig},
+    http::route::RouteTable,
 };
 
 /// A socket that a receiver listens on.
@@ -27,8 +27,7 @@ pub struct Listener<'c> {
     pub(crate) message: MessageLimit,
     pub(crate) keepalive: KeepaliveServerConfig,
     pub(crate) cors: Option<&'c CorsConfig>,
-    /// Paths that take requests, where these are configured.
-    pub(crate) paths: Vec<&'c str>,
+    pub(crate) routes: RouteTable,
 }
 
 impl Listener<'_> {
@@ -36,6 +35,11 @@ impl Listener<'_> {
     #[must_use]
     pub fn setting(&self) -> String {
         join(&self.path, "endpoint")
+    }
+
+    /// How many times its size a message takes of the bytes in flight, at most.
+    pub(crate) fn need(&self) -> u64 {
+        self.routes.formats().map(|format| format.need).max().unwrap_or(1)
     }
 }
 
@@ -58,14 +62,6 @@ impl ListenerKind {
             Self::OtlpGrpc => "OTLP gRPC",
             Self::OtlpHttp => "OTLP HTTP",
             Self::Zipkin => "Zipkin",
-        }
-    }
-
-    /// How many times its size a message takes of the bytes in flight.
-    pub(crate) const fn need(self) -> u64 {
-        match self {
-            Self::OtlpGrpc | Self::OtlpHttp => OTLP_NEED,
-            Self::Zipkin => ZIPKIN_NEED,
         }
     }
 }

@@ -2,8 +2,6 @@
 
 pub(crate) mod listener;
 pub(crate) mod otlp;
-pub(crate) mod otlp_grpc;
-pub(crate) mod otlp_http;
 pub(crate) mod zipkin;
 
 use schemars::{Schema, SchemaGenerator};

@@ -1,7 +1,10 @@
-//! The OTLP receiver: its configuration, and what it listens on.
+//! The OTLP receiver: its configuration and its tables of routes.
+
+use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+use wholetrace_proto::otlp::EXPORT_PATH;
 use wholetrace_runtime::{
     problems::{Problem, Problems, join},
     tls::ServerTlsConfig,
@@ -9,6 +12,12 @@ use wholetrace_runtime::{
 
 use crate::{
     config::http::{CorsConfig, KeepaliveConfig, KeepaliveServerConfig},
+    format::{Format, OTLP_JSON, OTLP_PROTO},
+    http::{
+        answer::AnswerStyle,
+        media::Media,
+        route::{GrpcRoute, HttpRoute, RouteTable},
+    },
     receiver::listener::{Listener, ListenerKind, MessageLimit},
 };
 
@@ -123,7 +132,7 @@ impl OtlpConfig {
             },
             keepalive: grpc.keepalive.server_parameters.clone(),
             cors: None,
-            paths: Vec::new(),
+            routes: grpc_routes(),
         });
         let http = http.as_ref().map(|http| Listener {
             name: format!("{name}/http"),
@@ -137,7 +146,7 @@ impl OtlpConfig {
             ),
             keepalive: KeepaliveServerConfig::default(),
             cors: http.cors.as_ref(),
-            paths: http.paths().map(|(_, path)| path.as_str()).collect(),
+            routes: http_routes(http),
         });
         grpc.into_iter().chain(http).collect()
     }
@@ -168,6 +177,43 @@ impl OtlpHttpConfig {
             let problem = Problem::new(join(path, key), "must begin with a slash").value(url);
             problems.push_error(problem.hint("write it as in `/v1/traces`"));
         }
+    }
+}
+
+/// What requests over HTTP carry.
+static HTTP_FORMATS: [(Media, &Format); 2] =
+    [(Media::Protobuf, &OTLP_PROTO), (Media::Json, &OTLP_JSON)];
+
+fn http_routes(config: &OtlpHttpConfig) -> RouteTable {
+    let paths: Vec<Cow<'static, str>> =
+        config.paths().map(|(_, path)| path.clone().into()).collect();
+    let elsewhere = format!(
+        "traces are taken at `{}`; gRPC is spoken at the port of `protocols.grpc` (4317 unless \
+         configured)",
+        paths.join("`, `")
+    );
+    RouteTable {
+        http: vec![HttpRoute {
+            paths,
+            formats: &HTTP_FORMATS,
+            unnamed: None,
+            style: AnswerStyle::OtlpHttp,
+            only_post: "traces are sent by POST",
+            only_media: "the content type must be `application/x-protobuf` or `application/json`",
+        }],
+        grpc: Vec::new(),
+        elsewhere: elsewhere.into(),
+    }
+}
+
+fn grpc_routes() -> RouteTable {
+    RouteTable {
+        http: Vec::new(),
+        grpc: vec![GrpcRoute { path: EXPORT_PATH, format: &OTLP_PROTO }],
+        elsewhere: "this port speaks gRPC, and the content type of a gRPC call is \
+                    `application/grpc`: send OTLP/HTTP to the port of `protocols.http` (4318 \
+                    unless configured)"
+            .into(),
     }
 }
 

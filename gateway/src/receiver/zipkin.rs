@@ -1,22 +1,18 @@
-//! The Zipkin receiver: v2 JSON over HTTP.
+//! The Zipkin receiver: its configuration and its table of routes.
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wholetrace_proto::{
-    json::JsonError,
-    translated::Room,
-    zipkin::{ZipkinError, v2},
-};
 use wholetrace_runtime::tls::ServerTlsConfig;
 
 use crate::{
-    answer::{Accepted, AnswerBody, advise_retry, text},
     config::http::KeepaliveServerConfig,
-    protocol::{Content, Form, Protocol, Translated, encoding},
+    format::{Format, ZIPKIN_JSON},
+    http::{
+        answer::AnswerStyle,
+        media::Media,
+        route::{HttpRoute, RouteTable},
+    },
     receiver::listener::{Listener, ListenerKind, MessageLimit},
-    reject::{RejectReason, Rejection},
 };
 
 /// A Zipkin receiver.
@@ -56,78 +52,28 @@ impl ZipkinConfig {
             ),
             keepalive: KeepaliveServerConfig::default(),
             cors: None,
-            paths: Vec::new(),
+            routes: routes(),
         }]
     }
 }
 
-/// Where reporters post. Some are given the bare address and post to `/`.
-const PATHS: [&str; 2] = ["/api/v2/spans", "/"];
+/// What requests carry.
+static FORMATS: [(Media, &Format); 1] = [(Media::Json, &ZIPKIN_JSON)];
 
-/// The Zipkin receiver.
-#[derive(Debug)]
-pub(crate) struct Zipkin;
-
-impl Protocol for Zipkin {
-    fn form(&self, head: &Parts) -> Result<Form, Rejection> {
-        if !PATHS.contains(&head.uri.path()) {
-            let message = "Zipkin v2 spans are taken at `/api/v2/spans`";
-            return Err(Rejection::new(RejectReason::Path, message));
-        }
-        if head.method != Method::POST {
-            return Err(Rejection::new(RejectReason::Method, "spans are sent by POST"));
-        }
-        // Reporters name JSON in many ways, or not at all: only what is known to be something
-        // else is refused.
-        let kind = crate::protocol::content_type(&head.headers);
-        if ["application/x-protobuf", "application/x-thrift"]
-            .iter()
-            .any(|other| kind.eq_ignore_ascii_case(other))
-        {
-            let message = "only JSON is taken here: set the reporter's encoding to JSON";
-            return Err(Rejection::new(RejectReason::ContentType, message));
-        }
-        let encoding = encoding(&head.headers, header::CONTENT_ENCODING.as_str())?;
-        Ok(Form { content: Content::Json, encoding })
+fn routes() -> RouteTable {
+    RouteTable {
+        http: vec![HttpRoute {
+            // Some reporters are given the bare address and post to `/`.
+            paths: vec!["/api/v2/spans".into(), "/".into()],
+            formats: &FORMATS,
+            // Reporters name JSON in many ways, or not at all: only what is known to be something
+            // else is refused.
+            unnamed: Some(Media::Json),
+            style: AnswerStyle::Accepted,
+            only_post: "spans are sent by POST",
+            only_media: "only JSON is taken here: set the reporter's encoding to JSON",
+        }],
+        grpc: Vec::new(),
+        elsewhere: "Zipkin v2 spans are taken at `/api/v2/spans`".into(),
     }
-
-    fn translate(
-        &self,
-        _: Form,
-        message: Bytes,
-        room: &mut dyn Room,
-    ) -> Result<Translated, Rejection> {
-        v2::to_protobuf(&message, room).map(Translated::from).map_err(|error| not_zipkin(&error))
-    }
-
-    /// Zipkin refuses the request for one bad span. That is right where there is no good one: the
-    /// reporter is told what it does wrong.
-    fn nothing_taken(&self, accepted: &Accepted) -> Option<Rejection> {
-        Some(Rejection::new(RejectReason::Malformed, accepted.refused_text()))
-    }
-
-    /// Some spans that were left out are counted, not told: a reporter has no use for it, and some
-    /// take any other answer than 202 for a reason to send all of it again.
-    fn accepted(&self, _: Form, _: &Accepted) -> Response<AnswerBody> {
-        let mut response = Response::new(AnswerBody::default());
-        *response.status_mut() = StatusCode::ACCEPTED;
-        response
-    }
-
-    fn refused(&self, _: Option<Form>, rejection: &Rejection) -> Response<AnswerBody> {
-        let mut response = text(rejection.reason.http(), rejection.message.to_string());
-        if rejection.reason == RejectReason::Method {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
-        }
-        advise_retry(&mut response, rejection);
-        response
-    }
-}
-
-fn not_zipkin(error: &ZipkinError) -> Rejection {
-    let reason = match error {
-        ZipkinError::Json(JsonError::Room { .. }) => RejectReason::InflatedTooLarge,
-        _ => RejectReason::Malformed,
-    };
-    Rejection::new(reason, error.to_string())
 }

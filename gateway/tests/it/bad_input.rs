@@ -119,7 +119,9 @@ async fn a_bad_request_is_refused_with_its_status_and_counted() {
 #[tokio::test]
 async fn a_wrong_method_is_told_the_right_one() {
     let gateway = Running::start("method", "{}").await;
-    for (address, path) in [(gateway.http(), "/v1/traces"), (gateway.zipkin(), "/api/v2/spans")] {
+    for (address, path) in
+        [(gateway.http(), "/v1/traces"), (gateway.zipkin(), "/api/v2/spans"), (gateway.grpc(), "/")]
+    {
         let answer = send(address, "GET", path, &[], b"").await;
         assert_eq!((answer.status, answer.header("allow")), (405, Some("post")));
     }

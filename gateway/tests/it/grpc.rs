@@ -11,7 +11,7 @@ use wholetrace_proto::otlp::{EXPORT_PATH, ExportTraceServiceResponse};
 use wholetrace_runtime::grpc::BytesCodec;
 use wholetrace_spanlog::{AppendError, TopicName};
 
-use crate::harness::{Running, request, span};
+use crate::harness::{Running, post, request, span};
 
 pub(crate) async fn channel(address: SocketAddr) -> Channel {
     Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
@@ -100,6 +100,17 @@ async fn refusals_over_grpc_have_the_statuses_that_senders_act_on() {
         export(&channel, request(vec![span(1, name)]), None).await.unwrap();
     }
     assert_eq!(gateway.names(), ["bomb", "cut off", "large", "other"]);
+    gateway.stop().await;
+}
+
+/// Which encodings it may use instead is in the answer, as gRPC asks for.
+#[tokio::test]
+async fn an_unknown_encoding_is_told_the_known_ones() {
+    let gateway = Running::start("grpcencoding", "{}").await;
+    let headers = [("content-type", "application/grpc"), ("grpc-encoding", "snappy")];
+    let answer = post(gateway.grpc(), EXPORT_PATH, &headers, b"").await;
+    assert_eq!((answer.status, answer.header("grpc-status")), (200, Some("12")), "{answer:?}");
+    assert_eq!(answer.header("grpc-accept-encoding"), Some("identity,gzip,zstd,deflate"));
     gateway.stop().await;
 }
 

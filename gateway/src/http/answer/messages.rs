@@ -1,15 +1,9 @@
-//! Bodies and statuses of answers, shared by the receivers.
+//! The messages that answers carry: OTLP's responses, and `google.rpc.Status`.
 
-use std::{
-    convert::Infallible,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use http_body::{Body, Frame, SizeHint};
+use http::{HeaderValue, Response, header};
 use prost::Message;
 use tonic::{Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -18,85 +12,11 @@ use wholetrace_proto::{
     wire::{put_bytes, put_uint},
 };
 
-use crate::reject::{RejectReason, Rejection, SpanRejects};
-
-/// What became of a request that was served.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Accepted {
-    /// Spans that are durable.
-    pub(crate) spans: u32,
-    /// Spans that were left out.
-    pub(crate) rejects: SpanRejects,
-    /// What was wrong with the first of them.
-    pub(crate) first: Option<String>,
-}
-
-impl Accepted {
-    /// How many spans were left out for which reasons, and what was wrong with the first.
-    pub(crate) fn refused_text(&self) -> String {
-        match &self.first {
-            Some(first) => format!("{}; the first: {first}", self.rejects),
-            None => self.rejects.to_string(),
-        }
-    }
-}
-
-/// A whole body, with trailers where the protocol has them.
-#[derive(Debug, Default)]
-pub(crate) struct AnswerBody {
-    data: Option<Bytes>,
-    trailers: Option<HeaderMap>,
-}
-
-impl AnswerBody {
-    /// A body of `data`.
-    pub(crate) fn of(data: Bytes) -> Self {
-        Self { data: Some(data).filter(|data| !data.is_empty()), trailers: None }
-    }
-
-    /// A body of `data` followed by `trailers`.
-    pub(crate) const fn with_trailers(data: Bytes, trailers: HeaderMap) -> Self {
-        Self { data: Some(data), trailers: Some(trailers) }
-    }
-}
-
-impl Body for AnswerBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let data = self.data.take().map(Frame::data);
-        Poll::Ready(data.or_else(|| self.trailers.take().map(Frame::trailers)).map(Ok))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.data.is_none() && self.trailers.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.data.as_ref().map_or(0, |data| data.len() as u64))
-    }
-}
-
-/// A plain-text answer.
-pub(crate) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<AnswerBody> {
-    typed(status, HeaderValue::from_static("text/plain; charset=utf-8"), text.into())
-}
-
-/// An answer of some content type.
-pub(crate) fn typed(
-    status: StatusCode,
-    content_type: HeaderValue,
-    body: Bytes,
-) -> Response<AnswerBody> {
-    let mut response = Response::new(AnswerBody::of(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    response
-}
+use crate::{
+    http::answer::body::AnswerBody,
+    outcome::Accepted,
+    reject::{RejectReason, Rejection},
+};
 
 /// Adds `Retry-After` where the same request may succeed later, and what a 401 must say (RFC 9110,
 /// section 15.5.2).
@@ -217,7 +137,7 @@ mod tests {
         assert!(grpc_status(&rejection).details().is_empty());
         let body = tonic_types::Status::decode(rpc_status(&rejection)).unwrap();
         assert_eq!(body.code, 8);
-        let mut response = text(rejection.reason.http(), "");
+        let mut response = Response::new(AnswerBody::default());
         advise_retry(&mut response, &rejection);
         assert!(response.headers().get(header::RETRY_AFTER).is_none());
     }

@@ -1,0 +1,34 @@
+//! Answers of gRPC.
+
+use http::{HeaderMap, HeaderValue, Response, header};
+
+use super::{
+    body::AnswerBody,
+    messages::{export_response, grpc_status},
+};
+use crate::{
+    http::grpc::framed,
+    outcome::Accepted,
+    reject::{RejectReason, Rejection},
+};
+
+/// One message and status 0.
+pub(super) fn accepted(accepted: &Accepted) -> Response<AnswerBody> {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    let body = AnswerBody::with_trailers(framed(&export_response(accepted)), trailers);
+    let mut response = Response::new(body);
+    let kind = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// The status without a message.
+pub(super) fn refused(rejection: &Rejection) -> Response<AnswerBody> {
+    let mut response: Response<AnswerBody> = grpc_status(rejection).into_http();
+    if rejection.reason == RejectReason::Encoding {
+        let known = HeaderValue::from_static("identity,gzip,zstd,deflate");
+        response.headers_mut().insert("grpc-accept-encoding", known);
+    }
+    response
+}

@@ -1,0 +1,234 @@
+//! The way of a request over HTTP, outermost first. This file is the whole of it.
+//!
+//! Connections and heads have their limits before a request gets here: see `connection`.
+//!
+//! | step | takes → gives | why there |
+//! |---|---|---|
+//! | `cors` | a request | a layer: a browser's preflight is answered before anything else looks at it, and every answer carries the headers without which a page may not read it |
+//! | `answer` | head → route; outcome → answer | outside of all that can refuse or panic, so that each refusal is counted once and told in the words of the protocol |
+//! | `admit`: tenant | head → quota | rejects unknown tenants, and those over their quota, before any further work |
+//! | `admit`: memory | head | costs nothing, and rejects before anything of the body is read |
+//! | `admit`: lease | head → lease | a body is read only by who holds bytes for it |
+//! | `receive` | lease → body | in time and within the cap of the receiver |
+//! | `Call::message` | body → message | takes off the framing of gRPC |
+//! | `Intake::take` | message → outcome | inflates, translates, splits, appends, waits for the log: the same for every transport |
+
+use std::{
+    convert::Infallible, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{
+    Request, Response, Version,
+    header::{CONTENT_LENGTH, EXPECT},
+    request::Parts,
+};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use tower::{
+    ServiceBuilder, service_fn,
+    util::{BoxCloneSyncService, option_layer},
+};
+use tower_http::cors::CorsLayer;
+use wholetrace_runtime::budget::ByteBudget;
+
+use crate::{
+    admission::{
+        lease::{InFlightBudget, RequestLease},
+        memory::MemoryGate,
+        tenants::{TenantQuota, Tenants},
+    },
+    http::{
+        answer::{self, body::AnswerBody},
+        body::{Bounds, discard, first_lease, read, too_large},
+        grpc,
+        route::{Call, RouteTable},
+    },
+    intake::{Intake, Message},
+    metrics::{ReceiverMetrics, Stage},
+    outcome::Accepted,
+    reject::{RejectReason, Rejection},
+};
+
+/// What a request has of its connection: an extension of the request.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionInfo {
+    /// What the connection may hold of the bytes in flight.
+    pub(crate) in_flight: ByteBudget,
+    /// Who is at its other end.
+    pub(crate) peer: Option<SocketAddr>,
+}
+
+/// What stands before a body is read. Shared by all listeners.
+#[derive(Clone)]
+pub(crate) struct Admission {
+    pub(crate) tenants: Tenants,
+    pub(crate) memory: MemoryGate,
+    pub(crate) in_flight: InFlightBudget,
+    /// How long a body may take.
+    pub(crate) request_timeout: Duration,
+    /// Bytes of a body that must come in a second; 0 for any number.
+    pub(crate) body_rate_min: usize,
+}
+
+/// What the requests of a listener go through.
+pub(crate) struct HttpReceiver {
+    pub(crate) routes: RouteTable,
+    pub(crate) admission: Admission,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) metrics: ReceiverMetrics,
+}
+
+/// A whole stack.
+pub(crate) type Stack = BoxCloneSyncService<Request<Incoming>, Response<AnswerBody>, Infallible>;
+
+/// Builds the stack of one listener.
+pub(crate) fn stack(receiver: HttpReceiver, cors: Option<CorsLayer>) -> Stack {
+    let receiver = Arc::new(receiver);
+    let service = service_fn(move |request| {
+        let receiver = Arc::clone(&receiver);
+        async move { Ok(receiver.answer(request).await) }
+    });
+    BoxCloneSyncService::new(ServiceBuilder::new().layer(option_layer(cors)).service(service))
+}
+
+impl HttpReceiver {
+    /// Finds the route of `request`, has it served, and puts the outcome into an answer.
+    async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        let (head, body) = request.into_parts();
+        let peer = head.extensions.get::<ConnectionInfo>().and_then(|info| info.peer);
+        let request_metrics = self.metrics.request(peer);
+        let call = match self.routes.find(&head) {
+            Ok(call) => call,
+            Err(rejection) => {
+                refuse_unread(&head, body, &rejection).await;
+                request_metrics.refused(&rejection);
+                return answer::unrouted(&head.headers, &rejection);
+            }
+        };
+        let served = AssertUnwindSafe(self.serve(call, head, body)).catch_unwind().await;
+        let outcome = served.unwrap_or_else(|_| {
+            Err(Rejection::new(RejectReason::Internal, "the gateway failed on this request"))
+        });
+        let nothing_taken = |accepted: &Accepted| {
+            let nothing = accepted.spans == 0 && accepted.rejects.total() > 0;
+            nothing.then(|| call.style.nothing_taken(accepted)).flatten()
+        };
+        match outcome {
+            Ok(accepted) => match nothing_taken(&accepted) {
+                None => {
+                    request_metrics.accepted(&accepted);
+                    call.style.accepted(call.media(), &accepted)
+                }
+                Some(rejection) => {
+                    request_metrics.nothing_taken(&accepted, &rejection);
+                    call.style.refused(call.media(), &rejection)
+                }
+            },
+            Err(rejection) => {
+                request_metrics.refused(&rejection);
+                call.style.refused(call.media(), &rejection)
+            }
+        }
+    }
+
+    /// The steps between the head of a request and the log's acknowledgement.
+    async fn serve(&self, call: Call, head: Parts, body: Incoming) -> Result<Accepted, Rejection> {
+        let declared = declared(&head);
+        let (quota, lease) = match self.admit(&head, declared) {
+            Ok(admitted) => admitted,
+            Err(rejection) => {
+                refuse_unread(&head, body, &rejection).await;
+                return Err(rejection);
+            }
+        };
+        let (version, metadata) = (head.version, call.format.metadata_of(&head.headers));
+        drop(head);
+        let (body, lease) = self.receive(&call, version, body, declared, lease).await?;
+        quota.charge(body.len().saturating_sub(declared.unwrap_or_default()));
+        let (encoding, bytes) = call.message(body)?;
+        let message = Message { bytes, encoding, metadata, lease };
+        self.intake.take(message, call.format).await
+    }
+
+    /// Rejects who may not send, or not now; leases bytes for the beginning of the body.
+    fn admit(
+        &self,
+        head: &Parts,
+        declared: Option<usize>,
+    ) -> Result<(TenantQuota, RequestLease), Rejection> {
+        let Admission { tenants, memory, in_flight, .. } = &self.admission;
+        let quota = tenants.admit(&head.headers, declared.unwrap_or_default())?;
+        memory.check()?;
+        let most = self.wire_bytes_max();
+        if declared.is_some_and(|declared| declared > most) {
+            return Err(too_large(most));
+        }
+        let connection = head.extensions.get::<ConnectionInfo>().map(|info| &info.in_flight);
+        let lease = in_flight.take([connection, quota.in_flight()], first_lease(declared))?;
+        Ok((quota, lease))
+    }
+
+    /// Reads the body.
+    async fn receive(
+        &self,
+        call: &Call,
+        version: Version,
+        mut body: Incoming,
+        declared: Option<usize>,
+        mut lease: RequestLease,
+    ) -> Result<(Bytes, RequestLease), Rejection> {
+        let coming = self.metrics.enter(Stage::Body);
+        let bounds = Bounds {
+            cap: self.wire_bytes_max(),
+            declared,
+            begin: Instant::now(),
+            time: self.admission.request_timeout,
+            rate: self.admission.body_rate_min,
+        };
+        let bytes = match read(&mut body, bounds, &mut lease, |first| call.body_bytes(first)).await
+        {
+            Ok(bytes) => bytes,
+            Err(rejection) => {
+                drop(lease);
+                refuse_coming(version, body, &rejection).await;
+                coming.through();
+                return Err(rejection);
+            }
+        };
+        coming.through();
+        lease.complete();
+        self.metrics.received(bytes.len());
+        Ok((bytes, lease))
+    }
+
+    /// The most bytes of a body on the wire: those of a message, and its framing.
+    fn wire_bytes_max(&self) -> usize {
+        self.intake.message_bytes_max.saturating_add(grpc::PREFIX_BYTES)
+    }
+}
+
+/// How many bytes the body has, as far as the head says so.
+fn declared(head: &Parts) -> Option<usize> {
+    let declared = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    declared.and_then(|length| length.parse().ok())
+}
+
+/// Takes in some of a body that was not read, of a request that is refused for `rejection`. It may
+/// still be coming.
+async fn refuse_unread(head: &Parts, body: Incoming, rejection: &Rejection) {
+    // To ask for the body is to tell a sender that waits for `100 Continue` to send it.
+    if !head.headers.contains_key(EXPECT) {
+        refuse_coming(head.version, body, rejection).await;
+    }
+}
+
+/// Takes in some of a body that is refused while it comes. HTTP/2 tells the sender to stop; over
+/// HTTP/1 the sender would be cut off before it reads the answer.
+async fn refuse_coming(version: Version, body: Incoming, rejection: &Rejection) {
+    let comes = !matches!(rejection.reason, RejectReason::SlowSender | RejectReason::Incomplete);
+    if version < Version::HTTP_2 && comes {
+        discard(body).await;
+    }
+}
