@@ -8,7 +8,8 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use wholetrace_proto::{
-    json::{self, JsonError},
+    json::JsonError,
+    otlp_json,
     translated::{self, Room},
     zipkin::{ZipkinError, v2},
 };
@@ -59,7 +60,9 @@ pub(crate) static OTLP_JSON: Format = Format {
     inline_bytes: 256 << 10,
     metadata: &[],
     translate: |message, _, room| {
-        json::to_protobuf(&message, room).map(Translated::from).map_err(|error| not_json(&error))
+        otlp_json::to_protobuf(&message, room)
+            .map(Translated::from)
+            .map_err(|error| not_json(&error))
     },
 };
 

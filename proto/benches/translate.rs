@@ -8,20 +8,20 @@ mod sample;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use wholetrace_proto::{json, spans::count, translated::Limits, zipkin::v2};
+use wholetrace_proto::{otlp_json, spans::count, translated::Limits, zipkin::v2};
 
 fn otlp_json(criterion: &mut Criterion) {
     let protobuf = sample::bytes(20);
-    let json = json::from_protobuf(&protobuf).unwrap_or_default();
+    let json = otlp_json::from_protobuf(&protobuf).unwrap_or_default();
     let mut group = criterion.benchmark_group("otlp json");
     group.throughput(Throughput::Elements(count(&protobuf).unwrap_or_default() as u64));
     group.bench_function("read", |bencher| {
         bencher.iter(|| {
-            json::to_protobuf(black_box(&json), &mut Limits::default()).map(|read| read.spans)
+            otlp_json::to_protobuf(black_box(&json), &mut Limits::default()).map(|read| read.spans)
         });
     });
     group.bench_function("write", |bencher| {
-        bencher.iter(|| json::from_protobuf(black_box(&protobuf)).map(|line| line.len()));
+        bencher.iter(|| otlp_json::from_protobuf(black_box(&protobuf)).map(|line| line.len()));
     });
     group.finish();
 }

@@ -7,8 +7,6 @@ use prost::Message;
 use wholetrace_proto::{
     assemble::Assembler,
     check::{HeadKind, check_head, check_span},
-    divide::divide,
-    flag::append_flagged,
     id::TraceKey,
     otlp::{
         ResourceSpans, ScopeSpans, Span, TracesData,
@@ -22,7 +20,9 @@ use wholetrace_proto::{
     },
     reject::SpanReject,
     repair::{repair_head, repair_span},
+    set_attribute::append_with_true,
     spans::{Head, ScopeRef, SpanRef, Visitor, count, visit},
+    split::split_at,
     tracestate::{Kept, Threshold, read, rewrite},
     wire::{Cursor, Field, Value, WireError, put_bytes},
 };
@@ -82,7 +82,7 @@ fn has_old_spans(data: &[u8]) -> bool {
 /// Divided anywhere, no span is lost.
 fn divided(message: &[u8], spans: usize) {
     for first in [0, spans / 2, spans] {
-        let (a, b) = divide(message, first).expect("what was joined can be walked");
+        let (a, b) = split_at(message, first).expect("what was joined can be walked");
         assert_eq!(count(&a), Ok(first));
         assert_eq!(count(&b), Ok(spans - first));
     }
@@ -181,7 +181,7 @@ pub(crate) fn span(data: &[u8]) {
 /// A flag is set once, and nothing else in the span changes.
 fn flag(data: &[u8]) {
     let mut out = Vec::new();
-    append_flagged(data, "late", &mut out);
+    append_with_true(data, "late", &mut out);
     let (Ok(mut before), Ok(mut after)) = (Span::decode(data), Span::decode(&*out)) else { return };
     let flags = |span: &Span| span.attributes.iter().filter(|one| one.key == "late").count();
     assert_eq!(flags(&after), 1);

@@ -4,11 +4,12 @@
 use prost::Message;
 use wholetrace_proto::{
     check::check_span,
-    json::{JsonError, from_protobuf, to_protobuf},
+    json::JsonError,
     otlp::{
         AnyValue, KeyValue, Span, TracesData, any_value::Value,
         numbers::INSTRUMENTATION_LIBRARY_SPANS,
     },
+    otlp_json::{from_protobuf, to_protobuf},
     translated::{Limits, Room, Translated},
     wire::Cursor,
     zipkin::{self, ZipkinError},

@@ -6,17 +6,19 @@
 
 pub mod assemble;
 pub mod check;
-pub mod divide;
-pub mod flag;
 pub mod hex;
 pub mod id;
 pub mod json;
 pub mod otlp;
+pub mod otlp_json;
 pub mod record;
 pub mod reject;
 pub mod repair;
+mod room;
 mod schema;
+pub mod set_attribute;
 pub mod spans;
+pub mod split;
 pub mod tracestate;
 pub mod translated;
 pub mod wire;

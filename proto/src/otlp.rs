@@ -3,6 +3,8 @@
 //! They are for what has to look at all of a message: answers, sample traffic, translations, and
 //! tests. On the way of the data nothing is decoded: see [`spans`](crate::spans).
 
+pub(crate) mod depth;
+pub(crate) mod enums;
 pub mod numbers;
 
 #[expect(unreachable_pub, reason = "generated modules, re-exported below")]

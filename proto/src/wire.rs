@@ -7,6 +7,7 @@
 
 mod cursor;
 mod field;
+pub(crate) mod nested;
 mod write;
 
 pub use cursor::Cursor;

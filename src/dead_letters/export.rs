@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use wholetrace_proto::json;
+use wholetrace_proto::otlp_json;
 use wholetrace_sampler::dead_letters::{LettersReader, StoredLetter};
 
 use super::{damaged, options::ExportFormat, written};
@@ -65,7 +65,7 @@ fn encode(letter: &StoredLetter, format: ExportFormat, out: &mut Vec<u8>) -> boo
         // Messages one after the other are one message.
         ExportFormat::Protobuf => out.extend_from_slice(&letter.payload),
         ExportFormat::Json => {
-            if json::write_line(&letter.payload, out).is_err() {
+            if otlp_json::write_line(&letter.payload, out).is_err() {
                 return false;
             }
             out.push(b'\n');

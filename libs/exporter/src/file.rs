@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use wholetrace_proto::json;
+use wholetrace_proto::otlp_json;
 
 use crate::{
     contract::{Accepted, Batch, ExportError, Exporter},
@@ -88,7 +88,7 @@ impl Exporter for FileExporter {
 fn as_lines(batch: &Batch) -> Result<Vec<u8>, ExportError> {
     let mut text = Vec::with_capacity(batch.len() * 3);
     for fragment in batch.fragments() {
-        json::write_line(fragment, &mut text)
+        otlp_json::write_line(fragment, &mut text)
             .map_err(|error| batch.not_a_request(format!("spans do not decode: {error}")))?;
         text.push(b'\n');
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use tokio::time::{Duration, Instant};
-use wholetrace_proto::divide::divide;
+use wholetrace_proto::split::split_at;
 
 use crate::{
     contract::Batch,
@@ -340,6 +340,6 @@ fn halves_of(bytes: &Bytes, spans: u32) -> Option<[(Bytes, u32); 2]> {
     if half == 0 {
         return None;
     }
-    let (first, second) = divide(bytes, half as usize).ok()?;
+    let (first, second) = split_at(bytes, half as usize).ok()?;
     Some([(second.into(), spans - half), (first.into(), half)])
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
-use wholetrace_proto::json;
+use wholetrace_proto::otlp_json;
 
 use crate::{
     answer,
@@ -88,7 +88,7 @@ impl Exporter for OtlpHttp {
 /// The batch as one JSON document: unlike protobuf messages they cannot stand one after the other.
 fn as_json(batch: &Batch) -> Result<Batch, ExportError> {
     let bytes = batch.fragments().concat();
-    let text = json::from_protobuf(&bytes)
+    let text = otlp_json::from_protobuf(&bytes)
         .map_err(|error| batch.not_a_request(format!("spans do not decode: {error}")))?;
     Ok(Batch::new(vec![Bytes::from(text)], batch.spans()))
 }

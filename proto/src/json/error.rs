@@ -77,21 +77,21 @@ impl std::fmt::Display for Found {
 
 /// Why a span could not be read: with the document, or alone.
 #[derive(Debug)]
-pub(crate) enum Fault {
-    /// The document ends here.
-    Json(JsonError),
+pub(crate) enum ReadError {
+    /// The rest of the document cannot be read either.
+    Document(JsonError),
     /// The span is rejected; the rest of the document can be read.
     Span(SpanReject),
 }
 
-impl From<SpanReject> for Fault {
+impl From<SpanReject> for ReadError {
     fn from(reject: SpanReject) -> Self {
         Self::Span(reject)
     }
 }
 
-impl From<JsonError> for Fault {
+impl From<JsonError> for ReadError {
     fn from(error: JsonError) -> Self {
-        Self::Json(error)
+        Self::Document(error)
     }
 }

@@ -9,8 +9,8 @@
 use std::borrow::Cow;
 
 use super::error::{Found, JsonError};
-use super::format::other_format;
-use super::open::{Kind, Open};
+use super::kind::{Kind, KindStack};
+use super::sniff::other_format;
 use crate::repair::repaired;
 
 mod strings;
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
 
     /// Consumes a value of any kind, without recursion.
     pub(crate) fn skip(&mut self) -> Result<()> {
-        let mut open = Open::default();
+        let mut open = KindStack::default();
         loop {
             match self.peek()? {
                 Kind::Null => self.literal(b"null")?,

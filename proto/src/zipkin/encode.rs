@@ -1,12 +1,12 @@
 //! One Zipkin span as an OTLP span.
 
+use super::links_events::{put_event, put_link};
 use super::model::{Endpoint, Kind, Span};
-use super::parts::{put_event, put_link};
 use super::tags::Tags;
-use crate::json::nest::{close, open};
-use crate::json::span::{KINDS, STATUS_CODES};
+use crate::otlp::enums::{KINDS, STATUS_CODES, number_of};
 use crate::otlp::numbers::{any_value, key_value, span, status};
 use crate::translated::{KEEP_ATTRIBUTE, KEEP_ZIPKIN_DEBUG};
+use crate::wire::nested::{begin_message, end_message};
 use crate::wire::{put_bytes, put_fixed64, put_uint};
 
 /// The span attribute (a boolean) that says that this server's span has the id of its client's:
@@ -142,30 +142,26 @@ fn put_status(out: &mut Vec<u8>, tags: &Tags<'_>) {
     if code == 0 && tags.status_message.is_empty() {
         return;
     }
-    let status = open(out, span::STATUS);
+    let status = begin_message(out, span::STATUS);
     put_text(out, status::MESSAGE, tags.status_message);
     if code > 0 {
         put_uint(out, status::CODE, code);
     }
-    close(out, status);
-}
-
-fn number_of(name: &str, names: &[&str]) -> Option<u64> {
-    (0..).zip(names).find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(number, _)| number)
+    end_message(out, status);
 }
 
 /// Appends an attribute as field `number`.
 pub(super) fn put_attribute(out: &mut Vec<u8>, number: u32, key: &str, value: &Scalar<'_>) {
-    let attribute = open(out, number);
+    let attribute = begin_message(out, number);
     put_bytes(out, key_value::KEY, key.as_bytes());
-    let message = open(out, key_value::VALUE);
+    let message = begin_message(out, key_value::VALUE);
     match value {
         Scalar::Text(text) => put_bytes(out, any_value::STRING_VALUE, text.as_bytes()),
         Scalar::Bool(value) => put_uint(out, any_value::BOOL_VALUE, u64::from(*value)),
         Scalar::Int(value) => put_uint(out, any_value::INT_VALUE, value.cast_unsigned()),
     }
-    close(out, message);
-    close(out, attribute);
+    end_message(out, message);
+    end_message(out, attribute);
 }
 
 /// Appends a text field, unless it is empty.

@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use super::encode::{Scalar, put_attribute, put_span, put_text};
 use super::model::Span;
 use super::tags::Tags;
-use crate::json::error::{Fault, JsonError};
-use crate::json::nest::{close, close_or_drop, open};
-use crate::json::room::Granted;
+use crate::json::error::{JsonError, ReadError};
 use crate::otlp::numbers::{
     instrumentation_scope, resource,
     resource_spans::{RESOURCE, SCOPE_SPANS},
     scope_spans,
     traces_data::RESOURCE_SPANS,
 };
+use crate::room::Reserved;
 use crate::translated::Room;
+use crate::wire::nested::{begin_message, end_message, end_message_or_drop};
 use crate::wire::{delimited_len, put_bytes, put_delimited_head};
 
 /// A span's text becomes at most so many times as long: an array of `-1` in an annotation takes 13
@@ -29,7 +29,7 @@ const PLACE_BYTES: usize = 224;
 /// Spans whose service name and resource-like tags are equal share a resource. So each span keeps
 /// the resource that its own tags describe, whichever span came first.
 pub(super) struct Groups<'r> {
-    room: Granted<'r>,
+    room: Reserved<'r>,
     /// From the encoded resource to its place in `resources`.
     resource_places: HashMap<Vec<u8>, usize>,
     /// From a resource's place (8 bytes) and the encoded scope to the place in `scopes`.
@@ -59,7 +59,7 @@ struct Scope {
 impl<'r> Groups<'r> {
     pub(super) fn new(room: &'r mut dyn Room) -> Self {
         Self {
-            room: Granted::new(room),
+            room: Reserved::new(room),
             resource_places: HashMap::new(),
             scope_places: HashMap::new(),
             resources: Vec::new(),
@@ -72,16 +72,16 @@ impl<'r> Groups<'r> {
     }
 
     /// Adds a span, which was read from `text_bytes` of text.
-    pub(super) fn push(&mut self, span: &Span<'_>, text_bytes: usize) -> Result<(), Fault> {
+    pub(super) fn push(&mut self, span: &Span<'_>, text_bytes: usize) -> Result<(), ReadError> {
         self.need(text_bytes.saturating_mul(GROWTH_MAX))?;
         let tags = Tags::of(span);
         let resource = self.resource(&tags);
         let place = self.scope(resource, &tags);
         let Some(Scope { body }) = self.scopes.get_mut(place) else { return Ok(()) };
         let before = body.len();
-        let message = open(body, scope_spans::SPANS);
+        let message = begin_message(body, scope_spans::SPANS);
         put_span(body, span, &tags);
-        close(body, message);
+        end_message(body, message);
         self.bytes += body.len() - before;
         self.spans += 1;
         Ok(())
@@ -90,7 +90,7 @@ impl<'r> Groups<'r> {
     /// Sees to it that there is room for `more` bytes, and then for all of it put together.
     fn need(&mut self, more: usize) -> Result<(), JsonError> {
         let bytes = self.bytes.saturating_add(more);
-        self.room.need(self.beside.saturating_add(bytes.saturating_mul(2)))
+        self.room.reserve(self.beside.saturating_add(bytes.saturating_mul(2)))
     }
 
     /// The request, and how many spans it has.
@@ -114,11 +114,11 @@ impl<'r> Groups<'r> {
     fn resource(&mut self, tags: &Tags<'_>) -> usize {
         let head = &mut self.scratch;
         head.clear();
-        let resource = open(head, RESOURCE);
+        let resource = begin_message(head, RESOURCE);
         for (key, value) in &tags.resource {
             put_attribute(head, resource::ATTRIBUTES, key, &Scalar::Text(value));
         }
-        close_or_drop(head, resource);
+        end_message_or_drop(head, resource);
         if let Some(place) = self.resource_places.get(head.as_slice()) {
             return *place;
         }
@@ -136,10 +136,10 @@ impl<'r> Groups<'r> {
         key.clear();
         key.extend_from_slice(&resource.to_le_bytes());
         let head_start = key.len();
-        let scope = open(key, scope_spans::SCOPE);
+        let scope = begin_message(key, scope_spans::SCOPE);
         put_text(key, instrumentation_scope::NAME, tags.scope_name);
         put_text(key, instrumentation_scope::VERSION, tags.scope_version);
-        close_or_drop(key, scope);
+        end_message_or_drop(key, scope);
         if let Some(place) = self.scope_places.get(key.as_slice()) {
             return *place;
         }

@@ -28,8 +28,9 @@
 mod encode;
 mod error;
 mod groups;
+mod links_events;
 mod model;
-mod parts;
+mod plain_json;
 mod resource_keys;
 mod tags;
 pub mod v2;

@@ -8,11 +8,11 @@ use super::error::ZipkinError;
 use super::groups::Groups;
 use super::model::{Annotation, Endpoint, Kind, Span};
 use crate::hex;
-use crate::json::error::{Fault, JsonError};
+use crate::json::error::{JsonError, ReadError};
+use crate::json::kind::Kind as Value;
 use crate::json::number;
-use crate::json::open::Kind as Value;
 use crate::json::reader::Reader;
-use crate::json::scalar::{each_element, each_field, fault, ignore, wrong_type};
+use crate::json::values::{bad_value, each_element, each_field, ignore, wrong_type};
 use crate::reject::{Rejected, SpanReject};
 use crate::repair::repaired;
 use crate::translated::{Room, Translated};
@@ -80,8 +80,8 @@ impl Request<'_> {
             .and_then(|span| self.groups.push(&span, reader.since(start).len()));
         match outcome {
             Ok(()) => Ok(()),
-            Err(Fault::Json(error)) => Err(error.into()),
-            Err(Fault::Span(reject)) => {
+            Err(ReadError::Document(error)) => Err(error.into()),
+            Err(ReadError::Span(reject)) => {
                 reader.rewind(start);
                 reader.skip()?;
                 self.rejected.add(reject, 1);
@@ -113,10 +113,10 @@ struct Draft<'a> {
     version1: bool,
 }
 
-fn span<'a>(reader: &mut Reader<'a>, marks: &mut Marks) -> Result<Span<'a>, Fault> {
+fn span<'a>(reader: &mut Reader<'a>, marks: &mut Marks) -> Result<Span<'a>, ReadError> {
     let at = reader.at();
     if reader.null()? {
-        return Err(fault(SpanReject::Type, at, "span", "null", "an object"));
+        return Err(bad_value(SpanReject::Type, at, "span", "null", "an object"));
     }
     let mut draft = Draft::default();
     let read = each_field(reader, "span", |reader, name| field(reader, &name, &mut draft, marks));
@@ -138,11 +138,15 @@ fn span<'a>(reader: &mut Reader<'a>, marks: &mut Marks) -> Result<Span<'a>, Faul
     Ok(span)
 }
 
-fn present<const N: usize>(id: Option<[u8; N]>, at: usize, name: &str) -> Result<[u8; N], Fault> {
+fn present<const N: usize>(
+    id: Option<[u8; N]>,
+    at: usize,
+    name: &str,
+) -> Result<[u8; N], ReadError> {
     match id {
         Some(id) if id != [0; N] => Ok(id),
-        Some(_) => Err(fault(SpanReject::Id, at, name, "0", "not zero")),
-        None => Err(fault(SpanReject::Id, at, name, "", "given")),
+        Some(_) => Err(bad_value(SpanReject::Id, at, name, "0", "not zero")),
+        None => Err(bad_value(SpanReject::Id, at, name, "", "given")),
     }
 }
 
@@ -151,7 +155,7 @@ fn field<'a>(
     name: &str,
     draft: &mut Draft<'a>,
     marks: &mut Marks,
-) -> Result<(), Fault> {
+) -> Result<(), ReadError> {
     let span = &mut draft.span;
     match name {
         "traceId" => draft.trace_id = id(reader, name)?,
@@ -198,7 +202,7 @@ fn field<'a>(
 /// An id of up to 2 `N` hexadecimal digits of either case, padded on the left. Empty is absent.
 ///
 /// Digits without quotes are the id's digits, not a number.
-fn id<const N: usize>(reader: &mut Reader<'_>, name: &str) -> Result<Option<[u8; N]>, Fault> {
+fn id<const N: usize>(reader: &mut Reader<'_>, name: &str) -> Result<Option<[u8; N]>, ReadError> {
     let at = reader.at();
     let text = text(reader, name)?;
     if text.is_empty() {
@@ -208,13 +212,13 @@ fn id<const N: usize>(reader: &mut Reader<'_>, name: &str) -> Result<Option<[u8;
         Some(id) => Ok(Some(id)),
         None => {
             let wanted = format!("1 to `{}` hexadecimal digits", 2 * N);
-            Err(fault(SpanReject::Id, at, name, &text, &wanted))
+            Err(bad_value(SpanReject::Id, at, name, &text, &wanted))
         }
     }
 }
 
 /// Text; of another value than a string, its JSON text. Empty for `null`.
-fn text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Cow<'a, str>, Fault> {
+fn text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Cow<'a, str>, ReadError> {
     match reader.peek()? {
         Value::Null => {
             reader.null()?;
@@ -242,7 +246,7 @@ fn kind(name: &str) -> Kind {
 const PARTS_MAX: usize = 1 << 16;
 
 #[cold]
-fn too_many(field: &'static str, at: usize) -> Fault {
+fn too_many(field: &'static str, at: usize) -> ReadError {
     SpanReject::TooMany { field, most: PARTS_MAX, at }.into()
 }
 
@@ -252,7 +256,7 @@ const TIME_MAX: u64 = i64::MAX.unsigned_abs();
 /// A number of microseconds, as nanoseconds. Negative and absent is 0; a fraction counts. Zipkin
 /// takes all that 64 bits hold, also from senders that mean nanoseconds: what is too late to be
 /// told in nanoseconds is [`TIME_MAX`].
-fn microseconds(reader: &mut Reader<'_>, name: &str) -> Result<u64, Fault> {
+fn microseconds(reader: &mut Reader<'_>, name: &str) -> Result<u64, ReadError> {
     let at = reader.at();
     let text = text(reader, name)?;
     if text.is_empty() {
@@ -261,17 +265,17 @@ fn microseconds(reader: &mut Reader<'_>, name: &str) -> Result<u64, Fault> {
     let nanoseconds = number::scaled(&text, 3).map(|(number, _)| number.max(0));
     match nanoseconds.filter(|number| *number < 1_000 << 63) {
         Some(number) => Ok(u64::try_from(number).unwrap_or(TIME_MAX).min(TIME_MAX)),
-        None => Err(fault(SpanReject::Number, at, name, &text, "microseconds in 64 bits")),
+        None => Err(bad_value(SpanReject::Number, at, name, &text, "microseconds in 64 bits")),
     }
 }
 
 /// A boolean; also in quotes, and `1`. Anything else is not set.
-fn flag(reader: &mut Reader<'_>, name: &str) -> Result<bool, Fault> {
+fn flag(reader: &mut Reader<'_>, name: &str) -> Result<bool, ReadError> {
     let text = text(reader, name)?;
     Ok(text == "1" || text.eq_ignore_ascii_case("true"))
 }
 
-fn endpoint<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Endpoint<'a>, Fault> {
+fn endpoint<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Endpoint<'a>, ReadError> {
     let mut endpoint = Endpoint::default();
     each_field(reader, field, |reader, name| {
         match &*name {
@@ -307,7 +311,7 @@ fn address<'a>(text: Cow<'a, str>, endpoint: &mut Endpoint<'a>) {
     }
 }
 
-fn annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(), Fault> {
+fn annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(), ReadError> {
     each_element(reader, "annotations", |reader| {
         let mut annotation = Annotation { time: 0, value: Cow::Borrowed("") };
         each_field(reader, "annotations", |reader, name| {
@@ -353,7 +357,7 @@ fn keep_last_of_each(tags: &mut Vec<(Cow<'_, str>, Cow<'_, str>)>) {
     tags.retain(|_| is_last.next().unwrap_or(true));
 }
 
-fn tags<'a>(reader: &mut Reader<'a>, span: &mut Span<'a>) -> Result<(), Fault> {
+fn tags<'a>(reader: &mut Reader<'a>, span: &mut Span<'a>) -> Result<(), ReadError> {
     each_field(reader, "tags", |reader, name| {
         let value = match reader.peek()? {
             Value::Null => return ignore(reader),

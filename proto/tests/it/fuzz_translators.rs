@@ -1,7 +1,7 @@
 //! A short run of the translators' fuzz targets: valid inputs, mutated, and random bytes. Always
 //! the same.
 
-use wholetrace_proto::json::from_protobuf;
+use wholetrace_proto::otlp_json::from_protobuf;
 
 use crate::{
     fuzz::{run, run_any},

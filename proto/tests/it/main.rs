@@ -12,10 +12,10 @@
 mod checks;
 mod fuzz;
 mod fuzz_translators;
-mod json;
-mod json_document;
 #[path = "../../fuzz/nested.rs"]
 mod nested;
+mod otlp_json;
+mod otlp_json_document;
 mod ranges;
 mod rejects;
 mod rewriting;

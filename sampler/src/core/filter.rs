@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use wholetrace_proto::{
     assemble::Assembler,
-    flag::append_flagged,
     id::TraceKey,
     otlp::numbers::span::PARENT_SPAN_ID,
+    set_attribute::append_with_true,
     spans::{Head, ScopeRef, SpanRef, Visitor, visit},
     tracestate::{self, Kept},
     wire::{Cursor, Value, WireError},
@@ -130,7 +130,7 @@ impl<'f> Cutter<'_, 'f> {
                     rewritten = Cow::Owned(Vec::new());
                     rewrite.append_to(rewritten.to_mut());
                 }
-                self.piece.span_with(|out| append_flagged(&rewritten, LATE_FRAGMENT, out));
+                self.piece.span_with(|out| append_with_true(&rewritten, LATE_FRAGMENT, out));
             }
             Some(rewrite) => self.piece.span_with(|out| rewrite.append_to(out)),
             None => self.piece.span(body),

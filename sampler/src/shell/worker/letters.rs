@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wholetrace_proto::{divide::divide, record::DeadLetter, spans::count};
+use wholetrace_proto::{record::DeadLetter, spans::count, split::split_at};
 use wholetrace_spanlog::{AppendError, Partition, Record, Writer};
 
 use crate::shell::{
@@ -66,7 +66,7 @@ fn smaller(record: &[u8], limit: usize) -> Smaller {
     // What no exporter has refused is no message of spans.
     let spans = if letter.exporter.is_empty() { 0 } else { count(letter.payload).unwrap_or(0) };
     if spans > 1
-        && let Ok((first, second)) = divide(letter.payload, spans / 2)
+        && let Ok((first, second)) = split_at(letter.payload, spans / 2)
     {
         let half = |payload: &[u8]| Bytes::from(DeadLetter { payload, ..letter }.encode());
         return Smaller::Halves(half(&first), half(&second));

@@ -1,19 +1,14 @@
 //! One span in JSON, and the parts of it.
 
-use super::error::Fault;
-use super::nest::{close, open};
-use super::reader::Reader;
-use super::scalar::{each_element, each_field, enumeration, id, ignore, integer, text};
-use super::value::{Depth, attributes, message_unless_empty, put_int32};
+use super::value::{attributes, message_unless_empty, put_int32};
+use crate::json::error::ReadError;
+use crate::json::reader::Reader;
+use crate::json::values::{each_element, each_field, enumeration, id, ignore, integer, text};
+use crate::otlp::depth::Depth;
+use crate::otlp::enums::{KINDS, STATUS_CODES};
 use crate::otlp::numbers::{event, link, span, status};
+use crate::wire::nested::{begin_message, end_message};
 use crate::wire::{put_bytes, put_fixed32, put_fixed64, put_uint};
-
-/// Names of the kinds of spans, in the order of their numbers.
-pub(crate) const KINDS: [&str; 6] =
-    ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"];
-
-/// Names of the status codes, in the order of their numbers.
-pub(crate) const STATUS_CODES: [&str; 3] = ["UNSET", "OK", "ERROR"];
 
 /// The fields of the trace id and the span id.
 const IDS_LENGTH: usize = 2 + 16 + 2 + 8;
@@ -29,7 +24,11 @@ struct Ids {
 ///
 /// The ids are written first, wherever they stand in the text, so that what routes the span
 /// finds them at once.
-pub(crate) fn span(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), Fault> {
+pub(crate) fn span(
+    reader: &mut Reader<'_>,
+    out: &mut Vec<u8>,
+    depth: Depth,
+) -> Result<(), ReadError> {
     let start = out.len();
     out.resize(start + IDS_LENGTH, 0);
     let mut ids = Ids::default();
@@ -51,7 +50,7 @@ fn field(
     out: &mut Vec<u8>,
     ids: &mut Ids,
     depth: Depth,
-) -> Result<(), Fault> {
+) -> Result<(), ReadError> {
     match field {
         "traceId" | "trace_id" => ids.trace = id(reader, field)?.or(ids.trace),
         "spanId" | "span_id" => ids.span = id(reader, field)?.or(ids.span),
@@ -89,9 +88,9 @@ fn field(
     Ok(())
 }
 
-fn event(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), Fault> {
+fn event(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), ReadError> {
     let depth = depth.down(reader.at())?;
-    let event = open(out, span::EVENTS);
+    let event = begin_message(out, span::EVENTS);
     each_field(reader, "events", |reader, name| match &*name {
         "timeUnixNano" | "time_unix_nano" => put_time(reader, &name, out, event::TIME_UNIX_NANO),
         "name" => put_text(reader, &name, out, event::NAME),
@@ -101,13 +100,13 @@ fn event(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(),
         }
         _ => ignore(reader),
     })?;
-    close(out, event);
+    end_message(out, event);
     Ok(())
 }
 
-fn link(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), Fault> {
+fn link(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), ReadError> {
     let depth = depth.down(reader.at())?;
-    let link = open(out, span::LINKS);
+    let link = begin_message(out, span::LINKS);
     each_field(reader, "links", |reader, name| {
         match &*name {
             "traceId" | "trace_id" => {
@@ -130,11 +129,11 @@ fn link(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), 
         }
         Ok(())
     })?;
-    close(out, link);
+    end_message(out, link);
     Ok(())
 }
 
-fn status(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+fn status(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), ReadError> {
     each_field(reader, "status", |reader, name| {
         match &*name {
             "message" => put_text(reader, &name, out, status::MESSAGE)?,
@@ -157,7 +156,7 @@ pub(crate) fn put_text(
     field: &str,
     out: &mut Vec<u8>,
     number: u32,
-) -> Result<(), Fault> {
+) -> Result<(), ReadError> {
     if let Some(text) = text(reader, field)?.filter(|text| !text.is_empty()) {
         put_bytes(out, number, text.as_bytes());
     }
@@ -170,7 +169,7 @@ pub(crate) fn put_count(
     field: &str,
     out: &mut Vec<u8>,
     number: u32,
-) -> Result<(), Fault> {
+) -> Result<(), ReadError> {
     if let Some(count) = integer::<u32>(reader, field)?.filter(|count| *count > 0) {
         put_uint(out, number, u64::from(count));
     }
@@ -182,7 +181,7 @@ fn put_time(
     field: &str,
     out: &mut Vec<u8>,
     number: u32,
-) -> Result<(), Fault> {
+) -> Result<(), ReadError> {
     if let Some(time) = integer::<u64>(reader, field)?.filter(|time| *time > 0) {
         put_fixed64(out, number, time);
     }
@@ -194,7 +193,7 @@ fn put_flags(
     field: &str,
     out: &mut Vec<u8>,
     number: u32,
-) -> Result<(), Fault> {
+) -> Result<(), ReadError> {
     if let Some(flags) = integer::<u32>(reader, field)?.filter(|flags| *flags > 0) {
         put_fixed32(out, number, flags);
     }

@@ -1,38 +1,15 @@
 //! Attributes and their values.
 
-use super::error::Fault;
-use super::nest::{Open, close, close_or_drop, open};
-use super::number;
-use super::open::Kind;
-use super::reader::Reader;
-use super::scalar::{
-    boolean, bytes, each_element, each_field, fault, float, ignore, integer, text, wrong_type,
+use crate::json::error::ReadError;
+use crate::json::kind::Kind;
+use crate::json::reader::Reader;
+use crate::json::values::{
+    boolean, bytes, each_element, each_field, float, ignore, integer, text, wrong_type,
 };
+use crate::otlp::depth::Depth;
 use crate::otlp::numbers::{any_value, array_value, key_value, key_value_list};
-use crate::otlp::{NESTING_MAX, SPAN_LEVEL};
-use crate::reject::SpanReject;
+use crate::wire::nested::{OpenMessage, begin_message, end_message, end_message_or_drop};
 use crate::wire::{put_bytes, put_fixed64, put_uint};
-
-/// How many levels of messages may still be opened, of [`NESTING_MAX`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Depth(u32);
-
-impl Depth {
-    /// Inside of a `Resource`: below `TracesData` and `ResourceSpans`.
-    pub(crate) const RESOURCE: Self = Self(NESTING_MAX - 3);
-    /// Inside of an `InstrumentationScope`: below `ScopeSpans` too.
-    pub(crate) const SCOPE: Self = Self(NESTING_MAX - 4);
-    /// Inside of a `Span`.
-    pub(crate) const SPAN: Self = Self(NESTING_MAX - SPAN_LEVEL);
-
-    /// The depth inside a message that is opened here.
-    pub(crate) fn down(self, at: usize) -> Result<Self, Fault> {
-        match self.0.checked_sub(1) {
-            Some(left) => Ok(Self(left)),
-            None => Err(SpanReject::Nesting { at }.into()),
-        }
-    }
-}
 
 /// An array of attributes, each written as field `number`.
 pub(crate) fn attributes(
@@ -40,10 +17,10 @@ pub(crate) fn attributes(
     out: &mut Vec<u8>,
     number: u32,
     depth: Depth,
-) -> Result<(), Fault> {
+) -> Result<(), ReadError> {
     each_element(reader, "attributes", |reader| {
         let depth = depth.down(reader.at())?;
-        let attribute = open(out, number);
+        let attribute = begin_message(out, number);
         each_field(reader, "attributes", |reader, name| {
             match &*name {
                 "key" => {
@@ -62,7 +39,7 @@ pub(crate) fn attributes(
             }
             Ok(())
         })?;
-        close(out, attribute);
+        end_message(out, attribute);
         Ok(())
     })
 }
@@ -73,22 +50,22 @@ fn any_value(
     out: &mut Vec<u8>,
     number: u32,
     depth: Depth,
-) -> Result<(), Fault> {
+) -> Result<(), ReadError> {
     if reader.null()? {
         return Ok(());
     }
-    let value = open(out, number);
+    let value = begin_message(out, number);
     any_value_body(reader, out, value, depth.down(reader.at())?)?;
-    close(out, value);
+    end_message(out, value);
     Ok(())
 }
 
 fn any_value_body(
     reader: &mut Reader<'_>,
     out: &mut Vec<u8>,
-    value: Open,
+    value: OpenMessage,
     depth: Depth,
-) -> Result<(), Fault> {
+) -> Result<(), ReadError> {
     each_field(reader, "value", |reader, name| {
         if reader.null()? {
             return Ok(());
@@ -156,20 +133,20 @@ fn list(
     number: u32,
     keyed: bool,
     depth: Depth,
-) -> Result<(), Fault> {
+) -> Result<(), ReadError> {
     let depth = depth.down(reader.at())?;
-    let message = open(out, number);
+    let message = begin_message(out, number);
     each_field(reader, "value", |reader, name| match &*name {
         "values" if keyed => attributes(reader, out, key_value_list::VALUES, depth),
         "values" => value_array(reader, out, depth),
         _ => ignore(reader),
     })?;
-    close(out, message);
+    end_message(out, message);
     Ok(())
 }
 
 /// The values of an array. `null` is a value here: one that is not set.
-fn value_array(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), Fault> {
+fn value_array(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), ReadError> {
     if reader.null()? {
         return Ok(());
     }
@@ -179,80 +156,11 @@ fn value_array(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Resu
     let mut elements = reader.array()?;
     while reader.element(&mut elements)? {
         if reader.null()? {
-            let unset = open(out, array_value::VALUES);
-            close(out, unset);
+            let unset = begin_message(out, array_value::VALUES);
+            end_message(out, unset);
         } else {
             any_value(reader, out, array_value::VALUES, depth)?;
         }
-    }
-    Ok(())
-}
-
-/// A plain JSON object as attributes: text, booleans, integers where a number has no fraction,
-/// arrays and objects nested. Fields that are `null` are left out.
-pub(crate) fn plain_attributes(
-    reader: &mut Reader<'_>,
-    out: &mut Vec<u8>,
-    number: u32,
-    depth: Depth,
-) -> Result<(), Fault> {
-    each_field(reader, "attributes", |reader, name| {
-        if reader.null()? {
-            return Ok(());
-        }
-        let depth = depth.down(reader.at())?;
-        let attribute = open(out, number);
-        put_bytes(out, key_value::KEY, name.as_bytes());
-        let value = open(out, key_value::VALUE);
-        plain_value(reader, out, depth)?;
-        close(out, value);
-        close(out, attribute);
-        Ok(())
-    })
-}
-
-fn plain_value(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), Fault> {
-    let depth = depth.down(reader.at())?;
-    match reader.peek()? {
-        Kind::Null => drop(reader.null()?),
-        Kind::String => put_bytes(out, any_value::STRING_VALUE, reader.string()?.as_bytes()),
-        Kind::Bool => put_uint(out, any_value::BOOL_VALUE, u64::from(reader.boolean()?)),
-        Kind::Number => plain_number(reader, out)?,
-        Kind::Array => {
-            let list = open(out, any_value::ARRAY_VALUE);
-            let depth = depth.down(reader.at())?;
-            let mut elements = reader.array()?;
-            while reader.element(&mut elements)? {
-                let value = open(out, array_value::VALUES);
-                plain_value(reader, out, depth)?;
-                close(out, value);
-            }
-            close(out, list);
-        }
-        Kind::Object => {
-            let list = open(out, any_value::KVLIST_VALUE);
-            plain_attributes(reader, out, key_value_list::VALUES, depth.down(reader.at())?)?;
-            close(out, list);
-        }
-    }
-    Ok(())
-}
-
-fn plain_number(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    let at = reader.at();
-    let text = reader.number()?;
-    if let Some(value) = number::integer(text).and_then(|number| i64::try_from(number).ok()) {
-        put_uint(out, any_value::INT_VALUE, value.cast_unsigned());
-    } else if let Some(value) = number::float(text) {
-        put_fixed64(out, any_value::DOUBLE_VALUE, value.to_bits());
-    } else {
-        return Err(fault(
-            SpanReject::Number,
-            at,
-            "attributes",
-            text,
-            "a number of at most 1.8e308",
-        ));
     }
     Ok(())
 }
@@ -261,10 +169,10 @@ fn plain_number(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault>
 pub(crate) fn message_unless_empty(
     out: &mut Vec<u8>,
     number: u32,
-    body: impl FnOnce(&mut Vec<u8>) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let message = open(out, number);
+    body: impl FnOnce(&mut Vec<u8>) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let message = begin_message(out, number);
     body(out)?;
-    close_or_drop(out, message);
+    end_message_or_drop(out, message);
     Ok(())
 }

@@ -14,7 +14,7 @@ const TRUE_LEN: usize = 2;
 
 /// Appends to `out` the bytes of the span `body` with the attribute `key` set to true, whatever it
 /// was set to before. A malformed span is appended as it is.
-pub fn append_flagged(body: &[u8], key: &str, out: &mut Vec<u8>) {
+pub fn append_with_true(body: &[u8], key: &str, out: &mut Vec<u8>) {
     let start = out.len();
     let mut fields = Cursor::new(body);
     let mut copied = 0;
@@ -72,9 +72,9 @@ mod tests {
         }
     }
 
-    fn flagged(span: &Span) -> Span {
+    fn with_true(span: &Span) -> Span {
         let mut out = b"before".to_vec();
-        append_flagged(&span.encode_to_vec(), "late", &mut out);
+        append_with_true(&span.encode_to_vec(), "late", &mut out);
         Span::decode(out.strip_prefix(b"before").unwrap()).unwrap()
     }
 
@@ -87,20 +87,20 @@ mod tests {
         };
         let mut expected = plain.clone();
         expected.attributes.push(attribute("late", Any::BoolValue(true)));
-        assert_eq!(flagged(&plain), expected);
+        assert_eq!(with_true(&plain), expected);
         for value in [Any::BoolValue(true), Any::StringValue("no".into())] {
             let mut given = plain.clone();
             given.attributes.insert(0, attribute("late", value));
-            assert_eq!(flagged(&given), expected);
+            assert_eq!(with_true(&given), expected);
         }
-        assert_eq!(flagged(&expected), expected);
+        assert_eq!(with_true(&expected), expected);
     }
 
     #[test]
     fn a_malformed_span_stays_as_it_is() {
         for body in [&b"\x4a\x06\x0a\x04late\x4a\xff"[..], b"\x0a"] {
             let mut out = Vec::new();
-            append_flagged(body, "late", &mut out);
+            append_with_true(body, "late", &mut out);
             assert_eq!(out, body);
         }
     }

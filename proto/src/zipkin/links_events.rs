@@ -1,11 +1,12 @@
 //! Links and events, which OpenTelemetry writes into Zipkin's text in a form of its own.
 
+use super::plain_json::plain_attributes;
 use crate::hex;
-use crate::json::error::Fault;
-use crate::json::nest::{close, open};
+use crate::json::error::ReadError;
 use crate::json::reader::Reader;
-use crate::json::value::{Depth, plain_attributes};
+use crate::otlp::depth::Depth;
 use crate::otlp::numbers::{event, link, span};
+use crate::wire::nested::{begin_message, end_message};
 use crate::wire::{put_bytes, put_fixed64, put_uint};
 
 /// Appends the link that `text` writes (`trace id|span id|trace state|attributes|dropped`) as a
@@ -23,14 +24,14 @@ fn link(out: &mut Vec<u8>, text: &str) -> Option<()> {
     let (trace_id, text) = text.split_once('|')?;
     let (span_id, text) = text.split_once('|')?;
     let (trace_state, text) = text.split_once('|')?;
-    let message = open(out, span::LINKS);
+    let message = begin_message(out, span::LINKS);
     put_bytes(out, link::TRACE_ID, &link_id::<16>(trace_id)?);
     put_bytes(out, link::SPAN_ID, &link_id::<8>(span_id)?);
     if !trace_state.is_empty() {
         put_bytes(out, link::TRACE_STATE, trace_state.as_bytes());
     }
     put_attributes_and_dropped(out, text, link::ATTRIBUTES, link::DROPPED_ATTRIBUTES_COUNT)?;
-    close(out, message);
+    end_message(out, message);
     Some(())
 }
 
@@ -43,7 +44,7 @@ fn link_id<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// Appends an annotation as an event of a span. Text in the form `name|attributes|dropped` is
 /// taken apart; any other is the event's name as it stands.
 pub(super) fn put_event(out: &mut Vec<u8>, time: u64, text: &str) {
-    let message = open(out, span::EVENTS);
+    let message = begin_message(out, span::EVENTS);
     if time > 0 {
         put_fixed64(out, event::TIME_UNIX_NANO, time);
     }
@@ -52,7 +53,7 @@ pub(super) fn put_event(out: &mut Vec<u8>, time: u64, text: &str) {
         out.truncate(start);
         put_bytes(out, event::NAME, text.as_bytes());
     }
-    close(out, message);
+    end_message(out, message);
 }
 
 fn event(out: &mut Vec<u8>, text: &str) -> Option<()> {
@@ -78,7 +79,7 @@ fn put_attributes_and_dropped(
 }
 
 /// In a link or an event, which is in a span.
-fn put_json_object(out: &mut Vec<u8>, text: &str, number: u32) -> Result<(), Fault> {
+fn put_json_object(out: &mut Vec<u8>, text: &str, number: u32) -> Result<(), ReadError> {
     let mut reader = Reader::new(text.as_bytes())?;
     plain_attributes(&mut reader, out, number, Depth::SPAN.down(0)?)?;
     Ok(reader.end()?)

@@ -9,12 +9,12 @@ type Result<T> = std::result::Result<T, WireError>;
 /// A field of a message that is a message itself and should occur once. Where it occurs several
 /// times, protobuf makes one message of them, as if their bytes were written one after the other.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Once<'a> {
+pub(super) struct Merged<'a> {
     last: &'a [u8],
     times: usize,
 }
 
-impl<'a> Once<'a> {
+impl<'a> Merged<'a> {
     /// One that occurs `times` times; `last` is the last.
     #[inline]
     pub(super) const fn last(last: &'a [u8], times: usize) -> Self {

@@ -1,4 +1,4 @@
-//! Divides a message of spans in two.
+//! Splits a message of spans in two.
 
 use crate::{
     assemble::Assembler,
@@ -11,7 +11,7 @@ use crate::{
 ///
 /// # Errors
 /// When `message` is malformed.
-pub fn divide(message: &[u8], spans: usize) -> Result<(Vec<u8>, Vec<u8>), WireError> {
+pub fn split_at(message: &[u8], spans: usize) -> Result<(Vec<u8>, Vec<u8>), WireError> {
     let mut halves = Halves { left: spans, first: Assembler::new(), second: Assembler::new() };
     visit(message, &mut halves)?;
     Ok((halves.first.to_vec(), halves.second.to_vec()))
@@ -88,10 +88,10 @@ mod tests {
         let whole = spans(&bytes);
         assert_eq!(whole.len(), 10);
         for first in 0..=11 {
-            let (a, b) = divide(&bytes, first).unwrap();
+            let (a, b) = split_at(&bytes, first).unwrap();
             assert_eq!(spans(&a), whole[..first.min(10)]);
             assert_eq!(spans(&b), whole[first.min(10)..]);
         }
-        assert!(divide(b"\x0a\xff", 1).is_err());
+        assert!(split_at(b"\x0a\xff", 1).is_err());
     }
 }

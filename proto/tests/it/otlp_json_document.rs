@@ -1,8 +1,9 @@
 //! OTLP/JSON as a document: what is one, and how what is none is refused.
 
 use wholetrace_proto::{
-    json::{JsonError, LineError, from_protobuf, to_protobuf},
+    json::JsonError,
     otlp::TracesData,
+    otlp_json::{WriteError, from_protobuf, to_protobuf},
     translated::Limits,
     wire::put_bytes,
 };
@@ -265,8 +266,8 @@ fn text_that_is_not_utf8_is_repaired_in_lines() {
 #[test]
 fn what_is_no_message_is_no_line() {
     assert_eq!(from_protobuf(b"").unwrap(), b"{}");
-    assert!(matches!(from_protobuf(b"\x0a\x05\x00"), Err(LineError::Wire(_))));
-    assert!(matches!(from_protobuf(b"\x08\x00"), Err(LineError::Wire(_))));
+    assert!(matches!(from_protobuf(b"\x0a\x05\x00"), Err(WriteError::Wire(_))));
+    assert!(matches!(from_protobuf(b"\x08\x00"), Err(WriteError::Wire(_))));
     let mut value = Vec::new();
     for _ in 0..150 {
         for number in [1, 5] {
@@ -278,5 +279,5 @@ fn what_is_no_message_is_no_line() {
         let body = std::mem::take(&mut value);
         put_bytes(&mut value, number, &body);
     }
-    assert_eq!(from_protobuf(&value), Err(LineError::Nesting { limit: 100 }));
+    assert_eq!(from_protobuf(&value), Err(WriteError::Nesting { limit: 100 }));
 }

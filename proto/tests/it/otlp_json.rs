@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use prost::Message;
 use wholetrace_proto::{
-    json::{from_protobuf, to_protobuf},
     otlp::{AnyValue, KeyValue, Span, TracesData, any_value::Value, span::Link},
+    otlp_json::{from_protobuf, to_protobuf},
     reject::SpanReject,
     translated::{Limits, Translated},
 };

@@ -1,19 +1,23 @@
-//! A request in JSON, above its spans.
+//! Reads OTLP/JSON: a request, above its spans.
 
-use super::error::{Fault, JsonError};
-use super::nest::{close, open};
-use super::open::Kind;
-use super::reader::Reader;
-use super::room::Granted;
-use super::scalar::{each_element, each_field, fault, ignore, wrong_type};
-use super::span::{put_count, put_text, span};
-use super::value::{Depth, attributes, message_unless_empty};
+mod span;
+mod value;
+
+use self::span::{put_count, put_text, span};
+use self::value::{attributes, message_unless_empty};
+use crate::json::error::{JsonError, ReadError};
+use crate::json::kind::Kind;
+use crate::json::reader::{Elements, Reader};
+use crate::json::values::{bad_value, each_element, each_field, ignore, wrong_type};
+use crate::otlp::depth::Depth;
 use crate::otlp::numbers::{
     INSTRUMENTATION_LIBRARY_SPANS, entity_ref, instrumentation_scope, resource, resource_spans,
     scope_spans, traces_data,
 };
 use crate::reject::{Rejected, SpanReject};
+use crate::room::Reserved;
 use crate::translated::{Room, Translated};
+use crate::wire::nested::{begin_message, end_message};
 use crate::wire::put_bytes;
 
 /// Translates an OTLP/JSON `ExportTraceServiceRequest` (or `TracesData`) into protobuf.
@@ -33,7 +37,7 @@ use crate::wire::put_bytes;
 /// there is not the room.
 pub fn to_protobuf(text: &[u8], room: &mut dyn Room) -> Result<Translated, JsonError> {
     let mut reader = Reader::new(text)?;
-    let room = Granted::with(room, text.len())?;
+    let room = Reserved::with(room, text.len())?;
     if reader.peek()? != Kind::Object {
         let expected = "an object with `resourceSpans`";
         return Err(JsonError::Shape { at: reader.at(), field: "request", expected });
@@ -63,24 +67,24 @@ struct Request<'r> {
     out: Vec<u8>,
     spans: u64,
     rejected: Rejected,
-    room: Granted<'r>,
+    room: Reserved<'r>,
 }
 
 impl Request<'_> {
     fn resources(&mut self, reader: &mut Reader<'_>) -> Result<(), JsonError> {
-        each_above_spans(reader, "resourceSpans", |reader| {
-            self.whole(reader, Level::Resource, |this, reader| {
-                let message = open(&mut this.out, traces_data::RESOURCE_SPANS);
+        each_parent(reader, "resourceSpans", |reader| {
+            self.all_or_none(reader, Level::Resource, |this, reader| {
+                let message = begin_message(&mut this.out, traces_data::RESOURCE_SPANS);
                 each_field(reader, "resourceSpans", |reader, name| {
                     this.resource_field(reader, &name)
                 })?;
-                close(&mut this.out, message);
+                end_message(&mut this.out, message);
                 Ok(())
             })
         })
     }
 
-    fn resource_field(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<(), Fault> {
+    fn resource_field(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<(), ReadError> {
         match name {
             "resource" => {
                 message_unless_empty(&mut self.out, resource_spans::RESOURCE, |out| {
@@ -100,17 +104,17 @@ impl Request<'_> {
     }
 
     fn scopes(&mut self, reader: &mut Reader<'_>, number: u32) -> Result<(), JsonError> {
-        each_above_spans(reader, "scopeSpans", |reader| {
-            self.whole(reader, Level::Scope, |this, reader| {
-                let message = open(&mut this.out, number);
+        each_parent(reader, "scopeSpans", |reader| {
+            self.all_or_none(reader, Level::Scope, |this, reader| {
+                let message = begin_message(&mut this.out, number);
                 each_field(reader, "scopeSpans", |reader, name| this.scope_field(reader, &name))?;
-                close(&mut this.out, message);
+                end_message(&mut this.out, message);
                 Ok(())
             })
         })
     }
 
-    fn scope_field(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<(), Fault> {
+    fn scope_field(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<(), ReadError> {
         match name {
             "scope" | "instrumentationLibrary" | "instrumentation_library" => {
                 message_unless_empty(&mut self.out, scope_spans::SCOPE, |out| scope(reader, out))?;
@@ -126,7 +130,7 @@ impl Request<'_> {
 
     /// The spans of a scope; those that are bad are counted and left out.
     fn spans(&mut self, reader: &mut Reader<'_>) -> Result<(), JsonError> {
-        let mut elements = match start_above_spans(reader, "spans")? {
+        let mut elements = match begin_array_of_parents(reader, "spans")? {
             Some(elements) => elements,
             None => return Ok(()),
         };
@@ -134,44 +138,44 @@ impl Request<'_> {
             let (text_at, out_at) = (reader.at(), self.out.len());
             match self.span(reader) {
                 Ok(()) => self.spans += 1,
-                Err(Fault::Json(error)) => return Err(error),
-                Err(Fault::Span(reject)) => {
+                Err(ReadError::Document(error)) => return Err(error),
+                Err(ReadError::Span(reject)) => {
                     self.out.truncate(out_at);
                     reader.rewind(text_at);
                     reader.skip()?;
                     self.rejected.add(reject, 1);
                 }
             }
-            self.room.need(self.out.len())?;
+            self.room.reserve(self.out.len())?;
         }
         Ok(())
     }
 
-    fn span(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
+    fn span(&mut self, reader: &mut Reader<'_>) -> Result<(), ReadError> {
         let at = reader.at();
         if reader.null()? {
-            return Err(fault(SpanReject::Type, at, "spans", "null", "an object"));
+            return Err(bad_value(SpanReject::Type, at, "spans", "null", "an object"));
         }
-        let message = open(&mut self.out, scope_spans::SPANS);
+        let message = begin_message(&mut self.out, scope_spans::SPANS);
         span(reader, &mut self.out, Depth::SPAN)?;
-        close(&mut self.out, message);
+        end_message(&mut self.out, message);
         Ok(())
     }
 
     /// Reads a resource or a scope with what is under it by `read`, or, when something is wrong
     /// with it outside of its spans, rejects all of its spans.
-    fn whole(
+    fn all_or_none(
         &mut self,
         reader: &mut Reader<'_>,
         level: Level,
-        read: impl FnOnce(&mut Self, &mut Reader<'_>) -> Result<(), Fault>,
+        read: impl FnOnce(&mut Self, &mut Reader<'_>) -> Result<(), ReadError>,
     ) -> Result<(), JsonError> {
         let (text_at, out_at) = (reader.at(), self.out.len());
         let (spans, rejected) = (self.spans, self.rejected.clone());
         match read(self, reader) {
             Ok(()) => Ok(()),
-            Err(Fault::Json(error)) => Err(error),
-            Err(Fault::Span(reject)) => {
+            Err(ReadError::Document(error)) => Err(error),
+            Err(ReadError::Span(reject)) => {
                 self.out.truncate(out_at);
                 (self.spans, self.rejected) = (spans, rejected);
                 reader.rewind(text_at);
@@ -183,7 +187,7 @@ impl Request<'_> {
     }
 }
 
-fn resource(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+fn resource(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), ReadError> {
     each_field(reader, "resource", |reader, name| match &*name {
         "attributes" => attributes(reader, out, resource::ATTRIBUTES, Depth::RESOURCE),
         "droppedAttributesCount" | "dropped_attributes_count" => {
@@ -196,8 +200,8 @@ fn resource(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     })
 }
 
-fn entity_ref(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    let message = open(out, resource::ENTITY_REFS);
+fn entity_ref(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), ReadError> {
+    let message = begin_message(out, resource::ENTITY_REFS);
     each_field(reader, "entityRefs", |reader, name| match &*name {
         "schemaUrl" | "schema_url" => put_text(reader, &name, out, entity_ref::SCHEMA_URL),
         "type" => put_text(reader, &name, out, entity_ref::TYPE),
@@ -207,7 +211,7 @@ fn entity_ref(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
         }
         _ => ignore(reader),
     })?;
-    close(out, message);
+    end_message(out, message);
     Ok(())
 }
 
@@ -216,7 +220,7 @@ fn put_texts(
     field: &str,
     out: &mut Vec<u8>,
     number: u32,
-) -> Result<(), Fault> {
+) -> Result<(), ReadError> {
     each_element(reader, field, |reader| {
         if reader.peek()? != Kind::String {
             return Err(wrong_type(reader, field, "a string"));
@@ -226,7 +230,7 @@ fn put_texts(
     })
 }
 
-fn scope(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+fn scope(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), ReadError> {
     each_field(reader, "scope", |reader, name| match &*name {
         "name" => put_text(reader, &name, out, instrumentation_scope::NAME),
         "version" => put_text(reader, &name, out, instrumentation_scope::VERSION),
@@ -238,12 +242,12 @@ fn scope(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     })
 }
 
-/// Starts an array that holds spans further down; `None` for `null`. Another value makes the
+/// Begins an array that holds spans further down; `None` for `null`. Another value makes the
 /// request unreadable, because nobody can say how many spans it stands for.
-fn start_above_spans(
+fn begin_array_of_parents(
     reader: &mut Reader<'_>,
     field: &'static str,
-) -> Result<Option<super::reader::Elements>, JsonError> {
+) -> Result<Option<Elements>, JsonError> {
     match reader.peek()? {
         Kind::Null => reader.null().map(|_| None),
         Kind::Array => reader.array().map(Some),
@@ -252,12 +256,12 @@ fn start_above_spans(
 }
 
 /// Gives each object of an array that holds spans further down to `each`.
-fn each_above_spans<'a>(
+fn each_parent<'a>(
     reader: &mut Reader<'a>,
     field: &'static str,
     mut each: impl FnMut(&mut Reader<'a>) -> Result<(), JsonError>,
 ) -> Result<(), JsonError> {
-    let Some(mut elements) = start_above_spans(reader, field)? else { return Ok(()) };
+    let Some(mut elements) = begin_array_of_parents(reader, field)? else { return Ok(()) };
     while reader.element(&mut elements)? {
         match reader.peek()? {
             Kind::Null => drop(reader.null()?),
@@ -287,13 +291,13 @@ fn count_spans(reader: &mut Reader<'_>, level: Level) -> Result<u64, JsonError> 
         let name = &*name;
         match level {
             Level::Resource if SCOPES.contains(&name) || OLD_SCOPES.contains(&name) => {
-                each_above_spans(reader, "scopeSpans", |reader| {
+                each_parent(reader, "scopeSpans", |reader| {
                     count += count_spans(reader, Level::Scope)?;
                     Ok(())
                 })?;
             }
             Level::Scope if name == "spans" => {
-                let Some(mut elements) = start_above_spans(reader, "spans")? else { continue };
+                let Some(mut elements) = begin_array_of_parents(reader, "spans")? else { continue };
                 while reader.element(&mut elements)? {
                     reader.skip()?;
                     count += 1;

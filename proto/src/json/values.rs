@@ -9,9 +9,9 @@ use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::error::{Fault, JsonError};
+use super::error::ReadError;
+use super::kind::Kind;
 use super::number;
-use super::open::Kind;
 use super::reader::Reader;
 use crate::hex;
 use crate::reject::SpanReject;
@@ -19,17 +19,17 @@ use crate::reject::SpanReject;
 /// How much of a wrong value is shown.
 const SHOWN_CHARACTERS: usize = 64;
 
-type Result<T> = std::result::Result<Option<T>, Fault>;
+type Result<T> = std::result::Result<Option<T>, ReadError>;
 
 /// The error for `value` of `field`, of the kind that `reject` makes.
 #[cold]
-pub(crate) fn fault(
+pub(crate) fn bad_value(
     reject: fn(String) -> SpanReject,
     at: usize,
     field: &str,
     value: &str,
     wanted: &str,
-) -> Fault {
+) -> ReadError {
     // Control characters would garble a log.
     let plain = value.chars().map(|one| if one.is_control() { ' ' } else { one });
     let shown: String = plain.take(SHOWN_CHARACTERS).collect();
@@ -39,16 +39,16 @@ pub(crate) fn fault(
 
 /// The error for a value of the wrong JSON type, which is consumed.
 #[cold]
-pub(crate) fn wrong_type(reader: &mut Reader<'_>, field: &str, wanted: &str) -> Fault {
+pub(crate) fn wrong_type(reader: &mut Reader<'_>, field: &str, wanted: &str) -> ReadError {
     let at = reader.at();
     match reader.skip() {
         Ok(()) => {
             // Of a value as long as the request, no more is looked at than is shown.
             let value = reader.since(at).trim_ascii_start();
             let value = value.get(..=4 * SHOWN_CHARACTERS).unwrap_or(value);
-            fault(SpanReject::Type, at, field, &String::from_utf8_lossy(value), wanted)
+            bad_value(SpanReject::Type, at, field, &String::from_utf8_lossy(value), wanted)
         }
-        Err(error) => Fault::Json(error),
+        Err(error) => ReadError::Document(error),
     }
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn boolean(reader: &mut Reader<'_>, field: &str) -> Result<bool> {
             match &*reader.string()? {
                 "true" => Ok(Some(true)),
                 "false" => Ok(Some(false)),
-                other => Err(fault(SpanReject::Type, at, field, other, "`true` or `false`")),
+                other => Err(bad_value(SpanReject::Type, at, field, other, "`true` or `false`")),
             }
         }
         _ => Err(wrong_type(reader, field, "`true` or `false`")),
@@ -85,7 +85,7 @@ pub(crate) fn integer<T: TryFrom<i128>>(reader: &mut Reader<'_>, field: &str) ->
     let Some(text) = number_text(reader, field)? else { return Ok(None) };
     match number::integer(&text).and_then(|number| T::try_from(number).ok()) {
         Some(number) => Ok(Some(number)),
-        None => Err(fault(SpanReject::Number, at, field, &text, WANTED)),
+        None => Err(bad_value(SpanReject::Number, at, field, &text, WANTED)),
     }
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn float(reader: &mut Reader<'_>, field: &str) -> Result<f64> {
     // `NaN`, `Infinity`, `+Inf`. The parser takes them all.
     match number::float(&text) {
         Some(number) => Ok(Some(number)),
-        None => Err(fault(SpanReject::Number, at, field, &text, "a number of at most 1.8e308")),
+        None => Err(bad_value(SpanReject::Number, at, field, &text, "a number of at most 1.8e308")),
     }
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn enumeration(
         .zip(names)
         .find(|(_, known)| known.eq_ignore_ascii_case(name))
         .map(|(number, _)| Some(number))
-        .ok_or_else(|| fault(SpanReject::Enum, at, field, &text, "a known name or a number"))
+        .ok_or_else(|| bad_value(SpanReject::Enum, at, field, &text, "a known name or a number"))
 }
 
 /// An id of exactly `N` bytes in hexadecimal; an empty one is absent.
@@ -144,17 +144,17 @@ pub(crate) fn id<const N: usize>(reader: &mut Reader<'_>, field: &str) -> Result
     }
     match hex::exact(text.as_bytes()) {
         Some(id) => Ok(Some(id)),
-        None => Err(id_fault(at, field, &text, N)),
+        None => Err(bad_id(at, field, &text, N)),
     }
 }
 
 #[cold]
-fn id_fault(at: usize, field: &str, text: &str, bytes: usize) -> Fault {
+fn bad_id(at: usize, field: &str, text: &str, bytes: usize) -> ReadError {
     // What a plain protobuf library makes of an id.
     let base64 = base64_bytes(text).is_some_and(|decoded| decoded.len() == bytes);
     let not_base64 = if base64 { ", not base64" } else { "" };
     let wanted = format!("`{}` hexadecimal digits{not_base64}", 2 * bytes);
-    fault(SpanReject::Id, at, field, text, &wanted)
+    bad_value(SpanReject::Id, at, field, text, &wanted)
 }
 
 /// Bytes in base64, of either alphabet, padded or not.
@@ -163,7 +163,7 @@ pub(crate) fn bytes(reader: &mut Reader<'_>, field: &str) -> Result<Vec<u8>> {
     let Some(text) = text(reader, field)? else { return Ok(None) };
     match base64_bytes(&text) {
         Some(bytes) => Ok(Some(bytes)),
-        None => Err(fault(SpanReject::Bytes, at, field, &text, "base64")),
+        None => Err(bad_value(SpanReject::Bytes, at, field, &text, "base64")),
     }
 }
 
@@ -188,8 +188,8 @@ fn absent<T>(reader: &mut Reader<'_>) -> Result<T> {
 pub(crate) fn each_element<'a>(
     reader: &mut Reader<'a>,
     field: &str,
-    mut each: impl FnMut(&mut Reader<'a>) -> std::result::Result<(), Fault>,
-) -> std::result::Result<(), Fault> {
+    mut each: impl FnMut(&mut Reader<'a>) -> std::result::Result<(), ReadError>,
+) -> std::result::Result<(), ReadError> {
     match reader.peek()? {
         Kind::Null => absent::<()>(reader).map(drop),
         Kind::Array => {
@@ -211,8 +211,8 @@ pub(crate) fn each_element<'a>(
 pub(crate) fn each_field<'a>(
     reader: &mut Reader<'a>,
     field: &str,
-    mut each: impl FnMut(&mut Reader<'a>, Cow<'a, str>) -> std::result::Result<(), Fault>,
-) -> std::result::Result<(), Fault> {
+    mut each: impl FnMut(&mut Reader<'a>, Cow<'a, str>) -> std::result::Result<(), ReadError>,
+) -> std::result::Result<(), ReadError> {
     match reader.peek()? {
         Kind::Null => absent::<()>(reader).map(drop),
         Kind::Object => {
@@ -227,6 +227,6 @@ pub(crate) fn each_field<'a>(
 }
 
 /// Passes over the value of a field that is not known.
-pub(crate) fn ignore(reader: &mut Reader<'_>) -> std::result::Result<(), Fault> {
-    reader.skip().map_err(|error: JsonError| Fault::Json(error))
+pub(crate) fn ignore(reader: &mut Reader<'_>) -> std::result::Result<(), ReadError> {
+    Ok(reader.skip()?)
 }

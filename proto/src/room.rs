@@ -1,15 +1,15 @@
-//! Room, asked for ahead.
+//! Memory for what a translator writes, reserved ahead.
 
-use super::error::JsonError;
+use crate::json::JsonError;
 use crate::translated::Room;
 
-/// The room that a translator has asked for.
-pub(crate) struct Granted<'r> {
+/// The room that a translator has reserved.
+pub(crate) struct Reserved<'r> {
     room: &'r mut dyn Room,
     bytes: usize,
 }
 
-impl<'r> Granted<'r> {
+impl<'r> Reserved<'r> {
     /// None yet.
     pub(crate) fn new(room: &'r mut dyn Room) -> Self {
         Self { room, bytes: 0 }
@@ -22,7 +22,7 @@ impl<'r> Granted<'r> {
 
     /// Sees to it that there is room for `bytes` in all.
     #[inline]
-    pub(crate) fn need(&mut self, bytes: usize) -> Result<(), JsonError> {
+    pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), JsonError> {
         if bytes <= self.bytes { Ok(()) } else { self.ask(bytes) }
     }
 

@@ -17,15 +17,15 @@ pub(crate) enum Kind {
     Object,
 }
 
-/// The arrays and objects that are open while a value is passed over: a bit for each, set for an
-/// object.
+/// A stack of the arrays and objects that are open while a value is passed over: a bit for each,
+/// set for an object.
 #[derive(Default)]
-pub(super) struct Open {
+pub(super) struct KindStack {
     bits: [u64; SKIP_DEPTH_MAX / 64],
     depth: usize,
 }
 
-impl Open {
+impl KindStack {
     pub(super) fn push(&mut self, kind: Kind, at: usize) -> Result<(), JsonError> {
         let Some(word) = self.bits.get_mut(self.depth / 64) else {
             return Err(JsonError::Nesting { at, limit: SKIP_DEPTH_MAX });

@@ -1,36 +1,36 @@
 //! Nested protobuf messages whose length is known only after their body was written.
 
-use crate::wire::{LEN, put_tag, put_varint, varint_len};
+use super::{LEN, put_tag, put_varint, varint_len};
 
-/// An open message: where its body starts.
+/// A message that is being written: where its body starts.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
-pub(crate) struct Open {
+pub(crate) struct OpenMessage {
     field_start: usize,
     body_start: usize,
 }
 
-impl Open {
+impl OpenMessage {
     /// Where the body of the message starts.
     pub(crate) const fn body_start(self) -> usize {
         self.body_start
     }
 }
 
-/// Starts field `number`, a message; its body is what is appended until [`close`].
+/// Starts field `number`, a message; its body is what is appended until [`end_message`].
 ///
 /// One byte is kept for the length, since most messages are attributes of less than 128 bytes;
 /// the others are moved by the few bytes that they need more.
-pub(crate) fn open(out: &mut Vec<u8>, number: u32) -> Open {
+pub(crate) fn begin_message(out: &mut Vec<u8>, number: u32) -> OpenMessage {
     let field_start = out.len();
     put_tag(out, number, LEN);
     out.push(0);
-    Open { field_start, body_start: out.len() }
+    OpenMessage { field_start, body_start: out.len() }
 }
 
 /// Ends the message: writes its length.
-pub(crate) fn close(out: &mut Vec<u8>, open: Open) {
-    let Open { body_start, .. } = open;
+pub(crate) fn end_message(out: &mut Vec<u8>, open: OpenMessage) {
+    let OpenMessage { body_start, .. } = open;
     let length = out.len() - body_start;
     if let (Ok(short @ ..0x80), Some(place)) = (u8::try_from(length), out.get_mut(body_start - 1)) {
         *place = short;
@@ -47,11 +47,11 @@ pub(crate) fn close(out: &mut Vec<u8>, open: Open) {
 }
 
 /// Ends the message, or takes it away when nothing was written into it.
-pub(crate) fn close_or_drop(out: &mut Vec<u8>, open: Open) {
+pub(crate) fn end_message_or_drop(out: &mut Vec<u8>, open: OpenMessage) {
     if out.len() == open.body_start {
         out.truncate(open.field_start);
     } else {
-        close(out, open);
+        end_message(out, open);
     }
 }
 
@@ -65,9 +65,9 @@ mod tests {
         for length in [0, 1, 127, 128, 16_383, 16_384, 3_000_000] {
             let body = vec![7; length];
             let (mut nested, mut plain) = (vec![1, 2], vec![1, 2]);
-            let message = open(&mut nested, 2);
+            let message = begin_message(&mut nested, 2);
             nested.extend_from_slice(&body);
-            close(&mut nested, message);
+            end_message(&mut nested, message);
             put_bytes(&mut plain, 2, &body);
             assert!(nested == plain, "a body of {length} bytes");
         }
@@ -76,8 +76,8 @@ mod tests {
     #[test]
     fn a_message_without_content_can_be_dropped() {
         let mut out = vec![9];
-        let message = open(&mut out, 1);
-        close_or_drop(&mut out, message);
+        let message = begin_message(&mut out, 1);
+        end_message_or_drop(&mut out, message);
         assert_eq!(out, [9]);
     }
 }

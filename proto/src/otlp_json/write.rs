@@ -6,9 +6,13 @@
 //! are left out. A message that is given twice is one, as protobuf says; of other fields that occur
 //! once, the last counts.
 
-use super::line_value::{LineError, Result, attribute, each_field, fixed32, int32, repeated};
-use super::object::{Object, put_text};
-use super::parts::Once;
+mod merge;
+mod value;
+
+use self::merge::Merged;
+pub use self::value::WriteError;
+use self::value::{Result, attribute, each_field, fixed32, int32, repeated};
+use crate::json::writer::{Object, put_text};
 use crate::otlp::numbers::{
     INSTRUMENTATION_LIBRARY_SPANS, entity_ref, event, instrumentation_scope, link, resource,
     resource_spans, scope_spans, span, status, traces_data::RESOURCE_SPANS,
@@ -19,7 +23,7 @@ use crate::otlp::numbers::{
 ///
 /// # Errors
 /// When the bytes are not such a message.
-pub fn from_protobuf(traces_data: &[u8]) -> std::result::Result<Vec<u8>, LineError> {
+pub fn from_protobuf(traces_data: &[u8]) -> std::result::Result<Vec<u8>, WriteError> {
     let mut line = Vec::with_capacity(2 * traces_data.len());
     write_line(traces_data, &mut line)?;
     Ok(line)
@@ -29,7 +33,7 @@ pub fn from_protobuf(traces_data: &[u8]) -> std::result::Result<Vec<u8>, LineErr
 ///
 /// # Errors
 /// When the bytes are not such a message.
-pub fn write_line(traces_data: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), LineError> {
+pub fn write_line(traces_data: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), WriteError> {
     let mut object = Object::begin(out);
     repeated(&mut object, "resourceSpans", traces_data, RESOURCE_SPANS, resource_spans)?;
     object.end();
@@ -38,7 +42,7 @@ pub fn write_line(traces_data: &[u8], out: &mut Vec<u8>) -> std::result::Result<
 
 fn resource_spans(body: &[u8], out: &mut Vec<u8>) -> Result {
     let (mut resource_body, mut schema_url, mut scopes) =
-        (Once::default(), &[][..], INSTRUMENTATION_LIBRARY_SPANS);
+        (Merged::default(), &[][..], INSTRUMENTATION_LIBRARY_SPANS);
     each_field(body, |field| {
         match field.number {
             resource_spans::RESOURCE => resource_body.add(&field, "ResourceSpans")?,
@@ -96,7 +100,7 @@ fn entity_ref(body: &[u8], out: &mut Vec<u8>) -> Result {
 }
 
 fn scope_spans(body: &[u8], out: &mut Vec<u8>) -> Result {
-    let (mut scope_body, mut schema_url) = (Once::default(), &[][..]);
+    let (mut scope_body, mut schema_url) = (Merged::default(), &[][..]);
     each_field(body, |field| {
         match field.number {
             scope_spans::SCOPE => scope_body.add(&field, "ScopeSpans")?,
@@ -149,7 +153,7 @@ struct SpanFields<'a> {
     dropped_attributes: u64,
     dropped_events: u64,
     dropped_links: u64,
-    status: Once<'a>,
+    status: Merged<'a>,
     flags: u32,
 }
 

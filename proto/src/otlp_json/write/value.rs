@@ -1,7 +1,7 @@
 //! Attributes of OTLP protobuf as JSON, and the walk over fields that all messages share.
 
-use super::object::{Object, put_base64, put_display, put_float, put_text};
-use super::parts::Once;
+use super::merge::Merged;
+use crate::json::writer::{Object, put_base64, put_display, put_float, put_text};
 use crate::otlp::numbers::{any_value, array_value, key_value, key_value_list};
 use crate::wire::{Cursor, Field, Value, WireError};
 
@@ -10,7 +10,7 @@ const DEPTH_MAX: u32 = 100;
 
 /// Why bytes cannot be written as JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LineError {
+pub enum WriteError {
     /// They are not protobuf.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -22,14 +22,14 @@ pub enum LineError {
     },
 }
 
-pub(super) type Result<T = ()> = std::result::Result<T, LineError>;
+pub(super) type Result<T = ()> = std::result::Result<T, WriteError>;
 
 pub(super) fn attribute(body: &[u8], out: &mut Vec<u8>) -> Result {
     key_value(body, out, DEPTH_MAX)
 }
 
 fn key_value(body: &[u8], out: &mut Vec<u8>, depth: u32) -> Result {
-    let (mut key, mut value, mut key_index) = (&[][..], Once::default(), 0);
+    let (mut key, mut value, mut key_index) = (&[][..], Merged::default(), 0);
     each_field(body, |field| {
         match field.number {
             key_value::KEY => key = field.bytes("KeyValue")?,
@@ -48,7 +48,7 @@ fn key_value(body: &[u8], out: &mut Vec<u8>, depth: u32) -> Result {
 }
 
 fn any_value(body: &[u8], out: &mut Vec<u8>, depth: u32) -> Result {
-    let depth = depth.checked_sub(1).ok_or(LineError::Nesting { limit: DEPTH_MAX })?;
+    let depth = depth.checked_sub(1).ok_or(WriteError::Nesting { limit: DEPTH_MAX })?;
     // The last alternative counts, and how often it came in a row.
     let (mut last, mut times): (Option<Field<'_>>, usize) = (None, 0);
     each_field(body, |field| {
@@ -94,7 +94,7 @@ fn alternative(
         }
         any_value::ARRAY_VALUE => {
             let body =
-                Once::last(field.bytes(MESSAGE)?, times).body(value, any_value::ARRAY_VALUE)?;
+                Merged::last(field.bytes(MESSAGE)?, times).body(value, any_value::ARRAY_VALUE)?;
             let mut list = Object::begin(object.field("arrayValue"));
             repeated(&mut list, "values", &body, array_value::VALUES, |body, out| {
                 any_value(body, out, depth)
@@ -103,7 +103,7 @@ fn alternative(
         }
         any_value::KVLIST_VALUE => {
             let body =
-                Once::last(field.bytes(MESSAGE)?, times).body(value, any_value::KVLIST_VALUE)?;
+                Merged::last(field.bytes(MESSAGE)?, times).body(value, any_value::KVLIST_VALUE)?;
             let mut list = Object::begin(object.field("kvlistValue"));
             repeated(&mut list, "values", &body, key_value_list::VALUES, |body, out| {
                 key_value(body, out, depth)
