@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use schemars::schema_for;
 use serde_json::{Map, Value};
+use wholetrace_runtime::page::Notes;
 
 use super::sections::Config;
 
@@ -48,7 +49,7 @@ pub(crate) fn markdown() -> String {
     let sections = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
     for (name, section) in sections {
         let _ = write!(page, "\n## `{name}`\n\n");
-        let mut writer = Writer { root: &schema, rows: String::new(), within: Vec::new() };
+        let mut writer = Writer::new(&schema);
         let (section, reference) = writer.resolved(section);
         let text = section.get("description").and_then(Value::as_str).unwrap_or_default();
         let _ = writeln!(page, "{text}\n");
@@ -56,6 +57,7 @@ pub(crate) fn markdown() -> String {
         writer.properties(section, name, defaults.get(name));
         page.push_str("| key | type | default | what it does |\n|---|---|---|---|\n");
         page.push_str(&writer.rows);
+        page.push_str(&writer.notes.markdown());
     }
     page
 }
@@ -63,11 +65,17 @@ pub(crate) fn markdown() -> String {
 struct Writer<'a> {
     root: &'a Value,
     rows: String,
+    /// What does not fit the rows.
+    notes: Notes,
     /// The named types that the current row is within: one within itself is not written again.
     within: Vec<&'a str>,
 }
 
 impl<'a> Writer<'a> {
+    fn new(root: &'a Value) -> Self {
+        Self { root, rows: String::new(), notes: Notes::default(), within: Vec::new() }
+    }
+
     /// What `schema` refers to, through `$ref` and through "this or nothing", and its name.
     fn resolved(&self, schema: &'a Value) -> (&'a Value, Option<&'a str>) {
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
@@ -121,7 +129,8 @@ impl<'a> Writer<'a> {
             text.push_str(" Keys as above.");
         }
         let kind = kind(schema, items.map(|(item, _)| item), entry);
-        let _ = writeln!(self.rows, "| `{path}` | {kind} | {shown} | {} |", text.trim());
+        let text = self.notes.cell(path, text.trim());
+        let _ = writeln!(self.rows, "| `{path}` | {kind} | {shown} | {text} |");
         if nested && !again(name, &self.within) {
             let depth = self.within.len();
             self.within.extend(name);

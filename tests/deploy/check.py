@@ -179,16 +179,16 @@ def pod_is_safe(name, pod, container):
 
 
 def pages():
-    """Whether what docs/cluster.md names is there: metrics, files, and keys of `log.kafka`."""
-    text = (ROOT / "docs/cluster.md").read_text()
+    """Whether what the pages for operators name is there: metrics, and keys of the configuration."""
     metrics = (ROOT / "docs/metrics.md").read_text()
-    for name in set(re.findall(r"`(wholetrace_\w+)`", text)):
-        judge(f"| `{name}` |" in metrics, f"docs/cluster.md: there is no metric `{name}`")
-    for link in set(re.findall(r"\]\(([^)#]+)", text)):
-        judge((ROOT / "docs" / link).exists(), f"docs/cluster.md: {link} does not exist")
     keys = (ROOT / "docs/configuration.md").read_text()
-    for key in set(re.findall(r"`((?:log\.kafka|tail_sampling|limits|memory|producer|consumer|spans|decisions|dead_letters)\.[a-z_.]+)`", text)):
-        judge(f"{key}` |" in keys, f"docs/cluster.md: there is no setting `{key}`")
+    sections = "log\\.kafka|tail_sampling|limits|memory|producer|consumer|spans|decisions|dead_letters"
+    for page in ("cluster", "scaling", "sending", "observing", "troubleshooting", "dead-letters"):
+        text = (ROOT / f"docs/{page}.md").read_text()
+        for name in set(re.findall(r"`(wholetrace_\w+)", text)):
+            judge(f"| `{name}` |" in metrics, f"docs/{page}.md: there is no metric `{name}`")
+        for key in set(re.findall(rf"`((?:{sections})\.[a-z_.]+)`", text)):
+            judge(f"{key}` |" in keys, f"docs/{page}.md: there is no setting `{key}`")
 
 
 def examples():

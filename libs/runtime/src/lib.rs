@@ -10,6 +10,7 @@
 //! | [`memory`] | what the process uses and what it may use |
 //! | [`shutdown`] | the request to stop, and the tasks that must have stopped |
 //! | [`metrics`] | declared metrics, their exposition and their documentation |
+//! | [`page`] | tables of generated pages |
 //! | [`logging`] | the process's own log |
 //! | [`tls`] | certificates and keys |
 //! | [`listen`] | sockets, with errors that say what to do |
@@ -24,6 +25,7 @@ pub mod listen;
 pub mod logging;
 pub mod memory;
 pub mod metrics;
+pub mod page;
 pub mod problems;
 pub mod secret;
 pub mod shutdown;

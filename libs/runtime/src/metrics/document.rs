@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::metrics::table::{Kind, Metric, Values};
+use crate::{
+    metrics::table::{Kind, Label, Metric, Values},
+    page::{CELL_CHARS, Notes},
+};
 
 /// A Markdown page that lists the metrics of `sections`: heading and table of each.
 #[must_use]
@@ -18,6 +21,7 @@ pub fn markdown(sections: &[(&str, &[Metric])]) -> String {
             page,
             "\n## {heading}\n\n| name | kind | unit | labels | what it says |\n|---|---|---|---|---|\n"
         );
+        let mut notes = Notes::default();
         for metric in *table {
             let _ = writeln!(
                 page,
@@ -25,23 +29,29 @@ pub fn markdown(sections: &[(&str, &[Metric])]) -> String {
                 metric.name,
                 metric.kind.name(),
                 metric.unit.name(),
-                labels(metric),
-                help(metric),
+                labels(metric, &mut notes),
+                notes.cell(metric.name, &help(metric)),
             );
         }
+        page.push_str(&notes.markdown());
     }
     page
 }
 
-fn labels(metric: &Metric) -> String {
-    let label = |label: &crate::metrics::table::Label| match label.values {
+fn labels(metric: &Metric, notes: &mut Notes) -> String {
+    let mut label = |label: &Label| match label.values {
         Values::Closed(values) => {
             let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
-            format!("`{}`: {}", label.name, values.join(", "))
+            let values = values.join(", ");
+            if values.chars().count() > CELL_CHARS / 2 {
+                notes.add(metric.name, &format!("`{}` is one of {values}.", label.name));
+                return format!("`{}`: below", label.name);
+            }
+            format!("`{}`: {values}", label.name)
         }
         Values::Capped(what) => format!("`{}`: {what}", label.name),
     };
-    metric.labels.iter().map(label).collect::<Vec<_>>().join("; ")
+    metric.labels.iter().map(&mut label).collect::<Vec<_>>().join("; ")
 }
 
 fn help(metric: &Metric) -> String {
@@ -56,7 +66,7 @@ fn help(metric: &Metric) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::table::{Label, Unit};
+    use crate::metrics::table::Unit;
 
     #[test]
     fn a_metric_is_a_row() {
@@ -70,5 +80,19 @@ mod tests {
         let row = "| `a_spans_total` | counter |  | `reason`: `x`, `y`; `exporter`: its name | \
                    Spans \\| more. |";
         assert!(page.contains(row), "{page}");
+    }
+
+    #[test]
+    fn what_is_long_stands_below_the_table() {
+        const VALUES: [&str; 20] = ["a_reason"; 20];
+        const TABLE: &[Metric] = &[
+            Metric::counter("a_total", Unit::None, "A.")
+                .labels(&[Label::closed("reason", &VALUES)]),
+            Metric::counter("b_total", Unit::None, "B.")
+                .labels(&[Label::closed("reason", &VALUES)]),
+        ];
+        let page = markdown(&[("Area", TABLE)]);
+        assert!(page.contains("| `a_total` | counter |  | `reason`: below | A. |"), "{page}");
+        assert!(page.contains("\n\n* `a_total`, `b_total`: `reason` is one of `a_reason`, "));
     }
 }
