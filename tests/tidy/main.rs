@@ -7,6 +7,7 @@ mod dependencies;
 mod lengths;
 mod machine;
 mod modules;
+mod pages;
 mod unused;
 
 use std::{
