@@ -27,7 +27,7 @@ pub(crate) fn of_connection(uri: &Uri, message: String) -> ExportError {
     let lower = message.to_ascii_lowercase();
     let tls = uri.scheme_str() == Some("https");
     if tls && lower.contains("invalidcontenttype") {
-        return ExportError::Barred {
+        return ExportError::Misconfigured {
             message: format!(
                 "{message}: the backend does not speak TLS: set `tls: {{ insecure: true }}` \
                  (`otlphttp`: write `http://` in front of its endpoint)"
@@ -35,7 +35,7 @@ pub(crate) fn of_connection(uri: &Uri, message: String) -> ExportError {
         };
     }
     if !tls && NOT_HTTP.iter().any(|words| lower.contains(words)) {
-        return ExportError::Barred {
+        return ExportError::Misconfigured {
             message: format!(
                 "{message}: the backend does not speak the protocol of this exporter without TLS: \
                  take `https://` if it is a port for TLS, else the port for this protocol"

@@ -51,7 +51,7 @@ pub(crate) fn of_grpc(answer: &Answer) -> Result<Accepted, ExportError> {
     let media = media_type(answer);
     if media != "application/grpc" && !media.starts_with("application/grpc+") {
         let media = if media.is_empty() { "none" } else { &media };
-        return Err(ExportError::Barred {
+        return Err(ExportError::Misconfigured {
             message: format!(
                 "what answers is no gRPC service, content type `{media}`: take the port of OTLP \
                  over gRPC (4317 as a rule), or an `otlphttp` exporter"
@@ -92,15 +92,15 @@ fn of_grpc_code(code: u32, headers: &HeaderMap) -> ExportError {
     let message = format!("{name}: {}", excerpt(&text));
     let after = retry_info(headers);
     match code {
-        8 | 11 if after.is_none() && complains_of_size(&text) => ExportError::Unfit { message },
+        8 | 11 if after.is_none() && complains_of_size(&text) => ExportError::Rejected { message },
         // It may mean a rate, which passes, or one that this batch will never be within; and what
         // takes too long may take less time in parts.
         4 | 8 if after.is_none() => ExportError::Heavy { message },
         1 | 4 | 8 | 10 | 14 => ExportError::Retryable { after, message },
         11 | 15 if after.is_some() => ExportError::Retryable { after, message },
-        3 => ExportError::Unfit { message },
-        2 | 13 if complains_of_size(&text) => ExportError::Unfit { message },
-        7 | 12 | 16 => ExportError::Barred { message },
+        3 => ExportError::Rejected { message },
+        2 | 13 if complains_of_size(&text) => ExportError::Rejected { message },
+        7 | 12 | 16 => ExportError::Misconfigured { message },
         // A backend in trouble says these as readily as one that stumbles over a span.
         _ => ExportError::Doubtful { message },
     }
@@ -136,7 +136,7 @@ pub(crate) fn of_http(answer: &Answer) -> Result<Accepted, ExportError> {
         let said = excerpt(&http_error_text(answer));
         if advice::wants_tls(&said) {
             let message = format!("HTTP status `{status}`: {said}: take `https://`");
-            return Err(ExportError::Barred { message });
+            return Err(ExportError::Misconfigured { message });
         }
         return Err(of_http_status(answer, format!("HTTP status `{status}`: {said}")));
     }
@@ -191,7 +191,7 @@ fn is_confirmation(body: &[u8]) -> bool {
 /// A success that no receiver of this protocol says.
 fn wrong_endpoint(media: &str, advice: &str) -> ExportError {
     let media = if media.is_empty() { "none" } else { media };
-    ExportError::Barred {
+    ExportError::Misconfigured {
         message: format!("a success that is not OTLP over HTTP, content type `{media}`: {advice}"),
     }
 }
@@ -208,11 +208,11 @@ fn of_http_status(answer: &Answer, message: String) -> ExportError {
         408 | 429 | 504 if after.is_none() => ExportError::Heavy { message },
         408 | 425 | 429 | 502 | 503 | 504 => ExportError::Retryable { after, message },
         // Bad data, or too much of it: Collectors answer 400 to a body that is too long.
-        400 | 413 | 422 => ExportError::Unfit { message },
-        300..=399 => ExportError::Barred {
+        400 | 413 | 422 => ExportError::Rejected { message },
+        300..=399 => ExportError::Misconfigured {
             message: format!("{message} (redirects are not followed: correct the endpoint)"),
         },
-        401 | 403 | 404 | 405 | 407 | 415 => ExportError::Barred { message },
+        401 | 403 | 404 | 405 | 407 | 415 => ExportError::Misconfigured { message },
         _ => ExportError::Doubtful { message },
     }
 }

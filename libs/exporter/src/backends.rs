@@ -65,12 +65,12 @@ pub(crate) struct Choice<'a> {
     backends: &'a Backends,
     address: Option<IpAddr>,
     pool: Pool,
-    outcome: Outcome,
+    end: RequestEnd,
 }
 
 /// What became of a request to a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+enum RequestEnd {
     /// There was none.
     Unused,
     /// It is under way, or was given up.
@@ -112,7 +112,7 @@ impl Backends {
             backends: self,
             address: member.address,
             pool: member.pool.clone(),
-            outcome: Outcome::Unused,
+            end: RequestEnd::Unused,
         };
         Ok(members.into_iter().map(choice).collect())
     }
@@ -180,23 +180,23 @@ impl Choice<'_> {
         &mut self,
         request: Request<Payload>,
     ) -> Result<Response<Incoming>, legacy::Error> {
-        self.outcome = Outcome::Silence;
+        self.end = RequestEnd::Silence;
         let answer = self.pool.request(request).await;
         if answer.is_err() {
-            self.outcome = Outcome::Failure;
+            self.end = RequestEnd::Failure;
         }
         answer
     }
 
     /// All of the answer is there, or an end to it.
     pub(crate) const fn answered(&mut self, whole: bool) {
-        self.outcome = if whole { Outcome::Answer } else { Outcome::Failure };
+        self.end = if whole { RequestEnd::Answer } else { RequestEnd::Failure };
     }
 }
 
 impl Drop for Choice<'_> {
     fn drop(&mut self) {
-        if self.outcome == Outcome::Unused {
+        if self.end == RequestEnd::Unused {
             return;
         }
         let (now, backends) = (Instant::now(), self.backends);
@@ -205,13 +205,13 @@ impl Drop for Choice<'_> {
         let Some(member) = members.iter_mut().find(|one| one.address == self.address) else {
             return;
         };
-        if self.outcome == Outcome::Answer {
+        if self.end == RequestEnd::Answer {
             member.avoid_until = None;
             return;
         }
         member.avoid_until = Some(now + AVOID_FOR);
         *resolve_at = resolve_at.map(|at| at.min(now + RESOLVE_AGAIN));
-        if self.outcome == Outcome::Silence {
+        if self.end == RequestEnd::Silence {
             // The connection may be dead without anybody having said so: the next request makes a new
             // one. Requests that others have under way on the old one go on.
             member.pool = backends.pool(member.address);

@@ -14,12 +14,12 @@ pub struct Ticket {
     /// The position of their frame.
     pub position: u64,
     /// Which piece of the frame it is, from 0.
-    pub chunk: u32,
+    pub piece: u32,
 }
 
 /// Kept spans on their way to an exporter: what one frame has left after sampling, as a rule.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct KeptSpans {
     /// A valid `TracesData` message (and so a valid `ExportTraceServiceRequest`).
     pub bytes: Bytes,
     /// How many spans are in it.
@@ -60,30 +60,30 @@ pub struct Settled {
     pub outcome: Outcome,
 }
 
-/// What goes to the backend in one request: the fragments one after the other are one valid
+/// What goes to the backend in one request: the pieces one after the other are one valid
 /// `ExportTraceServiceRequest`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    fragments: Arc<[Bytes]>,
+    pieces: Arc<[Bytes]>,
     len: usize,
     spans: u64,
 }
 
 impl Batch {
-    /// A batch of `fragments`, each of them a valid `TracesData` message, with `spans` spans in all.
+    /// A batch of `pieces`, each of them a valid `TracesData` message, with `spans` spans in all.
     #[must_use]
-    pub fn new(fragments: Vec<Bytes>, spans: u64) -> Self {
-        let len = fragments.iter().map(Bytes::len).sum();
-        Self { fragments: fragments.into(), len, spans }
+    pub fn new(pieces: Vec<Bytes>, spans: u64) -> Self {
+        let len = pieces.iter().map(Bytes::len).sum();
+        Self { pieces: pieces.into(), len, spans }
     }
 
     /// The pieces, each a valid `TracesData` message.
     #[must_use]
-    pub fn fragments(&self) -> &[Bytes] {
-        &self.fragments
+    pub fn pieces(&self) -> &[Bytes] {
+        &self.pieces
     }
 
-    /// Bytes of all fragments.
+    /// Bytes of all pieces.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
@@ -105,8 +105,8 @@ impl Batch {
     /// by itself for one piece; of several, only some may be at fault.
     #[must_use]
     pub fn not_a_request(&self, message: String) -> ExportError {
-        if self.fragments.len() > 1 {
-            ExportError::Unfit { message }
+        if self.pieces.len() > 1 {
+            ExportError::Rejected { message }
         } else {
             ExportError::Permanent { message }
         }
@@ -137,14 +137,14 @@ pub enum ExportError {
     /// The backend refuses every request of this exporter, whatever is in it: its address or its
     /// credentials are wrong. The spans stay in the log until that is mended.
     #[error("{message}")]
-    Barred {
+    Misconfigured {
         /// What the backend said.
         message: String,
     },
     /// The backend does not take this batch, because of its size or of something in it; parts of
     /// it may be taken.
     #[error("{message}")]
-    Unfit {
+    Rejected {
         /// What the backend said.
         message: String,
     },
@@ -179,7 +179,7 @@ impl ExportError {
     /// Whether the same batch may succeed later, whatever is in it.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Retryable { .. } | Self::Barred { .. } | Self::Heavy { .. })
+        matches!(self, Self::Retryable { .. } | Self::Misconfigured { .. } | Self::Heavy { .. })
     }
 }
 

@@ -61,8 +61,8 @@ impl DebugExporter {
         if self.settings.verbosity == Verbosity::Basic {
             return Ok(out);
         }
-        for fragment in batch.fragments() {
-            let traces = TracesData::decode(fragment.clone())
+        for piece in batch.pieces() {
+            let traces = TracesData::decode(piece.clone())
                 .map_err(|error| batch.not_a_request(format!("spans do not decode: {error}")))?;
             for (index, resource) in traces.resource_spans.iter().enumerate() {
                 let _ = match self.settings.verbosity {

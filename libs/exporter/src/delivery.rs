@@ -9,15 +9,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    contract::{Accepted, ExportError, Exporter, ExporterIndex, Kept, Outcome, Settled},
+    contract::{Accepted, ExportError, Exporter, ExporterIndex, KeptSpans, Outcome, Settled},
     job::{Ended, Job, Part},
     journal::Journal,
     metrics::{ExporterMetrics, Failure},
     pace::Pace,
     refusals::Refusals,
     retry::RetryPolicy,
-    tally::{Piece, Tally},
-    verdict::{Verdict, verdict},
+    queue_state::{Piece, QueueState},
+    next_step::{NextStep, next_step},
 };
 
 /// Requests that failed one after the other, after which all seem to be refused: of what is held only
@@ -25,13 +25,13 @@ use crate::{
 pub(crate) const SUSPICION: u32 = 8;
 
 /// Delivers batches to one exporter, again and again where that can help.
-pub(crate) struct Courier {
+pub(crate) struct Sender {
     pub(crate) exporter: Arc<dyn Exporter>,
     pub(crate) index: ExporterIndex,
     pub(crate) retry: RetryPolicy,
     /// Once cancelled, nothing is sent a second time.
     pub(crate) stopping: CancellationToken,
-    pub(crate) tally: Arc<Tally>,
+    pub(crate) state: Arc<QueueState>,
     pub(crate) pace: Pace,
     pub(crate) journal: Journal,
     pub(crate) refusals: Refusals,
@@ -40,13 +40,13 @@ pub(crate) struct Courier {
     pub(crate) shown: Mutex<()>,
 }
 
-impl Courier {
+impl Sender {
     /// Delivers what is due of `job`, in one request if the backend takes it whole. Returns when all
     /// of it is delivered or refused, nobody waits for it any more, or the queue is stopping; else
     /// gives the job back, which then has to wait, and others are to be tried meanwhile.
     pub(crate) async fn deliver(self: Arc<Self>, mut job: Job) -> Option<Job> {
-        job.resume(Instant::now(), &self.tally);
-        while let Some(part) = job.take(&self.tally) {
+        job.resume(Instant::now(), &self.state);
+        while let Some(part) = job.take(&self.state) {
             match self.send(&part).await {
                 Ok(accepted) => {
                     self.note_rejected(&accepted);
@@ -67,11 +67,11 @@ impl Courier {
         self.metrics.ended(started.elapsed());
         if answer.is_ok() {
             self.metrics.sent(batch.len(), batch.spans());
-            self.tally.note_delivered();
+            self.state.note_delivered();
             self.pace.taken(batch.len());
             self.recovered();
         } else {
-            self.tally.note_failed();
+            self.state.note_failed();
         }
         answer
     }
@@ -79,16 +79,16 @@ impl Courier {
     /// Does what a failure of `part` leads to.
     async fn go_on(&self, job: &mut Job, mut part: Part, error: &ExportError) {
         let now = Instant::now();
-        part.story.refused(now, self.tally.delivered());
-        part.story.unfit = matches!(error, ExportError::Unfit { .. });
+        part.history.refused(now, self.state.delivered());
+        part.history.rejected = matches!(error, ExportError::Rejected { .. });
         self.count(error);
-        let in_a_row = self.tally.failed_in_a_row();
+        let in_a_row = self.state.failed_in_a_row();
         let judge = |part: &mut Part, smallest| {
-            verdict(error, &mut part.story, self.retry, smallest, in_a_row, now)
+            next_step(error, &mut part.history, self.retry, smallest, in_a_row, now)
         };
         let smallest = job.is_smallest(&part);
         let mut said = judge(&mut part, smallest);
-        if let Verdict::Halve { wait, leave } = said {
+        if let NextStep::Halve { wait, leave } = said {
             if matches!(error, ExportError::Heavy { .. }) {
                 self.pace.too_much(part.batch().len());
             }
@@ -111,15 +111,15 @@ impl Courier {
             }
         }
         match said {
-            Verdict::Bury => self.end(job.bury(part, error.to_string())),
-            Verdict::Hold(wait) => {
+            NextStep::GiveUp => self.end(job.give_up(part, error.to_string())),
+            NextStep::Hold(wait) => {
                 self.failed(error, wait);
                 job.hold(part, now + wait);
                 if in_a_row >= SUSPICION {
                     job.pause(now + wait);
                 }
             }
-            Verdict::Again(wait) | Verdict::Halve { wait, .. } => {
+            NextStep::Retry(wait) | NextStep::Halve { wait, .. } => {
                 self.failed(error, wait);
                 if self.rest(wait).await {
                     job.again(part);
@@ -140,9 +140,9 @@ impl Courier {
     fn count(&self, error: &ExportError) {
         self.metrics.failed(match error {
             ExportError::Retryable { .. } | ExportError::Heavy { .. } => Failure::Retryable,
-            ExportError::Barred { .. } => Failure::Barred,
+            ExportError::Misconfigured { .. } => Failure::Misconfigured,
             ExportError::Doubtful { .. } => Failure::Doubtful,
-            ExportError::Unfit { .. } | ExportError::Permanent { .. } => return,
+            ExportError::Rejected { .. } | ExportError::Permanent { .. } => return,
         });
     }
 
@@ -167,14 +167,14 @@ impl Courier {
     }
 
     /// Reports an outcome for each of the `pieces`: one report for each worker that waits.
-    fn settle(&self, mut pieces: Vec<Piece>, outcome: impl Fn(&Kept) -> Outcome) {
+    fn settle(&self, mut pieces: Vec<Piece>, outcome: impl Fn(&KeptSpans) -> Outcome) {
         while let Some(first) = pieces.first() {
             let to = first.to.clone();
             let (same, rest): (Vec<_>, Vec<_>) =
                 pieces.into_iter().partition(|piece| piece.to.is(&to));
             pieces = rest;
             to.report(same.iter().map(|piece| {
-                self.tally.settle(piece.owed);
+                self.state.settle(piece.owed);
                 Settled {
                     exporter: self.index,
                     ticket: piece.kept.ticket,
@@ -197,14 +197,14 @@ impl Courier {
     }
 
     fn failed(&self, error: &ExportError, wait: Duration) {
-        self.tally.failing.store(true, Ordering::Relaxed);
+        self.state.failing.store(true, Ordering::Relaxed);
         self.show_health();
-        self.journal.failed(error, self.tally.owed(), wait);
+        self.journal.failed(error, self.state.owed(), wait);
     }
 
     fn recovered(&self) {
-        if self.tally.failing.load(Ordering::Relaxed)
-            && self.tally.failing.swap(false, Ordering::Relaxed)
+        if self.state.failing.load(Ordering::Relaxed)
+            && self.state.failing.swap(false, Ordering::Relaxed)
         {
             self.note_health();
         }
@@ -220,7 +220,7 @@ impl Courier {
     /// the same time, the one that knows less must not be the last.
     fn show_health(&self) -> bool {
         let _one = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let fails = self.tally.is_failing();
+        let fails = self.state.is_failing();
         self.metrics.failing(fails);
         fails
     }

@@ -16,7 +16,7 @@ use wholetrace_proto::otlp_json;
 
 use crate::{
     contract::{Accepted, Batch, ExportError, Exporter},
-    place::Place,
+    file_state::FileState,
     rotation::{self, RotationSettings},
 };
 
@@ -87,8 +87,8 @@ impl Exporter for FileExporter {
 /// A line for each piece of the batch.
 fn as_lines(batch: &Batch) -> Result<Vec<u8>, ExportError> {
     let mut text = Vec::with_capacity(batch.len() * 3);
-    for fragment in batch.fragments() {
-        otlp_json::write_line(fragment, &mut text)
+    for piece in batch.pieces() {
+        otlp_json::write_line(piece, &mut text)
             .map_err(|error| batch.not_a_request(format!("spans do not decode: {error}")))?;
         text.push(b'\n');
     }
@@ -122,33 +122,33 @@ impl Lines {
         }
         self.len += text.len() as u64;
         // While it was written, too: what nobody can find is not delivered.
-        match Place::of(&self.file, &self.path) {
-            Ok(Place::Deleted) => {
+        match FileState::of(&self.file, &self.path) {
+            Ok(FileState::Deleted) => {
                 Err(io::Error::other("the file was deleted while it was written to"))
             }
-            Ok(Place::Stale) => Err(io::ErrorKind::StaleNetworkFileHandle.into()),
+            Ok(FileState::Stale) => Err(io::ErrorKind::StaleNetworkFileHandle.into()),
             // It is on the disk, whatever can be seen of it at the moment.
-            Ok(Place::There { .. } | Place::Moved) | Err(_) => Ok(()),
+            Ok(FileState::AtPath { .. } | FileState::Moved) | Err(_) => Ok(()),
         }
     }
 
     /// Looks whether the file is still what it was when it was opened, or written to last.
     fn look(&mut self) -> io::Result<()> {
         let path = self.path.display();
-        match Place::of(&self.file, &self.path)? {
-            Place::There { bytes: None } => return Ok(()),
-            Place::There { bytes: Some(bytes) } if bytes == self.len => return Ok(()),
+        match FileState::of(&self.file, &self.path)? {
+            FileState::AtPath { bytes: None } => return Ok(()),
+            FileState::AtPath { bytes: Some(bytes) } if bytes == self.len => return Ok(()),
             // Of something else that was going on it was told.
             _ if self.reopen => return Ok(()),
-            Place::There { .. } => {
+            FileState::AtPath { .. } => {
                 tracing::info!(%path, "go on at the end of a file that others have changed");
             }
-            Place::Moved => tracing::info!(%path, "begin a file in place of one that was moved"),
-            Place::Deleted => {
+            FileState::Moved => tracing::info!(%path, "begin a file in place of one that was moved"),
+            FileState::Deleted => {
                 tracing::warn!(%path, "begin a file in place of one that was deleted, with all that \
                     had been delivered to it");
             }
-            Place::Stale => {
+            FileState::Stale => {
                 tracing::warn!(%path, "open a file again that its file system has forgotten");
             }
         }

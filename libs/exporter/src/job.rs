@@ -10,17 +10,17 @@ use wholetrace_proto::split::split_at;
 use crate::{
     contract::Batch,
     retry::{Backoff, RetryPolicy},
-    tally::{Piece, Tally},
+    queue_state::{Piece, QueueState},
 };
 
 /// Single spans of a piece that were proven to be unacceptable, one after the other, after which what
 /// is left of the piece goes with them: a sender whose spans are all refused must not cost a
 /// request for each.
-const BURIED_IN_A_ROW: u32 = 64;
+const GIVEN_UP_IN_A_ROW: u32 = 64;
 
 /// What became of one part of the batch after the other.
 #[derive(Clone, Debug)]
-pub(crate) struct Story {
+pub(crate) struct History {
     /// When it failed first, by itself or within what it is a part of.
     pub(crate) first: Option<Instant>,
     /// How much the exporter had delivered when it was refused last.
@@ -30,7 +30,7 @@ pub(crate) struct Story {
     /// Whether others were delivered between any two of its refusals.
     pub(crate) proven: bool,
     /// Whether it was refused for what is in it, when it was refused last.
-    pub(crate) unfit: bool,
+    pub(crate) rejected: bool,
     /// How often it failed in this size.
     pub(crate) tries: u32,
     /// How often it, or what it is a part of, failed for a reason that may lie with it.
@@ -38,7 +38,7 @@ pub(crate) struct Story {
     pub(crate) backoff: Backoff,
 }
 
-impl Story {
+impl History {
     fn new(policy: RetryPolicy) -> Self {
         let backoff = Backoff::new(policy);
         Self {
@@ -46,14 +46,14 @@ impl Story {
             seen: 0,
             others: false,
             proven: false,
-            unfit: false,
+            rejected: false,
             tries: 0,
             doubts: 0,
             backoff,
         }
     }
 
-    /// The story of a half, which was refused along with the other one.
+    /// The history of a half, which was refused along with the other one.
     fn of_half(&self) -> Self {
         Self { proven: false, tries: 0, ..self.clone() }
     }
@@ -76,7 +76,7 @@ impl Story {
 /// What goes into one request.
 pub(crate) struct Part {
     load: Load,
-    pub(crate) story: Story,
+    pub(crate) history: History,
 }
 
 enum Load {
@@ -95,7 +95,7 @@ struct Divided {
     /// Parts without an end.
     open: usize,
     /// What is refused for good: messages that one after the other are one message.
-    buried: Vec<Bytes>,
+    given_up: Vec<Bytes>,
     spans: u32,
     reason: String,
     in_a_row: u32,
@@ -120,7 +120,7 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) fn new(pieces: Vec<Piece>, policy: RetryPolicy) -> Self {
-        let part = Part { load: Load::Pieces(pieces), story: Story::new(policy) };
+        let part = Part { load: Load::Pieces(pieces), history: History::new(policy) };
         Self {
             next: vec![part],
             paused: None,
@@ -138,8 +138,8 @@ impl Job {
     }
 
     /// Ends a pause, and the waits that are over at `now`.
-    pub(crate) fn resume(&mut self, now: Instant, tally: &Tally) {
-        self.release_ready(tally);
+    pub(crate) fn resume(&mut self, now: Instant, state: &QueueState) {
+        self.release_ready(state);
         if self.paused.is_some_and(|until| until <= now) {
             self.paused = None;
         }
@@ -158,33 +158,33 @@ impl Job {
 
     /// What was refused for what is in it does not wait once others were delivered: its next refusal
     /// is the proof.
-    fn release_ready(&mut self, tally: &Tally) {
-        let delivered = tally.delivered();
-        let ready = self.release(|_, part| part.story.unfit && delivered > part.story.seen);
+    fn release_ready(&mut self, state: &QueueState) {
+        let delivered = state.delivered();
+        let ready = self.release(|_, part| part.history.rejected && delivered > part.history.seen);
         self.next.extend(ready);
     }
 
     /// What is to be sent next, without what nobody waits for any more.
-    pub(crate) fn take(&mut self, tally: &Tally) -> Option<Part> {
+    pub(crate) fn take(&mut self, state: &QueueState) -> Option<Part> {
         if self.paused.is_some() {
             return None;
         }
-        self.release_ready(tally);
+        self.release_ready(state);
         loop {
             let part = self.next.pop()?;
-            if let Some(part) = self.wanted(part, tally) {
+            if let Some(part) = self.wanted(part, state) {
                 return Some(part);
             }
         }
     }
 
-    fn wanted(&mut self, mut part: Part, tally: &Tally) -> Option<Part> {
+    fn wanted(&mut self, mut part: Part, state: &QueueState) -> Option<Part> {
         match &mut part.load {
             Load::Pieces(pieces) => {
                 pieces.retain(|piece| {
                     let wanted = !piece.to.is_closed();
                     if !wanted {
-                        tally.settle(piece.owed);
+                        state.settle(piece.owed);
                     }
                     wanted
                 });
@@ -195,7 +195,7 @@ impl Job {
                 if !divided.piece.to.is_closed() {
                     return Some(part);
                 }
-                tally.settle(divided.piece.owed);
+                state.settle(divided.piece.owed);
                 self.divided.remove(of);
                 None
             }
@@ -225,7 +225,7 @@ impl Job {
                 pieces.iter().all(|piece| piece.kept.spans <= 1) && pieces.len() <= 1
             }
             Load::Spans { of, spans, .. } => {
-                let hopeless = |it: &Divided| it.in_a_row >= BURIED_IN_A_ROW;
+                let hopeless = |it: &Divided| it.in_a_row >= GIVEN_UP_IN_A_ROW;
                 *spans <= 1 || self.divided.get(of).is_some_and(hopeless)
             }
         }
@@ -233,43 +233,43 @@ impl Job {
 
     /// Puts the halves of `part` in its place. Gives it back when it cannot be halved.
     pub(crate) fn halve(&mut self, part: Part) -> Option<Part> {
-        let Part { load, story } = part;
+        let Part { load, history } = part;
         match load {
             Load::Pieces(mut pieces) if pieces.len() > 1 => {
                 let second = pieces.split_off(pieces.len() / 2);
                 for half in [second, pieces] {
-                    self.next.push(Part { load: Load::Pieces(half), story: story.of_half() });
+                    self.next.push(Part { load: Load::Pieces(half), history: history.of_half() });
                 }
             }
             Load::Pieces(mut pieces) => {
                 let kept = pieces.first().map(|piece| &piece.kept);
                 let Some(halves) = kept.and_then(|kept| halves_of(&kept.bytes, kept.spans)) else {
-                    return Some(Part { load: Load::Pieces(pieces), story });
+                    return Some(Part { load: Load::Pieces(pieces), history });
                 };
                 let mut piece = pieces.pop()?;
                 piece.kept.bytes = Bytes::new();
                 let of = self.numbers;
                 self.numbers += 1;
                 self.divided.insert(of, Divided::new(piece));
-                self.push_halves(of, halves, &story);
+                self.push_halves(of, halves, &history);
             }
             Load::Spans { of, bytes, spans } => {
                 let Some(halves) = halves_of(&bytes, spans) else {
-                    return Some(Part { load: Load::Spans { of, bytes, spans }, story });
+                    return Some(Part { load: Load::Spans { of, bytes, spans }, history });
                 };
-                self.push_halves(of, halves, &story);
+                self.push_halves(of, halves, &history);
             }
         }
         None
     }
 
-    fn push_halves(&mut self, of: usize, halves: [(Bytes, u32); 2], story: &Story) {
+    fn push_halves(&mut self, of: usize, halves: [(Bytes, u32); 2], history: &History) {
         if let Some(divided) = self.divided.get_mut(&of) {
             divided.open += 1;
         }
         for (bytes, spans) in halves {
             let load = Load::Spans { of, bytes, spans };
-            self.next.push(Part { load, story: story.of_half() });
+            self.next.push(Part { load, history: history.of_half() });
         }
     }
 
@@ -285,12 +285,12 @@ impl Job {
     }
 
     /// Notes that the backend will never take `part`. Gives what is answered for by that.
-    pub(crate) fn bury(&mut self, part: Part, reason: String) -> Option<Ended> {
+    pub(crate) fn give_up(&mut self, part: Part, reason: String) -> Option<Ended> {
         match part.load {
             Load::Pieces(pieces) => Some(Ended::Refused(pieces, reason)),
             Load::Spans { of, bytes, spans } => {
                 let divided = self.divided.get_mut(&of)?;
-                divided.buried.push(bytes);
+                divided.given_up.push(bytes);
                 divided.spans += spans;
                 divided.reason = reason;
                 divided.in_a_row += 1;
@@ -305,19 +305,19 @@ impl Job {
         if divided.open > 0 {
             return None;
         }
-        let Divided { mut piece, buried, spans, reason, .. } = self.divided.remove(&of)?;
+        let Divided { mut piece, given_up, spans, reason, .. } = self.divided.remove(&of)?;
         if spans == 0 {
             return Some(Ended::Delivered(vec![piece]));
         }
-        (piece.kept.bytes, piece.kept.spans) = (buried.concat().into(), spans);
+        (piece.kept.bytes, piece.kept.spans) = (given_up.concat().into(), spans);
         Some(Ended::Refused(vec![piece], reason))
     }
 }
 
 impl Divided {
     fn new(piece: Piece) -> Self {
-        let (buried, reason) = (Vec::new(), String::new());
-        Self { piece, open: 1, buried, spans: 0, reason, in_a_row: 0 }
+        let (given_up, reason) = (Vec::new(), String::new());
+        Self { piece, open: 1, given_up, spans: 0, reason, in_a_row: 0 }
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     contract::{Accepted, ExportError},
-    tally::Undelivered,
+    queue_state::Undelivered,
 };
 
 /// The time between two lines of the same cause.
@@ -94,7 +94,7 @@ impl Journal {
         let secs = now.saturating_duration_since(since).as_secs();
         let failing_for = (secs > 0).then(|| tracing::field::debug(Duration::from_secs(secs)));
         let (waiting, repeats) = (owed.spans, Some(repeats).filter(|repeats| *repeats > 0));
-        if kind == "barred" {
+        if matches!(error, ExportError::Misconfigured { .. }) {
             tracing::error!(exporter, endpoint, %error, waiting, failing_for, repeats, "{what}");
         } else {
             tracing::warn!(exporter, endpoint, %error, waiting, failing_for, repeats, "{what}");
@@ -169,7 +169,7 @@ pub(crate) fn cause_of(message: &str) -> String {
 /// The kind of a failure, and what becomes of the spans.
 const fn what_happens(error: &ExportError) -> (&'static str, &'static str) {
     match error {
-        ExportError::Barred { .. } => (
+        ExportError::Misconfigured { .. } => (
             "barred",
             "find the backend closed to this exporter: correct its endpoint or credentials; kept \
              traces stay in the log until then",
@@ -179,7 +179,7 @@ const fn what_happens(error: &ExportError) -> (&'static str, &'static str) {
             "fail to export: kept traces stay in the log, and are sent again until they arrive, or \
              until one of them is proven to be at fault while others are delivered",
         ),
-        ExportError::Unfit { .. } | ExportError::Permanent { .. } => (
+        ExportError::Rejected { .. } | ExportError::Permanent { .. } => (
             "held",
             "hold back spans that the backend refuses: they are given up once others are delivered \
              and they are refused still; if it refuses all, mend the backend",

@@ -2,7 +2,7 @@
 //!
 //! `contract` says what an exporter is; `queue` stands in front of each one, forms batches, keeps
 //! several of them under way and repeats them until they arrive (`delivery`, `retry`). What an answer
-//! proves is judged in `answer` and `verdict`; `job` is what is left of a batch.
+//! proves is judged in `answer` and `next_step`; `job` is what is left of a batch.
 
 mod advice;
 mod answer;
@@ -24,18 +24,18 @@ mod otlp_http;
 pub mod outcomes;
 mod pace;
 mod payload;
-mod place;
+mod file_state;
 mod proxy;
 pub mod queue;
 mod refusals;
 mod resolve;
 pub mod retry;
 mod rotation;
-mod tally;
+mod queue_state;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 mod text;
 mod transport;
-mod verdict;
+mod next_step;
 
-pub use tally::Undelivered;
+pub use queue_state::Undelivered;

@@ -11,7 +11,7 @@ pub(crate) enum Failure {
     /// It is sent again.
     Retryable,
     /// It is sent again, but a person must mend something first.
-    Barred,
+    Misconfigured,
     /// Its halves are sent instead.
     Split,
     /// It is sent again, and whether the backend or the spans are at fault is to be found out.
@@ -69,10 +69,10 @@ impl ExporterMetrics {
     }
 
     pub(crate) fn failed(&self, failure: Failure) {
-        let [retryable, barred, split, doubtful] = &self.failed;
+        let [retryable, misconfigured, split, doubtful] = &self.failed;
         match failure {
             Failure::Retryable => retryable.increment(1),
-            Failure::Barred => barred.increment(1),
+            Failure::Misconfigured => misconfigured.increment(1),
             Failure::Split => split.increment(1),
             Failure::Doubtful => doubtful.increment(1),
         }

@@ -73,7 +73,7 @@ impl OtlpGrpc {
         let chunks = self.compression.encode(&batch).await;
         let chunks =
             chunks.and_then(|chunks| framed(chunks, self.compression)).map_err(|error| {
-                ExportError::Unfit { message: format!("the batch cannot be encoded: {error}") }
+                ExportError::Rejected { message: format!("the batch cannot be encoded: {error}") }
             })?;
         let mut request = Request::new(Payload::new(chunks));
         *request.method_mut() = Method::POST;

@@ -61,7 +61,7 @@ impl OtlpHttp {
             Encoding::Json => as_json(&batch)?,
         };
         let chunks = self.settings.compression.encode(&batch).await.map_err(|error| {
-            ExportError::Unfit { message: format!("the batch cannot be encoded: {error}") }
+            ExportError::Rejected { message: format!("the batch cannot be encoded: {error}") }
         })?;
         let mut request = Request::new(Payload::new(chunks));
         *request.method_mut() = Method::POST;
@@ -87,7 +87,7 @@ impl Exporter for OtlpHttp {
 
 /// The batch as one JSON document: unlike protobuf messages they cannot stand one after the other.
 fn as_json(batch: &Batch) -> Result<Batch, ExportError> {
-    let bytes = batch.fragments().concat();
+    let bytes = batch.pieces().concat();
     let text = otlp_json::from_protobuf(&bytes)
         .map_err(|error| batch.not_a_request(format!("spans do not decode: {error}")))?;
     Ok(Batch::new(vec![Bytes::from(text)], batch.spans()))

@@ -41,7 +41,7 @@ impl Compression {
     /// When the encoder fails, which it does for lack of memory only.
     pub(crate) async fn encode(self, batch: &Batch) -> io::Result<Vec<Bytes>> {
         if self == Self::None {
-            return Ok(batch.fragments().to_vec());
+            return Ok(batch.pieces().to_vec());
         }
         let encoded = if batch.len() < OFFLOAD_BYTES {
             self.encode_now(batch)?
@@ -56,7 +56,7 @@ impl Compression {
     fn encode_now(self, batch: &Batch) -> io::Result<Vec<u8>> {
         let out = Vec::with_capacity(batch.len() / 4 + 64);
         match self {
-            Self::None => Ok(batch.fragments().concat()),
+            Self::None => Ok(batch.pieces().concat()),
             Self::Gzip => {
                 let mut encoder = GzEncoder::new(out, GZIP_LEVEL);
                 write_all(batch, &mut encoder)?;
@@ -72,7 +72,7 @@ impl Compression {
 }
 
 fn write_all(batch: &Batch, out: &mut impl Write) -> io::Result<()> {
-    batch.fragments().iter().try_for_each(|fragment| out.write_all(fragment))
+    batch.pieces().iter().try_for_each(|piece| out.write_all(piece))
 }
 
 /// A body of known length, sent from where its bytes are.

@@ -16,8 +16,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    contract::{Exporter, ExporterIndex, Kept},
-    delivery::{Courier, SUSPICION},
+    contract::{Exporter, ExporterIndex, KeptSpans},
+    delivery::{Sender, SUSPICION},
     job::Job,
     journal::Journal,
     metrics::ExporterMetrics,
@@ -25,7 +25,7 @@ use crate::{
     pace::Pace,
     refusals::Refusals,
     retry::RetryPolicy,
-    tally::{Piece, Tally, Undelivered},
+    queue_state::{Piece, QueueState, Undelivered},
 };
 
 /// What a piece costs beside its bytes: its place in the queue, its permit and its outcome. Keeps
@@ -75,19 +75,19 @@ pub fn queue(
         room: Arc::new(Semaphore::new(capacity)),
         waiting: Mutex::new(Waiting::default()),
         due: Notify::new(),
-        tally: Arc::new(Tally::default()),
+        state: Arc::new(QueueState::default()),
         metrics: metrics.clone(),
     });
     let stopping = CancellationToken::new();
     let journal = Journal::new(exporter.name(), exporter.endpoint());
     let refusals = Refusals::new(exporter.name().to_owned(), exporter.endpoint());
-    let tally = Arc::clone(&shared.tally);
-    let courier = Courier {
+    let state = Arc::clone(&shared.state);
+    let sender = Sender {
         exporter,
         index,
         retry: settings.retry,
         stopping,
-        tally,
+        state,
         pace: Pace::new(shared.batch_bytes),
         journal,
         refusals,
@@ -96,7 +96,7 @@ pub fn queue(
     };
     let queue = Queue {
         shared: Arc::clone(&shared),
-        courier: Arc::new(courier),
+        sender: Arc::new(sender),
         settings,
         requests: JoinSet::new(),
         held: Vec::new(),
@@ -115,7 +115,7 @@ struct Shared {
     /// One lock per piece of a frame, not per span.
     waiting: Mutex<Waiting>,
     due: Notify,
-    tally: Arc<Tally>,
+    state: Arc<QueueState>,
     metrics: ExporterMetrics,
 }
 
@@ -136,9 +136,9 @@ impl Shared {
         u32::try_from(cost).unwrap_or(u32::MAX)
     }
 
-    fn push(&self, kept: Kept, to: &OutcomeSink, room: OwnedSemaphorePermit) {
+    fn push(&self, kept: KeptSpans, to: &OutcomeSink, room: OwnedSemaphorePermit) {
         let len = kept.bytes.len();
-        self.tally.take(kept.spans);
+        self.state.take(kept.spans);
         let piece = Piece::new(kept, to.clone(), room);
         let mut waiting = self.waiting();
         let was_empty = waiting.pieces.is_empty();
@@ -181,7 +181,7 @@ impl ExporterHandle {
     /// # Errors
     /// Gives `kept` back when there is no room or the exporter is stopped: see
     /// [`room`](Self::room).
-    pub fn try_send(&self, kept: Kept, to: &OutcomeSink) -> Result<(), Kept> {
+    pub fn try_send(&self, kept: KeptSpans, to: &OutcomeSink) -> Result<(), KeptSpans> {
         let cost = self.0.cost(kept.bytes.len());
         match Arc::clone(&self.0.room).try_acquire_many_owned(cost) {
             Ok(room) => {
@@ -196,7 +196,7 @@ impl ExporterHandle {
     /// time.
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        self.0.tally.is_failing()
+        self.0.state.is_failing()
     }
 
     /// Counts positions of the log that were deleted before this exporter got what was there.
@@ -225,7 +225,7 @@ pub struct Room {
 
 impl Room {
     /// Hands `kept` over; its outcome will come out of `to`.
-    pub fn send(self, kept: Kept, to: &OutcomeSink) {
+    pub fn send(self, kept: KeptSpans, to: &OutcomeSink) {
         self.shared.push(kept, to, self.permit);
     }
 }
@@ -233,7 +233,7 @@ impl Room {
 /// The queue: forms batches and has them delivered.
 pub struct Queue {
     shared: Arc<Shared>,
-    courier: Arc<Courier>,
+    sender: Arc<Sender>,
     settings: QueueSettings,
     requests: JoinSet<Option<Job>>,
     /// What has to wait while others are tried.
@@ -256,7 +256,7 @@ impl Queue {
         loop {
             let due = self.start_due_batches();
             let full = self.requests.len() >= self.settings.in_flight.max(1);
-            let untold = self.courier.refusals.due();
+            let untold = self.sender.refusals.due();
             tokio::select! {
                 biased;
                 () = &mut stop => break,
@@ -266,7 +266,7 @@ impl Queue {
                 () = self.shared.due.notified(), if !full => {}
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !full => {}
                 () = sleep_until(untold.unwrap_or_else(Instant::now)), if untold.is_some() => {
-                    self.courier.refusals.tell_due();
+                    self.sender.refusals.tell_due();
                 }
             }
         }
@@ -299,19 +299,19 @@ impl Queue {
     fn new_due(&self, now: Instant) -> Option<Instant> {
         let waiting = self.shared.waiting();
         let oldest = waiting.pieces.front().map(|(arrived, _)| *arrived)?;
-        if self.courier.stopping.is_cancelled() {
+        if self.sender.stopping.is_cancelled() {
             return Some(now);
         }
         let full = waiting.bytes >= self.shared.batch_bytes;
         let due = if full { now } else { oldest + self.settings.flush_after };
-        let refuses_all = self.courier.tally.failed_in_a_row() >= SUSPICION;
+        let refuses_all = self.sender.state.failed_in_a_row() >= SUSPICION;
         let last = self.last_new.filter(|_| refuses_all && !self.held.is_empty());
         Some(last.map_or(due, |last| due.max(last + self.settings.retry.max_interval)))
     }
 
     fn start_new(&mut self, now: Instant) {
-        let most = self.courier.pace.limit();
-        let pieces = self.shared.waiting().take_batch(most, &self.shared.tally);
+        let most = self.sender.pace.limit();
+        let pieces = self.shared.waiting().take_batch(most, &self.shared.state);
         if !pieces.is_empty() {
             self.last_new = Some(now);
             self.start(Job::new(pieces, self.settings.retry));
@@ -328,7 +328,7 @@ impl Queue {
     }
 
     fn start(&mut self, job: Job) {
-        self.requests.spawn(Arc::clone(&self.courier).deliver(job));
+        self.requests.spawn(Arc::clone(&self.sender).deliver(job));
     }
 
     /// Keeps what a request's task gives back. Passes its panic on to the caller.
@@ -346,16 +346,16 @@ impl Queue {
     }
 
     fn note_held(&self) {
-        let before = self.shared.tally.held.swap(self.held.len(), Ordering::Relaxed);
+        let before = self.shared.state.held.swap(self.held.len(), Ordering::Relaxed);
         if before > 0 && self.held.is_empty() {
-            self.courier.note_health();
+            self.sender.note_health();
         }
     }
 
     async fn stop(mut self) -> Undelivered {
         let deadline = Instant::now() + self.settings.stop_within;
         self.shared.room.close();
-        self.courier.stopping.cancel();
+        self.sender.stopping.cancel();
         // They have been tried.
         self.held.clear();
         let drain = async {
@@ -364,12 +364,12 @@ impl Queue {
                 self.hold(ended);
                 self.start_due_batches();
             }
-            self.courier.exporter.close().await;
+            self.sender.exporter.close().await;
         };
         let in_time = timeout_at(deadline, drain).await.is_ok();
         self.requests.shutdown().await;
-        self.courier.refusals.tell_all();
-        let undelivered = self.shared.tally.owed();
+        self.sender.refusals.tell_all();
+        let undelivered = self.shared.state.owed();
         if undelivered != Undelivered::default() || !in_time {
             tracing::warn!(
                 exporter = %self.shared.name,
@@ -385,7 +385,7 @@ impl Queue {
 impl Waiting {
     /// The oldest pieces that fit `max_bytes`, at least one if there is one; those that nobody
     /// waits for any more are left out and forgotten.
-    fn take_batch(&mut self, max_bytes: usize, tally: &Tally) -> Vec<Piece> {
+    fn take_batch(&mut self, max_bytes: usize, state: &QueueState) -> Vec<Piece> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         while let Some((_, piece)) = self.pieces.front() {
@@ -400,7 +400,7 @@ impl Waiting {
                     bytes += len;
                     batch.push(piece);
                 } else {
-                    tally.settle(piece.owed);
+                    state.settle(piece.owed);
                 }
             }
         }

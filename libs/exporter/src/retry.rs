@@ -20,7 +20,7 @@ pub struct RetryPolicy {
     pub randomization: f64,
     /// How long something has to fail before it can be given up, whatever speaks against it. Zero:
     /// for ever.
-    pub patience: Duration,
+    pub max_elapsed_time: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -30,7 +30,7 @@ impl Default for RetryPolicy {
             max_interval: Duration::from_secs(30),
             multiplier: 1.5,
             randomization: 0.5,
-            patience: Duration::from_secs(300),
+            max_elapsed_time: Duration::from_secs(300),
         }
     }
 }

@@ -18,7 +18,7 @@ use wholetrace_exporter::{
     Undelivered,
     build::{BuildError, build, queue_settings},
     config::{ExporterConfig, ExportersConfig},
-    contract::{ExporterIndex, Kept, Outcome, Settled, Ticket},
+    contract::{ExporterIndex, KeptSpans, Outcome, Settled, Ticket},
     outcomes::{OutcomeSink, Outcomes, outcomes},
     queue::{ExporterHandle, Room, Stopped, queue},
 };
@@ -207,8 +207,8 @@ impl Replay {
         };
         let (partition, position) = (letter.partition.0, letter.position.0);
         let spans = u32::try_from(contents.spans).unwrap_or(u32::MAX);
-        let ticket = Ticket { partition, position, chunk: 0 };
-        let kept = Kept { bytes: letter.payload.clone(), spans, ticket };
+        let ticket = Ticket { partition, position, piece: 0 };
+        let kept = KeptSpans { bytes: letter.payload.clone(), spans, ticket };
         // The queue holds the payload, within its bounds.
         let letter = StoredLetter { payload: bytes::Bytes::new(), ..letter };
         self.sent.insert((partition, position), Sent { lane: name.clone(), spans, letter });
@@ -396,7 +396,7 @@ impl Lane {
         }
         let mut settings = queue_settings(&config);
         // What is in a dead letter was suspected before.
-        settings.retry.patience = patience / 2;
+        settings.retry.max_elapsed_time = patience / 2;
         settings.retry.max_interval = settings.retry.max_interval.min(LONGEST_WAIT);
         settings.retry.initial_interval = settings.retry.initial_interval.min(LONGEST_WAIT);
         let (handle, queue) = queue(build(name, &config)?, ExporterIndex(0), settings);

@@ -219,7 +219,7 @@ impl RetryConfig {
             max_interval: self.max_interval.get(),
             multiplier: self.multiplier,
             randomization: self.randomization_factor,
-            patience: self.max_elapsed_time.get(),
+            max_elapsed_time: self.max_elapsed_time.get(),
         }
     }
 }

@@ -139,13 +139,13 @@ fn what_would_lose_traces_has_no_effect_and_says_so() {
 
 #[test]
 fn the_time_after_which_spans_are_doubted_is_as_configured() {
-    let patience = |text: &str| {
+    let max_elapsed_time = |text: &str| {
         let retry: super::queue::RetryConfig = serde_json::from_str(text).unwrap();
-        retry.policy().patience.as_secs()
+        retry.policy().max_elapsed_time.as_secs()
     };
-    assert_eq!(patience("{}"), 300);
-    assert_eq!(patience(r#"{ "max_elapsed_time": "10m" }"#), 600);
-    assert_eq!(patience(r#"{ "max_elapsed_time": "0s" }"#), 0);
+    assert_eq!(max_elapsed_time("{}"), 300);
+    assert_eq!(max_elapsed_time(r#"{ "max_elapsed_time": "10m" }"#), 600);
+    assert_eq!(max_elapsed_time(r#"{ "max_elapsed_time": "0s" }"#), 0);
 }
 
 #[test]

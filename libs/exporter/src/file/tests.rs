@@ -20,7 +20,7 @@ fn settings(path: &Path) -> FileSettings {
     }
 }
 
-fn fragment(name: &str) -> Bytes {
+fn piece(name: &str) -> Bytes {
     let span = Span {
         trace_id: vec![1; 16],
         span_id: vec![2; 8],
@@ -33,7 +33,7 @@ fn fragment(name: &str) -> Bytes {
 }
 
 fn batch(names: &[&str]) -> Batch {
-    Batch::new(names.iter().map(|name| fragment(name)).collect(), names.len() as u64)
+    Batch::new(names.iter().map(|name| piece(name)).collect(), names.len() as u64)
 }
 
 /// The names of the spans in a file of lines, in order.
@@ -139,8 +139,8 @@ async fn spans_that_do_not_decode_are_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("traces.json");
     let exporter = FileExporter::open(settings(&path)).unwrap();
-    let bad = Batch::new(vec![fragment("a"), Bytes::from_static(b"\x0a\xff")], 2);
-    assert!(matches!(exporter.export(bad).await, Err(ExportError::Unfit { .. })));
+    let bad = Batch::new(vec![piece("a"), Bytes::from_static(b"\x0a\xff")], 2);
+    assert!(matches!(exporter.export(bad).await, Err(ExportError::Rejected { .. })));
     let alone = Batch::new(vec![Bytes::from_static(b"\x0a\xff")], 1);
     assert!(matches!(exporter.export(alone).await, Err(ExportError::Permanent { .. })));
     assert_eq!(fs::read(&path).unwrap(), b"");

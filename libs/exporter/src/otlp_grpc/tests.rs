@@ -64,7 +64,7 @@ async fn requests_are_compressed() {
         let backend = Backend::start(|_| grpc_reply(b"", &[("grpc-status", "0")])).await;
         let large = Batch::new(vec![Bytes::from(vec![b'x'; 100_000]), Bytes::from_static(b"y")], 2);
         for batch in [batch(), large] {
-            let sent = batch.fragments().concat();
+            let sent = batch.pieces().concat();
             let answer = exporter(&backend, compression).export(batch).await;
             assert_eq!(answer, Ok(Accepted::default()));
             let request = backend.seen().pop().unwrap();
@@ -89,8 +89,8 @@ async fn status_codes_say_what_to_do() {
     let names = |error: ExportError| match error {
         ExportError::Retryable { after: None, .. } => "retryable",
         ExportError::Retryable { .. } => "advice",
-        ExportError::Barred { .. } => "barred",
-        ExportError::Unfit { .. } => "unfit",
+        ExportError::Misconfigured { .. } => "barred",
+        ExportError::Rejected { .. } => "rejected",
         ExportError::Doubtful { .. } => "doubtful",
         ExportError::Heavy { .. } => "heavy",
         ExportError::Permanent { .. } => "permanent",
@@ -98,19 +98,19 @@ async fn status_codes_say_what_to_do() {
     let rows = [
         ("1", "", "retryable"),
         ("2", "", "doubtful"),
-        ("3", "", "unfit"),
+        ("3", "", "rejected"),
         ("4", "", "heavy"),
         ("5", "", "doubtful"),
         ("6", "", "doubtful"),
         ("7", "", "barred"),
         ("8", "ingestion rate limit exceeded", "heavy"),
-        ("8", "grpc: received message larger than max (5000000 vs. 4194304)", "unfit"),
-        ("8", "gRPC message exceeds maximum size 4194304: 5000000", "unfit"),
-        ("8", "TRACE_TOO_LARGE: max size of trace (5000) exceeded", "unfit"),
+        ("8", "grpc: received message larger than max (5000000 vs. 4194304)", "rejected"),
+        ("8", "gRPC message exceeds maximum size 4194304: 5000000", "rejected"),
+        ("8", "TRACE_TOO_LARGE: max size of trace (5000) exceeded", "rejected"),
         ("9", "", "doubtful"),
         ("10", "", "retryable"),
         ("11", "", "doubtful"),
-        ("11", "Error, decoded message length too large: found 5 bytes", "unfit"),
+        ("11", "Error, decoded message length too large: found 5 bytes", "rejected"),
         ("12", "", "barred"),
         ("13", "", "doubtful"),
         ("14", "", "retryable"),
@@ -216,7 +216,7 @@ async fn a_status_of_another_content_type_is_no_answer_of_grpc() {
         for code in ["0", "3"] {
             let headers = [("content-type", media), ("grpc-status", code)];
             let answer = answer_of(move || reply(200, &headers, "")).await;
-            let barred = matches!(&answer, Err(ExportError::Barred { message })
+            let barred = matches!(&answer, Err(ExportError::Misconfigured { message })
                 if message.contains(media) && message.contains("4317"));
             assert!(barred, "{media} {code}: {answer:?}");
         }
@@ -228,11 +228,11 @@ async fn a_status_of_another_content_type_is_no_answer_of_grpc() {
 #[tokio::test]
 async fn answers_that_are_not_grpc_are_told_apart() {
     let answer = answer_of(|| reply(200, &[("content-type", "text/html")], "<html>")).await;
-    assert!(matches!(answer, Err(ExportError::Barred { .. })), "{answer:?}");
+    assert!(matches!(answer, Err(ExportError::Misconfigured { .. })), "{answer:?}");
     let answer = answer_of(|| reply(404, &[], "")).await;
-    assert!(matches!(answer, Err(ExportError::Barred { .. })), "{answer:?}");
+    assert!(matches!(answer, Err(ExportError::Misconfigured { .. })), "{answer:?}");
     let answer = answer_of(|| reply(413, &[], "")).await;
-    assert!(matches!(answer, Err(ExportError::Unfit { .. })), "{answer:?}");
+    assert!(matches!(answer, Err(ExportError::Rejected { .. })), "{answer:?}");
     for status in [500, 502, 503] {
         let answer = answer_of(move || reply(status, &[], "")).await;
         assert!(matches!(answer, Err(ExportError::Retryable { .. })), "{answer:?}");

@@ -69,8 +69,8 @@ async fn status_codes_say_what_to_do() {
     let name = |answer: Result<Accepted, ExportError>| match answer {
         Ok(_) => "accepted",
         Err(ExportError::Retryable { .. }) => "retryable",
-        Err(ExportError::Barred { .. }) => "barred",
-        Err(ExportError::Unfit { .. }) => "unfit",
+        Err(ExportError::Misconfigured { .. }) => "barred",
+        Err(ExportError::Rejected { .. }) => "rejected",
         Err(ExportError::Doubtful { .. }) => "doubtful",
         Err(ExportError::Heavy { .. }) => "heavy",
         Err(ExportError::Permanent { .. }) => "permanent",
@@ -80,12 +80,12 @@ async fn status_codes_say_what_to_do() {
         (202, "accepted"),
         (302, "barred"),
         (307, "barred"),
-        (400, "unfit"),
+        (400, "rejected"),
         (401, "barred"),
         (403, "barred"),
         (404, "barred"),
         (405, "barred"),
-        (413, "unfit"),
+        (413, "rejected"),
         (415, "barred"),
         (429, "heavy"),
         (500, "doubtful"),
@@ -179,13 +179,13 @@ async fn a_success_of_another_protocol_is_none() {
         if taken {
             assert_eq!(answer, Ok(Accepted::default()), "{status} `{media}` `{body}`");
         } else {
-            let barred = matches!(&answer, Err(ExportError::Barred { message })
+            let barred = matches!(&answer, Err(ExportError::Misconfigured { message })
                 if message.contains("correct host") || message.contains("4318"));
             assert!(barred, "{status} `{media}` `{body}`: {answer:?}");
         }
     }
     let answer = answer_of(|| Response::new(testing::endless())).await;
-    assert!(matches!(answer, Err(ExportError::Barred { .. })), "{answer:?}");
+    assert!(matches!(answer, Err(ExportError::Misconfigured { .. })), "{answer:?}");
 }
 
 #[tokio::test]
@@ -216,7 +216,7 @@ async fn a_port_for_tls_is_a_wrong_endpoint() {
     let page = "<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>";
     for said in ["Client sent an HTTP request to an HTTPS server.\n", page] {
         let answer = answer_of(move || reply(400, &[], said)).await;
-        let barred = matches!(&answer, Err(ExportError::Barred { message })
+        let barred = matches!(&answer, Err(ExportError::Misconfigured { message })
             if message.ends_with("take `https://`"));
         assert!(barred, "{answer:?}");
     }
@@ -227,6 +227,6 @@ async fn redirects_are_not_followed() {
     let elsewhere = Backend::start(|_| reply(200, &[], "")).await;
     let location = elsewhere.uri("http").to_string();
     let answer = answer_of(move || reply(307, &[("location", &location)], "")).await;
-    assert!(matches!(answer, Err(ExportError::Barred { .. })), "{answer:?}");
+    assert!(matches!(answer, Err(ExportError::Misconfigured { .. })), "{answer:?}");
     assert!(elsewhere.seen().is_empty());
 }

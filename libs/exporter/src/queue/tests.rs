@@ -103,9 +103,9 @@ fn settings() -> QueueSettings {
     }
 }
 
-fn piece(position: u64, len: usize) -> Kept {
-    let ticket = Ticket { partition: 0, position, chunk: 0 };
-    Kept { bytes: Bytes::from(vec![b'x'; len]), spans: 1, ticket }
+fn piece(position: u64, len: usize) -> KeptSpans {
+    let ticket = Ticket { partition: 0, position, piece: 0 };
+    KeptSpans { bytes: Bytes::from(vec![b'x'; len]), spans: 1, ticket }
 }
 
 struct Running {
@@ -129,7 +129,7 @@ fn run(backend: &Arc<Backend>, settings: QueueSettings) -> Running {
 }
 
 impl Running {
-    fn send(&self, kept: Kept) {
+    fn send(&self, kept: KeptSpans) {
         self.handle.try_send(kept, &self.sink).unwrap();
     }
 
@@ -147,8 +147,8 @@ impl Running {
     }
 }
 
-fn unfit() -> ExportError {
-    ExportError::Unfit { message: "too large".into() }
+fn rejected() -> ExportError {
+    ExportError::Rejected { message: "too large".into() }
 }
 
 #[tokio::test(start_paused = true)]

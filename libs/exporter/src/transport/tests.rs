@@ -231,7 +231,7 @@ async fn tls_on_one_side_only_is_a_wrong_endpoint() {
     let wrong = |answer: &Result<Accepted, ExportError>, advice: &str| {
         let error = answer.as_ref().unwrap_err();
         assert!(error.to_string().contains(advice), "{error:?}");
-        matches!(error, ExportError::Barred { .. })
+        matches!(error, ExportError::Misconfigured { .. })
     };
     let plain = Backend::start(|request| answering(&request)).await;
     for answer in answers(&plain, &ClientTlsConfig::default()).await {

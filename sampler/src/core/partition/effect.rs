@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wholetrace_exporter::contract::{ExporterIndex, Kept};
+use wholetrace_exporter::contract::{ExporterIndex, KeptSpans};
 use wholetrace_proto::record::DeadLetter;
 use wholetrace_spanlog::{LogTime, Partition, Position, TopicName};
 
@@ -27,7 +27,7 @@ pub enum Effect {
         /// Which one.
         exporter: ExporterIndex,
         /// The spans. The ticket tells the frame they are of.
-        kept: Kept,
+        kept: KeptSpans,
     },
     /// Read the span log again from a position on.
     Fetch {

@@ -5,7 +5,7 @@ mod behind;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use wholetrace_exporter::contract::{ExporterIndex, Kept, Ticket};
+use wholetrace_exporter::contract::{ExporterIndex, KeptSpans, Ticket};
 use wholetrace_spanlog::{Frame, LogTime, Position};
 
 use crate::core::{
@@ -296,9 +296,9 @@ fn hand_over(
     settings: &Settings,
     effects: &mut Vec<Effect>,
 ) {
-    for (chunk, (bytes, spans)) in (0..).zip(&cut.pieces) {
-        let ticket = Ticket { partition: settings.partition.0, position: position.0, chunk };
-        let kept = Kept { bytes: bytes.clone(), spans: *spans, ticket };
+    for (piece, (bytes, spans)) in (0..).zip(&cut.pieces) {
+        let ticket = Ticket { partition: settings.partition.0, position: position.0, piece };
+        let kept = KeptSpans { bytes: bytes.clone(), spans: *spans, ticket };
         effects.push(Effect::Export { exporter, kept });
     }
 }

@@ -78,16 +78,16 @@ impl Exporter for Sender {
                 let message = "away".to_owned();
                 return Err(match self.1.failure.load(Ordering::Relaxed) {
                     0 => ExportError::Retryable { after: None, message },
-                    1 => ExportError::Barred { message },
+                    1 => ExportError::Misconfigured { message },
                     2 => ExportError::Doubtful { message },
                     3 => ExportError::Heavy { message },
-                    _ => ExportError::Unfit { message },
+                    _ => ExportError::Rejected { message },
                 });
             }
             if self.1.refuses.load(Ordering::Relaxed) {
                 return Err(ExportError::Permanent { message: "no".into() });
             }
-            let got = batch.fragments().iter().flat_map(|piece| ids(piece));
+            let got = batch.pieces().iter().flat_map(|piece| ids(piece));
             self.1.got.lock().unwrap().extend(got);
             Ok(Accepted::default())
         })

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use wholetrace_exporter::{
-    contract::Kept,
+    contract::KeptSpans,
     outcomes::OutcomeSink,
     queue::{ExporterHandle, Room},
 };
@@ -14,7 +14,7 @@ use wholetrace_runtime::budget::{ByteBudget, Lease};
 /// for each.
 pub(super) struct Outbox {
     handle: ExporterHandle,
-    waiting: VecDeque<Kept>,
+    waiting: VecDeque<KeptSpans>,
     /// Bytes that wait, and the room that those take which did so after the last try.
     bytes: usize,
     room: Lease,
@@ -27,7 +27,7 @@ impl Outbox {
         Self { handle, waiting: VecDeque::new(), bytes: 0, room: budget.lease(0), asking: false }
     }
 
-    pub(super) fn push(&mut self, kept: Kept) {
+    pub(super) fn push(&mut self, kept: KeptSpans) {
         self.bytes += kept.bytes.len();
         self.waiting.push_back(kept);
     }
@@ -119,8 +119,8 @@ mod tests {
         let (budget, (sink, _outcomes)) = (ByteBudget::new("test", 0), outcomes());
         let mut outbox = Outbox::new(handle, &budget);
         for position in 0..3 {
-            let ticket = Ticket { partition: 0, position, chunk: 0 };
-            outbox.push(Kept { bytes: vec![0; 80].into(), spans: 1, ticket });
+            let ticket = Ticket { partition: 0, position, piece: 0 };
+            outbox.push(KeptSpans { bytes: vec![0; 80].into(), spans: 1, ticket });
         }
         let (sent, ask) = outbox.send(&sink);
         assert_eq!((sent, ask.map(|(_, bytes)| bytes)), (1, Some(80)));

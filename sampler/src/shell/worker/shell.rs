@@ -10,7 +10,7 @@ use futures_util::{
 };
 use tokio::time::Instant;
 use wholetrace_exporter::{
-    contract::{ExporterIndex, Kept, Settled},
+    contract::{ExporterIndex, KeptSpans, Settled},
     outcomes::OutcomeSink,
     queue::ExporterHandle,
 };
@@ -362,7 +362,7 @@ impl Shell {
         self.jobs.push(job.map(|end| done(end, Done::Told)).boxed());
     }
 
-    fn export(&mut self, exporter: ExporterIndex, kept: Kept) {
+    fn export(&mut self, exporter: ExporterIndex, kept: KeptSpans) {
         if let Some(outbox) = self.outboxes.get_mut(usize::from(exporter.0)) {
             outbox.push(kept);
         }

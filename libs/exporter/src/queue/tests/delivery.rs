@@ -23,7 +23,7 @@ async fn failures_are_repeated_with_growing_waits_and_the_backends_advice() {
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_backend_is_asked_again_at_the_longest_interval() {
-    let barred = || Err(ExportError::Barred { message: "401".into() });
+    let barred = || Err(ExportError::Misconfigured { message: "401".into() });
     let backend = Backend::scripted(vec![barred(), barred()]);
     let mut running = run(&backend, settings());
     running.send(piece(0, 1000));
@@ -37,7 +37,7 @@ async fn a_batch_that_is_too_large_is_halved_until_it_fits() {
     let backend =
         Backend::new(
             |batch| {
-                if batch.len() > 250 { Err(unfit()) } else { Ok(Accepted::default()) }
+                if batch.len() > 250 { Err(rejected()) } else { Ok(Accepted::default()) }
             },
         );
     let mut running = run(&backend, settings());
@@ -53,8 +53,8 @@ async fn a_batch_that_is_too_large_is_halved_until_it_fits() {
 #[tokio::test(start_paused = true)]
 async fn only_the_piece_that_the_backend_does_not_take_is_refused() {
     let backend = Backend::new(|batch| {
-        let poisoned = batch.fragments().iter().any(|fragment| fragment.starts_with(b"bad"));
-        if poisoned { Err(unfit()) } else { Ok(Accepted::default()) }
+        let poisoned = batch.pieces().iter().any(|piece| piece.starts_with(b"bad"));
+        if poisoned { Err(rejected()) } else { Ok(Accepted::default()) }
     });
     let mut running = run(&backend, settings());
     for position in 0..5 {
@@ -84,14 +84,14 @@ async fn a_piece_that_is_too_large_is_divided_by_spans() {
     let backend =
         Backend::new(
             move |batch| {
-                if batch.len() > most { Err(unfit()) } else { Ok(Accepted::default()) }
+                if batch.len() > most { Err(rejected()) } else { Ok(Accepted::default()) }
             },
         );
     let mut running = run(&backend, settings());
     for position in 0..2 {
-        let ticket = Ticket { partition: 0, position, chunk: 0 };
+        let ticket = Ticket { partition: 0, position, piece: 0 };
         let bytes = frame(&spans(position * 20..position * 20 + 20));
-        running.send(Kept { bytes, spans: 20, ticket });
+        running.send(KeptSpans { bytes, spans: 20, ticket });
     }
     let settled = running.settled(2).await;
     assert!(settled.iter().all(|settled| settled.outcome == Outcome::Delivered));
@@ -102,15 +102,15 @@ async fn a_piece_that_is_too_large_is_divided_by_spans() {
 #[tokio::test(start_paused = true)]
 async fn of_a_piece_only_the_spans_are_refused_that_do_not_fit_alone() {
     let poison =
-        |batch: &Batch| batch.fragments().iter().flat_map(|one| ids(one)).any(|id| id == 7);
+        |batch: &Batch| batch.pieces().iter().flat_map(|one| ids(one)).any(|id| id == 7);
     let backend = Backend::new(
         move |batch| {
-            if poison(batch) { Err(unfit()) } else { Ok(Accepted::default()) }
+            if poison(batch) { Err(rejected()) } else { Ok(Accepted::default()) }
         },
     );
     let mut running = run(&backend, settings());
-    let ticket = Ticket { partition: 0, position: 5, chunk: 0 };
-    running.send(Kept { bytes: frame(&spans(0..20)), spans: 20, ticket });
+    let ticket = Ticket { partition: 0, position: 5, piece: 0 };
+    running.send(KeptSpans { bytes: frame(&spans(0..20)), spans: 20, ticket });
     let settled = running.settled(1).await;
     let Outcome::Refused { bytes, spans: 1, .. } = &settled[0].outcome else {
         panic!("{settled:?}")
@@ -123,13 +123,13 @@ async fn of_a_piece_only_the_spans_are_refused_that_do_not_fit_alone() {
 #[tokio::test(start_paused = true)]
 async fn a_piece_is_not_divided_forever() {
     let bad =
-        |batch: &Batch| batch.fragments().iter().any(|one| ids(one).iter().any(|id| *id < 4096));
+        |batch: &Batch| batch.pieces().iter().any(|one| ids(one).iter().any(|id| *id < 4096));
     let backend =
-        Backend::new(move |batch| if bad(batch) { Err(unfit()) } else { Ok(Accepted::default()) });
+        Backend::new(move |batch| if bad(batch) { Err(rejected()) } else { Ok(Accepted::default()) });
     let mut running = run(&backend, QueueSettings { batch_bytes: 1 << 20, ..settings() });
     let piece = |position, ids| {
-        let (spans, ticket) = (spans(ids), Ticket { partition: 0, position, chunk: 0 });
-        Kept { bytes: frame(&spans), spans: spans.len() as u32, ticket }
+        let (spans, ticket) = (spans(ids), Ticket { partition: 0, position, piece: 0 });
+        KeptSpans { bytes: frame(&spans), spans: spans.len() as u32, ticket }
     };
     running.send(piece(5, 0..4096));
     let (handle, others) = (running.handle.clone(), outcomes());
@@ -145,9 +145,9 @@ async fn a_piece_is_not_divided_forever() {
     let Outcome::Refused { bytes, spans: 4096, .. } = &settled[0].outcome else {
         panic!("all are refused")
     };
-    let mut buried = ids(bytes);
-    buried.sort_unstable();
-    assert_eq!(buried, (0..4096).collect::<Vec<_>>());
+    let mut given_up = ids(bytes);
+    given_up.sort_unstable();
+    assert_eq!(given_up, (0..4096).collect::<Vec<_>>());
     let requests = backend.seen.lock().unwrap().iter().filter(|(_, batch)| bad(batch)).count();
     assert!(requests < 400, "{requests}");
 }
@@ -161,7 +161,7 @@ fn taken(backend: &Backend, most: usize) -> Vec<u64> {
     let seen = backend.seen.lock().unwrap();
     let batches = seen.iter().filter(|(_, batch)| batch.len() <= most);
     let mut all: Vec<u64> = batches
-        .flat_map(|(_, batch)| batch.fragments().to_vec())
+        .flat_map(|(_, batch)| batch.pieces().to_vec())
         .flat_map(|one| ids(&one))
         .collect();
     all.sort_unstable();
@@ -194,10 +194,10 @@ async fn a_partial_success_is_delivered_and_not_repeated() {
 enum Mood {
     Takes,
     Fails,
-    Bars,
+    IsMisconfigured,
     Doubts,
     IsOverloaded,
-    FindsUnfit,
+    Rejects,
     RefusesForGood,
 }
 
@@ -205,10 +205,10 @@ fn moods() -> impl Strategy<Value = Mood> {
     prop_oneof![
         4 => Just(Mood::Takes),
         2 => Just(Mood::Fails),
-        1 => Just(Mood::Bars),
+        1 => Just(Mood::IsMisconfigured),
         2 => Just(Mood::Doubts),
         1 => Just(Mood::IsOverloaded),
-        2 => Just(Mood::FindsUnfit),
+        2 => Just(Mood::Rejects),
         1 => Just(Mood::RefusesForGood),
     ]
 }
@@ -224,7 +224,7 @@ proptest! {
         moods in proptest::collection::vec(moods(), 0..60),
         in_flight in 1usize..5,
         capacity in 300usize..10_000,
-        patience in 0u64..60,
+        max_elapsed_time in 0u64..60,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -239,15 +239,15 @@ proptest! {
                 match mood {
                     Mood::Takes => Ok(Accepted::default()),
                     Mood::Fails => Err(ExportError::Retryable { after: None, message }),
-                    Mood::Bars => Err(ExportError::Barred { message }),
+                    Mood::IsMisconfigured => Err(ExportError::Misconfigured { message }),
                     Mood::Doubts => Err(ExportError::Doubtful { message }),
                     Mood::IsOverloaded => Err(ExportError::Heavy { message }),
-                    Mood::FindsUnfit => Err(ExportError::Unfit { message }),
+                    Mood::Rejects => Err(ExportError::Rejected { message }),
                     Mood::RefusesForGood => Err(ExportError::Permanent { message }),
                 }
             });
-            let retry =
-                RetryPolicy { patience: Duration::from_secs(patience), ..settings().retry };
+            let max_elapsed_time = Duration::from_secs(max_elapsed_time);
+            let retry = RetryPolicy { max_elapsed_time, ..settings().retry };
             let settings = QueueSettings { in_flight, capacity, retry, ..settings() };
             let mut running = run(&backend, settings);
             let mut outcomes = BTreeMap::<u64, usize>::new();

@@ -3,11 +3,11 @@
 use super::{delivery::spans, *};
 use crate::testing::{frame, ids};
 
-fn pieces(count: u64) -> impl Iterator<Item = Kept> {
+fn pieces(count: u64) -> impl Iterator<Item = KeptSpans> {
     (0..count).map(|position| {
-        let ticket = Ticket { partition: 0, position, chunk: 0 };
+        let ticket = Ticket { partition: 0, position, piece: 0 };
         let of = spans(position * 50..position * 50 + 50);
-        Kept { bytes: frame(&of), spans: 50, ticket }
+        KeptSpans { bytes: frame(&of), spans: 50, ticket }
     })
 }
 
@@ -28,7 +28,7 @@ async fn stored(
     assert!(settled.iter().all(|settled| settled.outcome == Outcome::Delivered));
     let mut times = vec![0; 3000];
     for (_, batch) in backend.seen.lock().unwrap().iter().filter(|(_, batch)| stores(batch)) {
-        for id in batch.fragments().iter().flat_map(|one| ids(one)) {
+        for id in batch.pieces().iter().flat_map(|one| ids(one)) {
             times[id as usize] += 1;
         }
     }

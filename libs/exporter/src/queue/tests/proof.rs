@@ -10,23 +10,23 @@ type Failure = fn() -> ExportError;
 /// All that a backend can answer but a word that is certain by itself.
 const FAILURES: [(&str, Failure); 5] = [
     ("retryable", || ExportError::retryable("503")),
-    ("barred", || ExportError::Barred { message: "403".into() }),
+    ("barred", || ExportError::Misconfigured { message: "403".into() }),
     ("doubtful", || ExportError::Doubtful { message: "500".into() }),
     ("heavy", || ExportError::Heavy { message: "no answer".into() }),
-    ("unfit", || ExportError::Unfit { message: "400".into() }),
+    ("rejected", || ExportError::Rejected { message: "400".into() }),
 ];
 
 /// What can be the fault of the spans.
 const VERDICTS: [(&str, Failure); 3] = [FAILURES[1], FAILURES[2], FAILURES[4]];
 
-fn of_spans(position: u64, of: std::ops::Range<u64>) -> Kept {
-    let ticket = Ticket { partition: 0, position, chunk: 0 };
+fn of_spans(position: u64, of: std::ops::Range<u64>) -> KeptSpans {
+    let ticket = Ticket { partition: 0, position, piece: 0 };
     let spans = spans(of);
-    Kept { bytes: frame(&spans), spans: spans.len() as u32, ticket }
+    KeptSpans { bytes: frame(&spans), spans: spans.len() as u32, ticket }
 }
 
 fn holds(batch: &Batch, id: u64) -> bool {
-    batch.fragments().iter().flat_map(|one| ids(one)).any(|it| it == id)
+    batch.pieces().iter().flat_map(|one| ids(one)).any(|it| it == id)
 }
 
 /// A backend that answers everything with the same failure is at fault itself, for however long.
@@ -186,7 +186,7 @@ async fn what_has_waited_is_sent_while_the_clock_goes_on() {
         let retry = RetryPolicy {
             initial_interval: millis(1),
             max_interval: millis(4),
-            patience: millis(20),
+            max_elapsed_time: millis(20),
             ..RetryPolicy::default()
         };
         let settings = QueueSettings { retry, flush_after: millis(1), ..settings() };

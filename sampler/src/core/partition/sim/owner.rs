@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use fastrand::Rng;
-use wholetrace_exporter::contract::{ExporterIndex, Kept, Outcome, Settled};
+use wholetrace_exporter::contract::{ExporterIndex, KeptSpans, Outcome, Settled};
 use wholetrace_runtime::budget::{ByteBudget, Lease};
 use wholetrace_spanlog::{Frame, Position};
 
@@ -27,7 +27,7 @@ use super::scene::pick;
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
     pub(super) exporter: ExporterIndex,
-    pub(super) kept: Kept,
+    pub(super) kept: KeptSpans,
 }
 
 /// What an owner may hold.

@@ -103,7 +103,7 @@ impl World {
             flush_after: Duration::from_millis(5),
             retry: RetryPolicy {
                 max_interval: 2 * second,
-                patience: 3 * second,
+                max_elapsed_time: 3 * second,
                 ..RetryPolicy::default()
             },
             stop_within: second,

@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{contract::Kept, outcomes::OutcomeSink};
+use crate::{contract::KeptSpans, outcomes::OutcomeSink};
 
 /// A piece that the queue has taken: gives its room back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Piece {
-    pub(crate) kept: Kept,
+    pub(crate) kept: KeptSpans,
     pub(crate) to: OutcomeSink,
     /// The spans that the queue took with it, also when only some of them are under way.
     pub(crate) owed: u32,
@@ -17,7 +17,7 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    pub(crate) const fn new(kept: Kept, to: OutcomeSink, room: OwnedSemaphorePermit) -> Self {
+    pub(crate) const fn new(kept: KeptSpans, to: OutcomeSink, room: OwnedSemaphorePermit) -> Self {
         Self { owed: kept.spans, kept, to, _room: room }
     }
 }
@@ -34,7 +34,7 @@ pub struct Undelivered {
 
 /// What a queue has taken and not yet answered for, and how its backend does.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct QueueState {
     pieces: AtomicU64,
     spans: AtomicU64,
     /// Requests that the backend has taken.
@@ -47,7 +47,7 @@ pub(crate) struct Tally {
     pub(crate) failing: AtomicBool,
 }
 
-impl Tally {
+impl QueueState {
     pub(crate) fn take(&self, spans: u32) {
         self.pieces.fetch_add(1, Ordering::Relaxed);
         self.spans.fetch_add(u64::from(spans), Ordering::Relaxed);

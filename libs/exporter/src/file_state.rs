@@ -9,9 +9,9 @@ use std::{
 
 /// What became of a file that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum FileState {
     /// It stands at the path, with so many bytes; none, when it is no regular file.
-    There { bytes: Option<u64> },
+    AtPath { bytes: Option<u64> },
     /// It has another name, or its file system has another place: something else stands at the path,
     /// or nothing.
     Moved,
@@ -21,7 +21,7 @@ pub(crate) enum Place {
     Stale,
 }
 
-impl Place {
+impl FileState {
     /// Looks at `file`, which was opened as `path`.
     ///
     /// # Errors
@@ -30,7 +30,7 @@ impl Place {
         let Ok(open) = file.metadata() else { return Ok(Self::Stale) };
         match fs::metadata(path) {
             Ok(there) if (there.dev(), there.ino()) == (open.dev(), open.ino()) => {
-                Ok(Self::There { bytes: open.is_file().then_some(open.len()) })
+                Ok(Self::AtPath { bytes: open.is_file().then_some(open.len()) })
             }
             Err(error) if !is_gone(&error) => Err(error),
             _ if open.is_file() && open.nlink() == 0 => Ok(Self::Deleted),
