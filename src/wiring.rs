@@ -13,7 +13,9 @@ use wholetrace_runtime::{
     metrics::{self, Recorder},
     problems::Problems,
 };
-use wholetrace_sampler::{Parts, PolicyHandle, Sampler, config::SamplerConfig, policy::PolicySet};
+use wholetrace_sampler::{
+    PolicyHandle, Sampler, SamplerParts, config::SamplerConfig, policy::PolicySet,
+};
 use wholetrace_spanlog::routing::Routing;
 
 use crate::{config::Config, log::OpenLog, role::Role, tables::TABLES};
@@ -82,7 +84,7 @@ fn sampling(config: &Config, log: &OpenLog) -> anyhow::Result<Sampling> {
     // After the log, which takes no folder that somebody else has files in.
     let exporters = build_all(&config.exporters)?;
     let window_cache = ByteBudget::new("window_cache", config.memory.window_cache.as_usize());
-    let parts = Parts {
+    let parts = SamplerParts {
         log: log.log(),
         group: log.group()?,
         exporters,

@@ -198,7 +198,7 @@ impl Loop {
             let decisions = self.decisions.drain(..).collect();
             self.state.step(Input::Decisions(decisions), &mut self.effects);
         }
-        while self.state.wants_turn() {
+        while self.state.has_more_work() {
             self.state.step(Input::Continue, &mut self.effects);
         }
     }
@@ -218,7 +218,7 @@ impl Loop {
             });
             this.step(Input::Frames(leased.collect()));
         }
-        black_box(this.state.progress());
+        black_box(this.state.checkpoint());
         this
     }
 }

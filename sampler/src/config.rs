@@ -39,6 +39,12 @@ pub(crate) fn share(all: Bounds, owned: usize) -> Bounds {
     }
 }
 
+/// Milliseconds of the log's time that the first reading may be ahead of the release. The release
+/// follows one `decision_wait` behind; as much again lets it catch up evenly.
+pub(crate) fn read_ahead(decision_wait: u32) -> u64 {
+    u64::from(decision_wait) * 2 + 1000
+}
+
 /// Bytes of a budget of `limit` bytes that frames which only wait for their release leave to others:
 /// what must be held to go on is more urgent. There are so many `exporters`, and `owned` partitions.
 pub(crate) fn set_apart(all: Bounds, owned: usize, exporters: usize, limit: usize) -> usize {
@@ -142,7 +148,7 @@ impl SamplerConfig {
                 tail_sampling.decision_cache.max_age.get().as_millis(),
             )),
             bounds: self.bounds(),
-            read_ahead: u64::from(decision_wait) * 2,
+            read_ahead: read_ahead(decision_wait),
             max_piece_bytes: batch.unwrap_or(MAX_PIECE).min(MAX_PIECE),
             hash_seed,
         }

@@ -13,7 +13,7 @@
 //! One trace on its way: its spans come in any order, in frames of the partition that its id hashes to.
 //! Each frame is read ahead: [`core`] folds each span into a summary of a few dozen bytes, and lets the
 //! span go. A `decision_wait` after the first of them, by the time of the log, the [`policy`] set judges
-//! the summary; the verdict is appended to the decision log, and counts once it is read back, so
+//! the summary; the decision is appended to the decision log, and counts once it is read back, so
 //! that every later owner of the partition decides the same. The frames come by a second time, from
 //! memory or from the log: what is kept is filtered out of them and handed to the exporters. When
 //! all have answered, the position behind the frame is committed.
@@ -28,4 +28,4 @@ pub mod shell;
 #[cfg(test)]
 mod testing;
 
-pub use shell::sampler::{Parts, PolicyHandle, Sampler};
+pub use shell::sampler::{PolicyHandle, Sampler, SamplerParts};

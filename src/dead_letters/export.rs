@@ -8,13 +8,13 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use wholetrace_proto::otlp_json;
-use wholetrace_sampler::dead_letters::{LettersReader, StoredLetter};
+use wholetrace_sampler::dead_letters::{DeadLettersReader, StoredDeadLetter};
 
 use super::{damaged, options::ExportFormat, written};
 
 /// Writes the spans of what `letters` gives to `output` or, if there is none, to standard output.
 pub(super) async fn run(
-    mut letters: LettersReader,
+    mut letters: DeadLettersReader,
     output: Option<&Path>,
     format: ExportFormat,
 ) -> anyhow::Result<()> {
@@ -60,7 +60,7 @@ pub(super) async fn run(
 }
 
 /// Appends the spans of `letter` to `out`; tells whether they could be written.
-fn encode(letter: &StoredLetter, format: ExportFormat, out: &mut Vec<u8>) -> bool {
+fn encode(letter: &StoredDeadLetter, format: ExportFormat, out: &mut Vec<u8>) -> bool {
     match format {
         // Messages one after the other are one message.
         ExportFormat::Protobuf => out.extend_from_slice(&letter.payload),

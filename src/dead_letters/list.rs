@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 
 use jiff::Timestamp;
-use wholetrace_sampler::dead_letters::{Contents, LettersReader, StoredLetter};
+use wholetrace_sampler::dead_letters::{Contents, DeadLettersReader, StoredDeadLetter};
 
 use super::{damaged, options::ListFormat, written};
 
@@ -11,7 +11,7 @@ use super::{damaged, options::ListFormat, written};
 const REASON_CHARS: usize = 160;
 
 /// Prints what `letters` gives, one after the other.
-pub(super) async fn run(mut letters: LettersReader, format: ListFormat) -> anyhow::Result<()> {
+pub(super) async fn run(mut letters: DeadLettersReader, format: ListFormat) -> anyhow::Result<()> {
     let mut out = BufWriter::new(std::io::stdout());
     let mut totals = Totals::default();
     while let Some(letter) = letters.next().await? {
@@ -50,7 +50,7 @@ struct Totals {
 }
 
 impl Totals {
-    fn add(&mut self, letter: &StoredLetter, contents: Contents) {
+    fn add(&mut self, letter: &StoredDeadLetter, contents: Contents) {
         self.letters += 1;
         self.traces += contents.traces;
         self.spans += contents.spans;
@@ -71,7 +71,7 @@ fn heading() -> String {
     columns(["POSITION", "TIME", "EXPORTER", "TRACES", "SPANS", "BYTES", "REASON"])
 }
 
-fn row(letter: &StoredLetter, contents: Contents) -> String {
+fn row(letter: &StoredDeadLetter, contents: Contents) -> String {
     let exporter = if letter.exporter.is_empty() { "-" } else { &letter.exporter };
     columns([
         &position(letter),
@@ -99,17 +99,17 @@ fn short(reason: &str) -> String {
     short
 }
 
-fn position(letter: &StoredLetter) -> String {
+fn position(letter: &StoredDeadLetter) -> String {
     format!("{}/{}", letter.partition, letter.position)
 }
 
-fn time(letter: &StoredLetter) -> String {
+fn time(letter: &StoredDeadLetter) -> String {
     let millis = i64::try_from(letter.time_ms).unwrap_or(i64::MAX);
     let time = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
     format!("{time:.3}")
 }
 
-fn object(letter: &StoredLetter, contents: Contents) -> serde_json::Value {
+fn object(letter: &StoredDeadLetter, contents: Contents) -> serde_json::Value {
     serde_json::json!({
         "partition": letter.partition.0,
         "position": letter.position.0,
@@ -130,8 +130,8 @@ mod tests {
 
     use super::*;
 
-    fn letter(reason: &str) -> StoredLetter {
-        StoredLetter {
+    fn letter(reason: &str) -> StoredDeadLetter {
+        StoredDeadLetter {
             partition: Partition(3),
             position: Position(17),
             time_ms: 1_760_000_000_123,

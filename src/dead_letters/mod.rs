@@ -9,7 +9,7 @@ mod replay;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use wholetrace_sampler::dead_letters::LettersReader;
+use wholetrace_sampler::dead_letters::DeadLettersReader;
 use wholetrace_spanlog::embedded::OpenError;
 
 use crate::{
@@ -39,7 +39,7 @@ async fn perform(action: Action, config: &Config) -> anyhow::Result<()> {
     action.check(config)?;
     let log = open(config).await?;
     let topic = log.log().dead_letters;
-    let reader = |which: options::Which| LettersReader::new(topic.reader.clone(), which.into());
+    let reader = |which: options::Which| DeadLettersReader::new(topic.reader.clone(), which.into());
     let done = match action {
         Action::List { which, format } => list::run(reader(which), format).await,
         Action::Export { which, output, format } => {

@@ -13,11 +13,11 @@ use crate::{
     job::{Ended, Job, Part},
     journal::Journal,
     metrics::{ExporterMetrics, Failure},
+    next_step::{NextStep, next_step},
     pace::Pace,
+    queue_state::{Piece, QueueState},
     refusals::Refusals,
     retry::RetryPolicy,
-    queue_state::{Piece, QueueState},
-    next_step::{NextStep, next_step},
 };
 
 /// Requests that failed one after the other, after which all seem to be refused: of what is held only

@@ -143,7 +143,9 @@ impl Lines {
             FileState::AtPath { .. } => {
                 tracing::info!(%path, "go on at the end of a file that others have changed");
             }
-            FileState::Moved => tracing::info!(%path, "begin a file in place of one that was moved"),
+            FileState::Moved => {
+                tracing::info!(%path, "begin a file in place of one that was moved")
+            }
             FileState::Deleted => {
                 tracing::warn!(%path, "begin a file in place of one that was deleted, with all that \
                     had been delivered to it");

@@ -9,8 +9,8 @@ use wholetrace_proto::split::split_at;
 
 use crate::{
     contract::Batch,
-    retry::{Backoff, RetryPolicy},
     queue_state::{Piece, QueueState},
+    retry::{Backoff, RetryPolicy},
 };
 
 /// Single spans of a piece that were proven to be unacceptable, one after the other, after which what

@@ -57,7 +57,9 @@ pub(crate) fn next_step(
     match error {
         ExportError::Permanent { .. } => NextStep::GiveUp,
         ExportError::Rejected { .. } if smallest && history.proven => NextStep::GiveUp,
-        ExportError::Rejected { .. } if smallest => NextStep::Hold(history.backoff.longest_wait(random)),
+        ExportError::Rejected { .. } if smallest => {
+            NextStep::Hold(history.backoff.longest_wait(random))
+        }
         ExportError::Rejected { .. } if in_a_row < HASTY_REFUSALS => NextStep::HALVE_NOW,
         ExportError::Rejected { .. } => {
             NextStep::Halve { wait: history.backoff.longest_wait(random), leave: true }

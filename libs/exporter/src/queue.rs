@@ -17,15 +17,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     contract::{Exporter, ExporterIndex, KeptSpans},
-    delivery::{Sender, SUSPICION},
+    delivery::{SUSPICION, Sender},
     job::Job,
     journal::Journal,
     metrics::ExporterMetrics,
     outcomes::OutcomeSink,
     pace::Pace,
+    queue_state::{Piece, QueueState, Undelivered},
     refusals::Refusals,
     retry::RetryPolicy,
-    queue_state::{Piece, QueueState, Undelivered},
 };
 
 /// What a piece costs beside its bytes: its place in the queue, its permit and its outcome. Keeps

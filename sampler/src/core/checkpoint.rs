@@ -12,17 +12,17 @@ const MAX_METADATA: usize = 4096;
 
 /// How far a partition is finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct PartitionCheckpoint {
     /// All records below are finished for every exporter (I5).
     pub position: Position,
     /// What the next owner can do without asking the log.
     pub hints: Hints,
 }
 
-/// A place in both logs.
+/// A point in both logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Place {
+pub struct ResumePoint {
     /// A position of the span log.
     pub position: u64,
     /// How far the log's time has come with the record there, or with the one before it.
@@ -47,9 +47,9 @@ pub struct Claimed {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Start {
     /// For the exporters that keep up, of which there is one at least.
-    pub(crate) lead: Place,
+    pub(crate) lead: ResumePoint,
     /// For each exporter that is behind.
-    pub(crate) behind: Vec<Option<Place>>,
+    pub(crate) behind: Vec<Option<ResumePoint>>,
 }
 
 /// Hints for the next owner. Without them it repeats more than it need, and loses nothing.
@@ -86,10 +86,10 @@ pub struct Hints {
     pub exporters: BTreeMap<String, u64>,
     /// Where to begin for the exporters that keep up, if others are behind.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lead: Option<Place>,
+    pub lead: Option<ResumePoint>,
     /// Where to begin for each exporter that is behind.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub behind: BTreeMap<String, Place>,
+    pub behind: BTreeMap<String, ResumePoint>,
 }
 
 impl Hints {
@@ -100,7 +100,7 @@ impl Hints {
     }
 }
 
-impl Progress {
+impl PartitionCheckpoint {
     /// The checkpoint to commit. Hints that do not fit are left out.
     #[must_use]
     pub fn to_checkpoint(&self) -> Checkpoint {
@@ -129,16 +129,16 @@ impl Progress {
     pub(crate) fn start(&self, exporters: &[String]) -> Start {
         let Hints { clock, exporters: reached, lead, behind, .. } = &self.hints;
         let decisions = self.hints.decisions_from().0;
-        let all = Place { position: self.position.0, clock: *clock, decisions };
-        let keeps_up = |lead: &Place, name: &String| {
+        let all = ResumePoint { position: self.position.0, clock: *clock, decisions };
+        let keeps_up = |lead: &ResumePoint, name: &String| {
             !behind.contains_key(name) && reached.get(name).is_some_and(|at| lead.position <= *at)
         };
         match lead {
             Some(lead) if exporters.iter().any(|name| keeps_up(lead, name)) => {
-                let place = |name: &String| {
+                let point = |name: &String| {
                     (!keeps_up(lead, name)).then(|| behind.get(name).copied().unwrap_or(all))
                 };
-                Start { lead: *lead, behind: exporters.iter().map(place).collect() }
+                Start { lead: *lead, behind: exporters.iter().map(point).collect() }
             }
             _ => Start { lead: all, behind: vec![None; exporters.len()] },
         }
@@ -152,9 +152,9 @@ mod tests {
     use super::*;
     use crate::core::watermark::Oddities;
 
-    fn progress(exporters: usize) -> Progress {
+    fn of_exporters(exporters: usize) -> PartitionCheckpoint {
         let exporters = (0..exporters).map(|i| (format!("otlp/backend-{i}"), i as u64)).collect();
-        Progress {
+        PartitionCheckpoint {
             position: Position(7),
             hints: Hints {
                 decisions: Some(3),
@@ -171,56 +171,56 @@ mod tests {
 
     #[test]
     fn a_checkpoint_reads_back() {
-        let progress = progress(3);
-        assert_eq!(Progress::of(&progress.to_checkpoint()), progress);
+        let checkpoint = of_exporters(3);
+        assert_eq!(PartitionCheckpoint::of(&checkpoint.to_checkpoint()), checkpoint);
     }
 
     #[test]
     fn the_time_reads_back_and_costs_nothing_while_it_is_unknown() {
-        let mut progress = progress(1);
-        let without = progress.to_checkpoint().metadata;
+        let mut checkpoint = of_exporters(1);
+        let without = checkpoint.to_checkpoint().metadata;
         assert!(!without.contains("time") && !without.contains("ahead"), "{without}");
         for time in [1_000_000, 2, 30_000, 41_000] {
-            let _ = progress.hints.clock.advance(LogTime(time), &mut Oddities::default());
-            assert_eq!(Progress::of(&progress.to_checkpoint()), progress);
+            let _ = checkpoint.hints.clock.advance(LogTime(time), &mut Oddities::default());
+            assert_eq!(PartitionCheckpoint::of(&checkpoint.to_checkpoint()), checkpoint);
         }
-        assert!(progress.hints.clock.ahead() > 0);
+        assert!(checkpoint.hints.clock.ahead() > 0);
     }
 
     #[test]
     fn hints_that_do_not_fit_are_left_out() {
-        let checkpoint = progress(1000).to_checkpoint();
+        let checkpoint = of_exporters(1000).to_checkpoint();
         assert!(checkpoint.metadata.len() <= MAX_METADATA);
-        assert_eq!(Progress::of(&checkpoint), progress(0));
+        assert_eq!(PartitionCheckpoint::of(&checkpoint), of_exporters(0));
     }
 
     /// Whoever reads the log for those that keep up begins where they are, if there is one.
     #[test]
     fn exporters_that_are_behind_have_a_start_of_their_own() {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        let place = |position| {
+        let point = |position| {
             let mut clock = Watermark::default();
             let _ = clock.advance(LogTime(2 * position), &mut Oddities::default());
-            Place { position, clock, decisions: position / 2 }
+            ResumePoint { position, clock, decisions: position / 2 }
         };
         let hints = Hints {
             decisions: Some(2),
-            clock: place(5).clock,
+            clock: point(5).clock,
             exporters: [("a".into(), 70), ("b".into(), 5), ("c".into(), 90)].into(),
-            lead: Some(place(70)),
-            behind: [("b".to_owned(), place(5))].into(),
+            lead: Some(point(70)),
+            behind: [("b".to_owned(), point(5))].into(),
             ..Hints::default()
         };
-        let progress = Progress { position: Position(5), hints };
-        let progress = Progress::of(&progress.to_checkpoint());
-        let all = place(5);
+        let checkpoint = PartitionCheckpoint { position: Position(5), hints };
+        let checkpoint = PartitionCheckpoint::of(&checkpoint.to_checkpoint());
+        let all = point(5);
         for (exporters, lead, behind) in [
-            (&["a", "b", "c"][..], place(70), vec![None, Some(all), None]),
-            (&["b", "new", "c"], place(70), vec![Some(all), Some(all), None]),
+            (&["a", "b", "c"][..], point(70), vec![None, Some(all), None]),
+            (&["b", "new", "c"], point(70), vec![Some(all), Some(all), None]),
             (&["b"], all, vec![None]),
             (&["new", "b"], all, vec![None, None]),
         ] {
-            assert_eq!(progress.start(&names(exporters)), Start { lead, behind });
+            assert_eq!(checkpoint.start(&names(exporters)), Start { lead, behind });
         }
     }
 
@@ -228,8 +228,8 @@ mod tests {
     fn foreign_metadata_counts_as_none() {
         for metadata in ["", "{", "[]", "null", r#"{"decisions":-1}"#] {
             let checkpoint = Checkpoint { position: Position(9), metadata: metadata.into() };
-            let expected = Progress { position: Position(9), hints: Hints::default() };
-            assert_eq!(Progress::of(&checkpoint), expected, "{metadata}");
+            let expected = PartitionCheckpoint { position: Position(9), hints: Hints::default() };
+            assert_eq!(PartitionCheckpoint::of(&checkpoint), expected, "{metadata}");
         }
     }
 }

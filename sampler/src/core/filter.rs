@@ -1,4 +1,4 @@
-//! The release of one frame: kept spans are cut out of it, the others are left behind.
+//! The release of one frame: kept spans are taken out of it, the others are left behind.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use wholetrace_proto::{
 };
 use wholetrace_spanlog::LogTime;
 
-use crate::core::decision::table::{DecisionTable, Ruling};
+use crate::core::decision::table::{DecisionTable, PackedDecision};
 
 /// What a span may take in a piece beside its body and its heads: tags, lengths, a threshold, a
 /// mark.
@@ -25,7 +25,7 @@ const LATE_FRAGMENT: &str = "wholetrace.late_fragment";
 
 /// What a frame has left after sampling.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Cut {
+pub(crate) struct Filtered {
     /// The kept spans; each piece is a valid `TracesData` message.
     pub(crate) pieces: Vec<(Bytes, u32)>,
     /// Bytes of all pieces.
@@ -46,13 +46,13 @@ pub(crate) struct Cut {
 ///
 /// # Errors
 /// Malformed bytes: of the whole frame nothing can be exported.
-pub(crate) fn cut(
+pub(crate) fn filter(
     payload: &[u8],
     time: LogTime,
     decided: &DecisionTable,
     max_piece: usize,
-) -> Result<Cut, WireError> {
-    let mut cutter = Cutter {
+) -> Result<Filtered, WireError> {
+    let mut filter = Filter {
         decided,
         time,
         max_piece,
@@ -63,11 +63,11 @@ pub(crate) fn cut(
         last: None,
         piece: Assembler::new(),
         spans: 0,
-        cut: Cut::default(),
+        filtered: Filtered::default(),
     };
-    visit(payload, &mut cutter)?;
-    cutter.finish_piece();
-    Ok(cutter.cut)
+    visit(payload, &mut filter)?;
+    filter.finish_piece();
+    Ok(filter.filtered)
 }
 
 /// The head is looked for when the first span is kept: of most scopes none is.
@@ -77,7 +77,7 @@ enum Scope<'f> {
     Found(Head<'f>),
 }
 
-struct Cutter<'s, 'f> {
+struct Filter<'s, 'f> {
     decided: &'s DecisionTable,
     time: LogTime,
     max_piece: usize,
@@ -87,26 +87,26 @@ struct Cutter<'s, 'f> {
     /// Whether the piece under way has got their heads.
     has_resource: bool,
     has_scope: bool,
-    last: Option<(TraceKey, Option<(Ruling, LogTime)>)>,
+    last: Option<(TraceKey, Option<(PackedDecision, LogTime)>)>,
     piece: Assembler<'f>,
     spans: u32,
-    cut: Cut,
+    filtered: Filtered,
 }
 
-impl<'f> Cutter<'_, 'f> {
-    /// The ruling over a trace, and when it was made.
-    fn ruling(&mut self, key: TraceKey) -> Option<(Ruling, LogTime)> {
-        if let Some((last, ruling)) = self.last
+impl<'f> Filter<'_, 'f> {
+    /// The decision over a trace, and when it was made.
+    fn decision(&mut self, key: TraceKey) -> Option<(PackedDecision, LogTime)> {
+        if let Some((last, decision)) = self.last
             && last == key
         {
-            return ruling;
+            return decision;
         }
-        let ruling = self.decided.find(key, self.time);
-        self.last = Some((key, ruling));
-        ruling
+        let decision = self.decided.find(key, self.time);
+        self.last = Some((key, decision));
+        decision
     }
 
-    fn keep(&mut self, body: &'f [u8], ruling: Option<Ruling>) {
+    fn keep(&mut self, body: &'f [u8], decision: Option<PackedDecision>) {
         let (resource, scope) = (self.resource.unwrap_or(Head::of(&[])), self.scope_head());
         let heads = if self.has_resource { 0 } else { resource.len() }
             + if self.has_scope { 0 } else { scope.len() };
@@ -121,8 +121,9 @@ impl<'f> Cutter<'_, 'f> {
         if !std::mem::replace(&mut self.has_scope, true) {
             self.piece.scope(scope);
         }
-        let probability = ruling.and_then(Ruling::threshold).map_or(Kept::Unknown, Kept::At);
-        let late = ruling.is_some_and(Ruling::is_late_fragment);
+        let probability =
+            decision.and_then(PackedDecision::threshold).map_or(Kept::Unknown, Kept::At);
+        let late = decision.is_some_and(PackedDecision::is_late_fragment);
         match tracestate::rewrite(body, probability) {
             rewrite if late => {
                 let mut rewritten = Cow::Borrowed(body);
@@ -154,14 +155,14 @@ impl<'f> Cutter<'_, 'f> {
         }
         (self.has_resource, self.has_scope) = (false, false);
         let bytes = std::mem::take(&mut self.piece).to_vec();
-        self.cut.bytes += bytes.len();
-        self.cut.kept += u64::from(self.spans);
-        self.cut.pieces.push((Bytes::from(bytes), self.spans));
+        self.filtered.bytes += bytes.len();
+        self.filtered.kept += u64::from(self.spans);
+        self.filtered.pieces.push((Bytes::from(bytes), self.spans));
         self.spans = 0;
     }
 }
 
-impl<'f> Visitor<'f> for Cutter<'_, 'f> {
+impl<'f> Visitor<'f> for Filter<'_, 'f> {
     fn resource(&mut self, head: Head<'f>) {
         self.resource = Some(head);
         self.scope = None;
@@ -175,15 +176,15 @@ impl<'f> Visitor<'f> for Cutter<'_, 'f> {
 
     fn span(&mut self, span: SpanRef<'f>) {
         let Some(key) = span.key() else { return };
-        let ruling = self.ruling(key);
-        match ruling {
-            Some((ruling, decided_at)) if !ruling.kept() => {
-                self.cut.not_sampled += 1;
-                self.cut.late_roots += u64::from(decided_at < self.time && is_root(span.body));
+        let decision = self.decision(key);
+        match decision {
+            Some((decision, decided_at)) if !decision.kept() => {
+                self.filtered.not_sampled += 1;
+                self.filtered.late_roots += u64::from(decided_at < self.time && is_root(span.body));
             }
-            Some((ruling, _)) => self.keep(span.body, Some(ruling)),
+            Some((decision, _)) => self.keep(span.body, Some(decision)),
             None => {
-                self.cut.undecided += 1;
+                self.filtered.undecided += 1;
                 self.keep(span.body, None);
             }
         }

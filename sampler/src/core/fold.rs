@@ -11,8 +11,8 @@ use wholetrace_spanlog::LogTime;
 use crate::{
     core::{
         decision::table::DecisionTable,
-        epochs::Epochs,
         open_traces::{NewTrace, OpenTrace, OpenTraces, Slot},
+        policy_versions::PolicyVersions,
     },
     policy::Bits,
 };
@@ -27,7 +27,7 @@ pub(crate) struct Folded {
     /// Spans that came after the decision of their trace.
     pub(crate) late: u64,
     /// Spans without a trace id of 16 bytes: nobody can tell where they belong.
-    pub(crate) unnamed: u64,
+    pub(crate) invalid_trace_ids: u64,
     /// Spans whose bytes are malformed further on.
     pub(crate) malformed: u64,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Folded {
 pub(crate) struct Fold<'s, 'f> {
     open: &'s mut OpenTraces,
     decided: &'s DecisionTable,
-    epochs: &'s mut Epochs,
+    policy_versions: &'s mut PolicyVersions,
     time: LogTime,
     /// The low bits of the frame's number in the window.
     frame: u32,
@@ -48,12 +48,12 @@ pub(crate) struct Fold<'s, 'f> {
     /// What it tells an older one that open traces still use.
     older: Option<(u8, Bits)>,
     /// The trace of the last span: spans of a trace often come together.
-    last: Option<(TraceKey, Place)>,
+    last: Option<(TraceKey, Lookup)>,
     folded: Folded,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum Lookup {
     Open(Slot),
     Decided { late: bool },
 }
@@ -63,14 +63,14 @@ impl<'s, 'f> Fold<'s, 'f> {
     pub(crate) fn new(
         open: &'s mut OpenTraces,
         decided: &'s DecisionTable,
-        epochs: &'s mut Epochs,
+        policy_versions: &'s mut PolicyVersions,
         time: LogTime,
         frame: u32,
     ) -> Self {
         Self {
             open,
             decided,
-            epochs,
+            policy_versions,
             time,
             frame,
             opening: true,
@@ -93,36 +93,39 @@ impl<'s, 'f> Fold<'s, 'f> {
         self.folded
     }
 
-    fn place(&mut self, key: TraceKey) -> Place {
+    fn look_up(&mut self, key: TraceKey) -> Lookup {
         let (now, retention) = (self.time, self.decided.retention());
         let obeyed =
             |trace: &OpenTrace| !trace.is_decided() || now <= trace.deadline().plus(retention);
         if let Some(slot) = self.open.find(key, obeyed) {
             let trace = self.open.get(slot);
             return if trace.is_decided() {
-                Place::Decided { late: trace.deadline() <= now }
+                Lookup::Decided { late: trace.deadline() <= now }
             } else {
-                Place::Open(slot)
+                Lookup::Open(slot)
             };
         }
         if let Some((_, decided_at)) = self.decided.find(key, self.time) {
-            return Place::Decided { late: decided_at <= self.time };
+            return Lookup::Decided { late: decided_at <= self.time };
         }
         if !self.opening {
-            return Place::Decided { late: false };
+            return Lookup::Decided { late: false };
         }
-        let epoch = self.epochs.current();
-        self.epochs.opened(epoch);
+        let policy_version = self.policy_versions.current();
+        self.policy_versions.opened(policy_version);
         self.folded.opened += 1;
         let (first_seen, first_frame) = (self.time, self.frame);
-        Place::Open(self.open.open(&NewTrace { key, first_seen, first_frame, epoch }))
+        Lookup::Open(self.open.open(&NewTrace { key, first_seen, first_frame, policy_version }))
     }
 
     fn observe(&mut self, slot: Slot, body: &[u8]) {
-        let epoch = self.open.get(slot).epoch;
-        let resource =
-            if epoch == self.epochs.current() { self.resource } else { self.older(epoch) };
-        let Some(policies) = self.epochs.get(epoch) else { return };
+        let policy_version = self.open.get(slot).policy_version;
+        let resource = if policy_version == self.policy_versions.current() {
+            self.resource
+        } else {
+            self.older(policy_version)
+        };
+        let Some(policies) = self.policy_versions.get(policy_version) else { return };
         let trace = self.open.get_mut(slot);
         let observed = policies.observe(body, resource, &mut trace.summary);
         self.folded.malformed += u64::from(observed.malformed);
@@ -131,17 +134,18 @@ impl<'s, 'f> Fold<'s, 'f> {
         }
     }
 
-    fn older(&mut self, epoch: u8) -> Bits {
+    fn older(&mut self, policy_version: u8) -> Bits {
         if let Some((known, bits)) = self.older
-            && known == epoch
+            && known == policy_version
         {
             return bits;
         }
-        let (Some(policies), Some(head)) = (self.epochs.get(epoch), &self.head) else {
+        let (Some(policies), Some(head)) = (self.policy_versions.get(policy_version), &self.head)
+        else {
             return Bits::NONE;
         };
         let bits = policies.resource_bits(head);
-        self.older = Some((epoch, bits));
+        self.older = Some((policy_version, bits));
         bits
     }
 }
@@ -149,7 +153,7 @@ impl<'s, 'f> Fold<'s, 'f> {
 impl<'f> Visitor<'f> for Fold<'_, 'f> {
     fn resource(&mut self, head: Head<'f>) {
         let head = head.bytes();
-        if let Some(policies) = self.epochs.get(self.epochs.current()) {
+        if let Some(policies) = self.policy_versions.get(self.policy_versions.current()) {
             self.resource = policies.resource_bits(&head);
         }
         self.older = None;
@@ -158,18 +162,18 @@ impl<'f> Visitor<'f> for Fold<'_, 'f> {
 
     fn span(&mut self, span: SpanRef<'f>) {
         let Some(key) = span.key() else {
-            self.folded.unnamed += 1;
+            self.folded.invalid_trace_ids += 1;
             return;
         };
         self.folded.spans += 1;
-        let place = match self.last {
-            Some((last, place)) if last == key => place,
-            _ => self.place(key),
+        let found = match self.last {
+            Some((last, found)) if last == key => found,
+            _ => self.look_up(key),
         };
-        self.last = Some((key, place));
-        match place {
-            Place::Open(slot) => self.observe(slot, span.body),
-            Place::Decided { late } => self.folded.late += u64::from(late),
+        self.last = Some((key, found));
+        match found {
+            Lookup::Open(slot) => self.observe(slot, span.body),
+            Lookup::Decided { late } => self.folded.late += u64::from(late),
         }
     }
 }

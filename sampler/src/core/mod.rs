@@ -5,13 +5,13 @@
 
 pub mod checkpoint;
 pub(crate) mod decision;
-pub(crate) mod epochs;
 pub(crate) mod filter;
 pub(crate) mod fold;
 pub(crate) mod hash;
 pub(crate) mod held;
 pub(crate) mod open_traces;
 pub mod partition;
+pub(crate) mod policy_versions;
 pub(crate) mod release;
 pub(crate) mod watermark;
 pub(crate) mod window;

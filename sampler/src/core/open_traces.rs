@@ -46,7 +46,7 @@ pub(crate) struct OpenTrace {
     /// The next newer trace in its list, or the next free place.
     newer: Slot,
     /// Which policy set it is folded with.
-    pub(crate) epoch: u8,
+    pub(crate) policy_version: u8,
     state: State,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct NewTrace {
     pub(crate) key: TraceKey,
     pub(crate) first_seen: LogTime,
     pub(crate) first_frame: u32,
-    pub(crate) epoch: u8,
+    pub(crate) policy_version: u8,
 }
 
 /// The oldest and the newest trace that wait alike. The times of frames never decrease, so the
@@ -171,7 +171,7 @@ impl OpenTraces {
             first_frame: new.first_frame,
             older: NIL,
             newer: NIL,
-            epoch: new.epoch,
+            policy_version: new.policy_version,
             state: State::Wait,
         });
         let (chunks, hash) = (&self.chunks, self.hash);

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use wholetrace_spanlog::{Frame, Position};
 
-use crate::core::checkpoint::Place;
+use crate::core::checkpoint::ResumePoint;
 
 /// A frame whose kept spans are with the exporter.
 #[derive(Debug)]
 struct Unfinished {
-    place: Place,
+    point: ResumePoint,
     /// Pieces that are not delivered, nor durable in the dead letters.
     pieces: u32,
     /// Bytes of all its pieces.
@@ -68,8 +68,8 @@ impl Release {
     }
 
     /// The oldest frame that is with the exporter.
-    pub(crate) fn oldest_under_way(&self) -> Option<Place> {
-        self.unfinished.front().map(|frame| frame.place)
+    pub(crate) fn oldest_under_way(&self) -> Option<ResumePoint> {
+        self.unfinished.front().map(|frame| frame.point)
     }
 
     /// Goes on at the frame of this number, and passes over the frames below `done_before`.
@@ -79,16 +79,16 @@ impl Release {
         self.refetched.clear();
     }
 
-    /// Notes that `pieces` pieces of the frame at `place` go to the exporter.
-    pub(crate) fn give(&mut self, place: Place, pieces: u32, bytes: usize) {
-        self.unfinished.push_back(Unfinished { place, pieces, bytes });
+    /// Notes that `pieces` pieces of the frame at `point` go to the exporter.
+    pub(crate) fn give(&mut self, point: ResumePoint, pieces: u32, bytes: usize) {
+        self.unfinished.push_back(Unfinished { point, pieces, bytes });
         self.unfinished_bytes += bytes;
     }
 
     /// A piece of the frame at `position` is delivered, or durable in the dead letters.
     pub(crate) fn settle(&mut self, position: Position) {
         let by_position =
-            self.unfinished.binary_search_by_key(&position.0, |frame| frame.place.position);
+            self.unfinished.binary_search_by_key(&position.0, |frame| frame.point.position);
         let Ok(index) = by_position else {
             debug_assert!(false, "an outcome for a frame that is finished");
             return;

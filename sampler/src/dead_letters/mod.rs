@@ -5,11 +5,11 @@
 //! come to it. A process that dies between a delivery and its mark leads to a second delivery, never
 //! to none.
 
-mod letter;
 mod marks;
 mod reader;
 mod replay;
+mod stored;
 
-pub use letter::{Contents, StoredLetter};
-pub use reader::{LettersError, LettersReader, Selection};
+pub use reader::{DeadLettersError, DeadLettersReader, Selection};
 pub use replay::{Replay, ReplayError, ReplaySettings, Replayed};
+pub use stored::{Contents, StoredDeadLetter};

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use wholetrace_proto::record::read_replayed;
 use wholetrace_spanlog::{Frame, Partition, Position, ReadError, Reader};
 
-use crate::dead_letters::{letter::StoredLetter, marks::Marks};
+use crate::dead_letters::{marks::Marks, stored::StoredDeadLetter};
 
 /// What is read at a time, in bytes of payload.
 const READ_BYTES: usize = 1 << 20;
@@ -17,7 +17,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Why the dead letters cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the dead letters cannot be read: {0}")]
-pub struct LettersError(#[from] ReadError);
+pub struct DeadLettersError(#[from] ReadError);
 
 /// Which of the dead letters are meant.
 #[derive(Clone, Debug, Default)]
@@ -29,16 +29,16 @@ pub struct Selection {
 }
 
 impl Selection {
-    fn has(&self, letter: &StoredLetter) -> bool {
+    fn has(&self, dead_letter: &StoredDeadLetter) -> bool {
         let exporter =
-            self.exporter.as_deref().is_none_or(|exporter| *letter.exporter == *exporter);
-        exporter && letter.time_ms >= self.since_ms
+            self.exporter.as_deref().is_none_or(|exporter| *dead_letter.exporter == *exporter);
+        exporter && dead_letter.time_ms >= self.since_ms
     }
 }
 
 /// Gives one dead letter after the other: those that the topic held when the reader came to their
-/// partition. Each partition is read twice, because what is settled is told behind the letters.
-pub struct LettersReader {
+/// partition. Each partition is read twice, because what is settled is told behind the dead letters.
+pub struct DeadLettersReader {
     topic: Arc<dyn Reader>,
     selection: Selection,
     /// The partition that is to be read next.
@@ -48,7 +48,7 @@ pub struct LettersReader {
     damaged: u64,
 }
 
-impl LettersReader {
+impl DeadLettersReader {
     /// Reads `topic`, the topic of the dead letters.
     #[must_use]
     pub fn new(topic: Arc<dyn Reader>, selection: Selection) -> Self {
@@ -60,7 +60,7 @@ impl LettersReader {
     ///
     /// # Errors
     /// When the log cannot be read, however often.
-    pub async fn next(&mut self) -> Result<Option<StoredLetter>, LettersError> {
+    pub async fn next(&mut self) -> Result<Option<StoredDeadLetter>, DeadLettersError> {
         loop {
             let Some(pass) = &mut self.current else {
                 if self.next >= self.topic.partitions() {
@@ -79,7 +79,9 @@ impl LettersReader {
                 continue;
             }
             match letter_of(pass.partition, &frame) {
-                Some(letter) if self.selection.has(&letter) => return Ok(Some(letter)),
+                Some(dead_letter) if self.selection.has(&dead_letter) => {
+                    return Ok(Some(dead_letter));
+                }
                 Some(_) => {}
                 None => self.damaged += u64::from(!is_mark(&frame)),
             }
@@ -93,7 +95,7 @@ impl LettersReader {
     }
 
     /// Learns what of `partition` is settled.
-    async fn begin(&mut self, partition: Partition) -> Result<(), LettersError> {
+    async fn begin(&mut self, partition: Partition) -> Result<(), DeadLettersError> {
         self.marks = Marks::default();
         let first = Pass::begin(&self.topic, partition).await?;
         // What is damaged is told by the second one.
@@ -112,12 +114,12 @@ fn is_mark(frame: &Frame) -> bool {
     matches!(read_replayed(&frame.payload), Ok(Some(_)))
 }
 
-fn letter_of(partition: Partition, frame: &Frame) -> Option<StoredLetter> {
+fn letter_of(partition: Partition, frame: &Frame) -> Option<StoredDeadLetter> {
     if is_mark(frame) {
         return None;
     }
-    let letter = StoredLetter::of(partition, frame);
-    let told = letter.inspect_err(|error| {
+    let dead_letter = StoredDeadLetter::of(partition, frame);
+    let told = dead_letter.inspect_err(|error| {
         let position = frame.position;
         tracing::warn!(%partition, %position, %error, "pass over a record that is no dead letter");
     });
@@ -136,13 +138,16 @@ struct Pass {
 }
 
 impl Pass {
-    async fn begin(topic: &Arc<dyn Reader>, partition: Partition) -> Result<Self, LettersError> {
+    async fn begin(
+        topic: &Arc<dyn Reader>,
+        partition: Partition,
+    ) -> Result<Self, DeadLettersError> {
         let extent = again(|| topic.extent(partition)).await?;
         let (at, end) = (extent.start, extent.end);
         Ok(Self { partition, at, end, frames: VecDeque::new(), damaged: 0, tells: true })
     }
 
-    async fn next(&mut self, topic: &Arc<dyn Reader>) -> Result<Option<Frame>, LettersError> {
+    async fn next(&mut self, topic: &Arc<dyn Reader>) -> Result<Option<Frame>, DeadLettersError> {
         loop {
             if let Some(frame) = self.frames.pop_front() {
                 return Ok(Some(frame).filter(|frame| frame.position < self.end));

@@ -27,12 +27,12 @@ use wholetrace_spanlog::{Partition, Record, Topic};
 
 use crate::{
     dead_letters::{
-        letter::StoredLetter,
-        reader::{LettersError, LettersReader, Selection},
+        reader::{DeadLettersError, DeadLettersReader, Selection},
+        stored::StoredDeadLetter,
     },
     shell::{
         metrics::{Appending, SamplerMetrics},
-        worker::{append, bury},
+        worker::{append, append_dead_letter},
     },
 };
 
@@ -85,7 +85,7 @@ pub struct Replayed {
 pub enum ReplayError {
     /// The log cannot be read.
     #[error(transparent)]
-    Letters(#[from] LettersError),
+    Letters(#[from] DeadLettersError),
     /// An exporter cannot be made.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -102,8 +102,8 @@ pub struct Replay {
     topic: Topic,
     settings: ReplaySettings,
     exporters: HashMap<String, ExporterConfig>,
-    lanes: HashMap<String, Lane>,
-    /// The letters under way, by partition and position.
+    targets: HashMap<String, Target>,
+    /// The dead letters under way, by partition and position.
     sent: BTreeMap<(u32, u64), Sent>,
     outcomes: Outcomes,
     sink: OutcomeSink,
@@ -114,13 +114,13 @@ pub struct Replay {
 }
 
 /// What happens next.
-enum Next {
+enum ReplayStep {
     Settled(Vec<Settled>),
     GiveUp,
 }
 
 /// An exporter at work.
-struct Lane {
+struct Target {
     handle: ExporterHandle,
     stop: CancellationToken,
     /// Until it is given up.
@@ -130,15 +130,15 @@ struct Lane {
     heard: Instant,
 }
 
-/// A letter under way, without its payload.
+/// A dead letter under way, without its payload.
 struct Sent {
-    lane: String,
+    target: String,
     spans: u32,
-    letter: StoredLetter,
+    dead_letter: StoredDeadLetter,
 }
 
 impl Replay {
-    /// Of the letters in `topic`, to the exporters of `section`.
+    /// Of the dead letters in `topic`, to the exporters of `section`.
     #[must_use]
     pub fn new(topic: Topic, section: &ExportersConfig, settings: ReplaySettings) -> Self {
         let (sink, outcomes) = outcomes();
@@ -146,7 +146,7 @@ impl Replay {
             topic,
             settings,
             exporters: section.0.iter().cloned().collect(),
-            lanes: HashMap::new(),
+            targets: HashMap::new(),
             sent: BTreeMap::new(),
             outcomes,
             sink,
@@ -165,28 +165,28 @@ impl Replay {
     /// When an exporter does.
     pub async fn run(mut self) -> Result<Replayed, ReplayError> {
         let reader = Arc::clone(&self.topic.reader);
-        let mut letters = LettersReader::new(reader, self.settings.selection.clone());
-        while let Some(letter) = letters.next().await? {
-            self.take(letter).await?;
+        let mut dead_letters = DeadLettersReader::new(reader, self.settings.selection.clone());
+        while let Some(dead_letter) = dead_letters.next().await? {
+            self.take(dead_letter).await?;
         }
         while !self.sent.is_empty() {
             let next = self.next().await;
             self.act(next).await?;
         }
-        for (_, mut lane) in self.lanes.drain() {
-            lane.end().await;
+        for (_, mut target) in self.targets.drain() {
+            target.end().await;
         }
-        self.replayed.damaged = letters.damaged();
+        self.replayed.damaged = dead_letters.damaged();
         Ok(self.replayed)
     }
 
-    /// Sends `letter`, once there is room for it.
-    async fn take(&mut self, letter: StoredLetter) -> Result<(), ReplayError> {
-        let Some(contents) = letter.contents() else {
+    /// Sends `dead_letter`, once there is room for it.
+    async fn take(&mut self, dead_letter: StoredDeadLetter) -> Result<(), ReplayError> {
+        let Some(contents) = dead_letter.contents() else {
             self.replayed.without_spans += 1;
             return Ok(());
         };
-        let name = self.settings.to.clone().unwrap_or_else(|| letter.exporter.to_string());
+        let name = self.settings.to.clone().unwrap_or_else(|| dead_letter.exporter.to_string());
         let Some(config) = self.exporters.get(&name) else {
             self.tell_unknown(&name);
             self.replayed.homeless += 1;
@@ -197,26 +197,26 @@ impl Replay {
             self.replayed.spans += contents.spans;
             return Ok(());
         }
-        if !self.lanes.contains_key(&name) {
-            let lane = Lane::start(&name, config, self.settings.give_up_after)?;
-            self.lanes.insert(name.clone(), lane);
+        if !self.targets.contains_key(&name) {
+            let target = Target::start(&name, config, self.settings.give_up_after)?;
+            self.targets.insert(name.clone(), target);
         }
-        let Some(room) = self.room(&name, letter.payload.len()).await? else {
+        let Some(room) = self.room(&name, dead_letter.payload.len()).await? else {
             self.replayed.unanswered += 1;
             return Ok(());
         };
-        let (partition, position) = (letter.partition.0, letter.position.0);
+        let (partition, position) = (dead_letter.partition.0, dead_letter.position.0);
         let spans = u32::try_from(contents.spans).unwrap_or(u32::MAX);
         let ticket = Ticket { partition, position, piece: 0 };
-        let kept = KeptSpans { bytes: letter.payload.clone(), spans, ticket };
+        let kept = KeptSpans { bytes: dead_letter.payload.clone(), spans, ticket };
         // The queue holds the payload, within its bounds.
-        let letter = StoredLetter { payload: bytes::Bytes::new(), ..letter };
-        self.sent.insert((partition, position), Sent { lane: name.clone(), spans, letter });
-        if let Some(lane) = self.lanes.get_mut(&name) {
-            if lane.under_way == 0 {
-                lane.heard = Instant::now();
+        let dead_letter = StoredDeadLetter { payload: bytes::Bytes::new(), ..dead_letter };
+        self.sent.insert((partition, position), Sent { target: name.clone(), spans, dead_letter });
+        if let Some(target) = self.targets.get_mut(&name) {
+            if target.under_way == 0 {
+                target.heard = Instant::now();
             }
-            lane.under_way += 1;
+            target.under_way += 1;
         }
         room.send(kept, &self.sink);
         Ok(())
@@ -236,10 +236,10 @@ impl Replay {
     /// Room with an exporter; `None` when it is given up.
     async fn room(&mut self, name: &str, bytes: usize) -> Result<Option<Room>, ReplayError> {
         loop {
-            let Some(lane) = self.lanes.get(name).filter(|lane| lane.task.is_some()) else {
+            let Some(target) = self.targets.get(name).filter(|target| target.task.is_some()) else {
                 return Ok(None);
             };
-            let handle = lane.handle.clone();
+            let handle = target.handle.clone();
             let next = tokio::select! {
                 biased;
                 room = handle.room(bytes) => return Ok(room.map_err(|Stopped| ()).ok()),
@@ -250,38 +250,40 @@ impl Replay {
     }
 
     /// Waits for outcomes, or until an exporter is to be given up. Cancel-safe.
-    async fn next(&mut self) -> Next {
-        let patience = self.settings.give_up_after;
-        let busy = self.lanes.values().filter(|lane| lane.under_way > 0);
-        let due = busy.map(|lane| lane.heard + patience).min();
+    async fn next(&mut self) -> ReplayStep {
+        let give_up_after = self.settings.give_up_after;
+        let busy = self.targets.values().filter(|target| target.under_way > 0);
+        let due = busy.map(|target| target.heard + give_up_after).min();
         let mut settled = Vec::new();
         tokio::select! {
             biased;
-            () = self.outcomes.next(&mut settled) => Next::Settled(settled),
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Next::GiveUp,
+            () = self.outcomes.next(&mut settled) => ReplayStep::Settled(settled),
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                ReplayStep::GiveUp
+            }
         }
     }
 
-    async fn act(&mut self, next: Next) -> Result<(), ReplayError> {
+    async fn act(&mut self, next: ReplayStep) -> Result<(), ReplayError> {
         match next {
-            Next::Settled(settled) => self.settle(settled).await,
-            Next::GiveUp => self.give_up().await,
+            ReplayStep::Settled(settled) => self.settle(settled).await,
+            ReplayStep::GiveUp => self.give_up().await,
         }
     }
 
     /// Gives up the exporters that have not been heard of for too long.
     async fn give_up(&mut self) -> Result<(), ReplayError> {
-        let patience = self.settings.give_up_after;
+        let give_up_after = self.settings.give_up_after;
         let mut given_up = Vec::new();
-        for (name, lane) in &mut self.lanes {
-            if lane.under_way > 0 && lane.heard.elapsed() >= patience {
+        for (name, target) in &mut self.targets {
+            if target.under_way > 0 && target.heard.elapsed() >= give_up_after {
                 tracing::error!(
                     exporter = name,
-                    silent_for = ?patience,
+                    silent_for = ?give_up_after,
                     "leave the dead letters that are under way: the backend has taken none of \
                      them, nor was one proven to be at fault"
                 );
-                lane.end().await;
+                target.end().await;
                 given_up.push(name.clone());
             }
         }
@@ -291,10 +293,10 @@ impl Replay {
         self.settle(settled).await?;
         for name in given_up {
             let before = self.sent.len();
-            self.sent.retain(|_, sent| sent.lane != name);
+            self.sent.retain(|_, sent| sent.target != name);
             self.replayed.unanswered += (before - self.sent.len()) as u64;
-            if let Some(lane) = self.lanes.get_mut(&name) {
-                lane.under_way = 0;
+            if let Some(target) = self.targets.get_mut(&name) {
+                target.under_way = 0;
             }
         }
         Ok(())
@@ -305,18 +307,20 @@ impl Replay {
         let mut marks: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
         for Settled { ticket, outcome, .. } in settled {
             let place = (ticket.partition, ticket.position);
-            let Some(Sent { lane, spans, letter }) = self.sent.remove(&place) else { continue };
-            if let Some(lane) = self.lanes.get_mut(&lane) {
-                lane.heard = Instant::now();
-                lane.under_way -= 1;
+            let Some(Sent { target, spans, dead_letter }) = self.sent.remove(&place) else {
+                continue;
+            };
+            if let Some(target) = self.targets.get_mut(&target) {
+                target.heard = Instant::now();
+                target.under_way -= 1;
             }
             let left = match outcome {
                 Outcome::Delivered => 0,
                 Outcome::Refused { reason, bytes, spans: left } => {
                     self.replayed.refused += 1;
-                    self.tell_refused(&letter, &reason);
+                    self.tell_refused(&dead_letter, &reason);
                     if left < spans {
-                        self.keep_rest(&letter, &reason, &bytes).await?;
+                        self.keep_rest(&dead_letter, &reason, &bytes).await?;
                     }
                     left
                 }
@@ -335,8 +339,8 @@ impl Replay {
         Ok(())
     }
 
-    fn tell_refused(&self, letter: &StoredLetter, reason: &str) {
-        let (partition, position) = (letter.partition, letter.position);
+    fn tell_refused(&self, dead_letter: &StoredDeadLetter, reason: &str) {
+        let (partition, position) = (dead_letter.partition, dead_letter.position);
         if self.replayed.refused <= TOLD {
             tracing::warn!(%partition, %position, "a dead letter is refused again: {reason}");
         }
@@ -345,25 +349,26 @@ impl Replay {
         }
     }
 
-    /// Makes a dead letter of what is left of `letter`, before that one is marked.
+    /// Makes a dead letter of what is left of `dead_letter`, before that one is marked.
     async fn keep_rest(
         &self,
-        letter: &StoredLetter,
+        dead_letter: &StoredDeadLetter,
         reason: &str,
         payload: &[u8],
     ) -> Result<(), ReplayError> {
         let rest = DeadLetter {
             reason,
-            topic: &letter.topic,
-            partition: letter.partition.0,
-            position: letter.read_from,
-            time_ms: letter.time_ms,
-            exporter: &letter.exporter,
+            topic: &dead_letter.topic,
+            partition: dead_letter.partition.0,
+            position: dead_letter.read_from,
+            time_ms: dead_letter.time_ms,
+            exporter: &dead_letter.exporter,
             payload,
         };
         let writer = Arc::clone(&self.topic.writer);
         let metrics = self.metrics.clone();
-        let burying = bury(writer, letter.partition, rest.encode().into(), metrics);
+        let burying =
+            append_dead_letter(writer, dead_letter.partition, rest.encode().into(), metrics);
         in_time(burying).await
     }
 
@@ -387,8 +392,12 @@ async fn in_time<E: std::fmt::Display>(
     }
 }
 
-impl Lane {
-    fn start(name: &str, config: &ExporterConfig, patience: Duration) -> Result<Self, BuildError> {
+impl Target {
+    fn start(
+        name: &str,
+        config: &ExporterConfig,
+        give_up_after: Duration,
+    ) -> Result<Self, BuildError> {
         let mut config = config.clone();
         if let ExporterConfig::File(file) = &mut config {
             // What is in it stays.
@@ -396,7 +405,7 @@ impl Lane {
         }
         let mut settings = queue_settings(&config);
         // What is in a dead letter was suspected before.
-        settings.retry.max_elapsed_time = patience / 2;
+        settings.retry.max_elapsed_time = give_up_after / 2;
         settings.retry.max_interval = settings.retry.max_interval.min(LONGEST_WAIT);
         settings.retry.initial_interval = settings.retry.initial_interval.min(LONGEST_WAIT);
         let (handle, queue) = queue(build(name, &config)?, ExporterIndex(0), settings);

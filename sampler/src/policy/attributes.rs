@@ -17,7 +17,7 @@ const STRING_VALUE_TAG: u8 = Tag::new(any_value::STRING_VALUE, LEN).byte();
 
 /// Where an attribute stands. The Collector judges an empty text only on resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum AttributeSource {
     Resource,
     Span,
 }
@@ -113,22 +113,34 @@ impl AskedAttributes {
     /// in the same list: of attributes of the same name only the first counts. What is `known`
     /// already need not be found out again.
     #[inline]
-    pub(super) fn look_at(&self, body: &[u8], place: Place, met: &mut Bits, known: &mut Bits) {
+    pub(super) fn look_at(
+        &self,
+        body: &[u8],
+        source: AttributeSource,
+        met: &mut Bits,
+        known: &mut Bits,
+    ) {
         // Every encoder writes the key first, and few keys are as long as 128 bytes.
         match body {
             [KEY_TAG, length @ 0..0x80, rest @ ..] => {
                 if let Some((key, value)) = rest.split_at_checked(usize::from(*length))
                     && self.filter.may_have(key)
                 {
-                    self.look_up(key, value, place, met, known);
+                    self.look_up(key, value, source, met, known);
                 }
             }
-            _ => self.look_at_unusual(body, place, met, known),
+            _ => self.look_at_unusual(body, source, met, known),
         }
     }
 
     #[cold]
-    fn look_at_unusual(&self, body: &[u8], place: Place, met: &mut Bits, known: &mut Bits) {
+    fn look_at_unusual(
+        &self,
+        body: &[u8],
+        source: AttributeSource,
+        met: &mut Bits,
+        known: &mut Bits,
+    ) {
         let mut fields = Cursor::new(body);
         let mut key: &[u8] = &[];
         while let Ok(Some(field)) = fields.next_field() {
@@ -136,10 +148,17 @@ impl AskedAttributes {
                 key = bytes;
             }
         }
-        self.look_up(key, body, place, met, known);
+        self.look_up(key, body, source, met, known);
     }
 
-    fn look_up(&self, key: &[u8], body: &[u8], place: Place, met: &mut Bits, known: &mut Bits) {
+    fn look_up(
+        &self,
+        key: &[u8],
+        body: &[u8],
+        source: AttributeSource,
+        met: &mut Bits,
+        known: &mut Bits,
+    ) {
         let Some((index, asked)) = self.keys.iter().enumerate().find(|(_, k)| *k.key == *key)
         else {
             return;
@@ -149,16 +168,16 @@ impl AskedAttributes {
             return;
         }
         met.add(this);
-        known.add(asked.judge(attribute(body), place));
+        known.add(asked.judge(attribute(body), source));
     }
 }
 
 impl AskedKey {
-    fn judge(&self, value: Attribute<'_>, place: Place) -> Bits {
+    fn judge(&self, value: Attribute<'_>, source: AttributeSource) -> Bits {
         let mut bits = Bits::NONE;
         // Values of other kinds count as an empty text.
         let text = if let Attribute::Text(text) = value { text } else { &[] };
-        let counts = place == Place::Resource || !text.is_empty();
+        let counts = source == AttributeSource::Resource || !text.is_empty();
         if counts && let Ok(found) = self.texts.binary_search_by(|(asked, _)| (**asked).cmp(text)) {
             bits.add(self.texts.get(found).map_or(Bits::NONE, |(_, bits)| *bits));
         }

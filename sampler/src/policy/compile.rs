@@ -17,7 +17,7 @@ use crate::policy::{
         status_code::StatusCode, string_attribute::StringAttribute,
     },
     observations::{KEEP_SIGNAL, Observations, fixed},
-    policies::{AndConfig, DropConfig, Parts, SubPolicyConfig},
+    policies::{AndConfig, DropConfig, PolicyFields, SubPolicyConfig},
     report::{Report, Unknown, list},
     scan::Scan,
     set::{PolicySet, Rule},
@@ -95,7 +95,7 @@ fn warn_of_useless(config: &TailSamplingConfig, report: &mut Report<'_>) {
     useless("expected_new_traces_per_sec", rate, "nothing is allocated by expectation");
     let block = config.block_on_overflow.is_some();
     useless("block_on_overflow", block, "no undecided trace is ever evicted");
-    let first = "the verdict is the same, and all policies together cost one pass over a span";
+    let first = "the decision is the same, and all policies together cost one pass over a span";
     useless("sample_on_first_match", config.sample_on_first_match.is_some(), first);
     let pending = "undecided traces are in the log, and are decided whole after a restart";
     let given = config.drop_pending_traces_on_shutdown.is_some();
@@ -155,13 +155,13 @@ fn compile_rules(
             let message = format!("is the name of {KEY}[{other}] already");
             at_name.bad_value(&policy.name, message, "give each policy a name of its own");
         }
-        rules.extend(compile_rule(&policy.parts(), observations, &mut report));
+        rules.extend(compile_rule(&policy.fields(), observations, &mut report));
     }
     rules
 }
 
 fn compile_rule(
-    policy: &Parts<'_>,
+    policy: &PolicyFields<'_>,
     observations: &mut Observations,
     report: &mut Report<'_>,
 ) -> Option<Rule> {
@@ -203,15 +203,15 @@ fn compile_group(
         .zip(policies)
         .map(|(index, policy)| {
             let mut report = report.item(key, index);
-            let kind = kind_of(&policy.parts(), true, &mut report)?;
-            compile_leaf(kind, &policy.parts(), observations, &mut report)
+            let kind = kind_of(&policy.fields(), true, &mut report)?;
+            compile_leaf(kind, &policy.fields(), observations, &mut report)
         })
         .collect();
     leaves.into_iter().collect()
 }
 
 /// The type of a policy, if it is one that may stand here.
-fn kind_of(policy: &Parts<'_>, leaves_only: bool, report: &mut Report<'_>) -> Option<Kind> {
+fn kind_of(policy: &PolicyFields<'_>, leaves_only: bool, report: &mut Report<'_>) -> Option<Kind> {
     let (name, kind) = (policy.name, policy.kind);
     let usable = kind::supported(leaves_only);
     let hint = format!("supported here are {}", list(&usable));
@@ -232,7 +232,7 @@ fn kind_of(policy: &Parts<'_>, leaves_only: bool, report: &mut Report<'_>) -> Op
 }
 
 /// Refuses keys that no policy has, and warns of settings for another type of policy.
-fn check_keys(policy: &Parts<'_>, kind: Kind, usable: &[&str], report: &mut Report<'_>) {
+fn check_keys(policy: &PolicyFields<'_>, kind: Kind, usable: &[&str], report: &mut Report<'_>) {
     let mut known = vec!["name", "type"];
     known.extend(usable.iter().filter(|name| **name != Kind::AlwaysSample.name()));
     let not_ours = |key: &String| !matches!(Kind::of(key), Named::Unknown);
@@ -258,7 +258,7 @@ fn body<'a, T>(body: Option<&'a T>, kind: Kind, report: &mut Report<'_>) -> Opti
 
 fn compile_leaf(
     kind: Kind,
-    policy: &Parts<'_>,
+    policy: &PolicyFields<'_>,
     observations: &mut Observations,
     report: &mut Report<'_>,
 ) -> Option<Leaf> {

@@ -44,7 +44,7 @@ pub struct TailSamplingConfig {
     /// Not needed: an undecided trace is never evicted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block_on_overflow: Option<bool>,
-    /// Not needed: the verdict is the same, and all policies together cost one pass.
+    /// Not needed: the decision is the same, and all policies together cost one pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample_on_first_match: Option<bool>,
     /// Only `trace-complete`: decisions see the whole trace.

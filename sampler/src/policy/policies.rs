@@ -101,7 +101,7 @@ pub struct SubPolicyConfig {
 
 /// What policies and policies within others have in common.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Parts<'a> {
+pub(super) struct PolicyFields<'a> {
     pub(super) name: &'a str,
     pub(super) kind: &'a str,
     pub(super) latency: Option<&'a LatencyConfig>,
@@ -114,8 +114,8 @@ pub(super) struct Parts<'a> {
 }
 
 impl PolicyConfig {
-    pub(super) fn parts(&self) -> Parts<'_> {
-        Parts {
+    pub(super) fn fields(&self) -> PolicyFields<'_> {
+        PolicyFields {
             name: &self.name,
             kind: &self.kind,
             latency: self.latency.as_ref(),
@@ -130,8 +130,8 @@ impl PolicyConfig {
 }
 
 impl SubPolicyConfig {
-    pub(super) fn parts(&self) -> Parts<'_> {
-        Parts {
+    pub(super) fn fields(&self) -> PolicyFields<'_> {
+        PolicyFields {
             name: &self.name,
             kind: &self.kind,
             latency: self.latency.as_ref(),
@@ -145,7 +145,7 @@ impl SubPolicyConfig {
     }
 }
 
-impl<'a> Parts<'a> {
+impl<'a> PolicyFields<'a> {
     /// The blocks of settings that are given.
     pub(super) fn blocks(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let given = [

@@ -7,7 +7,7 @@ use wholetrace_proto::{
 };
 
 use crate::policy::{
-    attributes::{AskedAttributes, Place},
+    attributes::{AskedAttributes, AttributeSource},
     bits::Bits,
     observations::{Observations, STATUS_ERROR, STATUS_OK, STATUS_UNSET, fixed},
     summary::Summary,
@@ -52,7 +52,7 @@ impl Scan {
             let mut fields = Cursor::new(resource);
             while let Ok(Some(field)) = fields.next_field() {
                 if let (resource::ATTRIBUTES, Value::Bytes(body)) = (field.number, field.value) {
-                    self.attributes.look_at(body, Place::Resource, &mut met, &mut known);
+                    self.attributes.look_at(body, AttributeSource::Resource, &mut met, &mut known);
                 }
             }
         }
@@ -136,7 +136,7 @@ impl Scan {
         match number {
             span::ATTRIBUTES => {
                 let (met, known) = (&mut found.met, &mut summary.seen);
-                self.attributes.look_at(value, Place::Span, met, known);
+                self.attributes.look_at(value, AttributeSource::Span, met, known);
             }
             span::TRACE_ID => {
                 if let Some((high, low)) = value.split_first_chunk()

@@ -7,12 +7,12 @@ use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 use crate::policy::{
     bits::Bits,
     config::DecisionCacheConfig,
+    evaluation::{Evaluation, Trace},
     leaf::Leaf,
     observations::{KEEP_SIGNAL, fixed},
-    outcome::{Outcome, Trace},
+    sampling_decision::{PolicyIndex, SamplingDecision},
     scan::{Observed, Scan},
     summary::Summary,
-    verdict::{PolicyIndex, Verdict},
 };
 
 /// A compiled policy.
@@ -27,12 +27,12 @@ pub(super) enum Rule {
 }
 
 impl Rule {
-    fn outcome(&self, trace: &Trace<'_>) -> Outcome {
+    fn evaluate(&self, trace: &Trace<'_>) -> Evaluation {
         match self {
-            Self::Leaf(leaf) => leaf.outcome(trace),
+            Self::Leaf(leaf) => leaf.evaluate(trace),
             Self::And(leaves) | Self::Drop(leaves) => leaves
                 .iter()
-                .fold(Outcome::ALWAYS, |outcome, leaf| outcome.and(leaf.outcome(trace))),
+                .fold(Evaluation::ALWAYS, |evaluation, leaf| evaluation.and(leaf.evaluate(trace))),
         }
     }
 }
@@ -41,7 +41,7 @@ impl Rule {
 /// what that tells of a trace fits a [`Summary`].
 ///
 /// Folding and deciding allocate nothing, and depend on nothing but what they are given: the same
-/// spans in any order make the same summary, and that the same verdict, on every machine.
+/// spans in any order make the same summary, and that the same decision, on every machine.
 #[derive(Clone, Debug)]
 pub struct PolicySet {
     pub(super) scan: Scan,
@@ -71,23 +71,23 @@ impl PolicySet {
     /// Decides about the trace `key`, of whose spans this set made `summary`. A summary that another
     /// set made says other things.
     #[must_use]
-    pub fn decide(&self, key: TraceKey, summary: &Summary) -> Verdict {
+    pub fn decide(&self, key: TraceKey, summary: &Summary) -> SamplingDecision {
         let trace = Trace { summary, key };
         let randomness = trace.randomness();
         // Whether traces with the same contents may meet another fate that no threshold tells of.
         let mut by_unknown_chance = false;
         let mut dropping = self.numbered().filter(|(_, rule)| matches!(rule, Rule::Drop(_)));
         for (index, rule) in &mut dropping {
-            let outcome = rule.outcome(&trace);
-            if outcome.says_yes(randomness) {
-                return Verdict {
+            let evaluation = rule.evaluate(&trace);
+            if evaluation.says_yes(randomness) {
+                return SamplingDecision {
                     kept: false,
                     threshold: Threshold::NEVER.get(),
                     probability_known: true,
                     policy: Some(index),
                 };
             }
-            by_unknown_chance |= outcome.is_by_chance();
+            by_unknown_chance |= evaluation.is_by_chance();
         }
 
         let mut lowest = Threshold::NEVER;
@@ -99,13 +99,13 @@ impl PolicySet {
         }
         let keeping = self.numbered().filter(|(_, rule)| !matches!(rule, Rule::Drop(_)));
         for (index, rule) in keeping {
-            let outcome = rule.outcome(&trace);
-            if outcome.drawn.is_some() {
+            let evaluation = rule.evaluate(&trace);
+            if evaluation.drawn.is_some() {
                 drawn = true;
             } else {
-                lowest = lowest.min(outcome.threshold);
+                lowest = lowest.min(evaluation.threshold);
             }
-            if first.is_none() && outcome.says_yes(randomness) {
+            if first.is_none() && evaluation.says_yes(randomness) {
                 first = Some(index);
             }
         }
@@ -113,7 +113,7 @@ impl PolicySet {
         by_unknown_chance |= drawn && lowest != Threshold::ALWAYS;
         let kept = first.is_some();
         let threshold = if kept && by_unknown_chance { Threshold::ALWAYS } else { lowest };
-        Verdict {
+        SamplingDecision {
             kept,
             threshold: threshold.get(),
             probability_known: !by_unknown_chance,
@@ -125,13 +125,13 @@ impl PolicySet {
         (0..).zip(&self.rules)
     }
 
-    /// The name of a policy that a verdict speaks of: as configured, or `keep_signals`.
+    /// The name of a policy that a decision speaks of: as configured, or `keep_signals`.
     #[must_use]
     pub fn policy_name(&self, index: PolicyIndex) -> Option<&str> {
         self.names.get(usize::from(index)).map(String::as_str)
     }
 
-    /// The names of all policies that verdicts may speak of, by index.
+    /// The names of all policies that decisions may speak of, by index.
     #[must_use]
     pub fn policy_names(&self) -> &[String] {
         &self.names

@@ -1,7 +1,7 @@
-//! Policies from their configuration to verdicts.
+//! Policies from their configuration to decisions.
 
 mod configuration;
+mod decisions;
 mod naive;
 mod properties;
 mod support;
-mod verdicts;

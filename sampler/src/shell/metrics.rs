@@ -25,7 +25,7 @@ pub(crate) struct SamplerMetrics {
     pub(crate) commits: Counter,
     append_retries: [Counter; 3],
     pub(crate) read_retries: Counter,
-    pub(crate) cut_letters: Counter,
+    pub(crate) cut_dead_letters: Counter,
     pub(crate) superseded: Counter,
     gaps: [[Counter; 2]; 2],
     lost_positions: Counter,
@@ -57,7 +57,7 @@ impl SamplerMetrics {
             commits: counter!(COMMITS),
             append_retries: TOPICS.map(|topic| counter!(APPEND_RETRIES, "topic" => topic)),
             read_retries: counter!(READ_RETRIES),
-            cut_letters: counter!(CUT_DEAD_LETTERS),
+            cut_dead_letters: counter!(CUT_DEAD_LETTERS),
             superseded: counter!(SUPERSEDED),
             gaps: GAP_TOPICS.map(|topic| {
                 GAP_REASONS.map(|reason| counter!(GAPS, "topic" => topic, "reason" => reason))
@@ -154,11 +154,11 @@ impl SamplerMetrics {
     }
 
     pub(crate) fn append_retried(&self, appending: Appending) {
-        let [ticks, decisions, letters] = &self.append_retries;
+        let [ticks, decisions, dead_letters] = &self.append_retries;
         match appending {
             Appending::Ticks => ticks.increment(1),
             Appending::Decisions => decisions.increment(1),
-            Appending::DeadLetters => letters.increment(1),
+            Appending::DeadLetters => dead_letters.increment(1),
         }
     }
 }
@@ -188,7 +188,7 @@ const COUNTED: &[Counted] = &[
     ((LATE_SPANS, None), |stats| stats.late_spans),
     ((LATE_ROOTS, None), |stats| stats.late_roots),
     ((DELAYED_POLICIES, None), |stats| stats.policies_delayed),
-    ((INVALID_SPANS, Some(("reason", "trace_id"))), |stats| stats.unnamed_spans),
+    ((INVALID_SPANS, Some(("reason", "trace_id"))), |stats| stats.invalid_trace_ids),
     ((INVALID_SPANS, Some(("reason", "malformed"))), |stats| stats.malformed_spans),
     ((DECISIONS, Some(("verdict", "kept"))), |stats| stats.traces_kept),
     ((DECISIONS, Some(("verdict", "not_sampled"))), |stats| stats.traces_not_sampled),

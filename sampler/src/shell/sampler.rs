@@ -24,7 +24,7 @@ use crate::{
     policy::PolicySet,
     shell::{
         metrics::SamplerMetrics,
-        worker::{Duty, Leaving, TakingUp, Worker},
+        worker::{Leaving, TakingUp, Worker, WorkerContext},
     },
 };
 
@@ -34,7 +34,7 @@ const WORKERS_STOP_WITHIN: Duration = Duration::from_secs(12);
 const EXPORTERS_STOP_WITHIN: Duration = Duration::from_secs(8);
 
 /// What a sampler works with.
-pub struct Parts {
+pub struct SamplerParts {
     /// The log.
     pub log: Log,
     /// Tells which partitions are ours.
@@ -85,8 +85,8 @@ struct Running {
 impl Sampler {
     /// A sampler that does nothing until it is [run](Self::run).
     #[must_use]
-    pub fn new(config: &SamplerConfig, parts: Parts) -> Self {
-        let Parts { log, group, exporters, policies, window_cache } = parts;
+    pub fn new(config: &SamplerConfig, parts: SamplerParts) -> Self {
+        let SamplerParts { log, group, exporters, policies, window_cache } = parts;
         let (exporters, queues): (Vec<_>, Vec<_>) = exporters.into_iter().unzip();
         let names = exporters.iter().map(|exporter| exporter.name().to_owned()).collect();
         let seed = RandomState::new().build_hasher().finish();
@@ -135,7 +135,7 @@ impl Sampler {
                 let _ = queue.run(stop).await;
             });
         }
-        let duty = Duty {
+        let context = WorkerContext {
             log: self.log,
             committer: self.group.committer(),
             exporters: self.exporters,
@@ -148,7 +148,7 @@ impl Sampler {
             retention: self.retention,
         };
         let workers = Workers {
-            duty,
+            context,
             settings: self.settings,
             tasks: Tasks::new(shutdown.clone()),
             stop: shutdown.child(),
@@ -163,7 +163,7 @@ impl Sampler {
 
 /// The workers of the partitions that are ours.
 struct Workers {
-    duty: Duty,
+    context: WorkerContext,
     settings: Settings,
     tasks: Tasks,
     stop: Shutdown,
@@ -205,12 +205,12 @@ impl Workers {
         let (done, ended) = oneshot::channel();
         let settings = Settings { partition, ..self.settings.clone() };
         let leaving = Arc::new(Leaving::default());
-        let worker = Worker::new(self.duty.clone(), settings, Arc::clone(&leaving));
-        let place = Place::take(&self.duty);
+        let worker = Worker::new(self.context.clone(), settings, Arc::clone(&leaving));
+        let owned = Owned::take(&self.context);
         let told = stop.clone();
         self.tasks.spawn_fallible("partition", async move {
             let end = Box::pin(worker.run(committed, told)).await;
-            drop(place);
+            drop(owned);
             // Whoever waits may have given up, or hears it from the drop.
             let _ = done.send(());
             end
@@ -240,18 +240,18 @@ impl Workers {
     }
 }
 
-/// The place of a partition among those that are ours.
-struct Place(Duty);
+/// Counts a partition among those that are ours.
+struct Owned(WorkerContext);
 
-impl Place {
-    fn take(duty: &Duty) -> Self {
-        duty.owned.fetch_add(1, Ordering::Relaxed);
-        duty.metrics.partitions.increment(1.0);
-        Self(duty.clone())
+impl Owned {
+    fn take(context: &WorkerContext) -> Self {
+        context.owned.fetch_add(1, Ordering::Relaxed);
+        context.metrics.partitions.increment(1.0);
+        Self(context.clone())
     }
 }
 
-impl Drop for Place {
+impl Drop for Owned {
     fn drop(&mut self) {
         self.0.owned.fetch_sub(1, Ordering::Relaxed);
         self.0.metrics.partitions.decrement(1.0);

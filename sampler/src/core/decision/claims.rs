@@ -14,7 +14,7 @@ const REMEMBERED: usize = 32;
 
 /// How it stands with the own claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum ClaimState {
     /// None was made.
     None,
     /// It is made, and on its way through the decision log.
@@ -41,7 +41,7 @@ pub(crate) struct Claims {
     /// The term of the last owner's claim, as far as it is known without the log.
     last_term: u64,
     current: Option<Claim>,
-    mine: Standing,
+    mine: ClaimState,
     /// Since which record which claim counts, as far as that is known, oldest first. What the
     /// commit says of records that are not read yet is in here too.
     known: VecDeque<Claimed>,
@@ -52,7 +52,7 @@ impl Claims {
     /// knew of those that are `known`.
     pub(crate) fn new(last_term: u64, known: &[Claimed]) -> Self {
         let known = known.iter().copied().collect();
-        Self { last_term, current: None, mine: Standing::None, known }
+        Self { last_term, current: None, mine: ClaimState::None, known }
     }
 
     /// Takes over what another reader of the same log knows.
@@ -74,13 +74,13 @@ impl Claims {
         let read = self.current.map_or(0, |current| current.term);
         let term = read.max(self.last_term).saturating_add(1);
         let claim = Claim { term, owner };
-        self.mine = Standing::Made(claim);
+        self.mine = ClaimState::Made(claim);
         claim
     }
 
     /// Takes in whose record comes next in the decision log, and stands at `position`. Tells
     /// whether it counts; those of nobody, which other tools write, do.
-    pub(crate) fn heed(&mut self, read: Option<Claim>, position: Position) -> bool {
+    pub(crate) fn accept(&mut self, read: Option<Claim>, position: Position) -> bool {
         let Some(read) = read else { return true };
         self.recall(position);
         let counts = match self.current {
@@ -96,9 +96,11 @@ impl Claims {
             self.known.push_back(Claimed { position: position.0, term, owner });
         }
         self.mine = match self.mine {
-            Standing::Made(mine) if counts && read == mine => Standing::Held(mine),
-            Standing::Made(mine) if counts && read.term >= mine.term => Standing::Superseded(mine),
-            Standing::Held(mine) if counts && read != mine => Standing::Superseded(mine),
+            ClaimState::Made(mine) if counts && read == mine => ClaimState::Held(mine),
+            ClaimState::Made(mine) if counts && read.term >= mine.term => {
+                ClaimState::Superseded(mine)
+            }
+            ClaimState::Held(mine) if counts && read != mine => ClaimState::Superseded(mine),
             other => other,
         };
         counts
@@ -118,19 +120,21 @@ impl Claims {
     /// The own claim, to stamp decisions with.
     pub(crate) const fn mine(&self) -> Option<Claim> {
         match self.mine {
-            Standing::None => None,
-            Standing::Made(mine) | Standing::Held(mine) | Standing::Superseded(mine) => Some(mine),
+            ClaimState::None => None,
+            ClaimState::Made(mine) | ClaimState::Held(mine) | ClaimState::Superseded(mine) => {
+                Some(mine)
+            }
         }
     }
 
     /// Whether the own decisions count.
     pub(crate) const fn is_held(&self) -> bool {
-        matches!(self.mine, Standing::Held(_))
+        matches!(self.mine, ClaimState::Held(_))
     }
 
     /// Whether another owner's claim stands in the way of the own one.
     pub(crate) const fn is_superseded(&self) -> bool {
-        matches!(self.mine, Standing::Superseded(_))
+        matches!(self.mine, ClaimState::Superseded(_))
     }
 }
 
@@ -156,7 +160,7 @@ mod tests {
             (None, true),
             (claim(5, 2), true),
         ]) {
-            assert_eq!(claims.heed(read, Position(position)), counts, "{read:?}");
+            assert_eq!(claims.accept(read, Position(position)), counts, "{read:?}");
         }
     }
 
@@ -166,31 +170,31 @@ mod tests {
         let mut claims = Claims::new(7, &[]);
         assert_eq!(claims.make(1), Claim { term: 8, owner: 1 });
         let mut claims = Claims::new(7, &[]);
-        claims.heed(claim(9, 3), Position(1));
+        claims.accept(claim(9, 3), Position(1));
         assert_eq!(claims.make(1), Claim { term: 10, owner: 1 });
     }
 
     #[test]
     fn an_owner_knows_how_its_claim_stands() {
-        let standing = |before: &[Option<Claim>], after: &[Option<Claim>]| {
+        let claim_state = |before: &[Option<Claim>], after: &[Option<Claim>]| {
             let mut claims = Claims::new(0, &[]);
             for read in before {
-                claims.heed(*read, Position(1));
+                claims.accept(*read, Position(1));
             }
             assert!(!claims.is_held() && !claims.is_superseded() && claims.mine().is_none());
             assert_eq!(claims.make(7), Claim { term: 4, owner: 7 });
             for read in after {
-                claims.heed(*read, Position(2));
+                claims.accept(*read, Position(2));
             }
             (claims.is_held(), claims.is_superseded())
         };
         let before = [claim(3, 1)];
-        assert_eq!(standing(&before, &[]), (false, false));
-        assert_eq!(standing(&before, &[claim(3, 1)]), (false, false));
-        assert_eq!(standing(&before, &[claim(4, 7)]), (true, false));
-        assert_eq!(standing(&before, &[claim(4, 7), claim(3, 1), claim(4, 8)]), (true, false));
-        assert_eq!(standing(&before, &[claim(4, 7), claim(5, 8)]), (false, true));
-        assert_eq!(standing(&before, &[claim(4, 8), claim(4, 7)]), (false, true));
+        assert_eq!(claim_state(&before, &[]), (false, false));
+        assert_eq!(claim_state(&before, &[claim(3, 1)]), (false, false));
+        assert_eq!(claim_state(&before, &[claim(4, 7)]), (true, false));
+        assert_eq!(claim_state(&before, &[claim(4, 7), claim(3, 1), claim(4, 8)]), (true, false));
+        assert_eq!(claim_state(&before, &[claim(4, 7), claim(5, 8)]), (false, true));
+        assert_eq!(claim_state(&before, &[claim(4, 8), claim(4, 7)]), (false, true));
     }
 
     /// Whoever begins in the middle, because what is before is deleted, finds the same ones that
@@ -201,7 +205,7 @@ mod tests {
         let read = |claims: &mut Claims, from: usize| -> Vec<bool> {
             let records = (0..).zip(log).skip(from);
             records
-                .map(|(at, (term, owner))| claims.heed(claim(term, owner), Position(at)))
+                .map(|(at, (term, owner))| claims.accept(claim(term, owner), Position(at)))
                 .collect()
         };
         let mut all = Claims::new(0, &[]);
@@ -218,14 +222,14 @@ mod tests {
         }
         let mut claims = Claims::new(0, &all.known_from(Position(7)));
         assert_eq!(claims.make(9), Claim { term: 5, owner: 9 });
-        assert!(!claims.heed(claim(3, 2), Position(8)));
+        assert!(!claims.accept(claim(3, 2), Position(8)));
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let mut claims = Claims::new(0, &[]);
         for term in 1..1000 {
-            assert!(claims.heed(claim(term, term), Position(term)));
+            assert!(claims.accept(claim(term, term), Position(term)));
         }
         assert_eq!(claims.known_from(Position(0)).len(), REMEMBERED);
         assert_eq!(claims.known_from(Position(997)).len(), 3);

@@ -9,7 +9,7 @@ use wholetrace_proto::{
 use wholetrace_spanlog::LogTime;
 
 use crate::{
-    core::decision::table::{Decided, Ruling},
+    core::decision::table::{PackedDecision, TraceDecision},
     policy::{PolicyIndex, PolicySet, Summary},
 };
 
@@ -33,16 +33,16 @@ pub(crate) fn decide(
     (first_seen, decided_at): (LogTime, LogTime),
     retention: u64,
 ) -> Decision {
-    let verdict = policies.decide(key, summary);
+    let decision = policies.decide(key, summary);
     let none = PolicyIndex::try_from(policies.policy_names().len()).unwrap_or(PolicyIndex::MAX);
     Decision {
         key,
         first_seen_ms: first_seen.0,
         decided_at_ms: decided_at.0,
-        kept: verdict.kept,
-        threshold: Threshold::new(verdict.threshold).unwrap_or(Threshold::NEVER),
-        probability_known: verdict.probability_known,
-        policy: verdict.policy.unwrap_or(none),
+        kept: decision.kept,
+        threshold: Threshold::new(decision.threshold).unwrap_or(Threshold::NEVER),
+        probability_known: decision.probability_known,
+        policy: decision.policy.unwrap_or(none),
         late_fragment: is_late_fragment(summary, first_seen, retention),
     }
 }
@@ -65,13 +65,13 @@ pub(crate) fn encode_claim(claim: Claim) -> Bytes {
 /// When it is not a batch of decisions.
 pub(crate) fn decode(
     record: &[u8],
-) -> Result<(Option<Claim>, impl Iterator<Item = Decided>), RecordError> {
+) -> Result<(Option<Claim>, impl Iterator<Item = TraceDecision>), RecordError> {
     let batch = DecisionBatch::read(record)?;
-    let decisions = batch.decisions().map(|decision| Decided {
+    let decisions = batch.decisions().map(|decision| TraceDecision {
         key: decision.key,
         first_seen: LogTime(decision.first_seen_ms),
         decided_at: LogTime(decision.decided_at_ms),
-        ruling: Ruling::new(
+        decision: PackedDecision::new(
             decision.kept,
             decision.probability_known.then_some(decision.threshold),
         )

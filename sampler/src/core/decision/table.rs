@@ -16,9 +16,9 @@ const LATE_FRAGMENT: u64 = 1 << 61;
 
 /// What to do with the spans of a decided trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ruling(u64);
+pub(crate) struct PackedDecision(u64);
 
-impl Ruling {
+impl PackedDecision {
     /// What a decision means for spans: whether they are kept, and the rejection threshold to
     /// write to them, or `None` when the probability is unknown.
     pub(crate) const fn new(kept: bool, threshold: Option<Threshold>) -> Self {
@@ -57,19 +57,19 @@ impl Ruling {
 
 /// A decision as it takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Decided {
+pub(crate) struct TraceDecision {
     pub(crate) key: TraceKey,
     /// Time of the trace's first frame.
     pub(crate) first_seen: LogTime,
     /// The deadline: spans from then on are late.
     pub(crate) decided_at: LogTime,
-    pub(crate) ruling: Ruling,
+    pub(crate) decision: PackedDecision,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     key: TraceKey,
-    ruling: Ruling,
+    decision: PackedDecision,
     first_seen: LogTime,
     /// Milliseconds from `first_seen` to the decision.
     wait: u32,
@@ -185,15 +185,15 @@ impl DecisionTable {
         self.origins.front().map(|(_, position)| *position)
     }
 
-    /// The ruling over the spans of `key` in a frame of time `time`, and when it was made.
+    /// The decision over the spans of `key` in a frame of time `time`, and when it was made.
     #[inline]
-    pub(crate) fn find(&self, key: TraceKey, time: LogTime) -> Option<(Ruling, LogTime)> {
+    pub(crate) fn find(&self, key: TraceKey, time: LogTime) -> Option<(PackedDecision, LogTime)> {
         let number = self.index.find(self.hash.of(key), |number| {
             let entry = self.entry(*number);
             entry.key == key && entry.obeyed_at(time)
         })?;
         let entry = self.entry(*number);
-        Some((entry.ruling, entry.first_seen.plus(u64::from(entry.wait))))
+        Some((entry.decision, entry.first_seen.plus(u64::from(entry.wait))))
     }
 
     /// Takes in a decision that stands at `origin` in the decision log, when frames have been read up
@@ -203,12 +203,17 @@ impl DecisionTable {
     /// they do not agree on when that began: the first one in the log rules, from the earlier of
     /// both starts on. Reaches of one key's decisions never overlap: an older one ends where a
     /// newer one starts.
-    pub(crate) fn insert(&mut self, new: &Decided, origin: Position, now: LogTime) -> Inserted {
+    pub(crate) fn insert(
+        &mut self,
+        new: &TraceDecision,
+        origin: Position,
+        now: LogTime,
+    ) -> Inserted {
         let hash = self.hash.of(new.key);
         let wait = millis(new.decided_at.since(new.first_seen));
         let mut entry = Entry {
             key: new.key,
-            ruling: new.ruling,
+            decision: new.decision,
             first_seen: new.first_seen,
             wait,
             reach: wait.saturating_add(millis(self.retention)),

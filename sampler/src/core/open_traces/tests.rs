@@ -7,7 +7,12 @@ use super::*;
 const HASH: KeyHash = KeyHash::new(7);
 
 fn new(key: u64, first_seen: u64) -> NewTrace {
-    NewTrace { key: TraceKey(key), first_seen: LogTime(first_seen), first_frame: 0, epoch: 0 }
+    NewTrace {
+        key: TraceKey(key),
+        first_seen: LogTime(first_seen),
+        first_frame: 0,
+        policy_version: 0,
+    }
 }
 
 fn due(open: &mut OpenTraces, now: u64) -> Vec<u64> {

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use wholetrace_spanlog::{Frame, LogTime, Position, RecordKind, TopicName};
 
 use crate::core::{
-    checkpoint::Place,
+    checkpoint::ResumePoint,
     decision::{claims::Claims, log::decode, table::DecisionTable},
-    filter::{Cut, cut},
+    filter::{Filtered, filter},
     hash::KeyHash,
     partition::{input::Found, settings::Settings},
     watermark::{Advance, Oddities, Watermark},
@@ -22,9 +22,9 @@ pub(super) enum Ahead {
     /// A record is passed that has nothing for the exporter.
     Passed,
     /// A frame is passed.
-    Cut { place: Place, cut: Cut, size: usize },
+    Filtered { point: ResumePoint, filtered: Filtered, size: usize },
     /// A record is passed that cannot be read.
-    Unreadable { place: Place, detail: String },
+    Unreadable { point: ResumePoint, detail: String },
 }
 
 /// Reads both logs for one exporter, at its pace, up to where the window begins.
@@ -54,26 +54,26 @@ pub(super) struct CatchUp {
 }
 
 impl CatchUp {
-    /// Begins at `place`.
-    pub(super) fn new(place: Place, settings: &Settings) -> Self {
+    /// Begins at `point`.
+    pub(super) fn new(point: ResumePoint, settings: &Settings) -> Self {
         let hash = KeyHash::new(settings.hash_seed);
         Self {
-            at: Position(place.position),
-            clock: place.clock,
+            at: Position(point.position),
+            clock: point.clock,
             frames: VecDeque::new(),
             unreadable: None,
             decided: DecisionTable::new(settings.decision_retention, hash),
             claims: Claims::new(0, &[]),
-            decisions: Position(place.decisions),
-            last_claimed: Position(place.decisions),
+            decisions: Position(point.decisions),
+            last_claimed: Position(point.decisions),
             reading: None,
         }
     }
 
     /// The first record that is not passed.
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn resume_point(&self) -> ResumePoint {
         let decisions = self.decided.origin().unwrap_or(self.last_claimed).0;
-        Place { position: self.at.0, clock: self.clock, decisions }
+        ResumePoint { position: self.at.0, clock: self.clock, decisions }
     }
 
     /// Decisions that are held.
@@ -112,9 +112,9 @@ impl CatchUp {
             let Some((position, detail)) = self.unreadable.take() else {
                 return self.ask(TopicName::Spans, self.at);
             };
-            let place = Place { position: position.0, ..self.place() };
+            let point = ResumePoint { position: position.0, ..self.resume_point() };
             self.at = position.next();
-            return Ahead::Unreadable { place, detail };
+            return Ahead::Unreadable { point, detail };
         };
         let mut clock = self.clock;
         if clock.advance(frame.time, &mut Oddities::default()) == Advance::Unconfirmed {
@@ -129,21 +129,25 @@ impl CatchUp {
         }
         let found = match frame.kind {
             RecordKind::Spans => {
-                cut(&frame.payload, clock.now(), &self.decided, settings.max_piece_bytes)
+                filter(&frame.payload, clock.now(), &self.decided, settings.max_piece_bytes)
             }
-            _ => Ok(Cut::default()),
+            _ => Ok(Filtered::default()),
         };
         // What nobody can decode, the partition has put to the dead letters.
-        let cut = found.unwrap_or_default();
+        let filtered = found.unwrap_or_default();
         // One that is damaged or deleted is nowhere: the search for it ends (I6).
         let searches = self.decided.len() < settings.most_decisions_behind();
-        if cut.undecided > 0 && self.decisions < decided_to && searches {
+        if filtered.undecided > 0 && self.decisions < decided_to && searches {
             return self.ask(TopicName::Decisions, self.decisions);
         }
         let (position, size) = (frame.position, frame.payload.len());
-        let place = Place { position: position.0, clock, ..self.place() };
+        let point = ResumePoint { position: position.0, clock, ..self.resume_point() };
         (self.at, self.clock) = (position.next(), clock);
-        if cut.pieces.is_empty() { Ahead::Passed } else { Ahead::Cut { place, cut, size } }
+        if filtered.pieces.is_empty() {
+            Ahead::Passed
+        } else {
+            Ahead::Filtered { point, filtered, size }
+        }
     }
 
     const fn ask(&mut self, topic: TopicName, from: Position) -> Ahead {
@@ -192,7 +196,7 @@ impl CatchUp {
             return;
         }
         let Ok((claim, decisions)) = decode(&record.payload) else { return };
-        if !self.claims.heed(claim, record.position) {
+        if !self.claims.accept(claim, record.position) {
             return;
         }
         if claim.is_some() {

@@ -48,12 +48,12 @@ pub enum Effect {
         max_bytes: usize,
     },
     /// Go on reading the span log for the first time at this position, behind which the reader
-    /// is already, and say so with [`Input::Rewound`](super::Input::Rewound) before the next frame.
-    Rewind(Position),
+    /// is already, and say so with [`Input::SeekDone`](super::Input::SeekDone) before the next frame.
+    Seek(Position),
     /// Append a dead letter, trying until it succeeds, and say so.
     DeadLetter {
         /// What it is about.
-        letter: Letter,
+        id: DeadLetterId,
         /// The record.
         record: Bytes,
     },
@@ -78,15 +78,15 @@ impl Made {
 
 /// Names a dead letter until it is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Letter {
+pub struct DeadLetterId {
     /// Whose backend refused the spans; `None` when their frame cannot be decoded.
     pub exporter: Option<ExporterIndex>,
     /// The frame they are of.
     pub position: Position,
 }
 
-impl Letter {
-    /// The letter about `payload`, which is of `partition` and became one at `time`.
+impl DeadLetterId {
+    /// The dead letter about `payload`, which is of `partition` and became one at `time`.
     pub(super) fn write(
         self,
         partition: Partition,
@@ -104,6 +104,6 @@ impl Letter {
             exporter,
             payload,
         };
-        Effect::DeadLetter { letter: self, record: record.encode().into() }
+        Effect::DeadLetter { id: self, record: record.encode().into() }
     }
 }

@@ -6,7 +6,7 @@ use wholetrace_exporter::contract::{ExporterIndex, Settled};
 use wholetrace_runtime::budget::Lease;
 use wholetrace_spanlog::{Frame, LogTime, Position, TopicName};
 
-use crate::{core::partition::effect::Letter, policy::PolicySet};
+use crate::{core::partition::effect::DeadLetterId, policy::PolicySet};
 
 /// A record of the span log that is read for the first time.
 #[derive(Debug)]
@@ -51,9 +51,9 @@ pub enum Input {
     Decisions(Vec<Frame>),
     /// No record of the span log that is to be read was appended earlier. To be told first, if it is
     /// known: decisions that no record can obey need no memory.
-    Begins(LogTime),
+    LogBegins(LogTime),
     /// All decisions are told that are recorded at the start of an ownership.
-    Loaded,
+    DecisionsLoaded,
     /// What [`Effect::Fetch`](super::Effect::Fetch) asked for.
     Refetched {
         /// The position that was asked for.
@@ -72,12 +72,12 @@ pub enum Input {
     },
     /// What is below this position is gone from the span log, although it was not released.
     Lost(Position),
-    /// The next frames come from where [`Effect::Rewind`](super::Effect::Rewind) asked for.
-    Rewound,
+    /// The next frames come from where [`Effect::Seek`](super::Effect::Seek) asked for.
+    SeekDone,
     /// Outcomes of exports.
     Settled(Vec<Settled>),
     /// A dead letter is durable.
-    DeadLettered(Letter),
+    DeadLettered(DeadLetterId),
     /// The end of the span log was reached and nothing came for a while.
     Idle,
     /// New policies, for traces that are first seen from now on.

@@ -6,14 +6,14 @@
 mod catch_up;
 mod effect;
 mod input;
+mod overflow;
+mod pending_decisions;
 mod releases;
-mod scan;
 mod settings;
 mod state;
 mod stats;
-mod verdicts;
 
-pub use effect::{Effect, Letter, Made};
+pub use effect::{DeadLetterId, Effect, Made};
 pub use input::{Found, Input, ReadFrame};
 pub use settings::{Bounds, Settings};
 pub use state::PartitionState;

@@ -9,9 +9,9 @@ use wholetrace_exporter::contract::{ExporterIndex, KeptSpans, Ticket};
 use wholetrace_spanlog::{Frame, LogTime, Position};
 
 use crate::core::{
-    checkpoint::Place,
+    checkpoint::ResumePoint,
     decision::table::DecisionTable,
-    filter::{Cut, cut},
+    filter::{Filtered, filter},
     partition::{
         catch_up::CatchUp,
         effect::Effect,
@@ -23,15 +23,15 @@ use crate::core::{
     window::Window,
 };
 
-/// Bytes of payload that are released in one go before others get their turn.
-const TURN_BYTES: usize = 2 << 20;
+/// Bytes of payload that are released in one go before other partitions go on.
+const RELEASE_BYTES: usize = 2 << 20;
 
-/// What a turn depends on.
+/// What a release depends on.
 pub(super) struct Context<'s> {
     pub(super) settings: &'s Settings,
     pub(super) decided: &'s DecisionTable,
     /// The end of what was read.
-    pub(super) here: Place,
+    pub(super) here: ResumePoint,
     /// The decisions below are read.
     pub(super) decided_to: Position,
     /// Whether these are all that there were when the ownership began: its claim is among them.
@@ -45,8 +45,8 @@ pub(super) struct Undecodable {
     pub(super) payload: Bytes,
 }
 
-/// How a turn ended.
-pub(super) enum Turn {
+/// How a release ended.
+pub(super) enum ReleaseResult {
     /// No exporter can be given more for now.
     Done,
     /// There is more to do.
@@ -56,13 +56,13 @@ pub(super) enum Turn {
 }
 
 /// What a release can do with its next frame.
-enum Next {
+enum ReleaseStep {
     /// It has to wait.
     Wait,
     /// Nothing of the frame is for this exporter.
     Pass,
-    /// The frame is to be cut.
-    Cut { position: Position, clock: Watermark, payload: Bytes, cached: bool },
+    /// The frame is to be filtered.
+    Filter { position: Position, clock: Watermark, payload: Bytes, cached: bool },
 }
 
 /// The releases of all exporters, each at its own frame.
@@ -71,30 +71,30 @@ pub(super) struct Releases {
     releases: Vec<Release>,
     /// The reader of each that is behind.
     behind: Vec<Option<Box<CatchUp>>>,
-    /// What the frame of this number has left, for one turn: exporters that keep up with each other
+    /// What the frame of this number has left, during one release: exporters that keep up with each other
     /// share it.
-    last_cut: Option<(u64, Cut)>,
+    last_filtered: Option<(u64, Filtered)>,
     /// Number of the first frame that no exporter has passed.
     fresh: u64,
 }
 
 impl Releases {
     /// One release for each exporter, which passes over what `done` says it has finished, or
-    /// begins at a place `behind` the others.
+    /// begins at a point `behind` the others.
     pub(super) fn new(
         settings: &Settings,
         done: &BTreeMap<String, u64>,
-        behind: &[Option<Place>],
+        behind: &[Option<ResumePoint>],
     ) -> Self {
         let done = |name| Position(done.get(name).copied().unwrap_or_default());
         let reader = |index| {
-            let place: Option<Place> = behind.get(index).copied().flatten();
-            place.map(|place| Box::new(CatchUp::new(place, settings)))
+            let point: Option<ResumePoint> = behind.get(index).copied().flatten();
+            point.map(|point| Box::new(CatchUp::new(point, settings)))
         };
         Self {
             releases: settings.exporters.iter().map(|name| Release::new(done(name))).collect(),
             behind: (0..settings.exporters.len()).map(reader).collect(),
-            last_cut: None,
+            last_filtered: None,
             fresh: 0,
         }
     }
@@ -144,58 +144,62 @@ impl Releases {
     }
 
     /// Gives every exporter what it can be given.
-    pub(super) fn turn(
+    pub(super) fn release(
         &mut self,
         window: &mut Window,
         context: &Context<'_>,
         stats: &mut Stats,
         effects: &mut Vec<Effect>,
-    ) -> Turn {
-        let turn = self.turn_to_all(window, context, stats, effects);
-        // Nothing is held between turns but what is paid for.
-        self.last_cut = None;
+    ) -> ReleaseResult {
+        let result = self.release_to_all(window, context, stats, effects);
+        // Nothing is held between releases but what is paid for.
+        self.last_filtered = None;
         window.pass(self.slowest());
-        turn
+        result
     }
 
-    fn turn_to_all(
+    fn release_to_all(
         &mut self,
         window: &Window,
         context: &Context<'_>,
         stats: &mut Stats,
         effects: &mut Vec<Effect>,
-    ) -> Turn {
+    ) -> ReleaseResult {
         let Context { decided, settings, .. } = context;
         let more = self.catch_up(window, context, stats, effects);
         let mut bytes = 0;
         let mut waiting = vec![false; self.releases.len()];
-        // Whoever is furthest behind goes first, so that frames are cut once for all.
+        // Whoever is furthest behind goes first, so that frames are filtered once for all.
         while let Some(index) = self.furthest_behind(&waiting) {
             match self.next(index, window, context, effects) {
-                Next::Wait => waiting[index] = true,
-                Next::Pass => self.releases[index].pass(),
-                Next::Cut { position, clock, payload, cached } => {
+                ReleaseStep::Wait => waiting[index] = true,
+                ReleaseStep::Pass => self.releases[index].pass(),
+                ReleaseStep::Filter { position, clock, payload, cached } => {
                     bytes += payload.len();
                     if self.releases[index].next() >= self.fresh {
                         stats.frames_from_cache += u64::from(cached);
                         stats.frames_from_log += u64::from(!cached);
                     }
                     if let Err(error) =
-                        self.cut(index, &payload, clock.now(), decided, settings, stats)
+                        self.filter(index, &payload, clock.now(), decided, settings, stats)
                     {
                         let reason = error.to_string();
-                        return Turn::Undecodable(Undecodable { position, reason, payload });
+                        return ReleaseResult::Undecodable(Undecodable {
+                            position,
+                            reason,
+                            payload,
+                        });
                     }
-                    let place = Place { position: position.0, clock, ..context.here };
-                    self.export(index, place, settings, effects);
+                    let point = ResumePoint { position: position.0, clock, ..context.here };
+                    self.export(index, point, settings, effects);
                 }
             }
-            if bytes >= TURN_BYTES {
-                return Turn::More;
+            if bytes >= RELEASE_BYTES {
+                return ReleaseResult::More;
             }
         }
         self.let_fall_behind(window, context, stats);
-        if more { Turn::More } else { Turn::Done }
+        if more { ReleaseResult::More } else { ReleaseResult::Done }
     }
 
     fn furthest_behind(&self, waiting: &[bool]) -> Option<usize> {
@@ -210,39 +214,39 @@ impl Releases {
         window: &Window,
         Context { settings, here, .. }: &Context<'_>,
         effects: &mut Vec<Effect>,
-    ) -> Next {
+    ) -> ReleaseStep {
         let release = &mut self.releases[index];
         let Some(frame) = window.get(release.next()) else {
             release.forget_refetched(Position(here.position));
-            return Next::Wait;
+            return ReleaseStep::Wait;
         };
         release.forget_refetched(frame.position);
         if frame.awaited > 0 {
-            return Next::Wait;
+            return ReleaseStep::Wait;
         }
         if frame.void || release.is_done(frame.position) {
-            return Next::Pass;
+            return ReleaseStep::Pass;
         }
         if release.unfinished_bytes() >= settings.bounds.max_unfinished_bytes {
-            return Next::Wait;
+            return ReleaseStep::Wait;
         }
         let (position, clock) = (frame.position, frame.clock);
         if let Some(cached) = &frame.cached {
             let payload = cached.bytes.clone();
-            return Next::Cut { position, clock, payload, cached: true };
+            return ReleaseStep::Filter { position, clock, payload, cached: true };
         }
         if let Some(payload) = release.take_refetched(position) {
-            return Next::Cut { position, clock, payload, cached: false };
+            return ReleaseStep::Filter { position, clock, payload, cached: false };
         }
         if !release.is_refetching() {
             release.await_refetch(position);
             effects
                 .push(Effect::Fetch { from: position, max_bytes: settings.bounds.refetch_bytes });
         }
-        Next::Wait
+        ReleaseStep::Wait
     }
 
-    fn cut(
+    fn filter(
         &mut self,
         index: usize,
         payload: &Bytes,
@@ -252,51 +256,51 @@ impl Releases {
         stats: &mut Stats,
     ) -> Result<(), wholetrace_proto::wire::WireError> {
         let number = self.releases[index].next();
-        if self.last_cut.as_ref().is_some_and(|(last, _)| *last == number) {
+        if self.last_filtered.as_ref().is_some_and(|(last, _)| *last == number) {
             return Ok(());
         }
-        let cut = cut(payload, time, decided, settings.max_piece_bytes)?;
-        debug_assert_eq!(cut.undecided, 0, "I3: all traces of a released frame are decided");
+        let filtered = filter(payload, time, decided, settings.max_piece_bytes)?;
+        debug_assert_eq!(filtered.undecided, 0, "I3: all traces of a released frame are decided");
         if number >= self.fresh {
             self.fresh = number + 1;
-            stats.spans_kept += cut.kept;
-            stats.spans_not_sampled += cut.not_sampled;
-            stats.spans_undecided += cut.undecided;
-            stats.late_roots += cut.late_roots;
+            stats.spans_kept += filtered.kept;
+            stats.spans_not_sampled += filtered.not_sampled;
+            stats.spans_undecided += filtered.undecided;
+            stats.late_roots += filtered.late_roots;
         }
-        self.last_cut = Some((number, cut));
+        self.last_filtered = Some((number, filtered));
         Ok(())
     }
 
-    /// Hands the last cut to an exporter.
+    /// Hands the last filtered frame to an exporter.
     fn export(
         &mut self,
         index: usize,
-        place: Place,
+        point: ResumePoint,
         settings: &Settings,
         effects: &mut Vec<Effect>,
     ) {
         let release = &mut self.releases[index];
-        let Some((_, cut)) = &self.last_cut else { return };
+        let Some((_, filtered)) = &self.last_filtered else { return };
         let Ok(exporter) = u16::try_from(index).map(ExporterIndex) else { return };
-        let pieces = u32::try_from(cut.pieces.len()).unwrap_or(u32::MAX);
+        let pieces = u32::try_from(filtered.pieces.len()).unwrap_or(u32::MAX);
         release.pass();
         if pieces > 0 {
-            release.give(place, pieces, cut.bytes);
-            hand_over(cut, exporter, Position(place.position), settings, effects);
+            release.give(point, pieces, filtered.bytes);
+            hand_over(filtered, exporter, Position(point.position), settings, effects);
         }
     }
 }
 
 /// Hands what the frame at `position` has left to an exporter.
 fn hand_over(
-    cut: &Cut,
+    filtered: &Filtered,
     exporter: ExporterIndex,
     position: Position,
     settings: &Settings,
     effects: &mut Vec<Effect>,
 ) {
-    for (piece, (bytes, spans)) in (0..).zip(&cut.pieces) {
+    for (piece, (bytes, spans)) in (0..).zip(&filtered.pieces) {
         let ticket = Ticket { partition: settings.partition.0, position: position.0, piece };
         let kept = KeptSpans { bytes: bytes.clone(), spans: *spans, ticket };
         effects.push(Effect::Export { exporter, kept });

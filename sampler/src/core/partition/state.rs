@@ -9,20 +9,20 @@ use wholetrace_spanlog::{LogTime, Position, TopicName};
 
 use crate::{
     core::{
-        checkpoint::{Hints, Place, Progress},
+        checkpoint::{Hints, PartitionCheckpoint, ResumePoint},
         decision::{claims::Claims, log::encode_claim, table::DecisionTable},
-        epochs::Epochs,
         hash::KeyHash,
         open_traces::OpenTraces,
         partition::{
-            effect::{Effect, Letter},
+            effect::{DeadLetterId, Effect},
             input::{Found, Input, ReadFrame},
-            releases::{Context, Releases, Turn},
-            scan::Scan,
+            overflow::Overflow,
+            pending_decisions::PendingDecisions,
+            releases::{Context, ReleaseResult, Releases},
             settings::{Bounds, Settings},
             stats::{Levels, Stats},
-            verdicts::Verdicts,
         },
+        policy_versions::PolicyVersions,
         watermark::{Oddities, Watermark},
         window::{WINDOW_FRAMES, Window},
     },
@@ -33,7 +33,7 @@ use crate::{
 #[derive(Debug)]
 pub struct PartitionState {
     settings: Settings,
-    epochs: Epochs,
+    policy_versions: PolicyVersions,
     watermark: Watermark,
     /// The frame behind the last one that was taken in, while only the next record can tell
     /// whether its time counts.
@@ -45,7 +45,7 @@ pub struct PartitionState {
     claims: Claims,
     window: Window,
     releases: Releases,
-    verdicts: Verdicts,
+    pending_decisions: PendingDecisions,
     /// The lowest position that was not read ahead.
     head: Position,
     /// Where the last record of the decision log stands that an owner wrote while it was that.
@@ -55,26 +55,31 @@ pub struct PartitionState {
     /// Whether a tick is on its way through the log.
     tick_pending: bool,
     /// The way ahead without opening traces, while there is no room for more.
-    scan: Option<Scan>,
+    overflow: Option<Overflow>,
     /// Whether the last step left work behind.
-    unfinished_turn: bool,
-    committed: Option<Progress>,
+    has_more_work: bool,
+    committed: Option<PartitionCheckpoint>,
     stats: Stats,
 }
 
 impl PartitionState {
     /// The state at the start of an ownership: nothing is known but how far the last owner was.
-    /// Tell it when the span log [begins](Input::Begins), then the decision log from
-    /// [`Hints::decisions_from`] on and then [`Input::Loaded`]; once it wants frames, the span log
+    /// Tell it when the span log [begins](Input::LogBegins), then the decision log from
+    /// [`Hints::decisions_from`] on and then [`Input::DecisionsLoaded`]; once it wants frames, the span log
     /// from `start.position` on.
     #[must_use]
-    pub fn new(settings: Settings, policies: Arc<PolicySet>, start: Option<&Progress>) -> Self {
+    pub fn new(
+        settings: Settings,
+        policies: Arc<PolicySet>,
+        start: Option<&PartitionCheckpoint>,
+    ) -> Self {
         let hash = KeyHash::new(settings.hash_seed);
         let (wait, root_wait) = (settings.decision_wait, settings.decision_wait_after_root);
-        let begin = start.map(|progress| progress.start(&settings.exporters)).unwrap_or_default();
-        let hints = start.map(|progress| progress.hints.clone()).unwrap_or_default();
+        let begin =
+            start.map(|checkpoint| checkpoint.start(&settings.exporters)).unwrap_or_default();
+        let hints = start.map(|checkpoint| checkpoint.hints.clone()).unwrap_or_default();
         Self {
-            epochs: Epochs::new(policies),
+            policy_versions: PolicyVersions::new(policies),
             watermark: begin.lead.clock,
             held: None,
             newest: LogTime(0),
@@ -82,14 +87,14 @@ impl PartitionState {
             decided: DecisionTable::new(settings.decision_retention, hash),
             window: Window::default(),
             releases: Releases::new(&settings, &hints.exporters, &begin.behind),
-            verdicts: Verdicts::default(),
+            pending_decisions: PendingDecisions::default(),
             head: Position(begin.lead.position),
             decided_to: Position(begin.lead.decisions),
             claims: Claims::new(hints.term.unwrap_or_default(), &hints.claims),
             last_claimed: Position(hints.claimed.or(hints.decisions).unwrap_or_default()),
             tick_pending: false,
-            scan: None,
-            unfinished_turn: false,
+            overflow: None,
+            has_more_work: false,
             committed: start.cloned(),
             stats: Stats::default(),
             settings,
@@ -103,11 +108,11 @@ impl PartitionState {
                 for frame in frames {
                     self.read_ahead(frame, effects);
                 }
-                self.verdicts.flush(&self.epochs, self.claims.mine(), effects);
+                self.pending_decisions.flush(&self.policy_versions, self.claims.mine(), effects);
             }
             Input::Unreadable { position, detail } => {
                 self.unreadable(position, &detail, effects);
-                self.verdicts.flush(&self.epochs, self.claims.mine(), effects);
+                self.pending_decisions.flush(&self.policy_versions, self.claims.mine(), effects);
             }
             Input::Decisions(records) => {
                 for record in &records {
@@ -115,12 +120,12 @@ impl PartitionState {
                 }
                 self.forget_excess();
             }
-            Input::Begins(time) => {
+            Input::LogBegins(time) => {
                 if self.watermark.now() == LogTime(0) {
                     let _ = self.watermark.advance(time, &mut Oddities::default());
                 }
             }
-            Input::Loaded => {
+            Input::DecisionsLoaded => {
                 let claim = self.claims.make(self.settings.owner);
                 effects.push(Effect::AppendDecisions(encode_claim(claim)));
             }
@@ -134,7 +139,7 @@ impl PartitionState {
                 }
                 self.releases.refetched(from, &frames);
             }
-            Input::Rewound => (self.scan, self.held) = (None, None),
+            Input::SeekDone => (self.overflow, self.held) = (None, None),
             Input::FetchedFor { exporter, from, found } => {
                 if let (TopicName::Spans, Found::Records(frames)) = (from.0, &found) {
                     let bytes: usize = frames.iter().map(|frame| frame.payload.len()).sum();
@@ -148,10 +153,10 @@ impl PartitionState {
                     self.settle(outcome, effects);
                 }
             }
-            Input::DeadLettered(letter) => self.dead_lettered(letter),
+            Input::DeadLettered(id) => self.dead_lettered(id),
             Input::Idle => self.idle(effects),
             Input::Policies(policies) => {
-                self.stats.policies_delayed += u64::from(!self.epochs.replace(policies));
+                self.stats.policies_delayed += u64::from(!self.policy_versions.replace(policies));
             }
             Input::Continue => {}
         }
@@ -169,8 +174,8 @@ impl PartitionState {
         if !self.claims.is_held() {
             return false;
         }
-        if let Some(scan) = &self.scan {
-            return !scan.is_over() && self.open.undecided() > 0;
+        if let Some(overflow) = &self.overflow {
+            return !overflow.is_over() && self.open.undecided() > 0;
         }
         let slowest = self.releases.slowest();
         let Some(frame) = self.window.get(slowest) else { return true };
@@ -208,62 +213,62 @@ impl PartitionState {
 
     /// Whether [`Input::Continue`] would do anything.
     #[must_use]
-    pub const fn wants_turn(&self) -> bool {
-        self.unfinished_turn
+    pub const fn has_more_work(&self) -> bool {
+        self.has_more_work
     }
 
     /// How far the partition is finished, if that has changed since the last answer. Never lower
     /// than before (I5).
-    pub fn progress(&mut self) -> Option<Progress> {
-        let places = self.places();
-        let lowest = places.iter().map(|(place, _)| place).min_by_key(|place| place.position)?;
+    pub fn checkpoint(&mut self) -> Option<PartitionCheckpoint> {
+        let points = self.resume_points();
+        let lowest = points.iter().map(|(point, _)| point).min_by_key(|point| point.position)?;
         let position = Position(lowest.position);
-        let names = || self.settings.exporters.iter().cloned().zip(&places);
-        let behind: BTreeMap<String, Place> = names()
+        let names = || self.settings.exporters.iter().cloned().zip(&points);
+        let behind: BTreeMap<String, ResumePoint> = names()
             .filter(|(_, (_, behind))| *behind)
-            .map(|(name, (place, _))| (name, *place))
+            .map(|(name, (point, _))| (name, *point))
             .collect();
-        let keeping_up = || places.iter().filter(|(_, behind)| !behind).map(|(place, _)| *place);
-        let lead = keeping_up().min_by_key(|place| place.position).map(|lead| Place {
-            decisions: keeping_up().map(|place| place.decisions).min().unwrap_or_default(),
+        let keeping_up = || points.iter().filter(|(_, behind)| !behind).map(|(point, _)| *point);
+        let lead = keeping_up().min_by_key(|point| point.position).map(|lead| ResumePoint {
+            decisions: keeping_up().map(|point| point.decisions).min().unwrap_or_default(),
             ..lead
         });
         let needed = self.decided.origin().is_some() || position < self.head;
         let mut hints = Hints {
-            decisions: places.iter().map(|(place, _)| place.decisions).min().filter(|_| needed),
+            decisions: points.iter().map(|(point, _)| point.decisions).min().filter(|_| needed),
             claimed: Some(self.last_claimed.0),
             owner: Some(self.settings.owner),
             term: self.claims.mine().map(|claim| claim.term),
             clock: lowest.clock,
-            exporters: names().map(|(name, (place, _))| (name, place.position)).collect(),
+            exporters: names().map(|(name, (point, _))| (name, point.position)).collect(),
             lead: lead.filter(|_| !behind.is_empty()),
             behind,
             claims: Vec::new(),
         };
         hints.claims = self.claims.known_from(hints.decisions_from());
-        let progress = Progress { position, hints };
+        let checkpoint = PartitionCheckpoint { position, hints };
         let last = self.committed.as_ref();
         assert!(
-            last.is_none_or(|last| last.position <= progress.position),
+            last.is_none_or(|last| last.position <= checkpoint.position),
             "I5: the committed position never moves back"
         );
         // Somebody may stand at the very beginning while others do not.
-        let none = places.iter().all(|(place, _)| place.position == 0);
-        if none || last == Some(&progress) {
+        let none = points.iter().all(|(point, _)| point.position == 0);
+        if none || last == Some(&checkpoint) {
             return None;
         }
-        self.committed = Some(progress.clone());
-        Some(progress)
+        self.committed = Some(checkpoint.clone());
+        Some(checkpoint)
     }
 
-    fn places(&self) -> Vec<(Place, bool)> {
-        self.releases.places(&self.window, self.here(), self.settings.read_ahead)
+    fn resume_points(&self) -> Vec<(ResumePoint, bool)> {
+        self.releases.resume_points(&self.window, self.here(), self.settings.read_ahead)
     }
 
     /// The end of what was read.
-    fn here(&self) -> Place {
+    fn here(&self) -> ResumePoint {
         let decisions = self.decided.origin().unwrap_or(self.last_claimed).0;
-        Place { position: self.head.0, clock: self.watermark, decisions }
+        ResumePoint { position: self.head.0, clock: self.watermark, decisions }
     }
 
     /// Changes how much is held in memory.
@@ -284,11 +289,11 @@ impl PartitionState {
     /// How full it is.
     #[must_use]
     pub fn levels(&self) -> Levels {
-        let places = self.places().into_iter();
-        let lowest = places.map(|(place, _)| place).min_by_key(|place| place.position);
+        let points = self.resume_points().into_iter();
+        let lowest = points.map(|(point, _)| point).min_by_key(|point| point.position);
         let unfinished = lowest
-            .filter(|place| place.position < self.head.0)
-            .map(|place| (Position(place.position), place.clock));
+            .filter(|point| point.position < self.head.0)
+            .map(|point| (Position(point.position), point.clock));
         let mut levels = Levels {
             open_traces: self.open.len(),
             decisions: self.decided.len(),
@@ -323,16 +328,16 @@ impl PartitionState {
             decided_to: self.decided_to,
             is_serving: self.is_serving(),
         };
-        let turn = self.releases.turn(&mut self.window, &context, &mut self.stats, effects);
-        self.unfinished_turn = !matches!(turn, Turn::Done);
-        if let Turn::Undecodable(found) = turn {
+        let result = self.releases.release(&mut self.window, &context, &mut self.stats, effects);
+        self.has_more_work = !matches!(result, ReleaseResult::Done);
+        if let ReleaseResult::Undecodable(found) = result {
             self.window.void_at(found.position);
             self.stats.frames_undecodable += 1;
-            let letter = Letter { exporter: None, position: found.position };
-            self.dead_letter(letter, "", &found.reason, &found.payload, effects);
+            let id = DeadLetterId { exporter: None, position: found.position };
+            self.dead_letter(id, "", &found.reason, &found.payload, effects);
         }
         let unpassed = self.releases.slowest_clock(&self.window);
         self.decided.evict(unpassed.unwrap_or(self.watermark).now());
-        self.end_scan(effects);
+        self.end_overflow(effects);
     }
 }

@@ -21,7 +21,7 @@ pub struct Stats {
     /// Spans that came after the decision of their trace.
     pub late_spans: u64,
     /// Spans without a valid trace id: they are left out.
-    pub unnamed_spans: u64,
+    pub invalid_trace_ids: u64,
     /// Spans whose bytes are malformed beyond their trace id.
     pub malformed_spans: u64,
     /// Decisions made here to keep.

@@ -11,7 +11,7 @@ use wholetrace_spanlog::{Frame, LogTime, Partition, Position, RecordKind};
 
 use crate::{
     core::{
-        checkpoint::{Hints, Progress},
+        checkpoint::{Hints, PartitionCheckpoint},
         partition::{Bounds, Effect, Input, Made, PartitionState, ReadFrame, Settings},
     },
     testing::{Span, frame, ids, policies},
@@ -67,26 +67,26 @@ impl Stand {
             reads: 0,
             held_elsewhere: false,
         };
-        stand.step(Input::Loaded);
+        stand.step(Input::DecisionsLoaded);
         stand
     }
 
     /// Another owner goes on, from what the last one would commit or from the position alone.
     fn change_owner(&mut self, mut settings: Settings, with_hints: bool) {
-        let mut start = self.state.progress();
+        let mut start = self.state.checkpoint();
         if let Some(start) = &mut start
             && !with_hints
         {
             start.hints = Hints::default();
         }
         settings.owner += 1;
-        let from = start.as_ref().map_or(Position(0), |start: &Progress| start.position);
+        let from = start.as_ref().map_or(Position(0), |start: &PartitionCheckpoint| start.position);
         self.state = PartitionState::new(settings, policies("1s", 0), start.as_ref());
         self.read = (self.spans.partition_point(|frame| frame.position < from), 0);
         let first = self.spans[self.read.0].time;
-        self.step(Input::Begins(first));
+        self.step(Input::LogBegins(first));
         self.read_decisions();
-        self.step(Input::Loaded);
+        self.step(Input::DecisionsLoaded);
     }
 
     fn append(&mut self, time: u64, spans: &[Span]) {
@@ -113,9 +113,9 @@ impl Stand {
                     let frames = vec![self.spans[usize::try_from(from.0).unwrap()].clone()];
                     self.step(Input::Refetched { from, frames });
                 }
-                Effect::Rewind(to) => {
+                Effect::Seek(to) => {
                     self.read.0 = usize::try_from(to.0).unwrap();
-                    self.step(Input::Rewound);
+                    self.step(Input::SeekDone);
                 }
                 Effect::FetchFor { .. } | Effect::DeadLetter { .. } => {}
             }
@@ -169,7 +169,7 @@ fn span(key: u64, id: u64, error: bool) -> Span {
 }
 
 /// I1, I3: a record has one time for all owners, although the clock went back before it. The second
-/// owner finds it in the commit, or, where that is lost, takes the first verdict for the trace.
+/// owner finds it in the commit, or, where that is lost, takes the first decision for the trace.
 #[test]
 fn a_clock_that_goes_back_does_not_split_a_trace_at_a_takeover() {
     for with_hints in [true, false] {

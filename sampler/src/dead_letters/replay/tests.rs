@@ -38,9 +38,9 @@ impl Stand {
     }
 
     async fn add(&self, partition: u32, time_ms: u64, exporter: &str, payload: &[u8]) {
-        let letter =
+        let dead_letter =
             DeadLetter { reason: "no", exporter, payload, time_ms, ..DeadLetter::default() };
-        let record = Record::dead_letter(letter.encode().into());
+        let record = Record::dead_letter(dead_letter.encode().into());
         let writer = self.log.log().dead_letters.writer;
         writer.append(Partition(partition), record).await.unwrap();
     }
@@ -57,10 +57,10 @@ impl Stand {
     }
 
     async fn left_of(&self, selection: Selection) -> Vec<u64> {
-        let mut reader = LettersReader::new(self.log.log().dead_letters.reader, selection);
+        let mut reader = DeadLettersReader::new(self.log.log().dead_letters.reader, selection);
         let mut left = Vec::new();
-        while let Some(letter) = reader.next().await.unwrap() {
-            left.extend(ids(&letter.payload));
+        while let Some(dead_letter) = reader.next().await.unwrap() {
+            left.extend(ids(&dead_letter.payload));
         }
         left.sort_unstable();
         left
@@ -184,20 +184,20 @@ async fn what_cannot_be_read_is_passed_over_and_counted() {
     let topic = log.log().dead_letters;
     let append =
         |payload: Vec<u8>| topic.writer.append(Partition(0), Record::dead_letter(payload.into()));
-    let letter = DeadLetter { exporter: "one", ..DeadLetter::default() }.encode();
-    for payload in [letter.clone(), b"\xff".to_vec(), letter.clone(), letter] {
+    let dead_letter = DeadLetter { exporter: "one", ..DeadLetter::default() }.encode();
+    for payload in [dead_letter.clone(), b"\xff".to_vec(), dead_letter.clone(), dead_letter] {
         append(payload).await.unwrap();
     }
     log.damage(TopicName::DeadLetters, Partition(0), Some(Position(2)));
     // What may pass is tried again.
     log.fail_reads(TopicName::DeadLetters, 3);
-    let mut reader = LettersReader::new(Arc::clone(&topic.reader), Selection::default());
+    let mut reader = DeadLettersReader::new(Arc::clone(&topic.reader), Selection::default());
     let mut found = Vec::new();
-    while let Some(letter) = reader.next().await.unwrap() {
-        found.push((letter.position.0, letter.time_ms));
+    while let Some(dead_letter) = reader.next().await.unwrap() {
+        found.push((dead_letter.position.0, dead_letter.time_ms));
     }
     assert_eq!((found, reader.damaged()), (vec![(0, 7), (3, 7)], 2));
     log.fail_reads(TopicName::DeadLetters, 100);
-    let mut reader = LettersReader::new(topic.reader, Selection::default());
+    let mut reader = DeadLettersReader::new(topic.reader, Selection::default());
     assert!(reader.next().await.is_err());
 }

@@ -1,13 +1,13 @@
 //! `always_sample`: every trace is kept.
 
-use crate::policy::outcome::Outcome;
+use crate::policy::evaluation::Evaluation;
 
 /// The compiled policy.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::policy) struct AlwaysSample;
 
 impl AlwaysSample {
-    pub(in crate::policy) const fn outcome(self) -> Outcome {
-        Outcome::ALWAYS
+    pub(in crate::policy) const fn evaluate(self) -> Evaluation {
+        Evaluation::ALWAYS
     }
 }

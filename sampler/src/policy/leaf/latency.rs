@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{
+    evaluation::{Evaluation, Trace},
     lenient::whole,
-    outcome::{Outcome, Trace},
     report::{Report, Unknown},
 };
 
@@ -49,9 +49,9 @@ impl Latency {
         Self { longer_than_ms: lower, at_most_ms: (upper != 0).then_some(upper) }
     }
 
-    pub(in crate::policy) fn outcome(self, trace: &Trace<'_>) -> Outcome {
+    pub(in crate::policy) fn evaluate(self, trace: &Trace<'_>) -> Evaluation {
         let ms = (trace.summary.duration_ns() / NS_PER_MS).cast_signed();
         let in_time = self.at_most_ms.is_none_or(|at_most| ms <= at_most);
-        Outcome::by_contents(ms > self.longer_than_ms && in_time)
+        Evaluation::by_contents(ms > self.longer_than_ms && in_time)
     }
 }

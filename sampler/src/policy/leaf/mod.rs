@@ -8,11 +8,11 @@ pub mod status_code;
 pub mod string_attribute;
 
 use crate::policy::{
+    evaluation::{Evaluation, Trace},
     leaf::{
         always_sample::AlwaysSample, latency::Latency, probabilistic::Probabilistic,
         status_code::StatusCode, string_attribute::StringAttribute,
     },
-    outcome::{Outcome, Trace},
 };
 
 /// A compiled policy that judges by itself.
@@ -26,13 +26,13 @@ pub(super) enum Leaf {
 }
 
 impl Leaf {
-    pub(super) fn outcome(self, trace: &Trace<'_>) -> Outcome {
+    pub(super) fn evaluate(self, trace: &Trace<'_>) -> Evaluation {
         match self {
-            Self::AlwaysSample(leaf) => leaf.outcome(),
-            Self::Latency(leaf) => leaf.outcome(trace),
-            Self::Probabilistic(leaf) => leaf.outcome(trace),
-            Self::StatusCode(leaf) => leaf.outcome(trace),
-            Self::StringAttribute(leaf) => leaf.outcome(trace),
+            Self::AlwaysSample(leaf) => leaf.evaluate(),
+            Self::Latency(leaf) => leaf.evaluate(trace),
+            Self::Probabilistic(leaf) => leaf.evaluate(trace),
+            Self::StatusCode(leaf) => leaf.evaluate(trace),
+            Self::StringAttribute(leaf) => leaf.evaluate(trace),
         }
     }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use wholetrace_proto::tracestate::Threshold;
 
 use crate::policy::{
+    evaluation::{Evaluation, Trace},
     fnv,
-    outcome::{Outcome, Trace},
     report::{Report, Unknown},
 };
 
@@ -80,14 +80,14 @@ impl Probabilistic {
         })
     }
 
-    pub(in crate::policy) fn outcome(self, trace: &Trace<'_>) -> Outcome {
+    pub(in crate::policy) fn evaluate(self, trace: &Trace<'_>) -> Evaluation {
         match self {
-            Self::Consistent(threshold) => Outcome::of(threshold),
+            Self::Consistent(threshold) => Evaluation::of(threshold),
             // Everything is kept, whatever the hash.
-            Self::Hashed { greatest: u64::MAX, .. } => Outcome::ALWAYS,
+            Self::Hashed { greatest: u64::MAX, .. } => Evaluation::ALWAYS,
             Self::Hashed { salt, greatest } => {
                 let hash = fnv::hash_on(salt, trace.summary.trace_id(trace.key));
-                Outcome::drawn(hash <= greatest)
+                Evaluation::drawn(hash <= greatest)
             }
         }
     }

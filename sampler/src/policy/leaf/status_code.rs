@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::{
     bits::Bits,
+    evaluation::{Evaluation, Trace},
     lenient::one_or_many,
     observations::{STATUS_ERROR, STATUS_OK, STATUS_UNSET, fixed},
-    outcome::{Outcome, Trace},
     report::{Report, Unknown},
 };
 
@@ -59,7 +59,7 @@ impl StatusCode {
         wanted.map(|wanted| Self { wanted })
     }
 
-    pub(in crate::policy) const fn outcome(self, trace: &Trace<'_>) -> Outcome {
-        Outcome::by_contents(trace.summary.seen.intersects(self.wanted))
+    pub(in crate::policy) const fn evaluate(self, trace: &Trace<'_>) -> Evaluation {
+        Evaluation::by_contents(trace.summary.seen.intersects(self.wanted))
     }
 }

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::{
     bits::Bits,
+    evaluation::{Evaluation, Trace},
     lenient::one_or_many,
     observations::{CONDITIONS_MAX, Observations},
-    outcome::{Outcome, Trace},
     pattern,
     report::{Report, Unknown},
 };
@@ -88,8 +88,8 @@ impl StringAttribute {
         Some(Self { matched, invert: config.invert_match })
     }
 
-    pub(in crate::policy) const fn outcome(self, trace: &Trace<'_>) -> Outcome {
-        Outcome::by_contents(trace.summary.seen.intersects(self.matched) != self.invert)
+    pub(in crate::policy) const fn evaluate(self, trace: &Trace<'_>) -> Evaluation {
+        Evaluation::by_contents(trace.summary.seen.intersects(self.matched) != self.invert)
     }
 }
 

@@ -247,8 +247,8 @@ fn conditions_are_shared_and_bounded() {
     let all = policies(&set(124, 124));
     for value in [0, 60, 61, 123] {
         let value = format!("v{value}");
-        let verdict = dull().span(with(vec![text("k", &value)])).verdict(&all);
-        assert_eq!(all.policy_name(verdict.policy.unwrap()).unwrap()[1..], value[1..]);
+        let decision = dull().span(with(vec![text("k", &value)])).decision(&all);
+        assert_eq!(all.policy_name(decision.policy.unwrap()).unwrap()[1..], value[1..]);
     }
     assert!(!dull().span(with(vec![text("k", "v124")])).is_kept(&all));
 }

@@ -13,14 +13,14 @@ use crate::policy::{
         latency::LatencyConfig, probabilistic::ProbabilisticConfig,
         string_attribute::StringAttributeConfig,
     },
-    policies::Parts,
+    policies::PolicyFields,
     tests::support::Trace,
 };
 
 /// Whether a trace is kept.
 pub(super) fn is_kept(config: &TailSamplingConfig, trace: &Trace) -> bool {
     let yes = |kind: &str| {
-        let of_kind = config.policies.iter().map(|policy| policy.parts());
+        let of_kind = config.policies.iter().map(|policy| policy.fields());
         of_kind
             .filter(|policy| (policy.kind == "drop") == (kind == "drop"))
             .any(|policy| says_yes(&policy, trace))
@@ -28,9 +28,9 @@ pub(super) fn is_kept(config: &TailSamplingConfig, trace: &Trace) -> bool {
     !yes("drop") && yes("keep")
 }
 
-fn says_yes(policy: &Parts<'_>, trace: &Trace) -> bool {
+fn says_yes(policy: &PolicyFields<'_>, trace: &Trace) -> bool {
     let all = |policies: &[crate::policy::policies::SubPolicyConfig]| {
-        policies.iter().all(|policy| says_yes(&policy.parts(), trace))
+        policies.iter().all(|policy| says_yes(&policy.fields(), trace))
     };
     match policy.kind {
         "always_sample" => true,

@@ -163,13 +163,13 @@ proptest! {
             let summary = trace.summary(&policies);
             let own = TraceId(trace.id.to_be_bytes()).key();
             for key in others.into_iter().map(TraceKey).chain([own]) {
-                let verdict = policies.decide(key, &summary);
+                let decision = policies.decide(key, &summary);
                 let randomness = summary.randomness().unwrap_or_else(|| key.randomness());
-                prop_assert!(!verdict.kept || randomness >= verdict.threshold);
-                prop_assert!(verdict.threshold <= 1 << 56);
-                prop_assert_eq!(verdict, policies.decide(key, &summary));
-                if verdict.probability_known && verdict.threshold < 1 << 56 {
-                    prop_assert_eq!(verdict.kept, randomness >= verdict.threshold);
+                prop_assert!(!decision.kept || randomness >= decision.threshold);
+                prop_assert!(decision.threshold <= 1 << 56);
+                prop_assert_eq!(decision, policies.decide(key, &summary));
+                if decision.probability_known && decision.threshold < 1 << 56 {
+                    prop_assert_eq!(decision.kept, randomness >= decision.threshold);
                 }
             }
         }

@@ -9,7 +9,8 @@ use wholetrace_proto::{
 use wholetrace_runtime::problems::Problems;
 
 use crate::policy::{
-    config::TailSamplingConfig, set::PolicySet, summary::Summary, verdict::Verdict,
+    config::TailSamplingConfig, sampling_decision::SamplingDecision, set::PolicySet,
+    summary::Summary,
 };
 
 pub(super) const UNSET: i32 = 0;
@@ -80,13 +81,13 @@ impl Trace {
         summary
     }
 
-    pub(super) fn verdict(&self, policies: &PolicySet) -> Verdict {
+    pub(super) fn decision(&self, policies: &PolicySet) -> SamplingDecision {
         let key = TraceId(self.id.to_be_bytes()).key();
         policies.decide(key, &self.summary(policies))
     }
 
     pub(super) fn is_kept(&self, policies: &PolicySet) -> bool {
-        self.verdict(policies).kept
+        self.decision(policies).kept
     }
 }
 

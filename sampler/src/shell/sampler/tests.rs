@@ -164,7 +164,7 @@ impl Stand {
         let exporters = exporters
             .map(|(index, sender)| queue(Arc::new(sender), ExporterIndex(index), settings))
             .collect();
-        let parts = Parts {
+        let parts = SamplerParts {
             log: self.log.log(),
             group: self.log.group(),
             exporters,
@@ -212,16 +212,18 @@ impl Stand {
     }
 
     /// The spans in the dead letters of the backend.
-    fn buried(&self) -> Vec<u64> {
-        let letters = self.log.frames(TopicName::DeadLetters, P);
-        let mut buried: Vec<u64> = letters
+    fn dead_lettered(&self) -> Vec<u64> {
+        let dead_letters = self.log.frames(TopicName::DeadLetters, P);
+        let mut dead_lettered: Vec<u64> = dead_letters
             .iter()
-            .map(|letter| DeadLetter::read(&letter.payload).unwrap())
-            .inspect(|letter| assert_eq!((letter.exporter, letter.reason), ("backend", "no")))
-            .flat_map(|letter| ids(letter.payload))
+            .map(|dead_letter| DeadLetter::read(&dead_letter.payload).unwrap())
+            .inspect(|dead_letter| {
+                assert_eq!((dead_letter.exporter, dead_letter.reason), ("backend", "no"))
+            })
+            .flat_map(|dead_letter| ids(dead_letter.payload))
             .collect();
-        buried.sort_unstable();
-        buried
+        dead_lettered.sort_unstable();
+        dead_lettered
     }
 
     fn end_of_log(&self) -> Position {

@@ -6,6 +6,7 @@ use tokio::time::sleep;
 use wholetrace_exporter::{
     contract::ExporterIndex,
     queue::{Room, Stopped},
+    retry::{Backoff, RetryPolicy},
 };
 use wholetrace_runtime::budget::Lease;
 use wholetrace_spanlog::{
@@ -14,13 +15,19 @@ use wholetrace_spanlog::{
 };
 
 use crate::{
-    core::partition::Letter,
+    core::partition::DeadLetterId,
     shell::metrics::{Appending, SamplerMetrics},
 };
 
-/// The first wait before something is tried again; it doubles up to the last.
-const FIRST_WAIT: Duration = Duration::from_millis(20);
-const LAST_WAIT: Duration = Duration::from_secs(5);
+/// The waits before a log is asked again. Their spread keeps partitions from asking at the same
+/// moment.
+const RETRY: RetryPolicy = RetryPolicy {
+    initial_interval: Duration::from_millis(20),
+    max_interval: Duration::from_secs(5),
+    multiplier: 2.0,
+    randomization: 0.5,
+    max_elapsed_time: Duration::ZERO,
+};
 
 /// Why a worker cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +60,8 @@ pub(super) enum Done {
     Decisions,
     Tick,
     /// With its room in the budget.
-    Buried {
-        letter: Letter,
+    DeadLettered {
+        id: DeadLetterId,
         lease: Lease,
     },
     /// A dead letter that nothing waits for.
@@ -78,26 +85,19 @@ pub(super) enum Done {
     Failed(WorkerError),
 }
 
-/// The waits before something is tried again, apart from each other so that not all partitions
-/// try at once.
-#[derive(Debug)]
-pub(super) struct Backoff(Duration);
+/// The waits before a log is asked again, from the first.
+pub(super) fn log_backoff() -> Backoff {
+    Backoff::new(RETRY)
+}
 
-impl Backoff {
-    pub(super) const fn new() -> Self {
-        Self(FIRST_WAIT)
-    }
+/// The next wait of `backoff`.
+pub(super) fn next_wait(backoff: &mut Backoff) -> Duration {
+    backoff.next_wait(None, fastrand::f64())
+}
 
-    pub(super) fn next(&mut self) -> Duration {
-        let jitter = 0.5 + fastrand::f64();
-        let wait = self.0.mul_f64(jitter);
-        self.0 = (self.0 * 2).min(LAST_WAIT);
-        wait
-    }
-
-    pub(super) async fn wait(&mut self) {
-        sleep(self.next()).await;
-    }
+/// Waits before a log is asked again.
+pub(super) async fn wait(backoff: &mut Backoff) {
+    sleep(next_wait(backoff)).await;
 }
 
 /// Tries until the log answers.
@@ -108,13 +108,13 @@ pub(super) async fn again<T, F>(
 where
     F: Future<Output = Result<T, ReadError>>,
 {
-    let mut backoff = Backoff::new();
+    let mut backoff = log_backoff();
     loop {
         match read().await {
             Err(ReadError::Failed(error)) => {
                 tracing::warn!("read the log again: {error}");
                 metrics.read_retries.increment(1);
-                backoff.wait().await;
+                wait(&mut backoff).await;
             }
             other => return other,
         }
@@ -132,7 +132,7 @@ pub(crate) async fn append(
     appending: Appending,
     metrics: SamplerMetrics,
 ) -> Result<(), WorkerError> {
-    let mut backoff = Backoff::new();
+    let mut backoff = log_backoff();
     loop {
         let error = match writer.append(partition, record.clone()).await {
             Ok(_) => return Ok(()),
@@ -143,7 +143,7 @@ pub(crate) async fn append(
         }
         metrics.append_retried(appending);
         tracing::debug!(%partition, ?appending, "append again: {error}");
-        backoff.wait().await;
+        wait(&mut backoff).await;
     }
 }
 
@@ -155,7 +155,7 @@ pub(super) async fn fetch(
     max_bytes: usize,
     metrics: SamplerMetrics,
 ) -> Result<Vec<Frame>, ReadError> {
-    let mut backoff = Backoff::new();
+    let mut backoff = log_backoff();
     let mut suspect = false;
     loop {
         match reader.fetch(partition, from, max_bytes).await {
@@ -169,7 +169,7 @@ pub(super) async fn fetch(
             other => return other,
         }
         metrics.read_retries.increment(1);
-        backoff.wait().await;
+        wait(&mut backoff).await;
     }
 }
 

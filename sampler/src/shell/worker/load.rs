@@ -9,7 +9,7 @@ use wholetrace_spanlog::{
 
 use crate::{
     core::{
-        checkpoint::Progress,
+        checkpoint::PartitionCheckpoint,
         partition::{Input, Settings},
     },
     shell::{
@@ -67,8 +67,8 @@ pub(super) async fn load(
     (metrics, told): (&SamplerMetrics, &mut Position),
 ) -> Result<Cursors, LoadError> {
     let partition = settings.partition;
-    let progress = committed.map(Progress::of);
-    let start = progress.as_ref().map(|progress| progress.start(&settings.exporters).lead);
+    let checkpoint = committed.map(PartitionCheckpoint::of);
+    let start = checkpoint.as_ref().map(|checkpoint| checkpoint.start(&settings.exporters).lead);
     let reader = log.spans.reader.as_ref();
     let extent = again(metrics, || reader.extent(partition)).await?;
     let mut begin = Start::Earliest;
@@ -92,10 +92,10 @@ pub(super) async fn load(
     if let Ok(begins) = timeout(FIRST_WITHIN, first).await
         && let Some(time) = begins?
     {
-        shell.step(Input::Begins(time));
+        shell.step(Input::LogBegins(time));
     }
     let needed = Position(start.unwrap_or_default().decisions);
-    if progress.is_some_and(|progress| progress.hints.decisions.is_some()) {
+    if checkpoint.is_some_and(|checkpoint| checkpoint.hints.decisions.is_some()) {
         let reader = log.decisions.reader.as_ref();
         let oldest = gap(reader, partition, needed, metrics).await;
         if let Some(oldest) = oldest.map_err(LoadError::decisions)? {
@@ -104,7 +104,7 @@ pub(super) async fn load(
     }
     let from = load_decisions(shell, log, partition, needed, (metrics, told));
     let from = from.await.map_err(LoadError::decisions)?;
-    shell.step(Input::Loaded);
+    shell.step(Input::DecisionsLoaded);
     let begin = Start::Position(from);
     let decisions = Reading::open(&log.decisions, partition, begin, metrics);
     let decisions = decisions.await.map_err(LoadError::decisions)?;

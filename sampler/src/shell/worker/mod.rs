@@ -1,9 +1,9 @@
 //! What feeds a partition and does what it wants done: the only part of the sampler that knows
 //! of time, tasks and I/O.
 
+mod dead_letters;
 mod finish;
 mod jobs;
-mod letters;
 mod load;
 mod outbox;
 mod reading;
@@ -12,8 +12,8 @@ mod run;
 mod shell;
 mod taking_up;
 
+pub(crate) use dead_letters::append_dead_letter;
 pub(crate) use finish::Leaving;
 pub(crate) use jobs::append;
-pub(crate) use letters::bury;
-pub(crate) use run::{Duty, Worker};
+pub(crate) use run::{Worker, WorkerContext};
 pub(crate) use taking_up::TakingUp;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
+use wholetrace_exporter::retry::Backoff;
 use wholetrace_spanlog::{
     Cursor, Frame, LogTime, Partition, Position, ReadError, Reader, Start, Topic,
 };
 
 use crate::shell::{
     metrics::SamplerMetrics,
-    worker::jobs::{Backoff, again},
+    worker::jobs::{again, log_backoff, next_wait},
 };
 
 /// A cursor that reads again what failed, after a wait.
@@ -46,7 +47,7 @@ impl Reading {
             reader: Arc::clone(&topic.reader),
             partition,
             metrics: metrics.clone(),
-            backoff: Backoff::new(),
+            backoff: log_backoff(),
             resume: None,
             peeked: Vec::new(),
             suspect: None,
@@ -94,11 +95,11 @@ impl Reading {
                 Err(ReadError::Failed(error)) => {
                     tracing::warn!(partition = %self.partition, "read the log again: {error}");
                     self.metrics.read_retries.increment(1);
-                    self.resume = Some(Instant::now() + self.backoff.next());
+                    self.resume = Some(Instant::now() + next_wait(&mut self.backoff));
                 }
                 end => {
                     self.suspect = None;
-                    self.backoff = Backoff::new();
+                    self.backoff = log_backoff();
                     return end;
                 }
             }

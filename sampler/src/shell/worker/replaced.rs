@@ -3,7 +3,7 @@
 use wholetrace_spanlog::{Checkpoint, Partition, ReadError, TopicName};
 
 use crate::{
-    core::checkpoint::{Hints, Progress},
+    core::checkpoint::{Hints, PartitionCheckpoint},
     shell::metrics::SamplerMetrics,
 };
 
@@ -25,20 +25,20 @@ pub(super) fn begin_anew(
          its brokers lose what they had? Traces may be exported again"
     );
     if let Some(checkpoint) = committed {
-        let mut progress = Progress::of(checkpoint);
+        let mut partition = PartitionCheckpoint::of(checkpoint);
         if topic == TopicName::Spans {
             // What is remembered of decisions is of another log. All else is of this one.
-            let Hints { decisions, claimed, term, claims, .. } = progress.hints;
+            let Hints { decisions, claimed, term, claims, .. } = partition.hints;
             let hints = Hints { decisions, claimed, term, claims, ..Hints::default() };
-            progress = Progress { position: *oldest, hints };
+            partition = PartitionCheckpoint { position: *oldest, hints };
         } else {
-            let hints = &mut progress.hints;
+            let hints = &mut partition.hints;
             (hints.decisions, hints.claimed) = (None, None);
             hints.claims.clear();
-            for place in hints.lead.iter_mut().chain(hints.behind.values_mut()) {
-                place.decisions = 0;
+            for point in hints.lead.iter_mut().chain(hints.behind.values_mut()) {
+                point.decisions = 0;
             }
         }
-        *checkpoint = progress.to_checkpoint();
+        *checkpoint = partition.to_checkpoint();
     }
 }

@@ -16,6 +16,7 @@ use tokio::{
 use wholetrace_exporter::{
     outcomes::{Outcomes, outcomes},
     queue::ExporterHandle,
+    retry::Backoff,
 };
 use wholetrace_runtime::{budget::ByteBudget, shutdown::Shutdown};
 use wholetrace_spanlog::{
@@ -23,9 +24,9 @@ use wholetrace_spanlog::{
 };
 
 use crate::{
-    config::{set_apart, share},
+    config::{read_ahead, set_apart, share},
     core::{
-        checkpoint::Progress,
+        checkpoint::PartitionCheckpoint,
         held::held,
         partition::{Bounds, Input, ReadFrame, Settings},
     },
@@ -34,11 +35,11 @@ use crate::{
         metrics::SamplerMetrics,
         worker::{
             finish::{Leaving, finish},
-            jobs::{Backoff, WorkerError},
+            jobs::{WorkerError, log_backoff, wait},
             load::{Cursors, LoadError, load},
             reading::{Reading, gap},
             replaced::begin_anew,
-            shell::{Means, Shell},
+            shell::{Shell, ShellContext},
             taking_up::TakingUp,
         },
     },
@@ -53,7 +54,7 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 
 /// What all workers of a sampler share.
 #[derive(Clone)]
-pub(crate) struct Duty {
+pub(crate) struct WorkerContext {
     pub(crate) log: Log,
     pub(crate) committer: Arc<dyn Committer>,
     pub(crate) exporters: Vec<ExporterHandle>,
@@ -70,7 +71,7 @@ pub(crate) struct Duty {
 
 /// Works on one partition for as long as this process owns it.
 pub(crate) struct Worker {
-    duty: Duty,
+    context: WorkerContext,
     settings: Settings,
     /// How it is to stop.
     leaving: Arc<Leaving>,
@@ -99,8 +100,12 @@ struct Timers {
 
 impl Worker {
     /// A worker that hears from `leaving` how it is to stop, before it is told to.
-    pub(crate) const fn new(duty: Duty, settings: Settings, leaving: Arc<Leaving>) -> Self {
-        Self { duty, settings, leaving, told: Position(0) }
+    pub(crate) const fn new(
+        context: WorkerContext,
+        settings: Settings,
+        leaving: Arc<Leaving>,
+    ) -> Self {
+        Self { context, settings, leaving, told: Position(0) }
     }
 
     /// Works until `stop`; then finishes what is under way within some seconds and commits.
@@ -112,17 +117,17 @@ impl Worker {
         mut committed: Option<Checkpoint>,
         stop: Shutdown,
     ) -> Result<(), WorkerError> {
-        let mut backoff = Backoff::new();
+        let mut backoff = log_backoff();
         loop {
             match self.round(&mut committed, &stop).await {
                 Ok(End::Stopped) => return Ok(()),
                 Ok(End::Restart) => {}
                 Ok(End::Replaced(topic, error)) => {
-                    begin_anew(topic, &error, &mut committed, &self.duty.metrics);
+                    begin_anew(topic, &error, &mut committed, &self.context.metrics);
                     self.told = Position::default();
                     tokio::select! {
                         () = stop.requested() => return Ok(()),
-                        () = backoff.wait() => {}
+                        () = wait(&mut backoff) => {}
                     }
                 }
                 Ok(End::Superseded) => {
@@ -147,30 +152,30 @@ impl Worker {
         committed: &mut Option<Checkpoint>,
         stop: &Shutdown,
     ) -> Result<End, WorkerError> {
-        let policies = Arc::clone(&self.duty.policies.borrow_and_update());
+        let policies = Arc::clone(&self.context.policies.borrow_and_update());
         (self.settings.decision_wait, self.settings.decision_wait_after_root) = waits(&policies);
         self.settings.decision_retention = retention(&policies);
         self.settings.owner = fresh_number();
-        // The release follows one wait behind; as much again lets it catch up evenly.
-        self.settings.read_ahead = u64::from(self.settings.decision_wait) * 2 + 1000;
+        self.settings.read_ahead = read_ahead(self.settings.decision_wait);
         let (sink, mut outcomes) = outcomes();
-        let means = Means {
-            log: self.duty.log.clone(),
-            committer: Arc::clone(&self.duty.committer),
-            exporters: self.duty.exporters.clone(),
-            metrics: self.duty.metrics.clone(),
-            retention: self.duty.retention,
-            budget: self.duty.window_cache.clone(),
-            taking_up: self.duty.taking_up.clone(),
+        let context = ShellContext {
+            log: self.context.log.clone(),
+            committer: Arc::clone(&self.context.committer),
+            exporters: self.context.exporters.clone(),
+            metrics: self.context.metrics.clone(),
+            retention: self.context.retention,
+            budget: self.context.window_cache.clone(),
+            taking_up: self.context.taking_up.clone(),
         };
-        let mut shell = Shell::new(self.settings.clone(), policies, committed.clone(), means, sink);
+        let mut shell =
+            Shell::new(self.settings.clone(), policies, committed.clone(), context, sink);
         self.share_bounds(&mut shell);
         let loaded = load(
             &mut shell,
-            &self.duty.log,
+            &self.context.log,
             &self.settings,
             committed.as_ref(),
-            (&self.duty.metrics, &mut self.told),
+            (&self.context.metrics, &mut self.told),
         );
         let cursors = tokio::select! {
             cursors = loaded => cursors,
@@ -193,7 +198,7 @@ impl Worker {
             end => end?,
         };
         if let End::Replaced(..) = end {
-            // Nothing of it is true of the log that there is now, its last progress neither.
+            // Nothing of it is true of the log that there is now, its last checkpoint neither.
             *committed = shell.into_committed();
             return Ok(end);
         }
@@ -210,15 +215,16 @@ impl Worker {
     async fn is_still_ours(&self, committed: Option<&Checkpoint>, backoff: &mut Backoff) -> bool {
         let partition = self.settings.partition;
         tracing::warn!(%partition, "start again: another process has claimed the partition. Should it do so again and again, another group uses the topic of the decisions: every group needs one of its own");
-        self.duty.metrics.superseded.increment(1);
+        self.context.metrics.superseded.increment(1);
         loop {
-            backoff.wait().await;
+            wait(backoff).await;
             // Who has never committed cannot ask.
             let Some(checkpoint) = committed else { return true };
             // Not the same again, so that the log has to look who asks.
-            let mut progress = Progress::of(checkpoint);
-            progress.hints.owner = Some(fresh_number());
-            match self.duty.committer.commit_at_once(partition, progress.to_checkpoint()).await {
+            let mut checkpoint = PartitionCheckpoint::of(checkpoint);
+            checkpoint.hints.owner = Some(fresh_number());
+            match self.context.committer.commit_at_once(partition, checkpoint.to_checkpoint()).await
+            {
                 Ok(()) => return true,
                 Err(ReadError::Failed(_)) => {}
                 Err(_) => return false,
@@ -253,7 +259,7 @@ impl Worker {
                     // Open traces may have waited for those that are gone: all is read again.
                     Err(ReadError::Gone { asked, oldest, .. }) => {
                         let (topic, partition) = (TopicName::Decisions, self.settings.partition);
-                        self.duty.metrics.lost(topic, partition, asked, oldest);
+                        self.context.metrics.lost(topic, partition, asked, oldest);
                         return Ok(End::Restart);
                     }
                     // The same; the next load tells of it.
@@ -263,7 +269,7 @@ impl Worker {
                     }
                     Err(error) => return Err(error.into()),
                 },
-                changed = self.duty.policies.changed() => {
+                changed = self.context.policies.changed() => {
                     if changed.is_ok() && self.reload(shell) {
                         return Ok(End::Restart);
                     }
@@ -277,7 +283,9 @@ impl Worker {
                     }
                     silent = true;
                 }
-                () = std::future::ready(()), if shell.wants_turn() => shell.step(Input::Continue),
+                () = std::future::ready(()), if shell.has_more_work() => {
+                    shell.step(Input::Continue);
+                }
                 frames = cursors.spans.next(READ_BYTES), if wants_frames => match frames {
                     Ok(frames) => {
                         silent = false;
@@ -291,15 +299,15 @@ impl Worker {
                     Err(error) => return Err(error.into()),
                 },
             }
-            let rewind = shell.take_rewind();
-            if let Some(position) = rewind.or_else(|| reopen_at.take()) {
+            let seek = shell.take_seek();
+            if let Some(position) = seek.or_else(|| reopen_at.take()) {
                 tokio::select! {
                     () = stop.requested() => return Ok(End::Stopped),
                     spans = self.reopen(position) => cursors.spans = spans?,
                 }
             }
-            if rewind.is_some() {
-                shell.step(Input::Rewound);
+            if seek.is_some() {
+                shell.step(Input::SeekDone);
             }
             // A step may take a millisecond, and there are many partitions on few threads.
             tokio::task::yield_now().await;
@@ -309,7 +317,7 @@ impl Worker {
     /// Reads on at `position`, or behind what is gone there.
     async fn reopen(&self, position: Position) -> Result<Reading, ReadError> {
         let (partition, start) = (self.settings.partition, Start::Position(position));
-        let (spans, metrics) = (&self.duty.log.spans, &self.duty.metrics);
+        let (spans, metrics) = (&self.context.log.spans, &self.context.metrics);
         if let Some(oldest) = gap(spans.reader.as_ref(), partition, position, metrics).await? {
             metrics.lost(TopicName::Spans, partition, position, oldest);
         }
@@ -319,7 +327,7 @@ impl Worker {
     fn timers(&self) -> Timers {
         let wait = Duration::from_millis(u64::from(self.settings.decision_wait));
         let idle = (wait / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
-        let clock = BurstClock::aligned(self.duty.log.spans.writer.linger());
+        let clock = BurstClock::aligned(self.context.log.spans.writer.linger());
         Timers {
             commit: every(COMMIT_EVERY, clock),
             extent: every(ASK_EVERY, None),
@@ -330,7 +338,7 @@ impl Worker {
     /// Pays for the payloads out of the budget, as far as it has room. The others are gone by the
     /// end of the step, but for the last: that may have to wait for the next record.
     fn leased(&self, frames: Vec<Frame>) -> Vec<ReadFrame> {
-        let Duty { window_cache: budget, bounds, owned, exporters, .. } = &self.duty;
+        let WorkerContext { window_cache: budget, bounds, owned, exporters, .. } = &self.context;
         let owned = owned.load(Ordering::Relaxed);
         let apart = set_apart(*bounds, owned, exporters.len(), budget.limit());
         let leased = |frame: Frame| {
@@ -346,11 +354,11 @@ impl Worker {
     }
 
     fn share_bounds(&self, shell: &mut Shell) {
-        let open_traces = u64::try_from(self.duty.bounds.max_open_traces).unwrap_or(u64::MAX);
-        let decisions = self.duty.policies.borrow().decision_cache().entries(open_traces);
+        let open_traces = u64::try_from(self.context.bounds.max_open_traces).unwrap_or(u64::MAX);
+        let decisions = self.context.policies.borrow().decision_cache().entries(open_traces);
         let max_decisions = usize::try_from(decisions).unwrap_or(usize::MAX);
-        let bounds = Bounds { max_decisions, ..self.duty.bounds };
-        shell.set_bounds(share(bounds, self.duty.owned.load(Ordering::Relaxed)));
+        let bounds = Bounds { max_decisions, ..self.context.bounds };
+        shell.set_bounds(share(bounds, self.context.owned.load(Ordering::Relaxed)));
     }
 
     fn housekeep(&self, shell: &mut Shell) {
@@ -364,7 +372,7 @@ impl Worker {
     /// be decided in the order of their deadlines under two different waits, and decisions that
     /// are to be remembered for longer have to be read again.
     fn reload(&mut self, shell: &mut Shell) -> bool {
-        let policies = Arc::clone(&self.duty.policies.borrow_and_update());
+        let policies = Arc::clone(&self.context.policies.borrow_and_update());
         let Settings { decision_wait, decision_wait_after_root, decision_retention, .. } =
             self.settings;
         if waits(&policies) != (decision_wait, decision_wait_after_root)

@@ -23,17 +23,17 @@ use wholetrace_spanlog::{
 
 use crate::{
     core::{
-        checkpoint::Progress,
+        checkpoint::PartitionCheckpoint,
         held::{all_held, room},
-        partition::{Bounds, Effect, Found, Input, Letter, Levels, PartitionState, Settings},
+        partition::{Bounds, DeadLetterId, Effect, Found, Input, Levels, PartitionState, Settings},
     },
     policy::PolicySet,
     shell::{
         metrics::{Appending, SamplerMetrics},
         partition_metrics::{PartitionGauges, Stage},
         worker::{
+            dead_letters::append_dead_letter,
             jobs::{Done, WorkerError, append, commit, fetch},
-            letters::bury,
             outbox::Outbox,
             taking_up::{Begun, TakingUp},
         },
@@ -49,7 +49,7 @@ const APPENDS: usize = 16;
 const WAITING: usize = 8;
 
 /// What a shell works with.
-pub(super) struct Means {
+pub(super) struct ShellContext {
     pub(super) log: Log,
     pub(super) committer: Arc<dyn Committer>,
     pub(super) exporters: Vec<ExporterHandle>,
@@ -65,12 +65,12 @@ pub(super) struct Means {
 pub(super) struct Shell {
     partition: Partition,
     state: PartitionState,
-    means: Means,
+    context: ShellContext,
     sink: OutcomeSink,
     outboxes: Vec<Outbox>,
     jobs: FuturesUnordered<BoxFuture<'static, Done>>,
     effects: Vec<Effect>,
-    rewind: Option<Position>,
+    seek: Option<Position>,
     /// The moments at which decisions leave, if the log wants such.
     clock: Option<BurstClock>,
     /// Batches of decisions that wait for the next moment, in order, and when it is.
@@ -81,7 +81,7 @@ pub(super) struct Shell {
     /// Pieces with each exporter.
     exporting: Vec<usize>,
     /// Dead letters under way.
-    letters: usize,
+    dead_letters: usize,
     /// The checkpoint that was reached and is not committed.
     reached: Option<Checkpoint>,
     /// Commits under way.
@@ -113,47 +113,47 @@ impl Shell {
         settings: Settings,
         policies: Arc<PolicySet>,
         committed: Option<Checkpoint>,
-        means: Means,
+        context: ShellContext,
         sink: OutcomeSink,
     ) -> Self {
-        let start = committed.as_ref().map(Progress::of);
-        let outbox = |handle: &ExporterHandle| Outbox::new(handle.clone(), &means.budget);
-        let outboxes = means.exporters.iter().map(outbox).collect();
+        let start = committed.as_ref().map(PartitionCheckpoint::of);
+        let outbox = |handle: &ExporterHandle| Outbox::new(handle.clone(), &context.budget);
+        let outboxes = context.exporters.iter().map(outbox).collect();
         Self {
             partition: settings.partition,
             outboxes,
             sink,
             jobs: FuturesUnordered::new(),
             effects: Vec::new(),
-            rewind: None,
-            clock: BurstClock::aligned(means.log.decisions.writer.linger()),
+            seek: None,
+            clock: BurstClock::aligned(context.log.decisions.writer.linger()),
             waiting: VecDeque::new(),
             leave_at: None,
             appends: 0,
-            exporting: vec![0; means.exporters.len()],
-            letters: 0,
+            exporting: vec![0; context.exporters.len()],
+            dead_letters: 0,
             reached: None,
             committing: 0,
             committed,
             ending: false,
             levels: Levels::default(),
-            gauges: PartitionGauges::new(settings.partition, means.retention),
+            gauges: PartitionGauges::new(settings.partition, context.retention),
             asking: false,
-            taking_up: Some(means.taking_up.begin()),
+            taking_up: Some(context.taking_up.begin()),
             takeover: Takeover {
                 began: Instant::now(),
                 next: Some(Stage::Reading),
                 end: Position::default(),
             },
             state: PartitionState::new(settings, policies, start.as_ref()),
-            means,
+            context,
         }
     }
 
     /// Whether more of the span log is to be read. Not while dead letters are under way and more is
     /// held than may be (I6): each may be a copy of a frame.
     pub(super) fn wants_frames(&self) -> bool {
-        let must_wait = self.letters > 0 && self.means.budget.excess() > 0;
+        let must_wait = self.dead_letters > 0 && self.context.budget.excess() > 0;
         self.appends < APPENDS && !must_wait && self.state.wants_frames()
     }
 
@@ -161,14 +161,15 @@ impl Shell {
         self.state.is_superseded()
     }
 
-    pub(super) const fn wants_turn(&self) -> bool {
-        self.state.wants_turn()
+    pub(super) const fn has_more_work(&self) -> bool {
+        self.state.has_more_work()
     }
 
     /// Whether nothing is under way that may soon be finished, and that a next owner would repeat.
     pub(super) fn is_at_rest(&self) -> bool {
-        let mut exporters = self.exporting.iter().zip(&self.means.exporters);
-        self.letters == 0 && exporters.all(|(under_way, to)| *under_way == 0 || to.is_failing())
+        let mut exporters = self.exporting.iter().zip(&self.context.exporters);
+        self.dead_letters == 0
+            && exporters.all(|(under_way, to)| *under_way == 0 || to.is_failing())
     }
 
     /// The last checkpoint that is stored.
@@ -189,8 +190,8 @@ impl Shell {
     }
 
     /// Where the reader of the span log has to go back to, if it has to.
-    pub(super) const fn take_rewind(&mut self) -> Option<Position> {
-        self.rewind.take()
+    pub(super) const fn take_seek(&mut self) -> Option<Position> {
+        self.seek.take()
     }
 
     pub(super) fn step(&mut self, input: Input) {
@@ -203,7 +204,7 @@ impl Shell {
         self.send();
         self.make_room();
         let stats = self.state.take_stats();
-        self.means.metrics.count(&stats);
+        self.context.metrics.count(&stats);
         self.gauges.count(&stats);
         if self.takeover.next.is_some() {
             self.come_further();
@@ -212,7 +213,7 @@ impl Shell {
 
     /// Gives up payloads that only wait for their release, where what must be held needs their room.
     pub(super) fn make_room(&mut self) {
-        let excess = self.means.budget.excess();
+        let excess = self.context.budget.excess();
         if excess > 0 {
             self.state.evict(excess);
         }
@@ -227,11 +228,11 @@ impl Shell {
         let Takeover { began, next, end } = self.takeover;
         let took = began.elapsed();
         if next == Some(Stage::Reading) && self.state.is_serving() {
-            self.means.metrics.takeovers.reached(Stage::Reading, took);
+            self.context.metrics.takeovers.reached(Stage::Reading, took);
             self.takeover.next = Some(Stage::CaughtUp);
         }
         if self.takeover.next == Some(Stage::CaughtUp) && self.state.head() >= end {
-            self.means.metrics.takeovers.reached(Stage::CaughtUp, took);
+            self.context.metrics.takeovers.reached(Stage::CaughtUp, took);
             self.takeover.next = None;
             if let Some(taking_up) = self.taking_up.take() {
                 taking_up.through(self.state.levels().open_traces);
@@ -243,7 +244,7 @@ impl Shell {
     pub(super) fn ask_extent(&mut self) {
         if !self.asking {
             self.asking = true;
-            let (reader, partition) = (Arc::clone(&self.means.log.spans.reader), self.partition);
+            let (reader, partition) = (Arc::clone(&self.context.log.spans.reader), self.partition);
             let asked = unix_millis();
             let job = async move { Done::Extent(asked, reader.extent(partition).await) };
             self.jobs.push(job.boxed());
@@ -260,8 +261,8 @@ impl Shell {
     }
 
     fn perform(&mut self, effect: Effect) {
-        let spans = &self.means.log.spans;
-        let (partition, metrics) = (self.partition, self.means.metrics.clone());
+        let spans = &self.context.log.spans;
+        let (partition, metrics) = (self.partition, self.context.metrics.clone());
         match effect {
             Effect::AppendDecisions(payload) => self.decided(Record::decisions(payload)),
             Effect::Decided(made) => metrics.decided(&made),
@@ -276,15 +277,15 @@ impl Shell {
                 self.jobs.push(job.map(move |frames| Done::Fetched { from, frames }).boxed());
             }
             Effect::FetchFor { exporter, topic, from, max_bytes } if !self.ending => {
-                let decisions = &self.means.log.decisions;
+                let decisions = &self.context.log.decisions;
                 let log = if topic == TopicName::Spans { spans } else { decisions };
                 let job = self.fetch(Arc::clone(&log.reader), from, max_bytes);
                 let from = (topic, from);
                 let done = move |found| Done::FetchedFor { exporter, from, found };
                 self.jobs.push(job.map(done).boxed());
             }
-            Effect::Rewind(position) => self.rewind = Some(position),
-            Effect::DeadLetter { letter, record } => self.bury(letter, record),
+            Effect::Seek(position) => self.seek = Some(position),
+            Effect::DeadLetter { id, record } => self.put_to_dead_letters(id, record),
             Effect::Export { exporter, kept } if !self.ending => self.export(exporter, kept),
             // What is not begun any more is for the next owner.
             Effect::Fetch { .. } | Effect::FetchFor { .. } | Effect::Export { .. } => {}
@@ -298,8 +299,8 @@ impl Shell {
         from: Position,
         max_bytes: usize,
     ) -> impl Future<Output = Result<Vec<Frame>, ReadError>> + use<> {
-        let room = room(&self.means.budget, max_bytes);
-        let job = fetch(reader, self.partition, from, room.bytes(), self.means.metrics.clone());
+        let room = room(&self.context.budget, max_bytes);
+        let job = fetch(reader, self.partition, from, room.bytes(), self.context.metrics.clone());
         job.map(|read| read.map(|frames| all_held(frames, room)))
     }
 
@@ -325,40 +326,40 @@ impl Shell {
         self.leave_at = None;
         for record in self.waiting.drain(..) {
             self.appends += 1;
-            let writer = Arc::clone(&self.means.log.decisions.writer);
-            let metrics = self.means.metrics.clone();
+            let writer = Arc::clone(&self.context.log.decisions.writer);
+            let metrics = self.context.metrics.clone();
             let job = append(writer, self.partition, record, Appending::Decisions, metrics);
             self.jobs.push(job.map(|end| done(end, Done::Decisions)).boxed());
         }
     }
 
-    fn bury(&mut self, letter: Letter, record: Bytes) {
-        self.letters += 1;
-        if letter.exporter.is_none() {
-            let (partition, position) = (self.partition, letter.position);
-            let reason = DeadLetter::read(&record).map_or("", |letter| letter.reason);
+    fn put_to_dead_letters(&mut self, id: DeadLetterId, record: Bytes) {
+        self.dead_letters += 1;
+        if id.exporter.is_none() {
+            let (partition, position) = (self.partition, id.position);
+            let reason = DeadLetter::read(&record).map_or("", |dead_letter| dead_letter.reason);
             tracing::error!(%partition, %position, "put a frame to the dead letters that cannot be read: {reason}");
         }
-        let writer = Arc::clone(&self.means.log.dead_letters.writer);
-        let metrics = self.means.metrics.clone();
-        let lease = self.means.budget.lease(record.len());
-        let job = bury(writer, self.partition, record, metrics);
-        self.jobs.push(job.map(move |end| done(end, Done::Buried { letter, lease })).boxed());
+        let writer = Arc::clone(&self.context.log.dead_letters.writer);
+        let metrics = self.context.metrics.clone();
+        let lease = self.context.budget.lease(record.len());
+        let job = append_dead_letter(writer, self.partition, record, metrics);
+        self.jobs.push(job.map(move |end| done(end, Done::DeadLettered { id, lease })).boxed());
     }
 
     /// Tells of a record of the decisions that cannot be read.
     pub(super) fn unreadable_decisions(&mut self, position: Position, detail: &str) {
-        self.means.metrics.unreadable_decisions(self.partition, position, detail);
-        let letter = DeadLetter {
+        self.context.metrics.unreadable_decisions(self.partition, position, detail);
+        let dead_letter = DeadLetter {
             reason: detail,
             topic: "decisions",
             partition: self.partition.0,
             position: position.0,
             ..DeadLetter::default()
         };
-        let writer = Arc::clone(&self.means.log.dead_letters.writer);
-        let metrics = self.means.metrics.clone();
-        let job = bury(writer, self.partition, letter.encode().into(), metrics);
+        let writer = Arc::clone(&self.context.log.dead_letters.writer);
+        let metrics = self.context.metrics.clone();
+        let job = append_dead_letter(writer, self.partition, dead_letter.encode().into(), metrics);
         self.jobs.push(job.map(|end| done(end, Done::Told)).boxed());
     }
 
@@ -397,10 +398,10 @@ impl Shell {
         match done {
             Done::Decisions => self.appends -= 1,
             Done::Tick => {}
-            Done::Buried { letter, lease } => {
+            Done::DeadLettered { id, lease } => {
                 drop(lease);
-                self.letters -= 1;
-                self.step(Input::DeadLettered(letter));
+                self.dead_letters -= 1;
+                self.step(Input::DeadLettered(id));
             }
             Done::Fetched { from, frames: Ok(frames) } => {
                 self.step(Input::Refetched { from, frames });
@@ -447,8 +448,8 @@ impl Shell {
         topic: TopicName,
         found: Result<Vec<Frame>, ReadError>,
     ) -> Result<Found, WorkerError> {
-        let (partition, metrics) = (self.partition, &self.means.metrics);
-        let exporter = self.means.exporters.get(usize::from(exporter.0));
+        let (partition, metrics) = (self.partition, &self.context.metrics);
+        let exporter = self.context.exporters.get(usize::from(exporter.0));
         let name = exporter.map(ExporterHandle::name);
         match found {
             Ok(records) => Ok(Found::Records(records)),
@@ -477,15 +478,15 @@ impl Shell {
     /// Commits what is finished, if that is more than before and no commit is under way. When the
     /// ownership ends, at once and in any case.
     pub(super) fn commit(&mut self) {
-        if let Some(progress) = self.state.progress() {
-            self.reached = Some(progress.to_checkpoint());
+        if let Some(checkpoint) = self.state.checkpoint() {
+            self.reached = Some(checkpoint.to_checkpoint());
         }
         if self.committing > 0 && !self.ending {
             return;
         }
         if let Some(checkpoint) = self.reached.take() {
             self.committing += 1;
-            let committer = Arc::clone(&self.means.committer);
+            let committer = Arc::clone(&self.context.committer);
             self.jobs.push(commit(committer, self.partition, checkpoint, self.ending).boxed());
         }
     }
@@ -498,7 +499,7 @@ impl Shell {
         self.committing = self.committing.saturating_sub(1);
         match result {
             Ok(()) => {
-                self.means.metrics.commits.increment(1);
+                self.context.metrics.commits.increment(1);
                 self.committed = Some(checkpoint);
             }
             Err(ReadError::Failed(error)) => {
@@ -518,7 +519,7 @@ impl Shell {
     /// Brings the gauges up to date.
     pub(super) fn report(&mut self) {
         let now = self.state.levels();
-        self.means.metrics.level(&self.levels, &now);
+        self.context.metrics.level(&self.levels, &now);
         self.gauges.tell(&now);
         self.levels = now;
     }
@@ -526,7 +527,7 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        self.means.metrics.level(&self.levels, &Levels::default());
+        self.context.metrics.level(&self.levels, &Levels::default());
     }
 }
 

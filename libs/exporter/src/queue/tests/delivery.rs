@@ -101,13 +101,13 @@ async fn a_piece_that_is_too_large_is_divided_by_spans() {
 
 #[tokio::test(start_paused = true)]
 async fn of_a_piece_only_the_spans_are_refused_that_do_not_fit_alone() {
-    let poison =
-        |batch: &Batch| batch.pieces().iter().flat_map(|one| ids(one)).any(|id| id == 7);
-    let backend = Backend::new(
-        move |batch| {
-            if poison(batch) { Err(rejected()) } else { Ok(Accepted::default()) }
-        },
-    );
+    let poison = |batch: &Batch| batch.pieces().iter().flat_map(|one| ids(one)).any(|id| id == 7);
+    let backend =
+        Backend::new(
+            move |batch| {
+                if poison(batch) { Err(rejected()) } else { Ok(Accepted::default()) }
+            },
+        );
     let mut running = run(&backend, settings());
     let ticket = Ticket { partition: 0, position: 5, piece: 0 };
     running.send(KeptSpans { bytes: frame(&spans(0..20)), spans: 20, ticket });
@@ -122,10 +122,10 @@ async fn of_a_piece_only_the_spans_are_refused_that_do_not_fit_alone() {
 /// A backend that refuses all spans of a piece, and takes others, does not get a request for each.
 #[tokio::test(start_paused = true)]
 async fn a_piece_is_not_divided_forever() {
-    let bad =
-        |batch: &Batch| batch.pieces().iter().any(|one| ids(one).iter().any(|id| *id < 4096));
-    let backend =
-        Backend::new(move |batch| if bad(batch) { Err(rejected()) } else { Ok(Accepted::default()) });
+    let bad = |batch: &Batch| batch.pieces().iter().any(|one| ids(one).iter().any(|id| *id < 4096));
+    let backend = Backend::new(
+        move |batch| if bad(batch) { Err(rejected()) } else { Ok(Accepted::default()) },
+    );
     let mut running = run(&backend, QueueSettings { batch_bytes: 1 << 20, ..settings() });
     let piece = |position, ids| {
         let (spans, ticket) = (spans(ids), Ticket { partition: 0, position, piece: 0 });
@@ -160,10 +160,8 @@ pub(super) fn spans(ids: std::ops::Range<u64>) -> Vec<Span> {
 fn taken(backend: &Backend, most: usize) -> Vec<u64> {
     let seen = backend.seen.lock().unwrap();
     let batches = seen.iter().filter(|(_, batch)| batch.len() <= most);
-    let mut all: Vec<u64> = batches
-        .flat_map(|(_, batch)| batch.pieces().to_vec())
-        .flat_map(|one| ids(&one))
-        .collect();
+    let mut all: Vec<u64> =
+        batches.flat_map(|(_, batch)| batch.pieces().to_vec()).flat_map(|one| ids(&one)).collect();
     all.sort_unstable();
     all
 }

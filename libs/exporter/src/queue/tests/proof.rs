@@ -17,7 +17,7 @@ const FAILURES: [(&str, Failure); 5] = [
 ];
 
 /// What can be the fault of the spans.
-const VERDICTS: [(&str, Failure); 3] = [FAILURES[1], FAILURES[2], FAILURES[4]];
+const PROVABLE: [(&str, Failure); 3] = [FAILURES[1], FAILURES[2], FAILURES[4]];
 
 fn of_spans(position: u64, of: std::ops::Range<u64>) -> KeptSpans {
     let ticket = Ticket { partition: 0, position, piece: 0 };
@@ -85,7 +85,7 @@ async fn a_passing_failure_is_no_verdict() {
 /// given up; what comes after it does not wait for that, also where there is one request at a time.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_one_span_gets_while_others_are_delivered_proves_the_span() {
-    for (name, failure) in VERDICTS {
+    for (name, failure) in PROVABLE {
         for in_flight in [1, 4] {
             let backend = Backend::new(move |batch| {
                 if holds(batch, 47) { Err(failure()) } else { Ok(Accepted::default()) }
@@ -121,7 +121,7 @@ async fn an_answer_that_one_span_gets_while_others_are_delivered_proves_the_span
 /// delivered gives it.
 #[tokio::test(start_paused = true)]
 async fn a_span_that_is_refused_alone_is_held_until_another_is_delivered() {
-    for (name, failure) in [VERDICTS[1], VERDICTS[2]] {
+    for (name, failure) in [PROVABLE[1], PROVABLE[2]] {
         let backend =
             Backend::new(
                 move |batch| {
@@ -143,7 +143,7 @@ async fn a_span_that_is_refused_alone_is_held_until_another_is_delivered() {
 /// More bad ones than there are requests at a time, before anything good.
 #[tokio::test(start_paused = true)]
 async fn what_is_held_leaves_room_for_what_may_be_delivered() {
-    for (name, failure) in VERDICTS {
+    for (name, failure) in PROVABLE {
         let backend = Backend::new(move |batch| {
             if (0..20).any(|id| holds(batch, id)) {
                 Err(failure())

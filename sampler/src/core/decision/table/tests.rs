@@ -9,17 +9,17 @@ fn table(retention: u64) -> DecisionTable {
     DecisionTable::new(retention, KeyHash::new(3))
 }
 
-fn decided(key: u64, first_seen: u64, decided_at: u64, kept: bool) -> Decided {
-    Decided {
+fn decided(key: u64, first_seen: u64, decided_at: u64, kept: bool) -> TraceDecision {
+    TraceDecision {
         key: TraceKey(key),
         first_seen: LogTime(first_seen),
         decided_at: LogTime(decided_at),
-        ruling: Ruling::new(kept, None),
+        decision: PackedDecision::new(kept, None),
     }
 }
 
 fn kept(table: &DecisionTable, key: u64, time: u64) -> Option<bool> {
-    table.find(TraceKey(key), LogTime(time)).map(|(ruling, _)| ruling.kept())
+    table.find(TraceKey(key), LogTime(time)).map(|(decision, _)| decision.kept())
 }
 
 #[test]
@@ -29,9 +29,9 @@ fn a_ruling_holds_what_it_is_told() {
     {
         for kept in [false, true] {
             for late in [false, true] {
-                let ruling = Ruling::new(kept, threshold).of_late_fragment(late);
-                assert_eq!((ruling.kept(), ruling.threshold()), (kept, threshold));
-                assert_eq!(ruling.is_late_fragment(), late);
+                let decision = PackedDecision::new(kept, threshold).of_late_fragment(late);
+                assert_eq!((decision.kept(), decision.threshold()), (kept, threshold));
+                assert_eq!(decision.is_late_fragment(), late);
             }
         }
     }

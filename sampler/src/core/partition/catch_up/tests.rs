@@ -74,7 +74,7 @@ fn a_missing_decision_is_searched_for_within_bounds() {
     let log: Vec<Frame> =
         (0..2000).map(|at| spans(at, if at == 0 { missing } else { at })).collect();
     let claims = Claims::new(0, &[]);
-    let mut reader = CatchUp::new(Place::default(), &settings);
+    let mut reader = CatchUp::new(ResumePoint::default(), &settings);
     let (mut reads, mut unknown) = (0, Vec::new());
     loop {
         match reader.next((Position(2000), Position(2000)), Position(records), &settings) {
@@ -90,7 +90,9 @@ fn a_missing_decision_is_searched_for_within_bounds() {
                 assert!(reader.decisions() <= most, "{} decisions", reader.decisions());
             }
             Ahead::Passed => reader.evict(),
-            Ahead::Cut { place, cut, .. } => unknown.push((place.position, cut.undecided)),
+            Ahead::Filtered { point, filtered, .. } => {
+                unknown.push((point.position, filtered.undecided))
+            }
             Ahead::Unreadable { .. } => unreachable!("nothing is damaged"),
         }
     }
@@ -105,7 +107,7 @@ fn the_last_record_needs_none_behind_it() {
     let settings = settings();
     let mut clock = Watermark::default();
     let _ = clock.advance(LogTime(1_000_000), &mut Oddities::default());
-    let mut reader = CatchUp::new(Place { clock, ..Place::default() }, &settings);
+    let mut reader = CatchUp::new(ResumePoint { clock, ..ResumePoint::default() }, &settings);
     let end = (Position(8), Position(8));
     let next = |reader: &mut CatchUp| reader.next(end, Position(0), &settings);
     assert!(matches!(next(&mut reader), Ahead::Read(TopicName::Spans, Position(0))));
@@ -116,5 +118,7 @@ fn the_last_record_needs_none_behind_it() {
     let payload = frame(&[Span { key: 1, id: 1, ..Span::default() }]);
     let last = Frame { position: Position(7), time, kind, epoch: 0, payload };
     reader.found(from(7), Found::Records(vec![last]), &claims, 100);
-    assert!(matches!(next(&mut reader), Ahead::Cut { place, .. } if place.clock.now() == time));
+    assert!(
+        matches!(next(&mut reader), Ahead::Filtered { point, .. } if point.clock.now() == time)
+    );
 }

@@ -15,13 +15,13 @@ use wholetrace_exporter::contract::ExporterIndex;
 use wholetrace_spanlog::{Position, TopicName};
 
 use crate::core::{
-    checkpoint::Place,
+    checkpoint::ResumePoint,
     decision::claims::Claims,
     partition::{
         catch_up::{Ahead, CatchUp},
-        effect::{Effect, Letter},
+        effect::{DeadLetterId, Effect},
         input::Found,
-        releases::{Context, Releases, TURN_BYTES},
+        releases::{Context, RELEASE_BYTES, Releases},
         settings::Settings,
         stats::Stats,
     },
@@ -41,25 +41,25 @@ impl Releases {
     ///
     /// One that has under way what is older than the window needs to be counts as behind: a new
     /// owner need not read all since then again for the others.
-    pub(in crate::core::partition) fn places(
+    pub(in crate::core::partition) fn resume_points(
         &self,
         window: &Window,
-        here: Place,
+        here: ResumePoint,
         read_ahead: u64,
-    ) -> Vec<(Place, bool)> {
-        let place = |(release, reader): (&Release, &Option<Box<CatchUp>>)| {
+    ) -> Vec<(ResumePoint, bool)> {
+        let point = |(release, reader): (&Release, &Option<Box<CatchUp>>)| {
             let next = || match reader {
-                Some(reader) => reader.place(),
+                Some(reader) => reader.resume_point(),
                 None => window.get(release.next()).map_or(here, |frame| {
                     let (position, clock) = (frame.position.0, frame.clock);
-                    Place { position, clock, ..here }
+                    ResumePoint { position, clock, ..here }
                 }),
             };
-            let place = release.oldest_under_way().unwrap_or_else(next);
-            let is_old = here.clock.now().since(place.clock.now()) > read_ahead;
-            (place, reader.is_some() || is_old)
+            let point = release.oldest_under_way().unwrap_or_else(next);
+            let is_old = here.clock.now().since(point.clock.now()) > read_ahead;
+            (point, reader.is_some() || is_old)
         };
-        self.releases.iter().zip(&self.behind).map(place).collect()
+        self.releases.iter().zip(&self.behind).map(point).collect()
     }
 
     /// Takes in what was read for an exporter that is behind.
@@ -99,14 +99,14 @@ impl Releases {
                     && release.unfinished_bytes() >= settings.bounds.max_unfinished_bytes
             };
             let Some(index) = (0..self.releases.len()).find(is_stuck) else { return };
-            let place = Place { position: frame.position.0, clock: frame.clock, ..*here };
+            let point = ResumePoint { position: frame.position.0, clock: frame.clock, ..*here };
             self.releases[index].go_on_at(slowest, Position(0));
-            self.behind[index] = Some(Box::new(CatchUp::new(place, settings)));
+            self.behind[index] = Some(Box::new(CatchUp::new(point, settings)));
             stats.fell_behind += 1;
         }
     }
 
-    /// Gives the exporters that are behind what they can be given, up to a turn's part. Tells
+    /// Gives the exporters that are behind what they can be given, up to `RELEASE_BYTES` each. Tells
     /// whether there is more.
     pub(super) fn catch_up(
         &mut self,
@@ -122,16 +122,16 @@ impl Releases {
         let mut more = false;
         for index in 0..self.releases.len() {
             let mut given = 0;
-            while given < TURN_BYTES
+            while given < RELEASE_BYTES
                 && let Some(size) = self.catch_up_by_one(index, begin, context, stats, effects)
             {
                 given += size;
             }
-            more |= given >= TURN_BYTES;
+            more |= given >= RELEASE_BYTES;
             if let Some(Some(reader)) = self.behind.get_mut(index) {
                 reader.evict();
                 if reader.is_there(begin) {
-                    let at = Position(reader.place().position);
+                    let at = Position(reader.resume_point().position);
                     // Frames wait for the traces that were first seen in them, so none is skipped.
                     self.releases[index].go_on_at(window.begin_number(), at);
                     self.behind[index] = None;
@@ -167,22 +167,22 @@ impl Releases {
                 None
             }
             Ahead::Passed => Some(1),
-            Ahead::Cut { place, cut, size } => {
-                stats.spans_unknown += cut.undecided;
-                let pieces = u32::try_from(cut.pieces.len()).unwrap_or(u32::MAX);
-                release.give(place, pieces, cut.bytes);
-                let position = Position(place.position);
-                super::hand_over(&cut, exporter, position, settings, effects);
+            Ahead::Filtered { point, filtered, size } => {
+                stats.spans_unknown += filtered.undecided;
+                let pieces = u32::try_from(filtered.pieces.len()).unwrap_or(u32::MAX);
+                release.give(point, pieces, filtered.bytes);
+                let position = Position(point.position);
+                super::hand_over(&filtered, exporter, position, settings, effects);
                 Some(size.max(1))
             }
-            Ahead::Unreadable { place, detail } => {
+            Ahead::Unreadable { point, detail } => {
                 stats.frames_unreadable += 1;
-                release.give(place, 1, 0);
+                release.give(point, 1, 0);
                 let name = settings.exporters.get(index).map_or("", String::as_str);
-                let position = Position(place.position);
-                let letter = Letter { exporter: Some(exporter), position };
-                let time = place.clock.now();
-                effects.push(letter.write(settings.partition, time, name, &detail, &[]));
+                let position = Position(point.position);
+                let id = DeadLetterId { exporter: Some(exporter), position };
+                let time = point.clock.now();
+                effects.push(id.write(settings.partition, time, name, &detail, &[]));
                 Some(1)
             }
         }

@@ -8,7 +8,7 @@ pub(super) enum Event {
     /// A backend took a piece, or it became durable in the dead letters.
     Finished { owner: usize, exporter: usize, position: Position, spans: Vec<u64> },
     /// The dead letter of an undecodable frame became durable.
-    Buried { position: Position },
+    DeadLettered { position: Position },
     /// An owner came into being, going on at these positions, the last one by exporter.
     Started { owner: usize, position: Position, exporters: Vec<Position> },
     /// An owner committed that all is finished below these positions.

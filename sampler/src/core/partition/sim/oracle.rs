@@ -161,7 +161,7 @@ fn mistakable(world: &World, records: &[Recorded], counts: &[bool]) -> HashSet<u
 
 /// A decision that rules, and over what time a trace was open for it.
 #[derive(Clone, Copy, Debug)]
-struct Ruling {
+struct FirstDecision {
     first_seen: u64,
     end: u64,
     kept: bool,
@@ -172,26 +172,27 @@ struct Ruling {
 /// Where decisions are forgotten, at different times after a restart, or the time is not the same
 /// for all owners because what the commit said of it is lost, or records are deleted, decisions
 /// may begin where another's trace is open. Of those that overlap the first in the log rules.
-fn rulings(world: &World, decisions: &[Decision]) -> HashMap<u64, Vec<Ruling>> {
-    let mut by_key = HashMap::<u64, Vec<(Ruling, &Decision)>>::new();
+fn first_decisions(world: &World, decisions: &[Decision]) -> HashMap<u64, Vec<FirstDecision>> {
+    let mut by_key = HashMap::<u64, Vec<(FirstDecision, &Decision)>>::new();
     for later in decisions {
         let (first_seen, decided_at) = (later.first_seen_ms, later.decided_at_ms);
         let end = decided_at.max(first_seen + 1);
         let of_key = by_key.entry(later.key.0).or_default();
-        let same = |(earlier, _): &&mut (Ruling, &Decision)| {
+        let same = |(earlier, _): &&mut (FirstDecision, &Decision)| {
             first_seen < earlier.end && earlier.first_seen < end
         };
         let first = of_key.iter_mut().filter(same).min_by_key(|(earlier, _)| earlier.first_seen);
-        if let Some((ruling, earlier)) = first {
+        if let Some((decision, earlier)) = first {
             let agree = *earlier == later || is_unsure(world);
             assert!(agree, "I3: {earlier:?} {later:?}");
-            ruling.first_seen = ruling.first_seen.min(first_seen);
+            decision.first_seen = decision.first_seen.min(first_seen);
         } else {
-            of_key.push((Ruling { first_seen, end, kept: later.kept }, later));
+            of_key.push((FirstDecision { first_seen, end, kept: later.kept }, later));
         }
     }
-    let rulings = |all: Vec<(Ruling, &Decision)>| all.into_iter().map(|(one, _)| one).collect();
-    by_key.into_iter().map(|(key, all)| (key, rulings(all))).collect()
+    let first_decisions =
+        |all: Vec<(FirstDecision, &Decision)>| all.into_iter().map(|(one, _)| one).collect();
+    by_key.into_iter().map(|(key, all)| (key, first_decisions(all))).collect()
 }
 
 /// Whether owners may not agree on when a trace begins.
@@ -214,11 +215,11 @@ pub(super) fn judge(world: &World) {
     let mistakable = mistakable(world, &records, &counts);
     let counting = records.into_iter().zip(counts).filter(|(_, counts)| *counts);
     let decisions: Vec<Decision> = counting.flat_map(|((_, decisions), _)| decisions).collect();
-    let rulings = rulings(world, &decisions);
+    let first_decisions = first_decisions(world, &decisions);
     if !is_unsure(world) {
         decisions_are_those_of_the_log(world, &traces, &decisions);
     }
-    let fates = fates(world, &spans, &traces, (&rulings, &mistakable));
+    let fates = fates(world, &spans, &traces, (&first_decisions, &mistakable));
     let finished = finished(world);
     assert!(world.met.unknown == 0 || is_unsure(world), "I3: decisions not found");
     every_kept_span_arrives(world, &spans, &fates, &finished);
@@ -243,8 +244,8 @@ fn decisions_are_those_of_the_log(
         let late = end_ms.is_some_and(|end| trace.first_seen > end + retention + trace.ahead);
         assert_eq!(decision.late_fragment, late, "{decision:?}");
         if world.met.reloads == 0 && !world.scene.quarrel {
-            let verdict = set.decide(decision.key, &trace.summary);
-            assert_eq!(decision.kept, verdict.kept, "{decision:?}");
+            let expected = set.decide(decision.key, &trace.summary);
+            assert_eq!(decision.kept, expected.kept, "{decision:?}");
         }
     }
     let decided: HashSet<_> =
@@ -261,23 +262,24 @@ fn fates(
     world: &World,
     spans: &[Placed],
     traces: &HashMap<u64, Vec<Trace>>,
-    (rulings, mistakable): (&HashMap<u64, Vec<Ruling>>, &HashSet<u64>),
+    (first_decisions, mistakable): (&HashMap<u64, Vec<FirstDecision>>, &HashSet<u64>),
 ) -> HashMap<u64, Option<bool>> {
     let fate = |span: &Placed| {
         if world.gone.contains(&span.key) || mistakable.contains(&span.key) {
             return None;
         }
-        let of_key = &rulings[&span.key];
+        let of_key = &first_decisions[&span.key];
         if is_unsure(world) {
             let sure_of_time = !owners_differ_in_time(world);
-            let before = |ruling: &&Ruling| !sure_of_time || ruling.first_seen <= span.time;
-            let mut verdicts = of_key.iter().filter(before).map(|ruling| ruling.kept);
-            let one = verdicts.next().expect("some decision");
-            return verdicts.all(|other| other == one).then_some(one);
+            let before =
+                |decision: &&FirstDecision| !sure_of_time || decision.first_seen <= span.time;
+            let mut kept = of_key.iter().filter(before).map(|decision| decision.kept);
+            let one = kept.next().expect("some decision");
+            return kept.all(|other| other == one).then_some(one);
         }
         let first_seen = traces[&span.key][span.trace].first_seen;
-        let ruling = of_key.iter().find(|ruling| ruling.first_seen == first_seen);
-        ruling.map(|ruling| ruling.kept)
+        let decision = of_key.iter().find(|decision| decision.first_seen == first_seen);
+        decision.map(|decision| decision.kept)
     };
     spans.iter().map(|span| (span.id, fate(span))).collect()
 }
@@ -344,11 +346,11 @@ fn commits_pass_nothing(
     finished: &HashMap<(usize, u64), Vec<usize>>,
 ) {
     let mut reached = HashMap::<usize, Position>::new();
-    let mut buried = HashSet::new();
+    let mut dead_lettered = HashSet::new();
     for (number, event) in world.events.iter().enumerate() {
         match event {
             Event::Started { owner, position, .. } => drop(reached.insert(*owner, *position)),
-            Event::Buried { position } => drop(buried.insert(*position)),
+            Event::DeadLettered { position } => drop(dead_lettered.insert(*position)),
             Event::Committed { owner, position, exporters } => {
                 let last = reached.insert(*owner, *position);
                 assert!(last.is_some_and(|last| last <= *position), "I5: back: {event:?}");
@@ -364,7 +366,7 @@ fn commits_pass_nothing(
                     let garbage = frame.kind == RecordKind::Spans && contents.is_empty();
                     let readable = frame.position >= world.trimmed.0;
                     let passed = garbage && readable && frame.position < *position;
-                    assert!(!passed || buried.contains(&frame.position), "I5: {event:?}");
+                    assert!(!passed || dead_lettered.contains(&frame.position), "I5: {event:?}");
                 }
             }
             Event::Finished { .. } => {}

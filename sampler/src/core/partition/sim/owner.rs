@@ -9,7 +9,7 @@ use wholetrace_spanlog::{Frame, Position};
 
 use crate::{
     core::{
-        checkpoint::Progress,
+        checkpoint::PartitionCheckpoint,
         held::{all_held, room},
         partition::{
             effect::Effect,
@@ -67,7 +67,7 @@ impl Owner {
         mut settings: Settings,
         cache: usize,
         policies: Arc<PolicySet>,
-        start: Option<&Progress>,
+        start: Option<&PartitionCheckpoint>,
         ((spans, damaged), decisions): ((&[Frame], &HashSet<Position>), &[Frame]),
         deleted: (usize, usize),
     ) -> Self {
@@ -99,10 +99,10 @@ impl Owner {
         if let Some(frame) = spans.get(owner.read).or_else(|| spans.last())
             && !damaged.contains(&frame.position)
         {
-            owner.step(Input::Begins(frame.time));
+            owner.step(Input::LogBegins(frame.time));
         }
         owner.step(Input::Decisions(recorded));
-        owner.step(Input::Loaded);
+        owner.step(Input::DecisionsLoaded);
         owner
     }
 

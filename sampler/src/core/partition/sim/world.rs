@@ -10,7 +10,7 @@ use wholetrace_spanlog::{Checkpoint, Frame, LogTime, Position, RecordKind, Topic
 
 use crate::{
     core::{
-        checkpoint::{Hints, Progress},
+        checkpoint::{Hints, PartitionCheckpoint},
         partition::{
             effect::Effect,
             input::{Found, Input},
@@ -116,7 +116,7 @@ impl World {
     }
 
     fn start_owner(&mut self) {
-        let mut start = self.committed.as_ref().map(Progress::of);
+        let mut start = self.committed.as_ref().map(PartitionCheckpoint::of);
         let mut committer_read = self.committer_read;
         if let Some(start) = &mut start
             && self.rng.u32(..100) < self.scene.metadata_lost
@@ -180,7 +180,7 @@ impl World {
     /// Whether all exporters but one have got all that was read.
     fn others_are_through(&self, away: usize) -> bool {
         let Some(committed) = &self.committed else { return false };
-        let reached = Progress::of(committed).hints.exporters;
+        let reached = PartitionCheckpoint::of(committed).hints.exporters;
         let head = self.owners[0].state.head().0;
         let names = self.scene.settings.exporters.iter().enumerate();
         let mut others = names.filter(|(index, _)| *index != away);
@@ -385,26 +385,26 @@ impl World {
                 let from = (topic, from);
                 self.owners[who].step(Input::FetchedFor { exporter, from, found });
             }
-            Effect::DeadLetter { letter, record } if !failed => {
+            Effect::DeadLetter { id, record } if !failed => {
                 let payload = DeadLetter::read(&record).unwrap().payload;
-                let position = letter.position;
-                if let Some(exporter) = letter.exporter {
+                let position = id.position;
+                if let Some(exporter) = id.exporter {
                     let (owner, exporter) = (self.owners[who].number, usize::from(exporter.0));
                     let spans = ids(payload);
                     self.events.push(Event::Finished { owner, exporter, position, spans });
                 } else {
-                    self.events.push(Event::Buried { position });
+                    self.events.push(Event::DeadLettered { position });
                 }
-                self.owners[who].step(Input::DeadLettered(letter));
+                self.owners[who].step(Input::DeadLettered(id));
             }
-            Effect::Rewind(to) if !failed => {
+            Effect::Seek(to) if !failed => {
                 self.met.rewinds += 1;
                 let owner = &mut self.owners[who];
                 owner.read = self.spans.partition_point(|frame| frame.position < to);
-                owner.step(Input::Rewound);
+                owner.step(Input::SeekDone);
             }
             Effect::Decided(_)
-            | Effect::Rewind(_)
+            | Effect::Seek(_)
             | Effect::Fetch { .. }
             | Effect::FetchFor { .. }
             | Effect::DeadLetter { .. }
@@ -488,16 +488,16 @@ impl World {
     }
 
     fn commit(&mut self, who: usize) {
-        let Some(progress) = self.owners[who].state.progress() else { return };
+        let Some(checkpoint) = self.owners[who].state.checkpoint() else { return };
         // The log takes no commit from who is not the owner any more.
         if who + 1 < self.owners.len() {
             return;
         }
         let names = self.scene.settings.exporters.iter();
-        let exporters = names.map(|name| Position(progress.hints.exporters[name])).collect();
-        let (owner, position) = (self.owners[who].number, progress.position);
+        let exporters = names.map(|name| Position(checkpoint.hints.exporters[name])).collect();
+        let (owner, position) = (self.owners[who].number, checkpoint.position);
         self.events.push(Event::Committed { owner, position, exporters });
-        self.committed = Some(progress.to_checkpoint());
+        self.committed = Some(checkpoint.to_checkpoint());
         self.committer_read = self.owners[who].decisions_read;
     }
 

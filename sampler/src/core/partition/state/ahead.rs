@@ -6,9 +6,9 @@ use wholetrace_spanlog::{Frame, LogTime, RecordKind};
 use crate::core::{
     fold::Fold,
     partition::{
-        effect::{Effect, Letter},
+        effect::{DeadLetterId, Effect},
         input::ReadFrame,
-        scan::Scan,
+        overflow::Overflow,
         state::PartitionState,
     },
     watermark::{Advance, Oddities, Watermark},
@@ -24,8 +24,8 @@ impl PartitionState {
         self.tick_pending = false;
         self.newest = frame.time;
         self.confirm_held(Some(frame.time), effects);
-        if self.scan.is_none() && self.window.len() > 0 && self.is_full() {
-            self.scan = Some(Scan::new(frame.position, self.watermark));
+        if self.overflow.is_none() && self.window.len() > 0 && self.is_full() {
+            self.overflow = Some(Overflow::new(frame.position, self.watermark));
         }
         match self.with_clock(|clock, odd| clock.advance(frame.time, odd)) {
             Advance::To(time) => self.take_in(read, time, effects),
@@ -41,11 +41,11 @@ impl PartitionState {
         self.take_in(held, time, effects);
     }
 
-    /// Moves the time on. What is odd is counted once: a scan reads what comes again.
+    /// Moves the time on. What is odd is counted once: an overflow read reads what comes again.
     fn with_clock<T>(&mut self, move_on: impl FnOnce(&mut Watermark, &mut Oddities) -> T) -> T {
         let mut odd = Oddities::default();
-        if let Some(scan) = &mut self.scan {
-            return move_on(scan.watermark(), &mut odd);
+        if let Some(overflow) = &mut self.overflow {
+            return move_on(overflow.watermark(), &mut odd);
         }
         let moved = move_on(&mut self.watermark, &mut odd);
         self.stats.times_unconfirmed += odd.unconfirmed;
@@ -56,8 +56,8 @@ impl PartitionState {
 
     fn take_in(&mut self, read: ReadFrame, time: LogTime, effects: &mut Vec<Effect>) {
         let ReadFrame { frame, lease } = read;
-        if self.scan.is_some() {
-            self.scan(&frame, time, effects);
+        if self.overflow.is_some() {
+            self.read_overflow(&frame, time, effects);
             return;
         }
         self.head = frame.position.next();
@@ -76,8 +76,8 @@ impl PartitionState {
         if entry.void {
             self.stats.ticks += 1;
         } else if let Err(error) = self.fold(&frame, &mut entry) {
-            let letter = Letter { exporter: None, position: frame.position };
-            self.dead_letter(letter, "", &error.to_string(), &frame.payload, effects);
+            let id = DeadLetterId { exporter: None, position: frame.position };
+            self.dead_letter(id, "", &error.to_string(), &frame.payload, effects);
             self.stats.frames_undecodable += 1;
             entry.awaited += 1;
             entry.void = true;
@@ -101,36 +101,37 @@ impl PartitionState {
     }
 
     /// Whether more must not be taken in, even if the release waits for it. How many decisions are
-    /// held plays no part: a scan makes decisions and cannot shorten the time for which they are
-    /// needed.
+    /// held plays no part: an overflow read makes decisions and cannot shorten the time for which
+    /// they are needed.
     fn is_full(&self) -> bool {
         self.open.len() >= self.settings.bounds.max_open_traces
             || self.window.len() / 2 >= WINDOW_FRAMES
     }
 
     /// Reads a frame for the sake of the traces that are open.
-    fn scan(&mut self, frame: &Frame, time: LogTime, effects: &mut Vec<Effect>) {
-        let Some(scan) = &mut self.scan else { return };
-        let clock = *scan.watermark();
+    fn read_overflow(&mut self, frame: &Frame, time: LogTime, effects: &mut Vec<Effect>) {
+        let Some(overflow) = &mut self.overflow else { return };
+        let clock = *overflow.watermark();
         self.stats.records_scanned += 1;
         self.decide_due(clock, effects);
         if frame.kind == RecordKind::Spans {
-            let (open, epochs) = (&mut self.open, &mut self.epochs);
-            let mut fold = Fold::new(open, &self.decided, epochs, time, 0).of_known_traces();
+            let (open, policy_versions) = (&mut self.open, &mut self.policy_versions);
+            let mut fold =
+                Fold::new(open, &self.decided, policy_versions, time, 0).of_known_traces();
             // A frame that cannot be decoded is told of when the reader has come back.
             let _ = visit(&frame.payload, &mut fold);
         }
     }
 
-    /// Comes back from a scan once the open traces are decided and there is room.
-    pub(super) fn end_scan(&mut self, effects: &mut Vec<Effect>) {
+    /// Comes back from an overflow read once the open traces are decided and there is room.
+    pub(super) fn end_overflow(&mut self, effects: &mut Vec<Effect>) {
         let room = self.window.len() == 0 || !self.is_full();
-        if let Some(scan) = &mut self.scan
-            && !scan.is_over()
+        if let Some(overflow) = &mut self.overflow
+            && !overflow.is_over()
             && room
             && self.open.undecided() == 0
         {
-            effects.push(Effect::Rewind(scan.end()));
+            effects.push(Effect::Seek(overflow.end()));
             self.held = None;
         }
     }
@@ -139,14 +140,15 @@ impl PartitionState {
     #[expect(clippy::cast_possible_truncation, reason = "traces hold the low bits")]
     fn fold(&mut self, frame: &Frame, entry: &mut WindowFrame) -> Result<(), WireError> {
         let (number, time) = (self.window.end() as u32, entry.clock.now());
-        let mut fold = Fold::new(&mut self.open, &self.decided, &mut self.epochs, time, number);
+        let mut fold =
+            Fold::new(&mut self.open, &self.decided, &mut self.policy_versions, time, number);
         let result = visit(&frame.payload, &mut fold);
         let folded = fold.folded();
         entry.awaited = folded.opened;
         self.stats.spans += folded.spans;
         self.stats.traces += u64::from(folded.opened);
         self.stats.late_spans += folded.late;
-        self.stats.unnamed_spans += folded.unnamed;
+        self.stats.invalid_trace_ids += folded.invalid_trace_ids;
         self.stats.malformed_spans += folded.malformed;
         result
     }
@@ -157,7 +159,13 @@ impl PartitionState {
         let (open, stats) = (&mut self.open, &mut self.stats);
         let forgotten_after = self.settings.decision_retention.saturating_add(clock.ahead());
         let now = (clock.now(), forgotten_after);
-        self.verdicts.decide_due(now, open, (&self.epochs, self.claims.mine()), stats, effects);
+        self.pending_decisions.decide_due(
+            now,
+            open,
+            (&self.policy_versions, self.claims.mine()),
+            stats,
+            effects,
+        );
     }
 
     /// Time has to pass for open traces, and only the log can say so.

@@ -7,7 +7,7 @@ use crate::core::{
     decision::{log::decode, table::Inserted},
     open_traces::OpenTrace,
     partition::{
-        effect::{Effect, Letter},
+        effect::{DeadLetterId, Effect},
         state::PartitionState,
     },
     window::WindowFrame,
@@ -25,7 +25,7 @@ impl PartitionState {
             self.stats.decision_records_bad += 1;
             return;
         };
-        if !self.claims.heed(claim, record.position) {
+        if !self.claims.accept(claim, record.position) {
             self.stats.decisions_ignored += decisions.count() as u64;
             return;
         }
@@ -41,9 +41,9 @@ impl PartitionState {
             let ruled = |trace: &OpenTrace| decided.find(trace.key, trace.first_seen).is_some();
             let Some(slot) = self.open.find(decision.key, ruled) else { continue };
             let trace = self.open.get(slot);
-            let (first_frame, epoch) = (trace.first_frame, trace.epoch);
+            let (first_frame, version) = (trace.first_frame, trace.policy_version);
             self.open.close(slot);
-            self.epochs.closed(epoch);
+            self.policy_versions.closed(version);
             self.window.arrived(first_frame);
         }
     }
@@ -55,24 +55,24 @@ impl PartitionState {
             Outcome::Delivered => self.releases.settle(exporter, position),
             Outcome::Refused { reason, bytes, .. } => {
                 self.stats.pieces_refused += 1;
-                let letter = Letter { exporter: Some(exporter), position };
+                let id = DeadLetterId { exporter: Some(exporter), position };
                 let name = self.settings.exporters.get(usize::from(exporter.0));
                 let name = name.cloned().unwrap_or_default();
-                self.dead_letter(letter, &name, &reason, &bytes, effects);
+                self.dead_letter(id, &name, &reason, &bytes, effects);
             }
         }
     }
 
     pub(super) fn dead_letter(
         &self,
-        letter: Letter,
+        id: DeadLetterId,
         exporter: &str,
         reason: &str,
         payload: &[u8],
         effects: &mut Vec<Effect>,
     ) {
         let (partition, time) = (self.settings.partition, self.watermark.now());
-        effects.push(letter.write(partition, time, exporter, reason, payload));
+        effects.push(id.write(partition, time, exporter, reason, payload));
     }
 
     /// A record of the span log that cannot be read: a gap of this one, which is not passed before
@@ -95,7 +95,7 @@ impl PartitionState {
                 return;
             }
             self.window.void_at(position);
-        } else if self.scan.is_some() {
+        } else if self.overflow.is_some() {
             // It is told of when the reader has come back.
             return;
         } else {
@@ -106,14 +106,14 @@ impl PartitionState {
             self.window.push(WindowFrame { position, clock, awaited: 1, void, cached: None });
         }
         self.stats.frames_unreadable += 1;
-        let letter = Letter { exporter: None, position };
-        self.dead_letter(letter, "", detail, &[], effects);
+        let id = DeadLetterId { exporter: None, position };
+        self.dead_letter(id, "", detail, &[], effects);
     }
 
-    pub(super) fn dead_lettered(&mut self, letter: Letter) {
-        match letter.exporter {
-            Some(exporter) => self.releases.settle(exporter, letter.position),
-            None => self.window.arrived_at(letter.position),
+    pub(super) fn dead_lettered(&mut self, id: DeadLetterId) {
+        match id.exporter {
+            Some(exporter) => self.releases.settle(exporter, id.position),
+            None => self.window.arrived_at(id.position),
         }
     }
 }
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn loading_is_bounded() {
         let (mut state, mut effects) = (state(400), Vec::new());
-        state.step(Input::Begins(LogTime(1_101_000)), &mut effects);
+        state.step(Input::LogBegins(LogTime(1_101_000)), &mut effects);
         for record in recorded(0..100_000) {
             state.step(Input::Decisions(vec![record]), &mut effects);
             let held = state.levels().decisions;

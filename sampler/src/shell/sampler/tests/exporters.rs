@@ -57,9 +57,11 @@ async fn what_is_deleted_is_lost_for_the_one_that_is_behind() {
     assert!(got.iter().all(|id| wanted.contains(id)));
     assert!(got.len() < wanted.len() / 10 * 9, "{} of {}", got.len(), wanted.len());
     assert_eq!(got.last(), wanted.last());
-    let letters = stand.log.frames(TopicName::DeadLetters, P);
-    let letters = letters.iter().map(|letter| DeadLetter::read(&letter.payload).unwrap());
-    let of: Vec<(&str, u64)> = letters.map(|letter| (letter.exporter, letter.position)).collect();
+    let dead_letters = stand.log.frames(TopicName::DeadLetters, P);
+    let dead_letters =
+        dead_letters.iter().map(|dead_letter| DeadLetter::read(&dead_letter.payload).unwrap());
+    let of: Vec<(&str, u64)> =
+        dead_letters.map(|dead_letter| (dead_letter.exporter, dead_letter.position)).collect();
     assert_eq!(of, [("second", gap + 300)]);
 }
 

@@ -20,10 +20,10 @@ async fn failing_appends_are_tried_again() {
     stand.finished().await;
     run.stop().await;
     assert_eq!(stand.got(), stand.wanted());
-    let letters = stand.log.frames(TopicName::DeadLetters, P);
-    assert_eq!(letters.len(), 1);
-    let letter = DeadLetter::read(&letters[0].payload).unwrap();
-    assert_eq!((letter.payload, letter.exporter), (&[7_u8; 3][..], ""));
+    let dead_letters = stand.log.frames(TopicName::DeadLetters, P);
+    assert_eq!(dead_letters.len(), 1);
+    let dead_letter = DeadLetter::read(&dead_letters[0].payload).unwrap();
+    assert_eq!((dead_letter.payload, dead_letter.exporter), (&[7_u8; 3][..], ""));
 }
 
 /// What a backend refuses for good goes to the dead letters with its reason, and the partition
@@ -37,7 +37,7 @@ async fn what_is_refused_becomes_a_dead_letter() {
     stand.finished().await;
     run.stop().await;
     assert_eq!(stand.got(), Vec::<u64>::new());
-    assert_eq!(stand.buried(), stand.wanted());
+    assert_eq!(stand.dead_lettered(), stand.wanted());
 }
 
 /// Dead letters that are too large for their topic are cut to what it takes, and the partition goes
@@ -52,10 +52,14 @@ async fn dead_letters_that_are_too_large_are_cut() {
     stand.send(30).await;
     stand.finished().await;
     run.stop().await;
-    let letters = stand.log.frames(TopicName::DeadLetters, P);
-    assert_eq!(letters.len(), stand.wanted().len(), "one of each span");
-    let reason = |letter: &Frame| DeadLetter::read(&letter.payload).unwrap().reason.to_owned();
-    let cut = letters.iter().filter(|letter| reason(letter).starts_with("(payload cut) ")).count();
+    let dead_letters = stand.log.frames(TopicName::DeadLetters, P);
+    assert_eq!(dead_letters.len(), stand.wanted().len(), "one of each span");
+    let reason =
+        |dead_letter: &Frame| DeadLetter::read(&dead_letter.payload).unwrap().reason.to_owned();
+    let cut = dead_letters
+        .iter()
+        .filter(|dead_letter| reason(dead_letter).starts_with("(payload cut) "))
+        .count();
     assert!((1..=3).contains(&cut), "{cut}");
 }
 
@@ -132,16 +136,16 @@ async fn a_gap_in_the_decisions_is_passed() {
 
 /// The frames in the dead letters that could not be read, in order.
 fn unreadable(stand: &Stand, topic: &str) -> Vec<u64> {
-    let letters = stand.log.frames(TopicName::DeadLetters, P);
-    let mut positions: Vec<u64> = letters
+    let dead_letters = stand.log.frames(TopicName::DeadLetters, P);
+    let mut positions: Vec<u64> = dead_letters
         .iter()
-        .map(|letter| DeadLetter::read(&letter.payload).unwrap())
-        .filter(|letter| letter.topic == topic)
-        .inspect(|letter| {
-            assert_eq!((letter.exporter, letter.payload), ("", &[][..]));
-            assert!(letter.reason.contains("fault"), "{}", letter.reason);
+        .map(|dead_letter| DeadLetter::read(&dead_letter.payload).unwrap())
+        .filter(|dead_letter| dead_letter.topic == topic)
+        .inspect(|dead_letter| {
+            assert_eq!((dead_letter.exporter, dead_letter.payload), ("", &[][..]));
+            assert!(dead_letter.reason.contains("fault"), "{}", dead_letter.reason);
         })
-        .map(|letter| letter.position)
+        .map(|dead_letter| dead_letter.position)
         .collect();
     positions.sort_unstable();
     positions
@@ -255,8 +259,8 @@ async fn a_log_made_anew_is_read_from_its_beginning() {
 /// much garbage is in the log.
 #[tokio::test(start_paused = true)]
 async fn dead_letters_under_way_are_within_the_budget() {
-    const LETTERS: usize = 64;
-    let stand = Stand::new(LETTERS << 10);
+    const DEAD_LETTERS: usize = 64;
+    let stand = Stand::new(DEAD_LETTERS << 10);
     let run = stand.start();
     stand.log.hold(TopicName::DeadLetters);
     for _ in 0..3_000 {
@@ -265,7 +269,7 @@ async fn dead_letters_under_way_are_within_the_budget() {
         sleep(Duration::from_millis(10)).await;
     }
     let held = stand.log.release(TopicName::DeadLetters, usize::MAX);
-    assert!((LETTERS / 2..=LETTERS + 2).contains(&held), "{held} letters");
+    assert!((DEAD_LETTERS / 2..=DEAD_LETTERS + 2).contains(&held), "{held} letters");
     stand.log.resume(TopicName::DeadLetters);
     stand.finished().await;
     run.stop().await;

@@ -113,7 +113,7 @@ impl World {
             queue(Arc::new(Sender(name, Arc::clone(backend))), ExporterIndex(index), settings)
         });
         let budget = ByteBudget::new("window_cache", self.window_cache);
-        let parts = Parts {
+        let parts = SamplerParts {
             log: self.log.log(),
             group: self.log.join(partitions),
             exporters: exporters.collect(),
@@ -358,9 +358,9 @@ impl World {
         let mut refused = HashMap::new();
         for partition in self.all() {
             for record in self.log.frames(TopicName::DeadLetters, partition) {
-                let letter = DeadLetter::read(&record.payload).unwrap();
-                if letter.exporter == exporter {
-                    for id in ids(letter.payload) {
+                let dead_letter = DeadLetter::read(&record.payload).unwrap();
+                if dead_letter.exporter == exporter {
+                    for id in ids(dead_letter.payload) {
                         *refused.entry(id).or_default() += 1;
                     }
                 }

@@ -11,14 +11,14 @@ use crate::core::watermark::Watermark;
 /// decisions. Then the read-ahead comes back to this place and reads on with room for new ones,
 /// as after a restart: the decisions are the same, and what it costs is reading twice.
 #[derive(Debug)]
-pub(super) struct Scan {
+pub(super) struct Overflow {
     from: Position,
     watermark: Watermark,
     coming_back: bool,
 }
 
-impl Scan {
-    /// A scan from the frame at `from` on; `watermark` is what all frames before it have reached.
+impl Overflow {
+    /// An overflow read from the frame at `from` on; all frames before it have reached `watermark`.
     pub(super) const fn new(from: Position, watermark: Watermark) -> Self {
         Self { from, watermark, coming_back: false }
     }

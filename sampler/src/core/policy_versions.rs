@@ -7,7 +7,7 @@ use crate::policy::PolicySet;
 /// The policy sets that open traces are folded with. A trace is decided by the set that folded
 /// its first span, because a summary means something to that set only; new traces take the newest.
 #[derive(Debug)]
-pub(crate) struct Epochs {
+pub(crate) struct PolicyVersions {
     sets: Vec<Option<Set>>,
     current: u8,
     /// The newest one, while it finds no place.
@@ -21,7 +21,7 @@ struct Set {
     traces: usize,
 }
 
-impl Epochs {
+impl PolicyVersions {
     pub(crate) fn new(policies: Arc<PolicySet>) -> Self {
         Self { sets: vec![Some(Set { policies, traces: 0 })], current: 0, waiting: None }
     }
@@ -31,10 +31,10 @@ impl Epochs {
         self.current
     }
 
-    /// The set of number `epoch`, while an open trace uses it.
+    /// The set of number `version`, while an open trace uses it.
     #[inline]
-    pub(crate) fn get(&self, epoch: u8) -> Option<&Arc<PolicySet>> {
-        self.sets.get(usize::from(epoch))?.as_ref().map(|set| &set.policies)
+    pub(crate) fn get(&self, version: u8) -> Option<&Arc<PolicySet>> {
+        self.sets.get(usize::from(version))?.as_ref().map(|set| &set.policies)
     }
 
     /// Makes `policies` the set for new traces. While 256 sets are still in use the newest of them
@@ -56,28 +56,28 @@ impl Epochs {
         true
     }
 
-    /// A trace is folded with `epoch` from here on.
-    pub(crate) fn opened(&mut self, epoch: u8) {
-        if let Some(Some(set)) = self.sets.get_mut(usize::from(epoch)) {
+    /// A trace is folded with `version` from here on.
+    pub(crate) fn opened(&mut self, version: u8) {
+        if let Some(Some(set)) = self.sets.get_mut(usize::from(version)) {
             set.traces += 1;
         }
     }
 
-    /// A trace that was folded with `epoch` is closed.
-    pub(crate) fn closed(&mut self, epoch: u8) {
-        if let Some(Some(set)) = self.sets.get_mut(usize::from(epoch)) {
+    /// A trace that was folded with `version` is closed.
+    pub(crate) fn closed(&mut self, version: u8) {
+        if let Some(Some(set)) = self.sets.get_mut(usize::from(version)) {
             set.traces = set.traces.saturating_sub(1);
         }
-        self.drop_unused(epoch, false);
+        self.drop_unused(version, false);
         if let Some(policies) = self.waiting.take() {
             self.replace(policies);
         }
     }
 
-    fn drop_unused(&mut self, epoch: u8, even_current: bool) {
-        if let Some(place) = self.sets.get_mut(usize::from(epoch))
+    fn drop_unused(&mut self, version: u8, even_current: bool) {
+        if let Some(place) = self.sets.get_mut(usize::from(version))
             && place.as_ref().is_some_and(|set| set.traces == 0)
-            && (even_current || epoch != self.current)
+            && (even_current || version != self.current)
         {
             *place = None;
         }
@@ -93,17 +93,22 @@ mod tests {
     #[test]
     fn the_newest_set_waits_for_its_place() {
         let sets: Vec<_> = (0..258).map(|_| policies("1s", 10)).collect();
-        let mut epochs = Epochs::new(Arc::clone(&sets[0]));
-        epochs.opened(epochs.current());
+        let mut policy_versions = PolicyVersions::new(Arc::clone(&sets[0]));
+        policy_versions.opened(policy_versions.current());
         for set in &sets[1..256] {
-            assert!(epochs.replace(Arc::clone(set)));
-            epochs.opened(epochs.current());
+            assert!(policy_versions.replace(Arc::clone(set)));
+            policy_versions.opened(policy_versions.current());
         }
-        assert!(!epochs.replace(Arc::clone(&sets[256])) && !epochs.replace(Arc::clone(&sets[257])));
-        let current = |epochs: &Epochs| Arc::clone(epochs.get(epochs.current()).unwrap());
-        assert!(Arc::ptr_eq(&current(&epochs), &sets[255]));
-        epochs.closed(17);
-        assert!(Arc::ptr_eq(&current(&epochs), &sets[257]));
-        assert_eq!(epochs.current(), 17);
+        assert!(
+            !policy_versions.replace(Arc::clone(&sets[256]))
+                && !policy_versions.replace(Arc::clone(&sets[257]))
+        );
+        let current = |policy_versions: &PolicyVersions| {
+            Arc::clone(policy_versions.get(policy_versions.current()).unwrap())
+        };
+        assert!(Arc::ptr_eq(&current(&policy_versions), &sets[255]));
+        policy_versions.closed(17);
+        assert!(Arc::ptr_eq(&current(&policy_versions), &sets[257]));
+        assert_eq!(policy_versions.current(), 17);
     }
 }

@@ -1,4 +1,4 @@
-//! What one policy makes of a trace, and how outcomes combine.
+//! What one policy makes of a trace, and how evaluations combine.
 
 use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 
@@ -21,17 +21,17 @@ impl Trace<'_> {
 /// What one policy makes of a trace: a threshold and, for policies that draw by a hash of their
 /// own, the result of that draw, which no threshold expresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
+pub(super) struct Evaluation {
     pub(super) threshold: Threshold,
     /// The result of the draw; none when nothing was drawn, or it could not change anything.
     pub(super) drawn: Option<bool>,
 }
 
-impl Outcome {
+impl Evaluation {
     pub(super) const ALWAYS: Self = Self::of(Threshold::ALWAYS);
     pub(super) const NEVER: Self = Self::of(Threshold::NEVER);
 
-    /// The outcome of a rule that says yes or no by the contents of the trace.
+    /// The evaluation of a rule that says yes or no by the contents of the trace.
     pub(super) const fn by_contents(yes: bool) -> Self {
         if yes { Self::ALWAYS } else { Self::NEVER }
     }

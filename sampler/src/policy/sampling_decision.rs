@@ -5,7 +5,7 @@ pub type PolicyIndex = u16;
 
 /// What is decided about a trace: a function of its spans and its id alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct SamplingDecision {
     /// Whether it is kept.
     pub kept: bool,
     /// The rejection threshold by which it was judged, 0 (always kept) to 2^56 (never). A kept

@@ -164,9 +164,9 @@ fn probabilistic_keeps_by_the_low_bits_of_the_id() {
     for (percentage, id, kept) in cases {
         let settings = format!("{{ sampling_percentage: {percentage} }}");
         let trace = Trace::new(*id).span(Span::default());
-        let verdict = trace.verdict(&policy("probabilistic", &settings));
-        assert_eq!(verdict.kept, *kept, "{percentage} % {id:x}");
-        assert!(verdict.probability_known);
+        let decision = trace.decision(&policy("probabilistic", &settings));
+        assert_eq!(decision.kept, *kept, "{percentage} % {id:x}");
+        assert!(decision.probability_known);
     }
 }
 
@@ -189,7 +189,7 @@ fn with_a_salt_the_collectors_hash_draws() {
     for salt in ["default-hash-seed", "''"] {
         let at = |percentage: &str| {
             let settings = format!("{{ sampling_percentage: {percentage}, hash_salt: {salt} }}");
-            trace.verdict(&policy("probabilistic", &settings))
+            trace.decision(&policy("probabilistic", &settings))
         };
         assert!(!at("64.55").kept);
         assert!(at("64.56").kept);
@@ -224,13 +224,13 @@ const AND: &str = "
 fn and_keeps_what_all_would_keep() {
     let policies = policies(AND);
     let whole = |id| Trace::new(id).span(status(ERROR)).span(with(vec![text("k", "v")]));
-    let verdict = whole(LUCKY).verdict(&policies);
-    assert!(verdict.kept && verdict.probability_known);
-    assert_eq!(verdict.threshold, 0x80_0000_0000_0000);
+    let decision = whole(LUCKY).decision(&policies);
+    assert!(decision.kept && decision.probability_known);
+    assert_eq!(decision.threshold, 0x80_0000_0000_0000);
     assert!(!whole(0).is_kept(&policies));
     assert!(!Trace::new(LUCKY).span(status(ERROR)).is_kept(&policies));
     let wrong = Trace::new(LUCKY).span(with(vec![text("k", "v")]));
-    assert_eq!(wrong.verdict(&policies).threshold, Threshold::NEVER.get());
+    assert_eq!(wrong.decision(&policies).threshold, Threshold::NEVER.get());
 }
 
 const DROP: &str = "
@@ -247,14 +247,14 @@ const DROP: &str = "
 fn drop_wins_over_all() {
     let policies = policies(DROP);
     let check = Trace::new(LUCKY).span(with(vec![text("path", "/health")]));
-    let verdict = check.verdict(&policies);
-    assert!(!verdict.kept);
-    assert_eq!(policies.policy_name(verdict.policy.unwrap()), Some("checks"));
+    let decision = check.decision(&policies);
+    assert!(!decision.kept);
+    assert_eq!(policies.policy_name(decision.policy.unwrap()), Some("checks"));
     let marked = check.span(with(vec![text("wholetrace.keep", "zipkin.debug")]));
     assert!(!marked.is_kept(&policies), "also over what asks to be kept");
-    let verdict = dull().verdict(&policies);
-    assert!(verdict.kept && verdict.probability_known);
-    assert_eq!(policies.policy_name(verdict.policy.unwrap()), Some("all"));
+    let decision = dull().decision(&policies);
+    assert!(decision.kept && decision.probability_known);
+    assert_eq!(policies.policy_name(decision.policy.unwrap()), Some("all"));
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn the_first_policy_that_kept_it_is_named() {
 ",
     );
     let name = |trace: &Trace| {
-        trace.verdict(&policies).policy.and_then(|index| policies.policy_name(index))
+        trace.decision(&policies).policy.and_then(|index| policies.policy_name(index))
     };
     let slow_error = dull().span(status(ERROR)).span(times(MS, 500 * MS));
     assert_eq!(name(&slow_error), Some("slow"));
@@ -314,10 +314,10 @@ fn the_probability_is_known_unless_an_own_draw_could_have_changed_it() {
         let policies =
             policies(&set.iter().map(|policy| format!("  - {policy}\n")).collect::<String>());
         let id = 0xc0_0000_0000_0000;
-        let verdict = Trace::new(id).span(status(*code)).verdict(&policies);
-        assert!(verdict.kept, "{set:?}");
-        assert_eq!(verdict.probability_known.then_some(verdict.threshold), *threshold, "{set:?}");
-        assert!(u128::from(verdict.threshold) <= id);
+        let decision = Trace::new(id).span(status(*code)).decision(&policies);
+        assert!(decision.kept, "{set:?}");
+        assert_eq!(decision.probability_known.then_some(decision.threshold), *threshold, "{set:?}");
+        assert!(u128::from(decision.threshold) <= id);
     }
 }
 
@@ -350,9 +350,9 @@ fn what_asks_to_be_kept_is_kept_when_that_is_honoured() {
         let mut problems = wholetrace_runtime::problems::Problems::new();
         let policies =
             crate::policy::set::PolicySet::compile(&config(&yaml), "", &mut problems).unwrap();
-        let verdict = dull().span(with(vec![attribute.clone()])).verdict(&policies);
-        assert_eq!(verdict.kept, kept, "{signals} {attribute:?}");
-        let name = verdict.policy.and_then(|index| policies.policy_name(index));
+        let decision = dull().span(with(vec![attribute.clone()])).decision(&policies);
+        assert_eq!(decision.kept, kept, "{signals} {attribute:?}");
+        let name = decision.policy.and_then(|index| policies.policy_name(index));
         assert_eq!(name, kept.then_some("keep_signals"));
     }
 }

@@ -7,12 +7,12 @@ use wholetrace_spanlog::LogTime;
 
 use crate::core::{
     decision::log::{decide, encode},
-    epochs::Epochs,
     open_traces::OpenTraces,
     partition::{
         effect::{Effect, Made},
         stats::Stats,
     },
+    policy_versions::PolicyVersions,
 };
 
 /// Decisions of one record of the decision log.
@@ -20,26 +20,27 @@ const BATCH: usize = 4096;
 
 /// Decisions that are made and not in an effect yet, all of one policy set.
 #[derive(Debug, Default)]
-pub(super) struct Verdicts {
+pub(super) struct PendingDecisions {
     made: Vec<Decision>,
-    epoch: u8,
+    policy_version: u8,
 }
 
-impl Verdicts {
+impl PendingDecisions {
     /// Decides the traces whose deadline has come by `now`, in the order of deadlines. Decisions
     /// are remembered for `retention` milliseconds.
     pub(super) fn decide_due(
         &mut self,
         (now, retention): (LogTime, u64),
         open: &mut OpenTraces,
-        (epochs, claim): (&Epochs, Option<Claim>),
+        (policy_versions, claim): (&PolicyVersions, Option<Claim>),
         stats: &mut Stats,
         effects: &mut Vec<Effect>,
     ) {
         while let Some(slot) = open.next_due(now) {
             let trace = open.get(slot);
-            let (epoch, first_seen, deadline) = (trace.epoch, trace.first_seen, trace.deadline());
-            let Some(policies) = epochs.get(epoch) else { continue };
+            let (policy_version, first_seen, deadline) =
+                (trace.policy_version, trace.first_seen, trace.deadline());
+            let Some(policies) = policy_versions.get(policy_version) else { continue };
             let times = (first_seen, deadline);
             let decision = decide(policies, trace.key, &trace.summary, times, retention);
             let late = u64::from(decision.late_fragment);
@@ -50,9 +51,9 @@ impl Verdicts {
                 stats.traces_not_sampled += 1;
                 stats.late_fragments_not_sampled += late;
             }
-            if self.made.len() == BATCH || self.epoch != epoch {
-                self.flush(epochs, claim, effects);
-                self.epoch = epoch;
+            if self.made.len() == BATCH || self.policy_version != policy_version {
+                self.flush(policy_versions, claim, effects);
+                self.policy_version = policy_version;
             }
             self.made.push(decision);
         }
@@ -61,11 +62,11 @@ impl Verdicts {
     /// Sends all that are made on their way, under `claim`.
     pub(super) fn flush(
         &mut self,
-        epochs: &Epochs,
+        policy_versions: &PolicyVersions,
         claim: Option<Claim>,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(policies) = epochs.get(self.epoch)
+        if let Some(policies) = policy_versions.get(self.policy_version)
             && !self.made.is_empty()
         {
             effects.push(Effect::AppendDecisions(encode(policies, claim, &self.made)));

@@ -11,7 +11,7 @@ use wholetrace_spanlog::{Frame, Partition, Position};
 
 /// A dead letter, and where it stands in the topic of the dead letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredLetter {
+pub struct StoredDeadLetter {
     /// The partition of the topic of the dead letters.
     pub partition: Partition,
     /// Its position there.
@@ -39,23 +39,23 @@ pub struct Contents {
     pub spans: u64,
 }
 
-impl StoredLetter {
+impl StoredDeadLetter {
     /// The dead letter in `frame`, from `partition`.
     ///
     /// # Errors
     /// When the frame is none.
     pub(super) fn of(partition: Partition, frame: &Frame) -> Result<Self, RecordError> {
-        let letter = DeadLetter::read(&frame.payload)?;
-        let time_ms = if letter.time_ms == 0 { frame.time.0 } else { letter.time_ms };
+        let dead_letter = DeadLetter::read(&frame.payload)?;
+        let time_ms = if dead_letter.time_ms == 0 { frame.time.0 } else { dead_letter.time_ms };
         Ok(Self {
             partition,
             position: frame.position,
             time_ms,
-            reason: letter.reason.to_owned(),
-            topic: letter.topic.to_owned(),
-            read_from: letter.position,
-            exporter: letter.exporter.into(),
-            payload: frame.payload.slice_ref(letter.payload),
+            reason: dead_letter.reason.to_owned(),
+            topic: dead_letter.topic.to_owned(),
+            read_from: dead_letter.position,
+            exporter: dead_letter.exporter.into(),
+            payload: frame.payload.slice_ref(dead_letter.payload),
         })
     }
 
