@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-/// Names one piece of kept spans, so that its outcome finds the way back. The exporters only carry
-/// it.
+/// Names a piece of kept spans. The outcome carries it back to the partition; exporters do not look
+/// at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket {
     /// The partition that the spans come from.
@@ -17,7 +17,8 @@ pub struct Ticket {
     pub piece: u32,
 }
 
-/// Kept spans on their way to an exporter: what one frame has left after sampling, as a rule.
+/// A piece of kept spans: the spans that sampling keeps of one frame, or some of them where they are
+/// many.
 #[derive(Clone, Debug)]
 pub struct KeptSpans {
     /// A valid `TracesData` message (and so a valid `ExportTraceServiceRequest`).
@@ -28,13 +29,13 @@ pub struct KeptSpans {
     pub ticket: Ticket,
 }
 
-/// What became of a piece of kept spans. Each piece that a queue takes gets exactly one, unless
-/// the queue is stopped or the receiver of the outcomes is dropped before.
+/// What became of a piece of kept spans. A queue reports one outcome for each piece that it takes. It
+/// reports none once it is stopped, or once the receiver of the outcomes is dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The backend has it.
     Delivered,
-    /// The backend will never take it: a matter for the dead letters.
+    /// The backend will never take it: the piece goes to the dead letters.
     Refused {
         /// What the backend said, as a rule.
         reason: Arc<str>,
@@ -49,18 +50,18 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExporterIndex(pub u16);
 
-/// An outcome on its way back.
+/// An outcome, as the partition hears of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// Who delivered, or was refused.
+    /// The exporter that had the piece.
     pub exporter: ExporterIndex,
-    /// What was delivered or refused.
+    /// The piece.
     pub ticket: Ticket,
-    /// Which of the two.
+    /// What became of it.
     pub outcome: Outcome,
 }
 
-/// What goes to the backend in one request: the pieces one after the other are one valid
+/// The spans of one request. The pieces, one after the other, are one valid
 /// `ExportTraceServiceRequest`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -101,8 +102,8 @@ impl Batch {
         self.spans
     }
 
-    /// That this process cannot make a request of the batch, for the reason of `message`: certain
-    /// by itself for one piece; of several, only some may be at fault.
+    /// The error for a batch that cannot be encoded as a request, for the reason of `message`. A batch of
+    /// one piece can never be; one of several pieces is halved, to find the piece at fault.
     #[must_use]
     pub fn not_a_request(&self, message: String) -> ExportError {
         if self.pieces.len() > 1 {
@@ -113,11 +114,11 @@ impl Batch {
     }
 }
 
-/// What the backend said to a batch that it took.
+/// The backend's answer to a batch that it took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
-    /// Spans that it refused all the same (OTLP partial success). They must not be sent again,
-    /// and nobody knows which ones they are: they are counted and logged.
+    /// Spans of the batch that it rejected (OTLP partial success). OTLP forbids to send them again and
+    /// does not say which they are: they are counted and logged.
     pub rejected: u64,
     /// Its message; empty when all is well.
     pub message: String,
@@ -134,34 +135,33 @@ pub enum ExportError {
         /// What went wrong.
         message: String,
     },
-    /// The backend refuses every request of this exporter, whatever is in it: its address or its
-    /// credentials are wrong. The spans stay in the log until that is mended.
+    /// The backend refuses every request of this exporter: the endpoint or the credentials are wrong. The
+    /// spans stay in the log until somebody corrects them.
     #[error("{message}")]
     Misconfigured {
         /// What the backend said.
         message: String,
     },
-    /// The backend does not take this batch, because of its size or of something in it; parts of
-    /// it may be taken.
+    /// The backend rejects this batch for its size or its contents. It may take parts of it.
     #[error("{message}")]
     Rejected {
         /// What the backend said.
         message: String,
     },
-    /// The backend failed in a way that may lie with it or with the batch: it is sent again for a
-    /// time, then parts of it are.
+    /// The backend fails, and the fault may be its own or the batch's. The batch is sent again for a
+    /// time, then its halves are.
     #[error("{message}")]
     Doubtful {
         /// What the backend said.
         message: String,
     },
-    /// The batch is too much for the backend now: parts of it may be taken sooner.
+    /// The backend is too slow for a batch of this size. It may take smaller ones.
     #[error("{message}")]
     Heavy {
         /// What the backend said, or did not.
         message: String,
     },
-    /// No backend could take this batch, nor any part of it: it is no request at all.
+    /// The batch cannot be encoded as a request, and no part of it can.
     #[error("{message}")]
     Permanent {
         /// What is wrong with it.
@@ -170,7 +170,7 @@ pub enum ExportError {
 }
 
 impl ExportError {
-    /// A failure without advice from the backend that may pass.
+    /// A failure that may pass, without a `Retry-After` from the backend.
     #[must_use]
     pub fn retryable(message: impl Into<String>) -> Self {
         Self::Retryable { after: None, message: message.into() }
@@ -183,8 +183,7 @@ impl ExportError {
     }
 }
 
-/// Delivers batches to one backend. Batching, retries and bounds are the business of the queue in
-/// front of it.
+/// Sends batches to one backend. The queue in front of it batches, retries and bounds.
 pub trait Exporter: Send + Sync + 'static {
     /// Its name in the configuration, such as `otlp/jaeger`.
     fn name(&self) -> &str;

@@ -1,4 +1,4 @@
-//! One batch on its way: sent until the backend has answered for every piece of it.
+//! Sends one batch until the backend has taken or refused every piece of it.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
@@ -20,11 +20,11 @@ use crate::{
     retry::RetryPolicy,
 };
 
-/// Requests that failed one after the other, after which all seem to be refused: of what is held only
-/// one part of each batch is tried at a time, and new batches only now and then.
+/// After so many failed requests in a row the backend seems to refuse everything. From then on one part
+/// of each held batch is tried at a time, and new batches are tried only now and then.
 pub(crate) const SUSPICION: u32 = 8;
 
-/// Delivers batches to one exporter, again and again where that can help.
+/// Sends batches through one exporter, and sends them again where that can help.
 pub(crate) struct Sender {
     pub(crate) exporter: Arc<dyn Exporter>,
     pub(crate) index: ExporterIndex,
@@ -41,9 +41,9 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Delivers what is due of `job`, in one request if the backend takes it whole. Returns when all
-    /// of it is delivered or refused, nobody waits for it any more, or the queue is stopping; else
-    /// gives the job back, which then has to wait, and others are to be tried meanwhile.
+    /// Sends what is due of `job`, in one request if the backend takes it whole. Returns `None` when all
+    /// of it is delivered or refused, when its partition is gone, or when the queue is stopping. Else
+    /// returns the job, which has to wait; other jobs go first.
     pub(crate) async fn deliver(self: Arc<Self>, mut job: Job) -> Option<Job> {
         job.resume(Instant::now(), &self.state);
         while let Some(part) = job.take(&self.state) {
@@ -210,14 +210,14 @@ impl Sender {
         }
     }
 
-    /// Tells whether the backend fails still, or anything of it is held.
+    /// Logs and shows whether the backend still fails or a job is held.
     pub(crate) fn note_health(&self) {
         let fails = self.show_health();
         self.journal.recovered(fails);
     }
 
-    /// Has the gauge say whether the backend fails, or anything of it is held. Of two that do so at
-    /// the same time, the one that knows less must not be the last.
+    /// Sets the gauge to whether the backend fails or a job is held. The lock keeps a task with an older
+    /// answer from setting it last.
     fn show_health(&self) -> bool {
         let _one = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let fails = self.state.is_failing();

@@ -1,8 +1,21 @@
-//! Kept traces on their way to the backends.
+//! Delivers kept traces to the backends.
 //!
-//! `contract` says what an exporter is; `queue` stands in front of each one, forms batches, keeps
-//! several of them under way and repeats them until they arrive (`delivery`, `retry`). What an answer
-//! proves is judged in `answer` and `next_step`; `job` is what is left of a batch.
+//! ```text
+//!   partition ──pieces──► queue ──jobs──► delivery ──batch──► exporter ──request──► backend
+//!       ▲                (bounded)          │  ▲            (otlp, otlphttp,          │
+//!       │                                   │  └── next_step    file, debug)          │
+//!       └──────────── outcomes ◄────────────┘        ▲                                │
+//!                                                    └─────────── answer ◄────────────┘
+//! ```
+//!
+//! One piece of kept spans on its way: [`queue`] takes it, if there is room, and puts it into a batch
+//! with others. `delivery` sends the batch. The backend answers 503: the batch is sent again after a
+//! wait ([`retry`]). It answers 413: the halves of the batch are sent instead (`job`). It answers 200:
+//! the partition hears through [`outcomes`] that the piece is delivered, and can commit. A piece that
+//! the backend refuses for good goes to the dead letters; `next_step` says what proves that.
+//!
+//! [`contract`] says what an exporter takes and answers; a new type of exporter implements
+//! [`Exporter`](contract::Exporter) and gets a row in [`build`] and in [`config`].
 
 mod advice;
 mod answer;

@@ -2,6 +2,16 @@
 //!
 //! [`partition`] is the way in: a [`PartitionState`](partition::PartitionState) takes an input and
 //! gives effects, which the [`shell`](crate::shell) performs.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `fold`, `open_traces` | the summaries of undecided traces |
+//! | `policy_versions` | the policy sets that those are folded with |
+//! | `decision` | decisions in the log and in memory, and whose decisions count |
+//! | `watermark` | the time of the log |
+//! | `window`, `held` | frames between their first reading and their release |
+//! | `release`, `filter` | what one exporter has under way, and the kept spans of a frame |
+//! | [`checkpoint`] | what a commit stores for the next owner |
 
 pub mod checkpoint;
 pub(crate) mod decision;

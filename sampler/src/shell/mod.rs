@@ -1,5 +1,8 @@
 //! The tasks around the [`core`](crate::core): they read the log, perform the effects of each
-//! partition, and tell how it is doing.
+//! partition, and count.
+//!
+//! `sampler` starts a worker for each partition that the log assigns to this process. A `worker` reads
+//! both logs, feeds the state of its partition, performs the effects and commits twice a second.
 
 pub mod metrics;
 pub mod partition_metrics;

@@ -36,7 +36,7 @@ pub enum Effect {
         /// Bytes of payload to read, or one record.
         max_bytes: usize,
     },
-    /// Read a log for an exporter that is behind: what [`Effect::Fetch`] is for all others.
+    /// Read a log for an exporter that is behind. The other exporters share [`Effect::Fetch`].
     FetchFor {
         /// Which exporter.
         exporter: ExporterIndex,
@@ -47,8 +47,8 @@ pub enum Effect {
         /// Bytes of payload to read, or one record.
         max_bytes: usize,
     },
-    /// Go on reading the span log for the first time at this position, behind which the reader
-    /// is already, and say so with [`Input::SeekDone`](super::Input::SeekDone) before the next frame.
+    /// Seek the reader of the span log back to this position, then say
+    /// [`Input::SeekDone`](super::Input::SeekDone) before the next frame.
     Seek(Position),
     /// Append a dead letter, trying until it succeeds, and say so.
     DeadLetter {

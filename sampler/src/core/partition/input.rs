@@ -49,10 +49,10 @@ pub enum Input {
     },
     /// The next records of the decision log, in order: its decisions take effect.
     Decisions(Vec<Frame>),
-    /// No record of the span log that is to be read was appended earlier. To be told first, if it is
-    /// known: decisions that no record can obey need no memory.
+    /// When the oldest record of the span log was appended. Said first, if it is known: decisions whose
+    /// spans are all older are then not remembered.
     LogBegins(LogTime),
-    /// All decisions are told that are recorded at the start of an ownership.
+    /// The decision log is read to the end that it had when the ownership began.
     DecisionsLoaded,
     /// What [`Effect::Fetch`](super::Effect::Fetch) asked for.
     Refetched {
@@ -70,9 +70,9 @@ pub enum Input {
         /// What was there.
         found: Found,
     },
-    /// What is below this position is gone from the span log, although it was not released.
+    /// The log's retention deleted what is below this position before it was released.
     Lost(Position),
-    /// The next frames come from where [`Effect::Seek`](super::Effect::Seek) asked for.
+    /// The reader stands where [`Effect::Seek`](super::Effect::Seek) asked for.
     SeekDone,
     /// Outcomes of exports.
     Settled(Vec<Settled>),
@@ -82,6 +82,6 @@ pub enum Input {
     Idle,
     /// New policies, for traces that are first seen from now on.
     Policies(Arc<PolicySet>),
-    /// Nothing new: the last step stopped in the middle to let others work.
+    /// Nothing new: go on with the work that the last step left for now.
     Continue,
 }
