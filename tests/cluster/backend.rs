@@ -61,8 +61,8 @@ fn a_backend_that_was_away_gets_everything() {
         assert!(rss < 1 << 30, "{rss} bytes resident while the backend was away");
     }
     backend.start();
-    let verdict = must_be_whole(&sent, backend.folder.path());
-    assert_eq!(verdict.replayed, 0);
+    let comparison = must_be_whole(&sent, backend.folder.path());
+    assert_eq!(comparison.replayed, 0);
 }
 
 /// Scenario: the backend accepts connections, reads what comes for a while and drops them without

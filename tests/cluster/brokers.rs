@@ -51,8 +51,8 @@ fn one_after_the_other(
     }
     assert!(harmed >= 2, "only {harmed} brokers were harmed");
     let sent = load.finish();
-    let verdict = must_be_whole(&sent, fleet.folder.path());
-    must_be_few(&verdict, harmed * 3, RATE, sent.len());
+    let comparison = must_be_whole(&sent, fleet.folder.path());
+    must_be_few(&comparison, harmed * 3, RATE, sent.len());
     harmed
 }
 
@@ -86,8 +86,8 @@ fn all_brokers_away_is_an_outage_and_no_loss() {
     assert!(refused > before, "nobody was refused while the brokers were away");
     kafka.node("restart", "all");
     let sent = load.finish();
-    let verdict = must_be_whole(&sent, fleet.folder.path());
-    must_be_few(&verdict, 3, RATE, sent.len());
+    let comparison = must_be_whole(&sent, fleet.folder.path());
+    must_be_few(&comparison, 3, RATE, sent.len());
     println!("{} requests refused", refused - before);
 }
 

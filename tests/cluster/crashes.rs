@@ -52,8 +52,8 @@ fn samplers_that_are_killed_lose_nothing() {
         pause(moments, 0..4_500);
         sampler.start();
     });
-    let verdict = must_be_whole(&sent, fleet.folder.path());
-    must_be_few(&verdict, kills as u64, RATE, sent.len());
+    let comparison = must_be_whole(&sent, fleet.folder.path());
+    must_be_few(&comparison, kills as u64, RATE, sent.len());
 }
 
 /// Scenario: gateways are killed in turn under load; their senders go to the other one.
@@ -71,14 +71,14 @@ fn gateways_that_are_killed_lose_nothing_acknowledged() {
         pause(moments, 0..1_000);
         gateway.start();
     });
-    let verdict = must_be_whole(&sent, fleet.folder.path());
-    assert_eq!(verdict.replayed, 0, "samplers were left alone");
+    let comparison = must_be_whole(&sent, fleet.folder.path());
+    assert_eq!(comparison.replayed, 0, "samplers were left alone");
 }
 
 /// Scenario: a sampler is stopped in the middle of its work for longer than its session lasts, so
 /// that others take its partitions, and then wakes up; several times.
 ///
-/// Guarantees: the zombie's verdicts and commits do not count (I3, I5), everything arrives whole (I1,
+/// Guarantees: the zombie's decisions and commits do not count (I3, I5), everything arrives whole (I1,
 /// I2); it repeats at most what it had in its hands (I4), and goes on as a member like any other.
 #[test]
 fn a_zombie_contradicts_nobody() {
@@ -93,6 +93,6 @@ fn a_zombie_contradicts_nobody() {
     });
     // None has ended.
     fleet.samplers.iter_mut().for_each(Process::wait_ready);
-    let verdict = must_be_whole(&sent, fleet.folder.path());
-    must_be_few(&verdict, naps as u64, RATE, sent.len());
+    let comparison = must_be_whole(&sent, fleet.folder.path());
+    must_be_few(&comparison, naps as u64, RATE, sent.len());
 }

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     fleet::Fleet,
-    oracle::{self, Sent, Verdict, settle},
+    oracle::{self, Comparison, Sent, settle},
     process::wholetrace,
 };
 
@@ -132,40 +132,40 @@ impl Drop for Load {
     }
 }
 
-/// Waits until everything in `folder` has arrived: none lost, no trace split, no verdict
+/// Waits until everything in `folder` has arrived: none lost, no trace split, no decision
 /// contradicted.
-pub(crate) fn must_be_whole(sent: &[Sent], folder: &Path) -> Verdict {
-    let verdict = must_arrive(sent, folder);
-    assert!(verdict.spans >= 300_000, "only {} spans were sent", verdict.spans);
-    verdict
+pub(crate) fn must_be_whole(sent: &[Sent], folder: &Path) -> Comparison {
+    let comparison = must_arrive(sent, folder);
+    assert!(comparison.spans >= 300_000, "only {} spans were sent", comparison.spans);
+    comparison
 }
 
 /// The same for a load of any size.
-pub(crate) fn must_arrive(sent: &[Sent], folder: &Path) -> Verdict {
-    let verdict = settle(sent, || oracle::arrived(folder, "kept"));
+pub(crate) fn must_arrive(sent: &[Sent], folder: &Path) -> Comparison {
+    let comparison = settle(sent, || oracle::arrived(folder, "kept"));
     assert!(
-        verdict.wrong.is_empty(),
+        comparison.wrong.is_empty(),
         "{} of {} traces that had to be kept: {:#?}",
-        verdict.wrong.len(),
-        verdict.kept,
-        &verdict.wrong[..verdict.wrong.len().min(20)]
+        comparison.wrong.len(),
+        comparison.kept,
+        &comparison.wrong[..comparison.wrong.len().min(20)]
     );
     println!(
         "{} spans, {} traces kept, {} spans exported more than once",
-        verdict.spans, verdict.kept, verdict.replayed
+        comparison.spans, comparison.kept, comparison.replayed
     );
-    verdict
+    comparison
 }
 
 /// What crashes may repeat: for each, the kept spans of the seconds since the last commit, and the
 /// few that a group needs to notice.
-pub(crate) fn must_be_few(verdict: &Verdict, crashes: u64, rate: u64, sent: usize) {
-    let spans_per_second = verdict.spans as u64 * rate / sent as u64;
-    let kept_per_second = spans_per_second * verdict.kept as u64 / sent as u64;
+pub(crate) fn must_be_few(comparison: &Comparison, crashes: u64, rate: u64, sent: usize) {
+    let spans_per_second = comparison.spans as u64 * rate / sent as u64;
+    let kept_per_second = spans_per_second * comparison.kept as u64 / sent as u64;
     let bound = crashes * kept_per_second * 4;
     assert!(
-        verdict.replayed as u64 <= bound,
+        comparison.replayed as u64 <= bound,
         "{} spans were repeated by {crashes} crashes at about {kept_per_second} kept spans a second",
-        verdict.replayed
+        comparison.replayed
     );
 }

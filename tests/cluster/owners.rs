@@ -24,7 +24,7 @@ fn kept(fleet: &Fleet, stem: &str) -> Arrived {
 /// Scenario: a second group, with policies of its own, samples the same topics at the same time: the
 /// worst case of a partition with two owners. Both write to the decision log all the time.
 ///
-/// Guarantee: the first verdict in the log counts for both: they keep the very same traces, whole
+/// Guarantee: the first decision in the log counts for both: they keep the very same traces, whole
 /// (I2, I3), although one alone would keep far more than the other.
 #[test]
 fn of_two_owners_the_first_verdict_counts() {

@@ -23,8 +23,8 @@ fn one_process_can_be_the_whole_cluster() {
     succeed(generator, "the generator", &fleet.generator_log(number));
     let sent = oracle::record(&record);
     let folder = fleet.folder.path().to_owned();
-    let verdict = oracle::settle(&sent, || oracle::arrived(&folder, "kept"));
-    assert!(verdict.wrong.is_empty() && verdict.replayed == 0, "{verdict:#?}");
+    let comparison = oracle::settle(&sent, || oracle::arrived(&folder, "kept"));
+    assert!(comparison.wrong.is_empty() && comparison.replayed == 0, "{comparison:#?}");
     assert!(fleet.gateways[number].process.stop().success());
 }
 

@@ -45,8 +45,8 @@ fn brokers_that_demand_a_password_or_a_certificate() {
         let (generator, record) = fleet.generate(0, &options);
         succeed(generator, "the generator", &fleet.generator_log(0));
         let (sent, folder) = (oracle::record(&record), fleet.folder.path().to_owned());
-        let verdict = oracle::settle(&sent, || oracle::arrived(&folder, "kept"));
-        assert!(verdict.wrong.is_empty() && verdict.replayed == 0, "{verdict:#?}");
+        let comparison = oracle::settle(&sent, || oracle::arrived(&folder, "kept"));
+        assert!(comparison.wrong.is_empty() && comparison.replayed == 0, "{comparison:#?}");
         assert!(fleet.gateways[0].process.stop().success());
         assert!(fleet.samplers[0].stop().success());
     }
@@ -127,8 +127,8 @@ fn a_renewed_certificate_is_used_before_the_old_one_expires() {
 
     succeed(generator, "the generator", &fleet.generator_log(0));
     let (sent, folder) = (oracle::record(&record), fleet.folder.path().to_owned());
-    let verdict = oracle::settle(&sent, || oracle::arrived(&folder, "kept"));
-    assert!(verdict.wrong.is_empty(), "{verdict:#?}");
+    let comparison = oracle::settle(&sent, || oracle::arrived(&folder, "kept"));
+    assert!(comparison.wrong.is_empty(), "{comparison:#?}");
     assert!(fleet.gateways[0].process.stop().success());
     for sampler in &mut fleet.samplers {
         assert!(sampler.stop().success(), "{}", sampler.output());

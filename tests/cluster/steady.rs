@@ -43,10 +43,10 @@ fn without_faults_nothing_arrives_twice() {
         &["--slow", "0", "--late", "0.05", "--late-by", "20s"],
     );
     let sent = load.finish();
-    let verdict = must_be_whole(&sent, fleet.folder.path());
+    let comparison = must_be_whole(&sent, fleet.folder.path());
     let arrived = oracle::arrived(fleet.folder.path(), "kept");
     let twice = arrived.values().flat_map(|spans| spans.values()).filter(|count| **count > 1);
-    assert_eq!((verdict.replayed, twice.count()), (0, 0));
+    assert_eq!((comparison.replayed, twice.count()), (0, 0));
     for sampler in &fleet.samplers {
         assert!(sampler.metric("wholetrace_sampler_partitions") >= 1.0, "{}", sampler.output());
     }
@@ -56,8 +56,12 @@ fn without_faults_nothing_arrives_twice() {
     for sampler in &mut fleet.samplers {
         assert!(sampler.stop().success(), "{}", sampler.output());
     }
-    let verdict = oracle::judge(&sent, &oracle::arrived(fleet.folder.path(), "kept"));
-    assert_eq!((verdict.wrong.len(), verdict.replayed), (0, 0), "a stop in order repeats nothing");
+    let comparison = oracle::judge(&sent, &oracle::arrived(fleet.folder.path(), "kept"));
+    assert_eq!(
+        (comparison.wrong.len(), comparison.replayed),
+        (0, 0),
+        "a stop in order repeats nothing"
+    );
 }
 
 /// Scenario: so few traces that most partitions are silent after each.
@@ -143,6 +147,6 @@ fn scaling_and_rolling_restarts_repeat_nothing() {
     }
     println!("{round} rolling restarts");
     let sent = load.finish();
-    let verdict = must_be_whole(&sent, fleet.folder.path());
-    assert_eq!(verdict.replayed, 0, "clean stops repeat nothing");
+    let comparison = must_be_whole(&sent, fleet.folder.path());
+    assert_eq!(comparison.replayed, 0, "clean stops repeat nothing");
 }

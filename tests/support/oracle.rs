@@ -1,8 +1,8 @@
 //! Compares what was acknowledged with what arrived.
 //!
-//! The verdict of every trace is known beforehand: the policies of [`POLICIES`] keep it because it
+//! The decision about every trace is known beforehand: the policies of [`POLICIES`] keep it because it
 //! has an error, because it is slow, or because its id is among the 10 % kept by consistent
-//! probability sampling. So a lost span, a split trace and a second verdict all show.
+//! probability sampling. So a lost span, a split trace and a second decision all show.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The policies that the verdicts follow.
+/// The policies that decide.
 pub(crate) const POLICIES: &str = r"  policies:
     - { name: errors, type: status_code, status_code: { status_codes: [ERROR] } }
     - { name: slow, type: latency, latency: { threshold_ms: 1500 } }
@@ -96,7 +96,7 @@ fn add(line: &serde_json::Value, arrived: &mut Arrived) {
 
 /// What the comparison came to.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct Comparison {
     /// Spans acknowledged, all told.
     pub(crate) spans: usize,
     /// Traces that had to be kept.
@@ -109,15 +109,15 @@ pub(crate) struct Verdict {
 }
 
 /// Compares a record with what arrived.
-pub(crate) fn judge(sent: &[Sent], arrived: &Arrived) -> Verdict {
-    let mut verdict = Verdict::default();
+pub(crate) fn judge(sent: &[Sent], arrived: &Arrived) -> Comparison {
+    let mut comparison = Comparison::default();
     let none = HashMap::new();
     for trace in sent {
-        verdict.spans += trace.acknowledged.len();
+        comparison.spans += trace.acknowledged.len();
         let spans = arrived.get(&trace.trace_id).unwrap_or(&none);
         if !trace.must_be_kept() {
             if !spans.is_empty() {
-                verdict.wrong.push(format!(
+                comparison.wrong.push(format!(
                     "{}: {} spans of a trace not to be kept",
                     trace.trace_id,
                     spans.len()
@@ -125,23 +125,23 @@ pub(crate) fn judge(sent: &[Sent], arrived: &Arrived) -> Verdict {
             }
             continue;
         }
-        verdict.kept += 1;
+        comparison.kept += 1;
         let missing = trace.acknowledged.iter().filter(|id| !spans.contains_key(*id)).count();
         if missing > 0 {
             let all = trace.acknowledged.len();
             let late = if trace.late { " (one was late)" } else { "" };
-            verdict.wrong.push(format!(
+            comparison.wrong.push(format!(
                 "{}: {missing} of {all} acknowledged spans are missing{late}",
                 trace.trace_id
             ));
         }
-        verdict.replayed +=
+        comparison.replayed +=
             spans.iter().filter(|(id, count)| **count > 1 && !trace.repeated.contains(id)).count();
     }
     let known: HashMap<&str, ()> = sent.iter().map(|trace| (trace.trace_id.as_str(), ())).collect();
     let invented = arrived.keys().filter(|id| !known.contains_key(id.as_str()));
-    verdict.wrong.extend(invented.map(|id| format!("{id}: a trace nobody sent")));
-    verdict
+    comparison.wrong.extend(invented.map(|id| format!("{id}: a trace nobody sent")));
+    comparison
 }
 
 /// How long nothing may have changed until no more is expected: spans of traces that were not to
@@ -150,9 +150,9 @@ const QUIET: Duration = Duration::from_secs(3);
 /// How long nothing may have changed until what is missing is lost.
 const LOST: Duration = Duration::from_secs(60);
 
-/// Waits until everything has arrived and nothing more comes, and gives the last verdict.
-pub(crate) fn settle(sent: &[Sent], arrived: impl Fn() -> Arrived) -> Verdict {
-    let mut last = (Verdict::default(), 0);
+/// Waits until everything has arrived and nothing more comes, and gives the last comparison.
+pub(crate) fn settle(sent: &[Sent], arrived: impl Fn() -> Arrived) -> Comparison {
+    let mut last = (Comparison::default(), 0);
     let mut changed = Instant::now();
     loop {
         let arrived = arrived();

@@ -75,25 +75,25 @@ fn nothing_acknowledged_is_lost_through_kills() {
     );
 
     let folder = gateway.folder.path().to_owned();
-    let verdict = settle(&sent, || oracle::arrived(&folder, "kept"));
+    let comparison = settle(&sent, || oracle::arrived(&folder, "kept"));
     assert!(
-        verdict.wrong.is_empty(),
+        comparison.wrong.is_empty(),
         "{} of {} traces: {:#?}",
-        verdict.wrong.len(),
-        verdict.kept,
-        &verdict.wrong[..verdict.wrong.len().min(20)]
+        comparison.wrong.len(),
+        comparison.kept,
+        &comparison.wrong[..comparison.wrong.len().min(20)]
     );
-    assert!(verdict.spans >= 200_000, "only {} spans were sent", verdict.spans);
+    assert!(comparison.spans >= 200_000, "only {} spans were sent", comparison.spans);
     println!(
         "{} spans, {} traces kept, {} spans repeated by {KILLS} kills",
-        verdict.spans, verdict.kept, verdict.replayed
+        comparison.spans, comparison.kept, comparison.replayed
     );
     let lives = KILLS as usize;
-    let exported_per_second = verdict.spans * verdict.kept / sent.len() / 25;
+    let exported_per_second = comparison.spans * comparison.kept / sent.len() / 25;
     assert!(
-        verdict.replayed <= lives * exported_per_second * 4,
+        comparison.replayed <= lives * exported_per_second * 4,
         "{} spans were repeated by {KILLS} kills at about {exported_per_second} kept spans a second",
-        verdict.replayed
+        comparison.replayed
     );
 
     for trace in sent.iter().filter(|trace| trace.must_be_kept()) {
@@ -166,19 +166,19 @@ fn every_folder_opens() {
     assert!(generator.wait().expect("it ended").success(), "the generator gave spans up");
     let sent = oracle::record(&record);
     let folder = gateway.folder.path().to_owned();
-    let verdict = settle(&sent, || oracle::arrived(&folder, "kept"));
+    let comparison = settle(&sent, || oracle::arrived(&folder, "kept"));
     assert!(
-        verdict.wrong.is_empty(),
+        comparison.wrong.is_empty(),
         "{} of {} traces: {:#?}",
-        verdict.wrong.len(),
-        verdict.kept,
-        &verdict.wrong[..verdict.wrong.len().min(20)]
+        comparison.wrong.len(),
+        comparison.kept,
+        &comparison.wrong[..comparison.wrong.len().min(20)]
     );
     println!(
         "{} spans, {} traces kept, {} spans repeated by {kills} kills in {lived} s",
-        verdict.spans, verdict.kept, verdict.replayed
+        comparison.spans, comparison.kept, comparison.replayed
     );
-    assert!(verdict.kept > 0, "nothing had to be kept");
+    assert!(comparison.kept > 0, "nothing had to be kept");
     assert!(gateway.stop().success());
 }
 

@@ -76,9 +76,13 @@ fn an_exporter_that_is_away_stops_no_other() {
     succeed(generator, "the generator", &gateway.folder.path().join("generate.log"));
     let (sent, folder) = (oracle::record(&record), gateway.folder.path().to_owned());
     let in_the_file = || {
-        let verdict = settle(&sent, || oracle::arrived(&folder, "kept"));
-        assert!(verdict.wrong.is_empty(), "{:#?}", &verdict.wrong[..verdict.wrong.len().min(20)]);
-        assert_eq!(verdict.replayed, 0, "the file got spans twice");
+        let comparison = settle(&sent, || oracle::arrived(&folder, "kept"));
+        assert!(
+            comparison.wrong.is_empty(),
+            "{:#?}",
+            &comparison.wrong[..comparison.wrong.len().min(20)]
+        );
+        assert_eq!(comparison.replayed, 0, "the file got spans twice");
     };
     in_the_file();
     assert!(gateway.metric("wholetrace_sampler_exporters_behind") > 0.0, "Jaeger is not behind");
@@ -124,9 +128,13 @@ fn every_frame_can_be_read_again() {
     succeed(generator, "the generator", &gateway.folder.path().join("generate.log"));
     let sent = oracle::record(&record);
     let folder = gateway.folder.path().to_owned();
-    let verdict = settle(&sent, || oracle::arrived(&folder, "kept"));
-    assert!(verdict.wrong.is_empty(), "{:#?}", &verdict.wrong[..verdict.wrong.len().min(20)]);
-    assert_eq!(verdict.replayed, 0, "without faults nothing comes twice");
+    let comparison = settle(&sent, || oracle::arrived(&folder, "kept"));
+    assert!(
+        comparison.wrong.is_empty(),
+        "{:#?}",
+        &comparison.wrong[..comparison.wrong.len().min(20)]
+    );
+    assert_eq!(comparison.replayed, 0, "without faults nothing comes twice");
     let read = gateway.metric("wholetrace_sampler_refetched_bytes_total");
     assert!(read > 0.0, "nothing was read again");
     assert!(gateway.stop().success());
