@@ -31,9 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// When a commit that was overtaken by a change of the group is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// The most metadata that a broker keeps, in bytes.
-const MAX_METADATA: usize = 4_096;
-
 type Answer = oneshot::Sender<Result<(), ReadError>>;
 
 /// Checkpoints on their way.
@@ -135,7 +132,7 @@ impl Commits {
                 let _set = one.set_offset(Offset::Offset(position));
                 let marks = self.marks(partition);
                 let metadata = &pending.checkpoint.metadata;
-                one.set_metadata(identity::write(metadata, marks, MAX_METADATA));
+                one.set_metadata(identity::write(metadata, marks, Checkpoint::MAX_METADATA));
                 ours.push((partition, pending));
             }
         }
@@ -232,7 +229,7 @@ impl Commits {
         if partition.0 >= partitions {
             return Err(ReadError::NoSuchPartition { partition: partition.0, partitions });
         }
-        if checkpoint.metadata.len() > MAX_METADATA {
+        if checkpoint.metadata.len() > Checkpoint::MAX_METADATA {
             // A hint: without it the next owner has more to do.
             tracing::warn!(bytes = checkpoint.metadata.len(), "a commit's metadata is too long");
             checkpoint.metadata.clear();

@@ -147,8 +147,15 @@ pub enum GroupEvent {
 pub struct Checkpoint {
     /// All records below this position are finished (I5).
     pub position: Position,
-    /// A hint for the next owner, at most 4,096 bytes; may come back empty.
+    /// A hint for the next owner, of at most [`MAX_METADATA`](Self::MAX_METADATA) bytes; may come
+    /// back empty.
     pub metadata: String,
+}
+
+impl Checkpoint {
+    /// The longest metadata that is stored, in bytes: as much as a Kafka broker keeps. Longer metadata
+    /// is left out.
+    pub const MAX_METADATA: usize = 4_096;
 }
 
 /// Commits checkpoints.

@@ -7,9 +7,6 @@ use wholetrace_spanlog::{Checkpoint, Position};
 
 use crate::core::watermark::Watermark;
 
-/// The most that the log takes as metadata, in bytes.
-const MAX_METADATA: usize = 4096;
-
 /// How far a partition is finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionCheckpoint {
@@ -105,7 +102,7 @@ impl PartitionCheckpoint {
     #[must_use]
     pub fn to_checkpoint(&self) -> Checkpoint {
         let written = |hints: &Hints| {
-            serde_json::to_string(hints).ok().filter(|text| text.len() <= MAX_METADATA)
+            serde_json::to_string(hints).ok().filter(|text| text.len() <= Checkpoint::MAX_METADATA)
         };
         let metadata = written(&self.hints).or_else(|| {
             let (exporters, behind) = (BTreeMap::new(), BTreeMap::new());
@@ -190,7 +187,7 @@ mod tests {
     #[test]
     fn hints_that_do_not_fit_are_left_out() {
         let checkpoint = of_exporters(1000).to_checkpoint();
-        assert!(checkpoint.metadata.len() <= MAX_METADATA);
+        assert!(checkpoint.metadata.len() <= Checkpoint::MAX_METADATA);
         assert_eq!(PartitionCheckpoint::of(&checkpoint), of_exporters(0));
     }
 

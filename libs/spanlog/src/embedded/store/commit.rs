@@ -5,7 +5,7 @@ use super::{
     format::{Kind, PAGE, group_head_bytes, record_bytes, round_up},
     payload::Encoded,
     pool::Need,
-    state::{Committed, Item, MAX_METADATA, Refused, Store},
+    state::{Committed, Item, Refused, Store},
     stream::{BUFFER_BYTES, Entry, Stream},
 };
 use crate::{
@@ -260,7 +260,8 @@ const fn need(item: &Item<'_>) -> Need {
 }
 
 fn encode_checkpoint((partition, checkpoint): &(Partition, Checkpoint)) -> (u32, u64, Encoded) {
-    let metadata = Some(checkpoint.metadata.as_str()).filter(|text| text.len() <= MAX_METADATA);
+    let metadata =
+        Some(checkpoint.metadata.as_str()).filter(|text| text.len() <= Checkpoint::MAX_METADATA);
     let record = Encoded::checkpoint(metadata.unwrap_or_default());
     (partition.0, checkpoint.position.0, record)
 }

@@ -20,9 +20,6 @@ use crate::{
     topic::TopicName,
 };
 
-/// Longest metadata of a checkpoint; longer ones are left out.
-pub(super) const MAX_METADATA: usize = 4_096;
-
 /// The largest payload, uncompressed, where slots are large enough.
 pub(in crate::embedded) const MAX_PAYLOAD: u64 = 16 << 20;
 
@@ -195,7 +192,7 @@ impl<D: Disk> Store<D> {
 /// The largest payload where slots have `slot_bytes` bytes: half a slot, and never more than fits
 /// an empty segment behind the checkpoints of all partitions.
 fn max_payload(slot_bytes: u64, partitions: usize) -> u64 {
-    let checkpoints = partitions as u64 * record_bytes(MAX_METADATA);
+    let checkpoints = partitions as u64 * record_bytes(Checkpoint::MAX_METADATA);
     let head = group_head_bytes(partitions) + record_bytes(0) + checkpoints;
     let room = slot_bytes.saturating_sub(4 * PAGE + head);
     room.min(slot_bytes / 2).min(MAX_PAYLOAD)
