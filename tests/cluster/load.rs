@@ -6,6 +6,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use wholetrace_runtime::invariant::Invariant::I4;
+
 use super::{
     fleet::Fleet,
     oracle::{self, Comparison, Sent, settle},
@@ -165,7 +167,7 @@ pub(crate) fn must_be_few(comparison: &Comparison, crashes: u64, rate: u64, sent
     let bound = crashes * kept_per_second * 4;
     assert!(
         comparison.replayed as u64 <= bound,
-        "{} spans were repeated by {crashes} crashes at about {kept_per_second} kept spans a second",
+        "{I4}: {} were repeated by {crashes} crashes at {kept_per_second} kept spans a second",
         comparison.replayed
     );
 }

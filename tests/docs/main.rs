@@ -1,8 +1,11 @@
-//! The generated pages of the documentation are what the sources say. `UPDATE_DOCS=1` writes them.
+//! The generated pages of the documentation are what the sources say. `UPDATE_DOCS=1` writes them. The
+//! page of the invariants, which people write, has the sentences that assertions print.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::{env, fs, path::Path, process::Command};
+
+use wholetrace_runtime::invariant::Invariant;
 
 /// Compares `docs/<page>.md` with what the executable prints.
 fn current(page: &str) {
@@ -33,4 +36,17 @@ fn the_page_of_the_configuration_is_current() {
 #[test]
 fn the_page_of_the_metrics_is_current() {
     current("metrics");
+}
+
+/// The page lists all invariants, in order, in the words of the code, and no other.
+#[test]
+fn the_page_of_the_invariants_says_what_the_code_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/invariants.md");
+    let page = fs::read_to_string(&path).expect("the page");
+    let said: Vec<&str> = page.lines().filter(|line| line.starts_with("**I")).collect();
+    let line = |invariant: Invariant| {
+        let (first, rest) = invariant.sentence().split_at(1);
+        format!("**{invariant:?}** — {}{rest}.", first.to_uppercase())
+    };
+    assert_eq!(said, Invariant::ALL.map(line), "docs/invariants.md and `Invariant` differ");
 }

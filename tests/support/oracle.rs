@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use wholetrace_runtime::invariant::Invariant::{I1, I3};
+
 /// The policies that decide.
 pub(crate) const POLICIES: &str = r"  policies:
     - { name: errors, type: status_code, status_code: { status_codes: [ERROR] } }
@@ -118,7 +120,7 @@ pub(crate) fn judge(sent: &[Sent], arrived: &Arrived) -> Comparison {
         if !trace.must_be_kept() {
             if !spans.is_empty() {
                 comparison.wrong.push(format!(
-                    "{}: {} spans of a trace not to be kept",
+                    "{}: {} spans of a trace not to be kept ({I3})",
                     trace.trace_id,
                     spans.len()
                 ));
@@ -131,7 +133,7 @@ pub(crate) fn judge(sent: &[Sent], arrived: &Arrived) -> Comparison {
             let all = trace.acknowledged.len();
             let late = if trace.late { " (one was late)" } else { "" };
             comparison.wrong.push(format!(
-                "{}: {missing} of {all} acknowledged spans are missing{late}",
+                "{}: {missing} of {all} acknowledged spans are missing{late} ({I1})",
                 trace.trace_id
             ));
         }

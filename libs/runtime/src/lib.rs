@@ -7,6 +7,7 @@
 //! | [`secret`] | text that is never printed |
 //! | [`problems`] | everything that is wrong with a configuration, at once |
 //! | [`budget`] | bytes that are leased and given back |
+//! | [`invariant`] | what holds at every moment, for assertions, tests and the documentation |
 //! | [`memory`] | what the process uses and what it may use |
 //! | [`shutdown`] | the request to stop, and the tasks that must have stopped |
 //! | [`metrics`] | declared metrics, their exposition and their documentation |
@@ -21,6 +22,7 @@ pub mod admin;
 pub mod budget;
 pub mod clock;
 pub mod grpc;
+pub mod invariant;
 pub mod listen;
 pub mod logging;
 pub mod memory;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use wholetrace_runtime::invariant::Invariant;
 use wholetrace_spanlog::{Frame, Position};
 
 use crate::core::checkpoint::ResumePoint;
@@ -81,6 +82,11 @@ impl Release {
 
     /// Notes that `pieces` pieces of the frame at `point` go to the exporter.
     pub(crate) fn give(&mut self, point: ResumePoint, pieces: u32, bytes: usize) {
+        // The front is what the commit waits for, so the oldest has to stand there.
+        Invariant::I5.assert(
+            self.unfinished.back().is_none_or(|last| last.point.position < point.position),
+            format_args!("the frame at {} is given after a later one", point.position),
+        );
         self.unfinished.push_back(Unfinished { point, pieces, bytes });
         self.unfinished_bytes += bytes;
     }
@@ -94,7 +100,11 @@ impl Release {
             return;
         };
         if let Some(frame) = self.unfinished.get_mut(index) {
-            frame.pieces = frame.pieces.saturating_sub(1);
+            Invariant::I5.assert(
+                frame.pieces > 0,
+                format_args!("the frame at {position} has more outcomes than pieces"),
+            );
+            frame.pieces -= 1;
         }
         while let Some(frame) = self.unfinished.front()
             && frame.pieces == 0
@@ -139,5 +149,41 @@ impl Release {
     /// What was asked for again is not coming.
     pub(crate) const fn stop_refetching(&mut self) {
         self.fetching = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(positions: impl IntoIterator<Item = u64>) -> Release {
+        let mut release = Release::new(Position(0));
+        for position in positions {
+            release.give(ResumePoint { position, ..ResumePoint::default() }, 1, 10);
+        }
+        release
+    }
+
+    #[test]
+    fn the_oldest_unfinished_frame_is_what_a_commit_waits_for() {
+        let mut release = given([5, 6]);
+        release.settle(Position(6));
+        assert_eq!(release.oldest_under_way().map(|point| point.position), Some(5));
+        release.settle(Position(5));
+        assert_eq!((release.oldest_under_way(), release.unfinished_bytes()), (None, 0));
+    }
+
+    #[test]
+    #[should_panic(expected = "I5: the committed position never passes an unreleased span")]
+    fn an_outcome_too_many_ends_the_task() {
+        let mut release = given([5, 6]);
+        release.settle(Position(6));
+        release.settle(Position(6));
+    }
+
+    #[test]
+    #[should_panic(expected = "I5: the committed position never passes an unreleased span")]
+    fn a_frame_out_of_order_ends_the_task() {
+        given([6, 5]);
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use wholetrace_exporter::contract::{ExporterIndex, KeptSpans, Ticket};
+use wholetrace_runtime::invariant::Invariant;
 use wholetrace_spanlog::{Frame, LogTime, Position};
 
 use crate::core::{
@@ -27,7 +28,7 @@ use crate::core::{
 const RELEASE_BYTES: usize = 2 << 20;
 
 /// What a release depends on.
-pub(super) struct Context<'s> {
+pub(super) struct ReleaseContext<'s> {
     pub(super) settings: &'s Settings,
     pub(super) decided: &'s DecisionTable,
     /// The end of what was read.
@@ -147,7 +148,7 @@ impl Releases {
     pub(super) fn release(
         &mut self,
         window: &mut Window,
-        context: &Context<'_>,
+        context: &ReleaseContext<'_>,
         stats: &mut Stats,
         effects: &mut Vec<Effect>,
     ) -> ReleaseResult {
@@ -161,11 +162,11 @@ impl Releases {
     fn release_to_all(
         &mut self,
         window: &Window,
-        context: &Context<'_>,
+        context: &ReleaseContext<'_>,
         stats: &mut Stats,
         effects: &mut Vec<Effect>,
     ) -> ReleaseResult {
-        let Context { decided, settings, .. } = context;
+        let ReleaseContext { decided, settings, .. } = context;
         let more = self.catch_up(window, context, stats, effects);
         let mut bytes = 0;
         let mut waiting = vec![false; self.releases.len()];
@@ -212,7 +213,7 @@ impl Releases {
         &mut self,
         index: usize,
         window: &Window,
-        Context { settings, here, .. }: &Context<'_>,
+        ReleaseContext { settings, here, .. }: &ReleaseContext<'_>,
         effects: &mut Vec<Effect>,
     ) -> ReleaseStep {
         let release = &mut self.releases[index];
@@ -260,7 +261,7 @@ impl Releases {
             return Ok(());
         }
         let filtered = filter(payload, time, decided, settings.max_piece_bytes)?;
-        debug_assert_eq!(filtered.undecided, 0, "I3: all traces of a released frame are decided");
+        debug_assert_eq!(filtered.undecided, 0, "{}", Invariant::I3);
         if number >= self.fresh {
             self.fresh = number + 1;
             stats.spans_kept += filtered.kept;

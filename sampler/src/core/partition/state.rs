@@ -5,6 +5,7 @@ mod read_back;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use wholetrace_runtime::invariant::Invariant;
 use wholetrace_spanlog::{LogTime, Position, TopicName};
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
             input::{Found, Input, ReadFrame},
             overflow::Overflow,
             pending_decisions::PendingDecisions,
-            releases::{Context, ReleaseResult, Releases},
+            releases::{ReleaseContext, ReleaseResult, Releases},
             settings::{Bounds, Settings},
             stats::{Levels, Stats},
         },
@@ -65,8 +66,8 @@ pub struct PartitionState {
 impl PartitionState {
     /// The state at the start of an ownership: nothing is known but how far the last owner was.
     /// Tell it when the span log [begins](Input::LogBegins), then the decision log from
-    /// [`Hints::decisions_from`] on and then [`Input::DecisionsLoaded`]; once it wants frames, the span log
-    /// from `start.position` on.
+    /// [`Hints::decisions_from`] on and then [`Input::DecisionsLoaded`]; once it wants frames, the
+    /// span log from `start.position` on.
     #[must_use]
     pub fn new(
         settings: Settings,
@@ -248,9 +249,14 @@ impl PartitionState {
         hints.claims = self.claims.known_from(hints.decisions_from());
         let checkpoint = PartitionCheckpoint { position, hints };
         let last = self.committed.as_ref();
-        assert!(
-            last.is_none_or(|last| last.position <= checkpoint.position),
-            "I5: the committed position never moves back"
+        let last_position = last.map_or(Position(0), |last| last.position);
+        Invariant::I5.assert(
+            last_position <= checkpoint.position,
+            format_args!("{} comes after {last_position}", checkpoint.position),
+        );
+        Invariant::I5.assert(
+            checkpoint.position <= self.head,
+            format_args!("{} is not read, up to {}", checkpoint.position, self.head),
         );
         // Somebody may stand at the very beginning while others do not.
         let none = points.iter().all(|(point, _)| point.position == 0);
@@ -321,7 +327,7 @@ impl PartitionState {
     }
 
     fn release(&mut self, effects: &mut Vec<Effect>) {
-        let context = Context {
+        let context = ReleaseContext {
             settings: &self.settings,
             decided: &self.decided,
             here: self.here(),

@@ -23,6 +23,7 @@ use wholetrace_exporter::{
     retry::RetryPolicy,
 };
 use wholetrace_proto::record::{Claim, DeadLetter, DecisionBatch, encode_decisions};
+use wholetrace_runtime::invariant::Invariant::I6;
 use wholetrace_spanlog::{
     AppendError, Frame, LogTime, Position, Record, RecordKind, TopicName,
     memory::{AppendFault, MemoryConfig, MemoryLog},
@@ -249,7 +250,7 @@ impl Run {
         self.shutdown.request();
         self.end.await.unwrap().unwrap();
         assert_eq!(self.shutdown.failure(), None);
-        assert_eq!(self.budget.used(), 0, "I6: what is held ends with who holds it");
+        assert_eq!(self.budget.used(), 0, "{I6}: what is held ends with who holds it");
     }
 
     /// The process dies.

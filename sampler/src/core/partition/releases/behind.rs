@@ -21,7 +21,7 @@ use crate::core::{
         catch_up::{Ahead, CatchUp},
         effect::{DeadLetterId, Effect},
         input::Found,
-        releases::{Context, RELEASE_BYTES, Releases},
+        releases::{RELEASE_BYTES, ReleaseContext, Releases},
         settings::Settings,
         stats::Stats,
     },
@@ -79,10 +79,10 @@ impl Releases {
     pub(super) fn let_fall_behind(
         &mut self,
         window: &Window,
-        context: &Context<'_>,
+        context: &ReleaseContext<'_>,
         stats: &mut Stats,
     ) {
-        let Context { settings, here, decided, .. } = context;
+        let ReleaseContext { settings, here, decided, .. } = context;
         while self.starves(window) {
             let slowest = self.slowest();
             let Some(frame) = window.get(slowest) else { return };
@@ -111,7 +111,7 @@ impl Releases {
     pub(super) fn catch_up(
         &mut self,
         window: &Window,
-        context: &Context<'_>,
+        context: &ReleaseContext<'_>,
         stats: &mut Stats,
         effects: &mut Vec<Effect>,
     ) -> bool {
@@ -147,7 +147,7 @@ impl Releases {
         &mut self,
         index: usize,
         begin: Position,
-        context: &Context<'_>,
+        context: &ReleaseContext<'_>,
         stats: &mut Stats,
         effects: &mut Vec<Effect>,
     ) -> Option<usize> {

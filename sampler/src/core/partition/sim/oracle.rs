@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use wholetrace_proto::record::{Claim, Decision, DecisionBatch};
+use wholetrace_runtime::invariant::Invariant::{I1, I3, I4, I5};
 use wholetrace_spanlog::{Frame, Position, RecordKind};
 
 use crate::{
@@ -184,7 +185,7 @@ fn first_decisions(world: &World, decisions: &[Decision]) -> HashMap<u64, Vec<Fi
         let first = of_key.iter_mut().filter(same).min_by_key(|(earlier, _)| earlier.first_seen);
         if let Some((decision, earlier)) = first {
             let agree = *earlier == later || is_unsure(world);
-            assert!(agree, "I3: {earlier:?} {later:?}");
+            assert!(agree, "{I3}: {earlier:?} {later:?}");
             decision.first_seen = decision.first_seen.min(first_seen);
         } else {
             of_key.push((FirstDecision { first_seen, end, kept: later.kept }, later));
@@ -221,7 +222,7 @@ pub(super) fn judge(world: &World) {
     }
     let fates = fates(world, &spans, &traces, (&first_decisions, &mistakable));
     let finished = finished(world);
-    assert!(world.met.unknown == 0 || is_unsure(world), "I3: decisions not found");
+    assert!(world.met.unknown == 0 || is_unsure(world), "{I3}: decisions not found");
     every_kept_span_arrives(world, &spans, &fates, &finished);
     owners_repeat_nothing(world);
     commits_pass_nothing(world, &spans, &fates, &finished);
@@ -309,12 +310,12 @@ fn every_kept_span_arrives(
         for span in spans {
             let times = finished.get(&(exporter, span.id)).map_or(0, Vec::len);
             match fates[&span.id] {
-                Some(true) => assert!(times > 0, "I1, I2: {span:?} never came to {exporter}"),
+                Some(true) => assert!(times > 0, "{I1}: {span:?} never came to {exporter}"),
                 Some(false) if world.met.unknown > 0 => {}
-                Some(false) => assert_eq!(times, 0, "I3: {span:?} came to {exporter}"),
+                Some(false) => assert_eq!(times, 0, "{I3}: {span:?} came to {exporter}"),
                 None => {}
             }
-            assert!(!calm || times <= 1, "I4: {span:?} came {times} times to {exporter}");
+            assert!(!calm || times <= 1, "{I4}: {span:?} came {times} times to {exporter}");
         }
     }
 }
@@ -328,9 +329,9 @@ fn owners_repeat_nothing(world: &World) {
                 starts.insert(*owner, exporters.clone());
             }
             Event::Finished { owner, exporter, position, spans, .. } => {
-                assert!(starts[owner][*exporter] <= *position, "I4: {event:?}");
+                assert!(starts[owner][*exporter] <= *position, "{I4}: {event:?}");
                 for span in spans {
-                    assert!(done.insert((*owner, *exporter, *span)), "I4: {event:?}");
+                    assert!(done.insert((*owner, *exporter, *span)), "{I4}: {event:?}");
                 }
             }
             _ => {}
@@ -353,20 +354,20 @@ fn commits_pass_nothing(
             Event::DeadLettered { position } => drop(dead_lettered.insert(*position)),
             Event::Committed { owner, position, exporters } => {
                 let last = reached.insert(*owner, *position);
-                assert!(last.is_some_and(|last| last <= *position), "I5: back: {event:?}");
+                assert!(last.is_some_and(|last| last <= *position), "{I5}: back: {event:?}");
                 assert_eq!(exporters.iter().min(), Some(position));
                 for (exporter, below) in exporters.iter().enumerate() {
                     let passed = spans.iter().filter(|span| span.position < *below);
                     for span in passed.filter(|span| fates[&span.id] == Some(true)) {
                         let first = finished[&(exporter, span.id)].first();
-                        assert!(first.is_some_and(|at| *at < number), "I5: {span:?}: {event:?}");
+                        assert!(first.is_some_and(|at| *at < number), "{I5}: {span:?}: {event:?}");
                     }
                 }
                 for (frame, contents) in world.spans.iter().zip(&world.contents) {
                     let garbage = frame.kind == RecordKind::Spans && contents.is_empty();
                     let readable = frame.position >= world.trimmed.0;
                     let passed = garbage && readable && frame.position < *position;
-                    assert!(!passed || dead_lettered.contains(&frame.position), "I5: {event:?}");
+                    assert!(!passed || dead_lettered.contains(&frame.position), "{I5}: {event:?}");
                 }
             }
             Event::Finished { .. } => {}

@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use fastrand::Rng;
 use wholetrace_exporter::contract::{ExporterIndex, KeptSpans, Outcome, Settled};
 use wholetrace_runtime::budget::{ByteBudget, Lease};
+use wholetrace_runtime::invariant::Invariant::I6;
 use wholetrace_spanlog::{Frame, Position};
 
 use crate::{
@@ -128,7 +129,7 @@ impl Owner {
             (levels.unfinished_bytes, bounds.unfinished),
             (levels.window_bytes, bounds.window_cache),
         ];
-        assert!(held.iter().all(|(held, bound)| held <= bound), "I6: {levels:?} {bounds:?}");
+        assert!(held.iter().all(|(held, bound)| held <= bound), "{I6}: {levels:?} {bounds:?}");
     }
 
     /// I6: beside the decisions that are remembered, those are held that are about traces of the
@@ -144,7 +145,7 @@ impl Owner {
         let end = log.partition_point(|frame| frame.time <= newest.plus(wait));
         let in_flight = (end - begin + levels.window_frames + 4) * FRAME_SPANS;
         let most = settings.bounds.max_decisions + in_flight;
-        assert!(levels.decisions <= most, "I6: {levels:?} beyond {most}");
+        assert!(levels.decisions <= most, "{I6}: {levels:?} beyond {most}");
     }
 
     /// Bounds as another number of partitions gives them. What is gone of the budget is with other

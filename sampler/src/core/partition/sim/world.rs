@@ -6,6 +6,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use wholetrace_exporter::contract::Outcome;
 use wholetrace_proto::record::{DeadLetter, DecisionBatch};
+use wholetrace_runtime::invariant::Invariant::{I3, I6, I8};
 use wholetrace_spanlog::{Checkpoint, Frame, LogTime, Position, RecordKind, TopicName};
 
 use crate::{
@@ -517,7 +518,7 @@ impl World {
         self.met.scanned += stats.records_scanned;
         self.met.fell_behind += stats.fell_behind;
         self.met.unknown += stats.spans_unknown;
-        assert_eq!(stats.spans_undecided, 0, "I3");
+        assert_eq!(stats.spans_undecided, 0, "{I3}");
         assert!(stats.frames_lost == 0 || self.met.trimmed > 0);
         self.reads_are_few(owner.reads, &stats);
     }
@@ -587,7 +588,7 @@ impl World {
             let passed = self.now - appended;
             assert!(
                 passed <= 2 * wait + mending + self.tick(),
-                "I8: undecided after {passed}: {:?}",
+                "{I8}: undecided after {passed}: {:?}",
                 self.owners[0].state.levels()
             );
             self.now += self.tick();
@@ -604,7 +605,7 @@ impl World {
             self.settle_down();
             if self.owners[0].is_done(&self.spans) {
                 self.decisions_are_few(0);
-                assert_eq!(self.owners[0].held_at_the_end(), 0, "I6");
+                assert_eq!(self.owners[0].held_at_the_end(), 0, "{I6}");
                 self.commit(0);
                 if let Some(owner) = self.owners.pop() {
                     self.note_stats(owner);

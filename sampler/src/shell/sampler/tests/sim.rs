@@ -11,6 +11,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fastrand::Rng;
+use wholetrace_runtime::invariant::Invariant::{I1, I3, I4, I5, I8};
 
 use super::*;
 use crate::seeds::{Failing, seeds};
@@ -277,7 +278,7 @@ impl World {
         for partition in self.all() {
             let Some(now) = self.log.committed(partition) else { continue };
             let before = &mut self.committed[partition.0 as usize];
-            assert!(*before <= now.position, "I5: {before} {now:?}");
+            assert!(*before <= now.position, "{I5}: {before} {now:?}");
             *before = now.position;
         }
     }
@@ -337,7 +338,7 @@ impl World {
             sleep(Duration::from_millis(100)).await;
             self.commits_go_forward();
         }
-        panic!("I8: not finished: {:?} {:?}", self.committed, self.met);
+        panic!("{I8}: not finished: {:?} {:?}", self.committed, self.met);
     }
 
     /// How often each span is in the log.
@@ -391,13 +392,13 @@ impl World {
                 let arrived = got.get(id).copied().unwrap_or_default();
                 let (what, met) = (format!("span {id} of {key:x} at {name}"), self.met);
                 if kept.contains(&key) {
-                    assert!(arrived > 0, "I1, I2: {what} never arrived: {met:?}");
+                    assert!(arrived > 0, "{I1}: {what} never arrived: {met:?}");
                     // What a failing exporter has under way, nobody waits for at a handover.
                     let repeats = self.repeats || self.met.outages > 0;
-                    assert!(repeats || arrived <= *times, "I4: {what}: {arrived}: {met:?}");
+                    assert!(repeats || arrived <= *times, "{I4}: {what}: {arrived}: {met:?}");
                 } else if !self.decisions_damaged {
                     // Without its decision a span that comes late to an exporter is kept.
-                    assert_eq!(arrived, 0, "I3: {what}: {met:?}");
+                    assert_eq!(arrived, 0, "{I3}: {what}: {met:?}");
                 }
             }
         }
