@@ -12,17 +12,17 @@
 //! ```
 //!
 //! One request on its way: an SDK posts 300 spans to `/v1/traces` at port 4318, in protobuf and
-//! gzip. `http/server.rs` accepts its connection, `http/connection.rs` serves HTTP on it and ends it at
-//! its timeouts. `http/stack.rs` has its steps in a table: it finds the route in the table of
-//! `receiver/otlp.rs`, which says that the body is `otlp_proto` and that the answer is one of OTLP over
-//! HTTP; it asks `admission` whether the sender's tenant may send, whether the process has memory, and
-//! for a lease of the first bytes; then it reads the body, and the lease grows as bytes come. From here on
-//! no step knows of HTTP. `intake.rs` inflates the message, and calls the translator of its format: OTLP
-//! in protobuf stays as it is. `split` looks at each span once: which partition it belongs to, and
-//! whether it is one; 298 go on as byte ranges, 2 have no trace id and are left out. `ingest` gathers
-//! them with the spans of other requests, and appends one frame for each partition. When the log has
-//! made all of these durable, the lease ends, and `http/answer` says 200: 2 spans rejected, and why
-//! the first of them was.
+//! gzip. `http/server.rs` accepts its connection, `http/connection.rs` serves HTTP on it and ends it
+//! at its timeouts. `http/stack.rs` has its steps in a table: it finds the route in the table of
+//! `receiver/otlp.rs`, which says that the body is `otlp_proto` and that the answer is one of OTLP
+//! over HTTP; it asks `admission` whether the sender's tenant may send, whether the process has
+//! memory, and for a lease of the first bytes; then it reads the body, and the lease grows as bytes
+//! come. From here on no step knows of HTTP. `intake.rs` inflates the message, and calls the
+//! translator of its format: OTLP in protobuf stays as it is. `split` looks at each span once: which
+//! partition it belongs to, and whether it is one; 298 go on as byte ranges, 2 have no trace id and
+//! are left out. `ingest` gathers them with the spans of other requests, and appends one frame for
+//! each partition. When the log has made all of these durable, the lease ends, and `http/answer` says
+//! 200: 2 spans rejected, and why the first of them was.
 //!
 //! A protocol is a translator, a table and a configuration:
 //!

@@ -13,7 +13,7 @@ use wholetrace_proto::{
 };
 use wholetrace_spanlog::Partition;
 
-use crate::split::{Place, Split, group_bytes};
+use crate::split::{ByteRange, Split, group_bytes};
 
 /// A frame ready for the log.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ struct Piece {
     resource: u32,
     scope: u32,
     request: u32,
-    place: Place,
+    range: ByteRange,
     /// What the heads add to a frame that has not got them yet.
     group_bytes: u32,
 }
@@ -44,8 +44,8 @@ struct Piece {
 pub fn frames<'a>(splits: &'a [&'a Split], frame_bytes: usize) -> Frames<'a> {
     let (pieces, heads) = pieces(splits);
     let plans = plan(&pieces, frame_bytes).into_iter();
-    let members = Members { last_frame: vec![0; splits.len()] };
-    Frames { splits, pieces, heads, plans, members, made: 0 }
+    let frame_requests = FrameRequests { last_frame: vec![0; splits.len()] };
+    Frames { splits, pieces, heads, plans, frame_requests, made: 0 }
 }
 
 /// The frames of a batch, each written when it is asked for: a log that copies a frame at once, as
@@ -57,7 +57,7 @@ pub struct Frames<'a> {
     pieces: Vec<Piece>,
     heads: Vec<&'a [u8]>,
     plans: std::vec::IntoIter<Range<usize>>,
-    members: Members,
+    frame_requests: FrameRequests,
     made: usize,
 }
 
@@ -71,7 +71,7 @@ impl Iterator for Frames<'_> {
         self.write(range.clone(), &mut payload);
         let pieces = self.pieces.get(range).unwrap_or_default();
         let partition = pieces.first().map_or(Partition(0), |piece| piece.partition);
-        let requests = self.members.of(self.made, pieces);
+        let requests = self.frame_requests.of(self.made, pieces);
         Some(Frame { partition, payload: payload.into(), requests })
     }
 
@@ -84,12 +84,12 @@ impl ExactSizeIterator for Frames<'_> {}
 
 /// All runs by partition, then by head, and the heads by number.
 fn pieces<'a>(splits: &[&'a Split]) -> (Vec<Piece>, Vec<&'a [u8]>) {
-    let mut names = Names::default();
+    let mut interner = HeadInterner::default();
     let mut pieces = Vec::with_capacity(splits.iter().map(|split| split.runs().len()).sum());
     let mut heads = Vec::new();
     for (request, split) in splits.iter().enumerate() {
         heads.clear();
-        heads.extend(split.heads().iter().map(|head| names.number(split.bytes(*head))));
+        heads.extend(split.heads().iter().map(|head| interner.intern(split.bytes(*head))));
         let name = |head: u32| heads.get(head as usize).copied().unwrap_or_default();
         for run in split.runs() {
             let Some(group) = split.groups().get(run.group as usize) else { continue };
@@ -98,14 +98,14 @@ fn pieces<'a>(splits: &[&'a Split]) -> (Vec<Piece>, Vec<&'a [u8]>) {
                 resource: name(group.resource),
                 scope: name(group.scope),
                 request: u32::try_from(request).unwrap_or(u32::MAX),
-                place: run.place,
+                range: run.range,
                 group_bytes: u32::try_from(group_bytes(split, run.group)).unwrap_or(u32::MAX),
             });
         }
     }
     // Stable, so that spans keep the order in which they came; each request is in order already.
     pieces.sort_by_key(|piece| (piece.partition, piece.resource, piece.scope));
-    (pieces, names.heads)
+    (pieces, interner.heads)
 }
 
 /// Cuts `pieces` where the partition changes or a frame is full.
@@ -114,7 +114,7 @@ fn plan(pieces: &[Piece], frame_bytes: usize) -> Vec<Range<usize>> {
     let (mut start, mut len) = (0, 0_usize);
     let mut last: Option<&Piece> = None;
     for (index, piece) in pieces.iter().enumerate() {
-        let run = piece.place.len();
+        let run = piece.range.len();
         let heads = piece.group_bytes as usize;
         let added =
             if last.is_some_and(|last| same_scope(last, piece)) { run } else { heads + run };
@@ -165,7 +165,7 @@ impl Frames<'_> {
     }
 
     fn scope_len(&self, pieces: &[Piece]) -> usize {
-        let spans: usize = pieces.iter().map(|piece| piece.place.len()).sum();
+        let spans: usize = pieces.iter().map(|piece| piece.range.len()).sum();
         pieces.first().map_or(0, |piece| self.head(piece.scope).len()) + spans
     }
 
@@ -179,7 +179,7 @@ impl Frames<'_> {
                 out.extend_from_slice(pieces.first().map_or(&[], |piece| self.head(piece.scope)));
                 for piece in pieces {
                     if let Some(split) = self.splits.get(piece.request as usize) {
-                        out.extend_from_slice(split.bytes(piece.place));
+                        out.extend_from_slice(split.bytes(piece.range));
                     }
                 }
             }
@@ -189,7 +189,7 @@ impl Frames<'_> {
 
 /// Gives equal heads the same number. Hashes a head once a request, not once a span.
 #[derive(Default)]
-struct Names<'a> {
+struct HeadInterner<'a> {
     heads: Vec<&'a [u8]>,
     hasher: RandomState,
     /// The first head with a hash. Senders do not know the key of the hash; if two heads still
@@ -197,8 +197,8 @@ struct Names<'a> {
     by_hash: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
 }
 
-impl<'a> Names<'a> {
-    fn number(&mut self, head: &'a [u8]) -> u32 {
+impl<'a> HeadInterner<'a> {
+    fn intern(&mut self, head: &'a [u8]) -> u32 {
         let next = u32::try_from(self.heads.len()).unwrap_or(u32::MAX);
         let number = *self.by_hash.entry(self.hasher.hash_one(head)).or_insert(next);
         if number != next && self.heads.get(number as usize) == Some(&head) {
@@ -231,12 +231,12 @@ impl Hasher for Hashed {
 
 /// Lists the requests of a frame, each once.
 #[derive(Debug)]
-struct Members {
+struct FrameRequests {
     /// By request, the last frame that it was listed for.
     last_frame: Vec<usize>,
 }
 
-impl Members {
+impl FrameRequests {
     /// The requests of the frame `frame`, counted from 1, with `pieces`.
     fn of(&mut self, frame: usize, pieces: &[Piece]) -> Vec<u32> {
         let mut requests = Vec::new();

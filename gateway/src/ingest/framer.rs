@@ -15,10 +15,10 @@ use crate::{
     admission::lease::RequestLease,
     ingest::{
         batch::frames,
-        flight::{Appending, Flight, Outcome, Request, Settled},
+        burst::{Appending, Burst, Outcome, Request, Settled},
         pace::Pace,
         partitions::{Partitions, Room},
-        pressure::{Door, LetIn, Pressure},
+        pressure::{LoadShedder, Permit, Pressure},
     },
     metrics::IngestMetrics,
     reject::{RejectReason, Rejection},
@@ -61,10 +61,10 @@ pub(crate) struct Framing {
 
 /// A request on its way to the framer.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct QueuedRequest {
     split: Split,
     lease: RequestLease,
-    let_in: LetIn,
+    permit: Permit,
     came: Instant,
     answer: oneshot::Sender<Outcome>,
 }
@@ -73,8 +73,8 @@ pub(crate) struct Waiting {
 /// finishes what waits and ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Ingest {
-    queue: mpsc::Sender<Waiting>,
-    door: Door,
+    queue: mpsc::Sender<QueuedRequest>,
+    shedder: LoadShedder,
     append_timeout: Duration,
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn ingest(
     let (queue, waiting) = mpsc::channel(waiting_max);
     let append_timeout = framing.append_timeout;
     let framer = Framer::new(waiting, writer, framing, metrics);
-    (Ingest { queue, door: framer.pressure.door(), append_timeout }, framer)
+    (Ingest { queue, shedder: framer.pressure.shedder(), append_timeout }, framer)
 }
 
 impl Ingest {
@@ -98,12 +98,12 @@ impl Ingest {
     /// # Errors
     /// The log could not take them, or not in time. Some of them may be in it all the same.
     pub(crate) async fn append(&self, split: Split, lease: RequestLease) -> Outcome {
-        let let_in = self.door.enter(split.frame_bytes()).ok_or_else(|| {
+        let permit = self.shedder.admit(split.frame_bytes()).ok_or_else(|| {
             let message = "the log takes less than is sent to it: retry later";
             Rejection::new(RejectReason::LogBusy, message)
         })?;
         let (answer, outcome) = oneshot::channel();
-        let waiting = Waiting { split, lease, let_in, came: Instant::now(), answer };
+        let waiting = QueuedRequest { split, lease, permit, came: Instant::now(), answer };
         self.queue.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Rejection::new(
                 RejectReason::Queue,
@@ -129,27 +129,27 @@ fn closed() -> Rejection {
 /// Gathers waiting requests, makes frames of them and hands those to the log: all that are due at
 /// one moment.
 pub(crate) struct Framer {
-    waiting: mpsc::Receiver<Waiting>,
+    waiting: mpsc::Receiver<QueuedRequest>,
     writer: Arc<dyn Writer>,
     framing: Framing,
     metrics: IngestMetrics,
     partitions: Partitions,
     pace: Pace,
     pressure: Pressure,
-    gathered: Vec<Waiting>,
+    gathered: Vec<QueuedRequest>,
     gathered_bytes: usize,
     /// Requests for which a partition has no room yet, in the order in which they came.
-    held_back: Vec<Waiting>,
+    held_back: Vec<QueuedRequest>,
     /// Whether there may be room for them by now.
     room_came: bool,
-    flights: SelectAll<Flight>,
+    bursts: SelectAll<Burst>,
     /// When it is told next how long requests wait.
     tell_at: Instant,
 }
 
 impl Framer {
     fn new(
-        waiting: mpsc::Receiver<Waiting>,
+        waiting: mpsc::Receiver<QueuedRequest>,
         writer: Arc<dyn Writer>,
         mut framing: Framing,
         metrics: IngestMetrics,
@@ -171,7 +171,7 @@ impl Framer {
             gathered_bytes: 0,
             held_back: Vec::new(),
             room_came: false,
-            flights: SelectAll::new(),
+            bursts: SelectAll::new(),
             tell_at: Instant::now(),
         }
     }
@@ -192,7 +192,7 @@ impl Framer {
             let wake_at = self.wake_at(now);
             tokio::select! {
                 biased;
-                Some(settled) = self.flights.next(), if !self.flights.is_empty() => {
+                Some(settled) = self.bursts.next(), if !self.bursts.is_empty() => {
                     self.settle(&settled);
                 }
                 next = self.waiting.recv(), if open && self.takes_more() => match next {
@@ -204,12 +204,12 @@ impl Framer {
             }
         }
         // Whoever waits longer than this has been told that it was not in time.
-        let rest = async { while self.flights.next().await.is_some() {} };
+        let rest = async { while self.bursts.next().await.is_some() {} };
         let _left = timeout(self.framing.append_timeout, rest).await;
     }
 
     /// Gathers `next` and what else waits, up to the size of a burst.
-    fn gather(&mut self, mut next: Waiting) {
+    fn gather(&mut self, mut next: QueuedRequest) {
         loop {
             self.take(next);
             if !self.takes_more() || self.pace.is_full(self.gathered_bytes) {
@@ -225,7 +225,7 @@ impl Framer {
     }
 
     /// Takes a request, refuses it, or holds it back.
-    fn take(&mut self, next: Waiting) {
+    fn take(&mut self, next: QueuedRequest) {
         // Its sender has been told already that it was not in time.
         if next.answer.is_closed() {
             return;
@@ -260,7 +260,7 @@ impl Framer {
         }
         self.metrics.log_bytes(self.partitions.bytes());
         self.metrics.stuck(self.partitions.stuck());
-        let busy = !(self.flights.is_empty() && self.gathered.is_empty());
+        let busy = !(self.bursts.is_empty() && self.gathered.is_empty());
         if now >= self.tell_at || !busy && self.held_back.is_empty() {
             self.tell_at = now + TELL_EVERY;
             let oldest = self.oldest().unwrap_or(now);
@@ -271,7 +271,7 @@ impl Framer {
     /// When the oldest request came that waits for the log.
     fn oldest(&self) -> Option<Instant> {
         let here = self.gathered.iter().chain(&self.held_back).map(|waiting| waiting.came);
-        here.chain(self.flights.iter().filter_map(Flight::oldest)).min()
+        here.chain(self.bursts.iter().filter_map(Burst::oldest)).min()
     }
 
     fn is_due(&self, now: Instant, open: bool) -> bool {
@@ -316,19 +316,23 @@ impl Framer {
         self.metrics.batch(batch.len(), count, sum);
         let requests = batch
             .into_iter()
-            .map(|Waiting { split, mut lease, let_in, answer, .. }| {
+            .map(|QueuedRequest { split, mut lease, permit, answer, .. }| {
                 lease.shrink_to(split.frame_bytes());
-                Request { answer: Some(answer), lease: Some((lease, let_in)), open: 0 }
+                Request { answer: Some(answer), lease: Some((lease, permit)), open: 0 }
             })
             .collect();
-        self.flights.push(Flight::new(appending, requests));
+        self.bursts.push(Burst::new(appending, requests));
         self.pace.left(now, count);
         // Frames may be smaller than was expected of them.
         self.room_came = true;
     }
 
     /// Hands the frames of `batch` to the log: all of them, or none.
-    fn append(&mut self, batch: &[Waiting], now: Instant) -> Result<Vec<Appending>, AppendError> {
+    fn append(
+        &mut self,
+        batch: &[QueuedRequest],
+        now: Instant,
+    ) -> Result<Vec<Appending>, AppendError> {
         let splits: Vec<&Split> = batch.iter().map(|waiting| &waiting.split).collect();
         let most = splits.iter().map(|split| split.frame_bytes()).sum();
         let mut frames = frames(&splits, self.framing.frame_bytes);

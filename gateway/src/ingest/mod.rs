@@ -2,7 +2,8 @@
 //! answered once the log has all of its spans.
 
 pub(crate) mod batch;
-pub(crate) mod flight;
+pub(crate) mod burst;
+
 pub(crate) mod framer;
 pub(crate) mod pace;
 pub(crate) mod partitions;

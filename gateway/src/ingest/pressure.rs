@@ -1,12 +1,12 @@
 //! Keeps what waits for the log to what the log takes in time.
 //!
-//! Whoever is let in and then told "not in time" has cost the log a write all the same, and comes again
-//! with the same spans. So when the log takes less than is sent to it, senders are told at the door,
+//! A request that is admitted and then told "not in time" has cost the log a write all the same, and
+//! comes again with the same spans. So when the log takes less than is sent to it, requests are shed
 //! before anything of theirs is written. How many bytes may wait follows from what the log has taken
-//! lately. That the log is the bottleneck shows as CoDel finds it (RFC 8289), by how long one waits: here
-//! by how long most of the bytes of an interval have waited, since the log is many queues side by side,
-//! and with brokers that throttle one is always empty. What the log takes is known over some seconds,
-//! since such brokers take much at a time, and then nothing.
+//! lately. That the log is the bottleneck shows as CoDel finds it (RFC 8289), by how long one waits:
+//! here by how long most of the bytes of an interval have waited, since the log is many queues side by
+//! side, and with brokers that throttle one is always empty. What the log takes is known over some
+//! seconds, since such brokers take much at a time, and then nothing.
 
 use std::{
     sync::{
@@ -37,9 +37,9 @@ const LESS: f64 = 0.75;
 /// Target times over which the rate of the log is known.
 const MEMORY: u32 = 10;
 
-/// Lets requests in. Cheap to clone.
+/// Admits requests, or sheds them. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Door(Arc<Inside>);
+pub(crate) struct LoadShedder(Arc<Inside>);
 
 #[derive(Debug)]
 struct Inside {
@@ -47,23 +47,23 @@ struct Inside {
     limit: AtomicUsize,
 }
 
-/// Bytes that were let in, until they are dropped.
+/// Bytes of an admitted request; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct LetIn {
-    door: Door,
+pub(crate) struct Permit {
+    shedder: LoadShedder,
     bytes: usize,
 }
 
-impl Door {
-    /// Lets a request of `bytes` in, if there is room for it; one may always wait.
-    pub(crate) fn enter(&self, bytes: usize) -> Option<LetIn> {
+impl LoadShedder {
+    /// Admits a request of `bytes`, if there is room for it; one may always wait.
+    pub(crate) fn admit(&self, bytes: usize) -> Option<Permit> {
         let limit = self.0.limit.load(Relaxed);
         let enter = |inside: usize| {
             let more = inside.saturating_add(bytes);
             (more <= limit || inside == 0).then_some(more)
         };
         self.0.bytes.fetch_update(Relaxed, Relaxed, enter).ok()?;
-        Some(LetIn { door: self.clone(), bytes })
+        Some(Permit { shedder: self.clone(), bytes })
     }
 
     /// Bytes that are inside.
@@ -77,17 +77,17 @@ impl Door {
     }
 }
 
-impl Drop for LetIn {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let inside = &self.door.0.bytes;
+        let inside = &self.shedder.0.bytes;
         let _ = inside.fetch_update(Relaxed, Relaxed, |all| Some(all.saturating_sub(self.bytes)));
     }
 }
 
-/// Watches how long the log takes, and sets how much is let in.
+/// Watches how long the log takes, and sets how much is admitted.
 #[derive(Debug)]
 pub(crate) struct Pressure {
-    door: Door,
+    shedder: LoadShedder,
     target: Duration,
     began: Instant,
     /// When anything was durable last.
@@ -115,7 +115,7 @@ impl Pressure {
         let now = Instant::now();
         let inside = Inside { bytes: AtomicUsize::new(0), limit: AtomicUsize::new(usize::MAX) };
         Self {
-            door: Door(Arc::new(inside)),
+            shedder: LoadShedder(Arc::new(inside)),
             target: append_timeout / TARGET_PART,
             began: now,
             last: now,
@@ -125,9 +125,9 @@ impl Pressure {
         }
     }
 
-    /// Where requests come in.
-    pub(crate) fn door(&self) -> Door {
-        self.door.clone()
+    /// What admits requests.
+    pub(crate) fn shedder(&self) -> LoadShedder {
+        self.shedder.clone()
     }
 
     /// How long the log takes at least, as far as is known. Not more than half of the time that it
@@ -167,12 +167,12 @@ impl Pressure {
         self.log_took = interval.fastest.unwrap_or_default();
         let now = interval.bytes as f64 / time.as_secs_f64();
         let lately = self.rate(interval.bytes, time);
-        let limit = self.door.limit();
+        let limit = self.shedder.limit();
         let takes = ((now.min(lately) * self.target.as_secs_f64()) as usize).max(LEAST);
         let [wait, slow, late] = interval.waited.map(|bytes| bytes > interval.bytes / 2);
         // The log takes less than it did: when it goes on like this, what is inside will be late. (One
         // that goes on as before may have been sent more, and its answers take their time.)
-        let will_be = wait && self.door.inside() > takes && now < lately * LESS;
+        let will_be = wait && self.shedder.inside() > takes && now < lately * LESS;
         let limit = if late || will_be {
             takes.min(limit)
         } else if slow {
@@ -180,7 +180,7 @@ impl Pressure {
         } else {
             (limit as f64 * GROWTH) as usize
         };
-        self.door.0.limit.store(limit, Relaxed);
+        self.shedder.0.limit.store(limit, Relaxed);
     }
 
     /// Bytes that the log has taken in a second lately, after an interval in which it took `bytes`.
@@ -211,7 +211,7 @@ mod tests {
             pressure.durable(10_000, now, now, now);
             pressure.durable(10_000, now - Duration::from_secs(3), start, now);
         }
-        assert_eq!(pressure.door().limit(), usize::MAX);
+        assert_eq!(pressure.shedder().limit(), usize::MAX);
     }
 
     #[tokio::test(start_paused = true)]
@@ -222,7 +222,7 @@ mod tests {
             let came = start + Duration::from_millis(millis);
             pressure.durable(1_000, came, came, came + Duration::from_millis(100));
         }
-        assert_eq!(pressure.door().limit(), usize::MAX);
+        assert_eq!(pressure.shedder().limit(), usize::MAX);
         assert_eq!(pressure.log_takes(), Duration::from_millis(100));
     }
 
@@ -230,30 +230,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn more_load_on_a_log_with_slow_answers_meets_no_limit() {
         let mut pressure = Pressure::new(TIMEOUT);
-        let door = pressure.door();
+        let shedder = pressure.shedder();
         let start = Instant::now() + Duration::from_secs(10);
         let mut inside = std::collections::VecDeque::new();
         for millis in 0..20_000 {
             let now = start + Duration::from_millis(millis);
             // Six times as much from one moment to the next.
             let bytes = if millis < 10_000 { 1_000 } else { 6_000 };
-            inside.push_back((now, bytes, door.enter(bytes).expect("no limit")));
-            while let Some((came, bytes, let_in)) = inside.pop_front() {
+            inside.push_back((now, bytes, shedder.admit(bytes).expect("no limit")));
+            while let Some((came, bytes, permit)) = inside.pop_front() {
                 if now - came < Duration::from_millis(400) {
-                    inside.push_front((came, bytes, let_in));
+                    inside.push_front((came, bytes, permit));
                     break;
                 }
                 pressure.durable(bytes, came, came, now);
             }
         }
-        assert_eq!(door.limit(), usize::MAX);
+        assert_eq!(shedder.limit(), usize::MAX);
     }
 
     /// Where most do not wait for long there is no queue that stands.
     #[tokio::test(start_paused = true)]
     async fn a_log_that_does_not_keep_up_gets_what_it_takes_in_the_target_time() {
         let mut pressure = Pressure::new(TIMEOUT);
-        let door = pressure.door();
+        let shedder = pressure.shedder();
         let start = Instant::now();
         let mut durable = |millis: u64, waited: u64| {
             let now = start + Duration::from_millis(millis + 10_000);
@@ -262,20 +262,20 @@ mod tests {
         for millis in 0..2_000 {
             durable(millis, if millis % 2 == 0 { 400 } else { 3_000 });
         }
-        assert_eq!(door.limit(), usize::MAX);
+        assert_eq!(shedder.limit(), usize::MAX);
         for millis in 2_000..4_000 {
             durable(millis, 1_100);
         }
         // A megabyte a second for one second.
-        assert!((990_000..1_010_000).contains(&door.limit()), "{}", door.limit());
-        let first = door.enter(900_000).unwrap();
-        assert!(door.enter(200_000).is_none());
+        assert!((990_000..1_010_000).contains(&shedder.limit()), "{}", shedder.limit());
+        let first = shedder.admit(900_000).unwrap();
+        assert!(shedder.admit(200_000).is_none());
         drop(first);
         // One may always wait.
-        assert!(door.enter(5_000_000).is_some());
+        assert!(shedder.admit(5_000_000).is_some());
         for millis in 4_000..6_000 {
             durable(millis, 500);
         }
-        assert!(door.limit() >= 1_980_000, "{}", door.limit());
+        assert!(shedder.limit() >= 1_980_000, "{}", shedder.limit());
     }
 }

@@ -42,11 +42,11 @@ pub struct Split {
     /// Heads and spans that are not in the body as they are needed: repaired or joined.
     made: Bytes,
     /// Heads of resources and scopes, as far as they have spans.
-    heads: Vec<Place>,
+    heads: Vec<ByteRange>,
     /// Pairs of resource and scope, as indexes of `heads`.
     groups: Vec<Group>,
     /// By partition, then by group, then as they came.
-    runs: Vec<Run>,
+    runs: Vec<SpanRun>,
     /// Spans in all runs.
     spans: u32,
     /// What was left out.
@@ -74,15 +74,15 @@ pub(crate) struct Group {
 
 /// Neighbouring spans of one partition and one group, as `spans` fields of a `ScopeSpans`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Run {
+pub(crate) struct SpanRun {
     pub(crate) partition: Partition,
     pub(crate) group: u32,
-    pub(crate) place: Place,
+    pub(crate) range: ByteRange,
 }
 
 /// A range of a request: of its body or of what was made for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct ByteRange {
     start: u32,
     end: u32,
 }
@@ -90,7 +90,7 @@ pub(crate) struct Place {
 /// Set in both ends of a place in `made`. Ordinary positions are below it: see `BODY_BYTES_MAX`.
 const MADE: u32 = 1 << 31;
 
-impl Place {
+impl ByteRange {
     fn new(start: usize, end: usize, made: bool) -> Self {
         let flag = if made { MADE } else { 0 };
         let position = |at| u32::try_from(at).unwrap_or(MADE - 1) | flag;
@@ -133,20 +133,20 @@ impl Split {
     #[must_use]
     pub fn own_bytes(&self) -> usize {
         self.made.len()
-            + self.heads.capacity() * size_of::<Place>()
+            + self.heads.capacity() * size_of::<ByteRange>()
             + self.groups.capacity() * size_of::<Group>()
-            + self.runs.capacity() * size_of::<Run>()
+            + self.runs.capacity() * size_of::<SpanRun>()
             + self.needs.capacity() * size_of::<Need>()
     }
 
     /// The bytes at `place`.
-    pub(crate) fn bytes(&self, place: Place) -> &[u8] {
+    pub(crate) fn bytes(&self, place: ByteRange) -> &[u8] {
         let source = if place.start & MADE == 0 { &self.body } else { &self.made };
         let range = (place.start & !MADE) as usize..(place.end & !MADE) as usize;
         source.get(range).unwrap_or_default()
     }
 
-    pub(crate) fn heads(&self) -> &[Place] {
+    pub(crate) fn heads(&self) -> &[ByteRange] {
         &self.heads
     }
 
@@ -154,7 +154,7 @@ impl Split {
         &self.groups
     }
 
-    pub(crate) fn runs(&self) -> &[Run] {
+    pub(crate) fn runs(&self) -> &[SpanRun] {
         &self.runs
     }
 
@@ -210,7 +210,7 @@ fn needs_of(split: &Split) -> Vec<Need> {
         let group = (run.partition, run.group);
         let heads =
             if last.replace(group) == Some(group) { 0 } else { group_bytes(split, run.group) };
-        let bytes = run.place.len().saturating_add(heads);
+        let bytes = run.range.len().saturating_add(heads);
         match needs.last_mut() {
             Some(need) if need.partition == run.partition => {
                 need.bytes = need.bytes.saturating_add(bytes);
@@ -261,9 +261,9 @@ struct Splitter<'a> {
     scope: Pending<'a>,
     last: Option<Last>,
     made: Vec<u8>,
-    heads: Vec<Place>,
+    heads: Vec<ByteRange>,
     groups: Vec<Group>,
-    runs: Vec<Run>,
+    runs: Vec<SpanRun>,
     spans: u32,
     rejects: SpanRejects,
     first_reject: Option<String>,
@@ -307,11 +307,11 @@ impl<'a> Splitter<'a> {
         let place = if checked.text_valid {
             let end = span.range().end;
             let start = self.start_of(span).ok_or(Refusal::Span(SpanReject::Padding))?;
-            Place::new(start, end, false)
+            ByteRange::new(start, end, false)
         } else {
             let start = self.made.len();
             put_bytes(&mut self.made, SPANS, &repair_span(span.body));
-            Place::new(start, self.made.len(), true)
+            ByteRange::new(start, self.made.len(), true)
         };
         if place.len() > room {
             let bytes = heads.saturating_add(place.len());
@@ -325,18 +325,18 @@ impl<'a> Splitter<'a> {
     }
 
     /// Adds a span: to the last run if it goes on there and stays within `most` bytes.
-    fn push(&mut self, partition: Partition, place: Place, most: usize) {
+    fn push(&mut self, partition: Partition, place: ByteRange, most: usize) {
         let group = u32::try_from(self.groups.len()).unwrap_or(u32::MAX).saturating_sub(1);
         if let Some(run) = self.runs.last_mut()
             && run.partition == partition
             && run.group == group
-            && run.place.end == place.start
-            && run.place.len() + place.len() <= most
+            && run.range.end == place.start
+            && run.range.len() + place.len() <= most
         {
-            run.place.end = place.end;
+            run.range.end = place.end;
             return;
         }
-        self.runs.push(Run { partition, group, place });
+        self.runs.push(SpanRun { partition, group, range: place });
     }
 
     /// Sees to it that the last of `groups` is that of the resource and scope at hand.
@@ -364,11 +364,11 @@ impl<'a> Splitter<'a> {
             Err(error) => (Some(error), Cow::Borrowed(&*bytes)),
         };
         let place = match (head.range(), &repaired) {
-            (Some(range), Cow::Borrowed(_)) => Place::new(range.start, range.end, false),
+            (Some(range), Cow::Borrowed(_)) => ByteRange::new(range.start, range.end, false),
             _ => {
                 let start = self.made.len();
                 self.made.extend_from_slice(&repaired);
-                Place::new(start, self.made.len(), true)
+                ByteRange::new(start, self.made.len(), true)
             }
         };
         let index = u32::try_from(self.heads.len()).unwrap_or(u32::MAX);

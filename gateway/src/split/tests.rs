@@ -69,7 +69,7 @@ fn runs_end_before_they_outgrow_a_frame() {
     let spans = (0..100).map(|_| span(1, &"x".repeat(100))).collect();
     let split = split(request(spans).into(), &routing(4), 1_024).unwrap();
     assert_eq!(split.spans(), 100);
-    assert!(split.runs().iter().all(|run| run.place.len() <= 1_024 - ENVELOPE_BYTES));
+    assert!(split.runs().iter().all(|run| run.range.len() <= 1_024 - ENVELOPE_BYTES));
 }
 
 /// Some writers reserve room for a length and fill it in later.
@@ -84,7 +84,7 @@ fn a_padded_length_is_a_length() {
     request.extend_from_slice(&scope);
     let split = split_of(request);
     assert_eq!(split.spans(), 1);
-    assert_eq!(split.bytes(split.runs()[0].place), spans);
+    assert_eq!(split.bytes(split.runs()[0].range), spans);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use futures_util::Stream;
 use tokio::{sync::oneshot, time::Instant};
 use wholetrace_spanlog::{Append, Partition};
 
-use crate::{admission::lease::RequestLease, ingest::pressure::LetIn, reject::Rejection};
+use crate::{admission::lease::RequestLease, ingest::pressure::Permit, reject::Rejection};
 
 /// What becomes of a request.
 pub(crate) type Outcome = Result<(), Rejection>;
@@ -20,7 +20,7 @@ pub(crate) struct Request {
     /// Where its outcome goes; taken when it is settled.
     pub(crate) answer: Option<oneshot::Sender<Outcome>>,
     /// The bytes it keeps in flight until then.
-    pub(crate) lease: Option<(RequestLease, LetIn)>,
+    pub(crate) lease: Option<(RequestLease, Permit)>,
     /// Frames that are not settled.
     pub(crate) open: u32,
 }
@@ -54,12 +54,12 @@ pub(crate) struct Settled {
 /// The frames of a request that was refused may be in the log all the same; its sender will send
 /// it again and readers see those spans twice. That is the contract of the log.
 #[derive(Debug)]
-pub(crate) struct Flight {
+pub(crate) struct Burst {
     appending: Vec<Appending>,
     requests: Vec<Request>,
 }
 
-impl Flight {
+impl Burst {
     /// Frames that were handed to the log, and the requests that wait for them.
     pub(crate) fn new(appending: Vec<Appending>, mut requests: Vec<Request>) -> Self {
         for frame in &appending {
@@ -78,7 +78,7 @@ impl Flight {
     }
 }
 
-impl Stream for Flight {
+impl Stream for Burst {
     type Item = Vec<Settled>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Vec<Settled>>> {
