@@ -10,7 +10,7 @@ use wholetrace_proto::{
         numbers::INSTRUMENTATION_LIBRARY_SPANS,
     },
     otlp_json::{from_protobuf, to_protobuf},
-    translated::{Limits, Room, Translated},
+    translated::{Limits, NoRoom, Room, Translated},
     wire::Cursor,
     zipkin::{self, ZipkinError},
 };
@@ -124,9 +124,9 @@ fn has_infinity(traces: &TracesData) -> bool {
 fn assert_room_is_asked_for(data: &[u8], bytes: usize) {
     struct Asked(Vec<usize>);
     impl Room for Asked {
-        fn grow_to(&mut self, bytes: usize) -> bool {
+        fn grow_to(&mut self, bytes: usize) -> Result<(), NoRoom> {
             self.0.push(bytes);
-            true
+            Ok(())
         }
     }
     let mut room = Asked(Vec::new());

@@ -2,39 +2,14 @@
 
 use crate::reject::Rejected;
 
+pub use crate::room::{Limits, NoRoom, Room};
+
 /// The span attribute (a string) that says a sender forced this trace to be kept, and by which
 /// signal. OTLP has no field for it, so translators write this attribute and policies read it.
 pub const KEEP_ATTRIBUTE: &str = "wholetrace.keep";
 
 /// The value of [`KEEP_ATTRIBUTE`] for a Zipkin span with `debug` set.
 pub const KEEP_ZIPKIN_DEBUG: &str = "zipkin.debug";
-
-/// Room for what a translator makes. It is asked before the room is taken, so that nobody has to know
-/// beforehand how much a request takes.
-pub trait Room {
-    /// Whether there is room for `bytes` in all, beside the text. Later calls ask for more.
-    fn grow_to(&mut self, bytes: usize) -> bool;
-}
-
-/// Room for so many bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The most bytes that a translation may take. A request that needs more is refused as a whole.
-    pub bytes: usize,
-}
-
-impl Default for Limits {
-    /// 256 MiB.
-    fn default() -> Self {
-        Self { bytes: 256 << 20 }
-    }
-}
-
-impl Room for Limits {
-    fn grow_to(&mut self, bytes: usize) -> bool {
-        bytes <= self.bytes
-    }
-}
 
 /// A request in OTLP protobuf, as far as its spans could be understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The bytes that a request holds, from its head to the log's acknowledgement.
 
-use wholetrace_proto::translated::Room;
+use wholetrace_proto::translated::{NoRoom, Room};
 use wholetrace_runtime::budget::{ByteBudget, Lease};
 
 use crate::reject::{RejectReason, Rejection};
@@ -164,9 +164,9 @@ impl<'h> LeaseRoom<'h> {
 }
 
 impl Room for LeaseRoom<'_> {
-    fn grow_to(&mut self, bytes: usize) -> bool {
+    fn grow_to(&mut self, bytes: usize) -> Result<(), NoRoom> {
         self.refused = self.lease.grow_to(self.message_bytes.saturating_add(bytes)).err();
-        self.refused.is_none()
+        if self.refused.is_none() { Ok(()) } else { Err(NoRoom { bytes }) }
     }
 }
 
@@ -221,11 +221,11 @@ mod tests {
         let mut lease = RequestLease::take(&budget, 10).unwrap();
         let mut room = LeaseRoom::beside(10, &mut lease);
         // Asked for with some ahead, then without.
-        assert!(!room.grow_to(95) && room.grow_to(80));
+        assert!(room.grow_to(95).is_err() && room.grow_to(80).is_ok());
         assert_eq!(room.refused(), None);
         assert_eq!((lease.bytes(), budget.used()), (90, 90));
         let mut room = LeaseRoom::beside(10, &mut lease);
-        assert!(!room.grow_to(91));
+        assert!(room.grow_to(91).is_err());
         assert_eq!(room.refused().unwrap().reason, RejectReason::Amplified);
         assert_eq!(lease.bytes(), 90);
     }

@@ -1,6 +1,7 @@
 //! What can be wrong with a JSON document, and with one span of it.
 
 use crate::reject::SpanReject;
+use crate::room::NoRoom;
 
 /// Why a request in JSON cannot be read at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,13 +46,8 @@ pub enum JsonError {
         limit: usize,
     },
     /// There is no room for what the request becomes.
-    #[error(
-        "there is no room for the `{bytes}` bytes that the request takes; send fewer spans at once"
-    )]
-    Room {
-        /// The bytes that were asked for.
-        bytes: usize,
-    },
+    #[error(transparent)]
+    Room(#[from] NoRoom),
 }
 
 /// What stands at a place in the text.

@@ -15,8 +15,8 @@ use crate::otlp::numbers::{
     scope_spans, traces_data,
 };
 use crate::reject::{Rejected, SpanReject};
-use crate::room::Reserved;
-use crate::translated::{Room, Translated};
+use crate::room::{Reserved, Room};
+use crate::translated::Translated;
 use crate::wire::nested::{begin_message, end_message};
 use crate::wire::put_bytes;
 
@@ -63,6 +63,9 @@ pub fn to_protobuf(text: &[u8], room: &mut dyn Room) -> Result<Translated, JsonE
 const SCOPES: [&str; 2] = ["scopeSpans", "scope_spans"];
 const OLD_SCOPES: [&str; 2] = ["instrumentationLibrarySpans", "instrumentation_library_spans"];
 
+/// Writes the request in the order of the text. Its spans are grouped already, and a resource may
+/// say what it is behind them: so there is nothing that the [`Writer`](crate::otlp::writer::Writer)
+/// of other translators would do for it but copy.
 struct Request<'r> {
     out: Vec<u8>,
     spans: u64,

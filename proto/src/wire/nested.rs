@@ -11,6 +11,11 @@ pub(crate) struct OpenMessage {
 }
 
 impl OpenMessage {
+    /// One that was not begun: not to be ended.
+    pub(crate) const fn nowhere() -> Self {
+        Self { field_start: 0, body_start: 0 }
+    }
+
     /// Where the body of the message starts.
     pub(crate) const fn body_start(self) -> usize {
         self.body_start

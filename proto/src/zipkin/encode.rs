@@ -4,10 +4,11 @@ use super::links_events::{put_event, put_link};
 use super::model::{Endpoint, Kind, Span};
 use super::tags::Tags;
 use crate::otlp::enums::{KINDS, STATUS_CODES, number_of};
-use crate::otlp::numbers::{any_value, key_value, span, status};
+use crate::otlp::message::{MessageWriter, Scalar};
+use crate::otlp::numbers::{instrumentation_scope, resource, span, status};
+use crate::otlp::writer::Writer;
+use crate::room::NoRoom;
 use crate::translated::{KEEP_ATTRIBUTE, KEEP_ZIPKIN_DEBUG};
-use crate::wire::nested::{begin_message, end_message};
-use crate::wire::{put_bytes, put_fixed64, put_uint};
 
 /// The span attribute (a boolean) that says that this server's span has the id of its client's:
 /// B3 propagation can share ids. It was `shared` in Zipkin.
@@ -17,34 +18,45 @@ pub const SHARED_ATTRIBUTE: &str = "zipkin.shared";
 /// the Collector's.
 pub const START_ABSENT_ATTRIBUTE: &str = "otel.zipkin.absentField.startTime";
 
-/// The value of an attribute.
-pub(super) enum Scalar<'s> {
-    Text(&'s str),
-    Bool(bool),
-    Int(i64),
+/// Writes `span` under its resource and scope.
+pub(super) fn write_span(writer: &mut Writer<'_>, span: &Span<'_>) -> Result<(), NoRoom> {
+    let tags = Tags::of(span);
+    let resource = writer.resource(|out| {
+        for (key, value) in &tags.resource {
+            out.attribute(resource::ATTRIBUTES, key, &Scalar::Text(value));
+        }
+    })?;
+    let scope = writer.scope(resource, |out| {
+        out.text(instrumentation_scope::NAME, tags.scope_name);
+        out.text(instrumentation_scope::VERSION, tags.scope_version);
+    })?;
+    writer.span(scope, |out| {
+        put_span(out, span, &tags);
+        Ok(())
+    })
 }
 
-/// Appends `span` as the body of an OTLP span.
-pub(super) fn put_span(out: &mut Vec<u8>, span: &Span<'_>, tags: &Tags<'_>) {
-    put_bytes(out, span::TRACE_ID, &span.trace_id);
-    put_bytes(out, span::SPAN_ID, &span.id);
-    put_text(out, span::TRACE_STATE, tags.trace_state);
+/// Writes the fields of `span`.
+fn put_span(out: &mut MessageWriter<'_, '_>, span: &Span<'_>, tags: &Tags<'_>) {
+    out.bytes(span::TRACE_ID, &span.trace_id);
+    out.bytes(span::SPAN_ID, &span.id);
+    out.text(span::TRACE_STATE, tags.trace_state);
     if let Some(parent) = &span.parent_id {
-        put_bytes(out, span::PARENT_SPAN_ID, parent);
+        out.bytes(span::PARENT_SPAN_ID, parent);
     }
-    put_text(out, span::NAME, &span.name);
+    out.text(span::NAME, &span.name);
     let kind = kind(span.kind, tags.internal);
     if kind > 0 {
-        put_uint(out, span::KIND, kind);
+        out.uint(span::KIND, kind);
     }
     if span.start > 0 {
-        put_fixed64(out, span::START_TIME_UNIX_NANO, span.start);
+        out.fixed64(span::START_TIME_UNIX_NANO, span.start);
     }
     if span.end > 0 {
-        put_fixed64(out, span::END_TIME_UNIX_NANO, span.end);
+        out.fixed64(span::END_TIME_UNIX_NANO, span.end);
     }
     for (key, value) in &tags.attributes {
-        put_attribute(out, span::ATTRIBUTES, key, &Scalar::Text(value));
+        out.attribute(span::ATTRIBUTES, key, &Scalar::Text(value));
     }
     put_endpoint(out, tags, &span.local, &LOCAL);
     put_endpoint(out, tags, &span.remote, &REMOTE);
@@ -54,7 +66,7 @@ pub(super) fn put_span(out: &mut Vec<u8>, span: &Span<'_>, tags: &Tags<'_>) {
     }
     for (_, key, value) in &tags.links {
         if !put_link(out, value) {
-            put_attribute(out, span::ATTRIBUTES, key, &Scalar::Text(value));
+            out.attribute(span::ATTRIBUTES, key, &Scalar::Text(value));
         }
     }
     put_status(out, tags);
@@ -72,7 +84,7 @@ fn kind(kind: Kind, internal: bool) -> u64 {
     number_of(name, &KINDS).unwrap_or(0)
 }
 
-fn put_markers(out: &mut Vec<u8>, tags: &Tags<'_>, span: &Span<'_>) {
+fn put_markers(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_>, span: &Span<'_>) {
     if span.start == 0 {
         put_unless_set(out, tags, START_ABSENT_ATTRIBUTE, &Scalar::Bool(true));
     }
@@ -86,9 +98,9 @@ fn put_markers(out: &mut Vec<u8>, tags: &Tags<'_>, span: &Span<'_>) {
 }
 
 /// An attribute of that name which the sender has set stands.
-fn put_unless_set(out: &mut Vec<u8>, tags: &Tags<'_>, key: &str, value: &Scalar<'_>) {
+fn put_unless_set(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_>, key: &str, value: &Scalar<'_>) {
     if !tags.has_attribute(key) {
-        put_attribute(out, span::ATTRIBUTES, key, value);
+        out.attribute(span::ATTRIBUTES, key, value);
     }
 }
 
@@ -116,7 +128,12 @@ const REMOTE: EndpointKeys = EndpointKeys {
     port: "net.peer.port",
 };
 
-fn put_endpoint(out: &mut Vec<u8>, tags: &Tags<'_>, from: &Endpoint<'_>, keys: &EndpointKeys) {
+fn put_endpoint(
+    out: &mut MessageWriter<'_, '_>,
+    tags: &Tags<'_>,
+    from: &Endpoint<'_>,
+    keys: &EndpointKeys,
+) {
     let mut put = |key: &str, value: Scalar<'_>| put_unless_set(out, tags, key, &value);
     if let Some(key) = keys.service.filter(|_| !from.service_name.is_empty()) {
         put(key, Scalar::Text(&from.service_name));
@@ -133,7 +150,7 @@ fn put_endpoint(out: &mut Vec<u8>, tags: &Tags<'_>, from: &Endpoint<'_>, keys: &
     }
 }
 
-fn put_status(out: &mut Vec<u8>, tags: &Tags<'_>) {
+fn put_status(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_>) {
     let given = tags.status_code.and_then(|text| {
         number_of(text, &STATUS_CODES)
             .or_else(|| number_of(text.strip_prefix("STATUS_CODE_")?, &STATUS_CODES))
@@ -142,31 +159,10 @@ fn put_status(out: &mut Vec<u8>, tags: &Tags<'_>) {
     if code == 0 && tags.status_message.is_empty() {
         return;
     }
-    let status = begin_message(out, span::STATUS);
-    put_text(out, status::MESSAGE, tags.status_message);
+    let status = out.begin_message(span::STATUS);
+    out.text(status::MESSAGE, tags.status_message);
     if code > 0 {
-        put_uint(out, status::CODE, code);
+        out.uint(status::CODE, code);
     }
-    end_message(out, status);
-}
-
-/// Appends an attribute as field `number`.
-pub(super) fn put_attribute(out: &mut Vec<u8>, number: u32, key: &str, value: &Scalar<'_>) {
-    let attribute = begin_message(out, number);
-    put_bytes(out, key_value::KEY, key.as_bytes());
-    let message = begin_message(out, key_value::VALUE);
-    match value {
-        Scalar::Text(text) => put_bytes(out, any_value::STRING_VALUE, text.as_bytes()),
-        Scalar::Bool(value) => put_uint(out, any_value::BOOL_VALUE, u64::from(*value)),
-        Scalar::Int(value) => put_uint(out, any_value::INT_VALUE, value.cast_unsigned()),
-    }
-    end_message(out, message);
-    end_message(out, attribute);
-}
-
-/// Appends a text field, unless it is empty.
-pub(super) fn put_text(out: &mut Vec<u8>, number: u32, text: &str) {
-    if !text.is_empty() {
-        put_bytes(out, number, text.as_bytes());
-    }
+    out.end_message(status);
 }

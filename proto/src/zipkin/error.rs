@@ -1,6 +1,7 @@
 //! Why a Zipkin request cannot be read at all.
 
 use crate::json::error::JsonError;
+use crate::room::NoRoom;
 
 /// Why a Zipkin request cannot be read at all. What is wrong with one span rejects that span
 /// alone and is no error.
@@ -17,4 +18,10 @@ pub enum ZipkinError {
         "the body is an OTLP request, here Zipkin v2 is taken: send it to the port of OTLP over HTTP"
     )]
     Otlp,
+}
+
+impl From<NoRoom> for ZipkinError {
+    fn from(error: NoRoom) -> Self {
+        Self::Json(error.into())
+    }
 }

@@ -5,33 +5,32 @@ use crate::hex;
 use crate::json::error::ReadError;
 use crate::json::reader::Reader;
 use crate::otlp::depth::Depth;
+use crate::otlp::message::MessageWriter;
 use crate::otlp::numbers::{event, link, span};
-use crate::wire::nested::{begin_message, end_message};
-use crate::wire::{put_bytes, put_fixed64, put_uint};
 
 /// Appends the link that `text` writes (`trace id|span id|trace state|attributes|dropped`) as a
 /// field of a span. Appends nothing and gives `false` when the text is of another form.
-pub(super) fn put_link(out: &mut Vec<u8>, text: &str) -> bool {
-    let start = out.len();
+pub(super) fn put_link(out: &mut MessageWriter<'_, '_>, text: &str) -> bool {
+    let start = out.position();
     let put = link(out, text);
     if put.is_none() {
-        out.truncate(start);
+        out.rewind(start);
     }
     put.is_some()
 }
 
-fn link(out: &mut Vec<u8>, text: &str) -> Option<()> {
+fn link(out: &mut MessageWriter<'_, '_>, text: &str) -> Option<()> {
     let (trace_id, text) = text.split_once('|')?;
     let (span_id, text) = text.split_once('|')?;
     let (trace_state, text) = text.split_once('|')?;
-    let message = begin_message(out, span::LINKS);
-    put_bytes(out, link::TRACE_ID, &link_id::<16>(trace_id)?);
-    put_bytes(out, link::SPAN_ID, &link_id::<8>(span_id)?);
+    let message = out.begin_message(span::LINKS);
+    out.bytes(link::TRACE_ID, &link_id::<16>(trace_id)?);
+    out.bytes(link::SPAN_ID, &link_id::<8>(span_id)?);
     if !trace_state.is_empty() {
-        put_bytes(out, link::TRACE_STATE, trace_state.as_bytes());
+        out.bytes(link::TRACE_STATE, trace_state.as_bytes());
     }
     put_attributes_and_dropped(out, text, link::ATTRIBUTES, link::DROPPED_ATTRIBUTES_COUNT)?;
-    end_message(out, message);
+    out.end_message(message);
     Some(())
 }
 
@@ -43,28 +42,28 @@ fn link_id<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 /// Appends an annotation as an event of a span. Text in the form `name|attributes|dropped` is
 /// taken apart; any other is the event's name as it stands.
-pub(super) fn put_event(out: &mut Vec<u8>, time: u64, text: &str) {
-    let message = begin_message(out, span::EVENTS);
+pub(super) fn put_event(out: &mut MessageWriter<'_, '_>, time: u64, text: &str) {
+    let message = out.begin_message(span::EVENTS);
     if time > 0 {
-        put_fixed64(out, event::TIME_UNIX_NANO, time);
+        out.fixed64(event::TIME_UNIX_NANO, time);
     }
-    let start = out.len();
+    let start = out.position();
     if event(out, text).is_none() {
-        out.truncate(start);
-        put_bytes(out, event::NAME, text.as_bytes());
+        out.rewind(start);
+        out.bytes(event::NAME, text.as_bytes());
     }
-    end_message(out, message);
+    out.end_message(message);
 }
 
-fn event(out: &mut Vec<u8>, text: &str) -> Option<()> {
+fn event(out: &mut MessageWriter<'_, '_>, text: &str) -> Option<()> {
     let (name, text) = text.split_once('|')?;
-    put_bytes(out, event::NAME, name.as_bytes());
+    out.bytes(event::NAME, name.as_bytes());
     put_attributes_and_dropped(out, text, event::ATTRIBUTES, event::DROPPED_ATTRIBUTES_COUNT)
 }
 
 /// `attributes|dropped`: a JSON object and a count, written as the fields of these numbers.
 fn put_attributes_and_dropped(
-    out: &mut Vec<u8>,
+    out: &mut MessageWriter<'_, '_>,
     text: &str,
     attributes_number: u32,
     dropped_number: u32,
@@ -73,13 +72,17 @@ fn put_attributes_and_dropped(
     let dropped: u32 = dropped.parse().ok()?;
     put_json_object(out, attributes, attributes_number).ok()?;
     if dropped > 0 {
-        put_uint(out, dropped_number, u64::from(dropped));
+        out.uint(dropped_number, u64::from(dropped));
     }
     Some(())
 }
 
 /// In a link or an event, which is in a span.
-fn put_json_object(out: &mut Vec<u8>, text: &str, number: u32) -> Result<(), ReadError> {
+fn put_json_object(
+    out: &mut MessageWriter<'_, '_>,
+    text: &str,
+    number: u32,
+) -> Result<(), ReadError> {
     let mut reader = Reader::new(text.as_bytes())?;
     plain_attributes(&mut reader, out, number, Depth::SPAN.down(0)?)?;
     Ok(reader.end()?)

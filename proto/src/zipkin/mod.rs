@@ -27,7 +27,6 @@
 
 mod encode;
 mod error;
-mod groups;
 mod links_events;
 mod model;
 mod plain_json;

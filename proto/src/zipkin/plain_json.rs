@@ -6,16 +6,15 @@ use crate::json::number;
 use crate::json::reader::Reader;
 use crate::json::values::{bad_value, each_field};
 use crate::otlp::depth::Depth;
+use crate::otlp::message::MessageWriter;
 use crate::otlp::numbers::{any_value, array_value, key_value, key_value_list};
 use crate::reject::SpanReject;
-use crate::wire::nested::{begin_message, end_message};
-use crate::wire::{put_bytes, put_fixed64, put_uint};
 
 /// A plain JSON object as attributes: text, booleans, integers where a number has no fraction,
 /// arrays and objects nested. Fields that are `null` are left out.
 pub(super) fn plain_attributes(
     reader: &mut Reader<'_>,
-    out: &mut Vec<u8>,
+    out: &mut MessageWriter<'_, '_>,
     number: u32,
     depth: Depth,
 ) -> Result<(), ReadError> {
@@ -24,50 +23,54 @@ pub(super) fn plain_attributes(
             return Ok(());
         }
         let depth = depth.down(reader.at())?;
-        let attribute = begin_message(out, number);
-        put_bytes(out, key_value::KEY, name.as_bytes());
-        let value = begin_message(out, key_value::VALUE);
+        let attribute = out.begin_message(number);
+        out.bytes(key_value::KEY, name.as_bytes());
+        let value = out.begin_message(key_value::VALUE);
         plain_value(reader, out, depth)?;
-        end_message(out, value);
-        end_message(out, attribute);
+        out.end_message(value);
+        out.end_message(attribute);
         Ok(())
     })
 }
 
-fn plain_value(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: Depth) -> Result<(), ReadError> {
+fn plain_value(
+    reader: &mut Reader<'_>,
+    out: &mut MessageWriter<'_, '_>,
+    depth: Depth,
+) -> Result<(), ReadError> {
     let depth = depth.down(reader.at())?;
     match reader.peek()? {
         Kind::Null => drop(reader.null()?),
-        Kind::String => put_bytes(out, any_value::STRING_VALUE, reader.string()?.as_bytes()),
-        Kind::Bool => put_uint(out, any_value::BOOL_VALUE, u64::from(reader.boolean()?)),
+        Kind::String => out.bytes(any_value::STRING_VALUE, reader.string()?.as_bytes()),
+        Kind::Bool => out.uint(any_value::BOOL_VALUE, u64::from(reader.boolean()?)),
         Kind::Number => plain_number(reader, out)?,
         Kind::Array => {
-            let list = begin_message(out, any_value::ARRAY_VALUE);
+            let list = out.begin_message(any_value::ARRAY_VALUE);
             let depth = depth.down(reader.at())?;
             let mut elements = reader.array()?;
             while reader.element(&mut elements)? {
-                let value = begin_message(out, array_value::VALUES);
+                let value = out.begin_message(array_value::VALUES);
                 plain_value(reader, out, depth)?;
-                end_message(out, value);
+                out.end_message(value);
             }
-            end_message(out, list);
+            out.end_message(list);
         }
         Kind::Object => {
-            let list = begin_message(out, any_value::KVLIST_VALUE);
+            let list = out.begin_message(any_value::KVLIST_VALUE);
             plain_attributes(reader, out, key_value_list::VALUES, depth.down(reader.at())?)?;
-            end_message(out, list);
+            out.end_message(list);
         }
     }
     Ok(())
 }
 
-fn plain_number(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), ReadError> {
+fn plain_number(reader: &mut Reader<'_>, out: &mut MessageWriter<'_, '_>) -> Result<(), ReadError> {
     let at = reader.at();
     let text = reader.number()?;
     if let Some(value) = number::integer(text).and_then(|number| i64::try_from(number).ok()) {
-        put_uint(out, any_value::INT_VALUE, value.cast_unsigned());
+        out.uint(any_value::INT_VALUE, value.cast_unsigned());
     } else if let Some(value) = number::float(text) {
-        put_fixed64(out, any_value::DOUBLE_VALUE, value.to_bits());
+        out.fixed64(any_value::DOUBLE_VALUE, value.to_bits());
     } else {
         return Err(bad_value(
             SpanReject::Number,

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::encode::write_span;
 use super::error::ZipkinError;
-use super::groups::Groups;
 use super::model::{Annotation, Endpoint, Kind, Span};
 use crate::hex;
 use crate::json::error::{JsonError, ReadError};
@@ -13,9 +13,11 @@ use crate::json::kind::Kind as Value;
 use crate::json::number;
 use crate::json::reader::Reader;
 use crate::json::values::{bad_value, each_element, each_field, ignore, wrong_type};
-use crate::reject::{Rejected, SpanReject};
+use crate::otlp::writer::Writer;
+use crate::reject::SpanReject;
 use crate::repair::repaired;
-use crate::translated::{Room, Translated};
+use crate::room::Room;
+use crate::translated::Translated;
 
 /// Translates Zipkin v2 JSON into an OTLP request.
 ///
@@ -26,7 +28,7 @@ use crate::translated::{Room, Translated};
 ///
 /// The work is linear in the text. The answer can be some times larger than the text (short spans
 /// get attributes; each kind of resource and scope is written once): `room` is asked for what each
-/// span takes before it is taken.
+/// field takes before it is taken.
 ///
 /// # Errors
 /// When the text is not one JSON document of that shape, all of it is in the format of Zipkin v1 or
@@ -37,11 +39,7 @@ pub fn to_protobuf(text: &[u8], room: &mut dyn Room) -> Result<Translated, Zipki
         Err(JsonError::Empty) => return Ok(Translated::default()),
         Err(error) => return Err(error.into()),
     };
-    let mut request = Request {
-        groups: Groups::new(room),
-        rejected: Rejected::default(),
-        marks: Marks::default(),
-    };
+    let mut request = Request { writer: Writer::new(room), marks: Marks::default() };
     match reader.peek()? {
         Value::Array => {
             let mut elements = reader.array()?;
@@ -68,23 +66,20 @@ struct Marks {
 }
 
 struct Request<'r> {
-    groups: Groups<'r>,
-    rejected: Rejected,
+    writer: Writer<'r>,
     marks: Marks,
 }
 
 impl Request<'_> {
     fn span(&mut self, reader: &mut Reader<'_>) -> Result<(), ZipkinError> {
         let start = reader.at();
-        let outcome = span(reader, &mut self.marks)
-            .and_then(|span| self.groups.push(&span, reader.since(start).len()));
-        match outcome {
-            Ok(()) => Ok(()),
+        match span(reader, &mut self.marks) {
+            Ok(span) => Ok(write_span(&mut self.writer, &span)?),
             Err(ReadError::Document(error)) => Err(error.into()),
             Err(ReadError::Span(reject)) => {
                 reader.rewind(start);
                 reader.skip()?;
-                self.rejected.add(reject, 1);
+                self.writer.reject(reject);
                 Ok(())
             }
         }
@@ -94,11 +89,11 @@ impl Request<'_> {
         if self.marks.version1 && !self.marks.version2 {
             return Err(ZipkinError::Version1);
         }
-        let (bytes, spans) = self.groups.finish()?;
-        if self.marks.otlp && spans == 0 {
+        let translated = self.writer.finish()?;
+        if self.marks.otlp && translated.spans == 0 {
             return Err(ZipkinError::Otlp);
         }
-        Ok(Translated { bytes, spans, rejected: self.rejected })
+        Ok(translated)
     }
 }
 

@@ -4,7 +4,7 @@ use wholetrace_proto::{
     json::JsonError,
     otlp::TracesData,
     otlp_json::{WriteError, from_protobuf, to_protobuf},
-    translated::Limits,
+    translated::{Limits, NoRoom},
     wire::put_bytes,
 };
 
@@ -139,7 +139,7 @@ fn room_is_asked_for() {
     assert!(all.bytes.len() < text.len());
     let bytes = text.len();
     let error = to_protobuf(&text, &mut Limits { bytes: bytes - 1 });
-    assert_eq!(error, Err(JsonError::Room { bytes }));
+    assert_eq!(error, Err(JsonError::Room(NoRoom { bytes })));
     // What grows asks for more.
     let spans = r#"{"kind":-1},"#.repeat(1_000);
     let text = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}{{}}]}}]}}]}}"#);

@@ -8,7 +8,7 @@ use wholetrace_proto::{
         span::{Event, Link},
     },
     reject::SpanReject,
-    translated::{Limits, Room},
+    translated::{Limits, NoRoom, Room},
     zipkin::{ZipkinError, v2::to_protobuf},
 };
 
@@ -242,9 +242,9 @@ fn other_formats_are_refused_with_what_to_do() {
 fn room_is_asked_for_as_spans_grow() {
     struct Asked(Vec<usize>);
     impl Room for Asked {
-        fn grow_to(&mut self, bytes: usize) -> bool {
+        fn grow_to(&mut self, bytes: usize) -> Result<(), NoRoom> {
             self.0.push(bytes);
-            true
+            Ok(())
         }
     }
     let numbers = "-1,".repeat(20);

@@ -1,0 +1,171 @@
+//! Writes the fields of one message, and grows the memory that it takes as it writes.
+
+use super::numbers::{any_value, key_value};
+use crate::room::{NoRoom, Reserved, Room};
+use crate::wire::nested::{OpenMessage, begin_message, end_message, end_message_or_drop};
+use crate::wire::{put_bytes, put_fixed64, put_uint};
+
+/// The most bytes of a tag with a length or a number behind it.
+const HEAD_BYTES_MAX: usize = 5 + 10;
+
+/// What all messages of a request take in memory: once where they are written, once more while they
+/// are put together, and what is there to find them.
+pub(super) struct Memory<'r> {
+    room: Reserved<'r>,
+    /// Of messages that are written.
+    messages: usize,
+    /// Beside them.
+    beside: usize,
+    refused: Option<NoRoom>,
+}
+
+impl<'r> Memory<'r> {
+    pub(super) fn new(room: &'r mut dyn Room) -> Self {
+        Self { room: Reserved::new(room), messages: 0, beside: 0, refused: None }
+    }
+
+    /// Counts a message of so many bytes, and what is there to find it.
+    pub(super) const fn add(&mut self, message: usize, beside: usize) {
+        self.messages += message;
+        self.beside += beside;
+    }
+
+    /// Bytes of messages.
+    pub(super) const fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// Sees to it that there is room for all, with a message of so many bytes more.
+    pub(super) fn reserve(&mut self, message: usize) -> Result<(), NoRoom> {
+        if let Some(refused) = self.refused {
+            return Err(refused);
+        }
+        let messages = self.messages.saturating_add(message).saturating_mul(2);
+        let reserved = self.room.reserve(self.beside.saturating_add(messages));
+        self.refused = reserved.err();
+        reserved
+    }
+
+    /// How large a message may become before room has to be asked for.
+    fn spare(&self) -> usize {
+        (self.room.bytes().saturating_sub(self.beside) / 2).saturating_sub(self.messages)
+    }
+}
+
+/// The value of an attribute.
+pub(crate) enum Scalar<'s> {
+    Text(&'s str),
+    Bool(bool),
+    Int(i64),
+}
+
+/// Writes the fields of a message.
+///
+/// Where there is no room for a field, neither it nor any field after it is written, and whoever
+/// asked for the message to be written is told.
+pub(crate) struct MessageWriter<'w, 'r> {
+    out: &'w mut Vec<u8>,
+    memory: &'w mut Memory<'r>,
+    /// Where in `out` the message starts: what `memory` does not count yet.
+    start: usize,
+    /// As long as `out` may become before room has to be asked for.
+    limit: usize,
+}
+
+impl<'w, 'r> MessageWriter<'w, 'r> {
+    /// Writes behind what is in `out`.
+    pub(super) fn new(out: &'w mut Vec<u8>, memory: &'w mut Memory<'r>) -> Self {
+        let start = out.len();
+        let limit = start.saturating_add(memory.spare());
+        Self { out, memory, start, limit }
+    }
+
+    /// A field of bytes, or of a message that is there.
+    pub(crate) fn bytes(&mut self, number: u32, bytes: &[u8]) {
+        if self.grow(bytes.len().saturating_add(HEAD_BYTES_MAX)) {
+            put_bytes(self.out, number, bytes);
+        }
+    }
+
+    /// A field of text, left out when it is empty.
+    pub(crate) fn text(&mut self, number: u32, text: &str) {
+        if !text.is_empty() {
+            self.bytes(number, text.as_bytes());
+        }
+    }
+
+    /// A field with a number of variable length.
+    pub(crate) fn uint(&mut self, number: u32, value: u64) {
+        if self.grow(HEAD_BYTES_MAX) {
+            put_uint(self.out, number, value);
+        }
+    }
+
+    /// A field with a number of eight bytes, also a double's bits.
+    pub(crate) fn fixed64(&mut self, number: u32, value: u64) {
+        if self.grow(HEAD_BYTES_MAX) {
+            put_fixed64(self.out, number, value);
+        }
+    }
+
+    /// A field with an attribute.
+    pub(crate) fn attribute(&mut self, number: u32, key: &str, value: &Scalar<'_>) {
+        let attribute = self.begin_message(number);
+        self.bytes(key_value::KEY, key.as_bytes());
+        let message = self.begin_message(key_value::VALUE);
+        match value {
+            Scalar::Text(text) => self.bytes(any_value::STRING_VALUE, text.as_bytes()),
+            Scalar::Bool(value) => self.uint(any_value::BOOL_VALUE, u64::from(*value)),
+            Scalar::Int(value) => self.uint(any_value::INT_VALUE, value.cast_unsigned()),
+        }
+        self.end_message(message);
+        self.end_message(attribute);
+    }
+
+    /// Begins a field with a message: what is written up to its end.
+    pub(crate) fn begin_message(&mut self, number: u32) -> OpenMessage {
+        if self.grow(HEAD_BYTES_MAX) {
+            begin_message(self.out, number)
+        } else {
+            OpenMessage::nowhere()
+        }
+    }
+
+    /// Ends the message.
+    pub(crate) fn end_message(&mut self, message: OpenMessage) {
+        if self.memory.refused.is_none() {
+            end_message(self.out, message);
+        }
+    }
+
+    /// Ends the message, or takes it away when nothing was written into it.
+    pub(super) fn end_message_or_drop(&mut self, message: OpenMessage) {
+        if self.memory.refused.is_none() {
+            end_message_or_drop(self.out, message);
+        }
+    }
+
+    /// Where it is: what is written from here on can be taken back.
+    pub(crate) fn position(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Takes back what was written since it was at `position`, messages that were begun included.
+    pub(crate) fn rewind(&mut self, position: usize) {
+        self.out.truncate(position);
+    }
+
+    /// Whether there is room for `more` bytes.
+    #[inline]
+    fn grow(&mut self, more: usize) -> bool {
+        self.out.len().saturating_add(more) <= self.limit || self.ask(more)
+    }
+
+    #[cold]
+    fn ask(&mut self, more: usize) -> bool {
+        let message = (self.out.len() - self.start).saturating_add(more);
+        let there = self.memory.reserve(message).is_ok();
+        self.limit = if there { self.start.saturating_add(self.memory.spare()) } else { 0 };
+        there
+    }
+}
