@@ -12,9 +12,9 @@ use wholetrace_sampler::dead_letters::{DeadLettersReader, StoredDeadLetter};
 
 use super::{damaged, options::ExportFormat, written};
 
-/// Writes the spans of what `letters` gives to `output` or, if there is none, to standard output.
+/// Writes the spans of what `dead_letters` gives to `output` or, if there is none, to standard output.
 pub(super) async fn run(
-    mut letters: DeadLettersReader,
+    mut dead_letters: DeadLettersReader,
     output: Option<&Path>,
     format: ExportFormat,
 ) -> anyhow::Result<()> {
@@ -29,9 +29,9 @@ pub(super) async fn run(
     let mut out = BufWriter::new(target);
     let (mut exported, mut spans, mut without) = (0_u64, 0_u64, 0_u64);
     let mut line = Vec::new();
-    while let Some(letter) = letters.next().await? {
+    while let Some(dead_letter) = dead_letters.next().await? {
         line.clear();
-        match letter.contents().filter(|_| encode(&letter, format, &mut line)) {
+        match dead_letter.contents().filter(|_| encode(&dead_letter, format, &mut line)) {
             Some(contents) => {
                 written(out.write_all(&line))?;
                 exported += 1;
@@ -47,8 +47,8 @@ pub(super) async fn run(
     }
     let mut stderr = std::io::stderr();
     written(writeln!(stderr, "exported {exported} dead letters with {spans} spans"))?;
-    if letters.damaged() > 0 {
-        written(writeln!(stderr, "{}", damaged(letters.damaged())))?;
+    if dead_letters.damaged() > 0 {
+        written(writeln!(stderr, "{}", damaged(dead_letters.damaged())))?;
     }
     if without > 0 {
         bail!(
@@ -59,13 +59,13 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// Appends the spans of `letter` to `out`; tells whether they could be written.
-fn encode(letter: &StoredDeadLetter, format: ExportFormat, out: &mut Vec<u8>) -> bool {
+/// Appends the spans of `dead_letter` to `out`; tells whether they could be written.
+fn encode(dead_letter: &StoredDeadLetter, format: ExportFormat, out: &mut Vec<u8>) -> bool {
     match format {
         // Messages one after the other are one message.
-        ExportFormat::Protobuf => out.extend_from_slice(&letter.payload),
+        ExportFormat::Protobuf => out.extend_from_slice(&dead_letter.payload),
         ExportFormat::Json => {
-            if otlp_json::write_line(&letter.payload, out).is_err() {
+            if otlp_json::write_line(&dead_letter.payload, out).is_err() {
                 return false;
             }
             out.push(b'\n');

@@ -10,23 +10,26 @@ use super::{damaged, options::ListFormat, written};
 /// What of a reason is shown in a table, in characters: backends answer with whole pages.
 const REASON_CHARS: usize = 160;
 
-/// Prints what `letters` gives, one after the other.
-pub(super) async fn run(mut letters: DeadLettersReader, format: ListFormat) -> anyhow::Result<()> {
+/// Prints what `dead_letters` gives, one after the other.
+pub(super) async fn run(
+    mut dead_letters: DeadLettersReader,
+    format: ListFormat,
+) -> anyhow::Result<()> {
     let mut out = BufWriter::new(std::io::stdout());
     let mut totals = Totals::default();
-    while let Some(letter) = letters.next().await? {
-        let contents = letter.contents().unwrap_or_default();
-        let first = totals.letters == 0;
-        totals.add(&letter, contents);
+    while let Some(dead_letter) = dead_letters.next().await? {
+        let contents = dead_letter.contents().unwrap_or_default();
+        let first = totals.dead_letters == 0;
+        totals.add(&dead_letter, contents);
         match format {
             ListFormat::Table => {
                 if first {
                     written(writeln!(out, "{}", heading()))?;
                 }
-                written(writeln!(out, "{}", row(&letter, contents)))?;
+                written(writeln!(out, "{}", row(&dead_letter, contents)))?;
             }
             ListFormat::Json => {
-                serde_json::to_writer(&mut out, &object(&letter, contents))?;
+                serde_json::to_writer(&mut out, &object(&dead_letter, contents))?;
                 written(writeln!(out))?;
             }
         }
@@ -35,34 +38,36 @@ pub(super) async fn run(mut letters: DeadLettersReader, format: ListFormat) -> a
         written(writeln!(out, "{}", totals.line()))?;
     }
     written(out.flush())?;
-    if letters.damaged() > 0 {
-        written(writeln!(std::io::stderr(), "{}", damaged(letters.damaged())))?;
+    if dead_letters.damaged() > 0 {
+        written(writeln!(std::io::stderr(), "{}", damaged(dead_letters.damaged())))?;
     }
     Ok(())
 }
 
 #[derive(Default)]
 struct Totals {
-    letters: u64,
+    dead_letters: u64,
     traces: u64,
     spans: u64,
     bytes: u64,
 }
 
 impl Totals {
-    fn add(&mut self, letter: &StoredDeadLetter, contents: Contents) {
-        self.letters += 1;
+    fn add(&mut self, dead_letter: &StoredDeadLetter, contents: Contents) {
+        self.dead_letters += 1;
         self.traces += contents.traces;
         self.spans += contents.spans;
-        self.bytes += letter.payload.len() as u64;
+        self.bytes += dead_letter.payload.len() as u64;
     }
 
     fn line(&self) -> String {
-        let Self { letters, traces, spans, bytes } = self;
-        match letters {
+        let Self { dead_letters, traces, spans, bytes } = self;
+        match dead_letters {
             0 => "no dead letters".to_owned(),
             1 => format!("1 dead letter: traces {traces}, spans {spans}, bytes {bytes}"),
-            _ => format!("{letters} dead letters: traces {traces}, spans {spans}, bytes {bytes}"),
+            _ => format!(
+                "{dead_letters} dead letters: traces {traces}, spans {spans}, bytes {bytes}"
+            ),
         }
     }
 }
@@ -71,16 +76,16 @@ fn heading() -> String {
     columns(["POSITION", "TIME", "EXPORTER", "TRACES", "SPANS", "BYTES", "REASON"])
 }
 
-fn row(letter: &StoredDeadLetter, contents: Contents) -> String {
-    let exporter = if letter.exporter.is_empty() { "-" } else { &letter.exporter };
+fn row(dead_letter: &StoredDeadLetter, contents: Contents) -> String {
+    let exporter = if dead_letter.exporter.is_empty() { "-" } else { &dead_letter.exporter };
     columns([
-        &position(letter),
-        &time(letter),
+        &position(dead_letter),
+        &time(dead_letter),
         exporter,
         &contents.traces.to_string(),
         &contents.spans.to_string(),
-        &letter.payload.len().to_string(),
-        &short(&letter.reason),
+        &dead_letter.payload.len().to_string(),
+        &short(&dead_letter.reason),
     ])
 }
 
@@ -99,28 +104,28 @@ fn short(reason: &str) -> String {
     short
 }
 
-fn position(letter: &StoredDeadLetter) -> String {
-    format!("{}/{}", letter.partition, letter.position)
+fn position(dead_letter: &StoredDeadLetter) -> String {
+    format!("{}/{}", dead_letter.partition, dead_letter.position)
 }
 
-fn time(letter: &StoredDeadLetter) -> String {
-    let millis = i64::try_from(letter.time_ms).unwrap_or(i64::MAX);
+fn time(dead_letter: &StoredDeadLetter) -> String {
+    let millis = i64::try_from(dead_letter.time_ms).unwrap_or(i64::MAX);
     let time = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
     format!("{time:.3}")
 }
 
-fn object(letter: &StoredDeadLetter, contents: Contents) -> serde_json::Value {
+fn object(dead_letter: &StoredDeadLetter, contents: Contents) -> serde_json::Value {
     serde_json::json!({
-        "partition": letter.partition.0,
-        "position": letter.position.0,
-        "time": time(letter),
-        "exporter": &*letter.exporter,
-        "reason": letter.reason,
-        "topic": letter.topic,
-        "read_from": letter.read_from,
+        "partition": dead_letter.partition.0,
+        "position": dead_letter.position.0,
+        "time": time(dead_letter),
+        "exporter": &*dead_letter.exporter,
+        "reason": dead_letter.reason,
+        "topic": dead_letter.topic,
+        "read_from": dead_letter.read_from,
         "traces": contents.traces,
         "spans": contents.spans,
-        "bytes": letter.payload.len(),
+        "bytes": dead_letter.payload.len(),
     })
 }
 
@@ -130,7 +135,7 @@ mod tests {
 
     use super::*;
 
-    fn letter(reason: &str) -> StoredDeadLetter {
+    fn dead_letter(reason: &str) -> StoredDeadLetter {
         StoredDeadLetter {
             partition: Partition(3),
             position: Position(17),
@@ -146,14 +151,14 @@ mod tests {
     #[test]
     fn rows_stand_below_their_heading() {
         let contents = Contents { traces: 1, spans: 2 };
-        let (heading, row) = (heading(), row(&letter("no\nroom"), contents));
+        let (heading, row) = (heading(), row(&dead_letter("no\nroom"), contents));
         assert_eq!(
             row,
             "3/17         2025-10-09T08:53:20.123Z otlp/jaeger           1      2      400  no room"
         );
         assert_eq!(heading.find("REASON"), row.find("no room"));
         assert_eq!(heading.find("EXPORTER"), row.find("otlp"));
-        let page = super::row(&letter(&"<html>".repeat(100)), contents);
+        let page = super::row(&dead_letter(&"<html>".repeat(100)), contents);
         assert!(page.chars().count() < 260 && page.ends_with('…'), "{page}");
     }
 
@@ -161,9 +166,9 @@ mod tests {
     fn totals_are_told() {
         let mut totals = Totals::default();
         assert_eq!(totals.line(), "no dead letters");
-        totals.add(&letter(""), Contents { traces: 1, spans: 2 });
+        totals.add(&dead_letter(""), Contents { traces: 1, spans: 2 });
         assert_eq!(totals.line(), "1 dead letter: traces 1, spans 2, bytes 400");
-        totals.add(&letter(""), Contents { traces: 1, spans: 2 });
+        totals.add(&dead_letter(""), Contents { traces: 1, spans: 2 });
         assert_eq!(totals.line(), "2 dead letters: traces 2, spans 4, bytes 800");
     }
 }

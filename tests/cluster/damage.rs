@@ -132,14 +132,14 @@ fn a_damaged_record_is_a_gap_of_one_record() {
     };
     let unreadable: f64 = fleet.samplers.iter().map(unreadable).sum();
     assert_eq!(unreadable, 1.0, "one dead letter");
-    let letters: u64 = (0..8)
+    let dead_letters: u64 = (0..8)
         .map(|partition| {
-            let letters = format!("n1/data/{}-dead-letters-{partition}", fleet.name);
-            let segment = kafka.folder().join(letters).join("00000000000000000000.log");
+            let dead_letters = format!("n1/data/{}-dead-letters-{partition}", fleet.name);
+            let segment = kafka.folder().join(dead_letters).join("00000000000000000000.log");
             fs::metadata(segment).map_or(0, |file| file.len())
         })
         .sum();
-    assert!(letters > 0, "the dead letters are empty");
+    assert!(dead_letters > 0, "the dead letters are empty");
     let place = format!("{from}");
     let told = |sampler: &Process| {
         let said = sampler.output();

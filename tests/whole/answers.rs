@@ -312,13 +312,14 @@ fn what_an_answer_proves_goes_to_the_dead_letters_and_nothing_else() {
     assert!(exported.keys().all(|trace| ids.contains(trace)), "{exported:?}");
     for (number, row) in rows.iter().enumerate() {
         let kind = if row.grpc { "otlp" } else { "otlphttp" };
-        let letters = by_exporter.get(&format!("{kind}/{number}")).copied().unwrap_or_default();
+        let dead_letters =
+            by_exporter.get(&format!("{kind}/{number}")).copied().unwrap_or_default();
         let taken = backends[number].taken();
         let (missing, twice) = compare(&good, &taken);
-        eprintln!("{:<32} dead letters {letters:>4}, others twice {twice}", row.name);
+        eprintln!("{:<32} dead letters {dead_letters:>4}, others twice {twice}", row.name);
         assert_eq!(missing, 0, "{}", row.name);
         let wanted = if never.contains(row.name) { 0 } else { spans as u64 };
-        assert_eq!(letters, wanted, "{}: {by_exporter:?}", row.name);
+        assert_eq!(dead_letters, wanted, "{}: {by_exporter:?}", row.name);
         assert!(!taken.keys().any(|trace| ids.contains(trace)), "{}", row.name);
     }
 }

@@ -12,7 +12,7 @@
 
 mod answers;
 mod crash;
-mod letters;
+mod dead_letters;
 mod outage;
 mod senders;
 #[path = "../support/mod.rs"]

@@ -85,12 +85,12 @@ fn what_was_refused_is_listed_exported_and_replayed() {
     let before = of_victims();
     let again = send(&["--traces", "20", "--seed", "2"]);
     assert_eq!(all(&again), all(&planned));
-    let letters = "wholetrace_sampler_dead_letters_total";
+    let counter = "wholetrace_sampler_dead_letters_total";
     // What is refused is only given up while others are delivered.
     wait_until("the traces are in the dead letters", || {
         send(&["--traces", "5", "--seed", "3"]);
         gateway.metric_with("wholetrace_exporter_refused_spans_total", "") == 30.0
-            && gateway.metric_with(letters, "refused") > 0.0
+            && gateway.metric_with(counter, "refused") > 0.0
     });
     let twice = |id: &String| backend.taken()[id].values().all(|count| *count >= 2);
     wait_until("the others are taken", || {
@@ -117,7 +117,11 @@ fn what_was_refused_is_listed_exported_and_replayed() {
         json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let sum = |key: &str| rows.iter().filter_map(|row| row[key].as_u64()).sum::<u64>();
     assert_eq!((sum("spans"), rows[0]["exporter"].as_str()), (30, Some("otlphttp")), "{json}");
-    assert!((1..rows.len()).contains(&lines), "{lines} lines for {} letters: {output}", rows.len());
+    assert!(
+        (1..rows.len()).contains(&lines),
+        "{lines} lines for {} dead letters: {output}",
+        rows.len()
+    );
     for nothing in
         [["--exporter", "otlp/other"], ["--since", "0s"], ["--since", "2999-01-01T00:00:00Z"]]
     {
