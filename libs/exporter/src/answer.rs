@@ -95,7 +95,7 @@ fn of_grpc_code(code: u32, headers: &HeaderMap) -> ExportError {
         8 | 11 if after.is_none() && complains_of_size(&text) => ExportError::Rejected { message },
         // It may mean a rate, which passes, or one that this batch will never be within; and what
         // takes too long may take less time in parts.
-        4 | 8 if after.is_none() => ExportError::Heavy { message },
+        4 | 8 if after.is_none() => ExportError::Overloaded { message },
         1 | 4 | 8 | 10 | 14 => ExportError::Retryable { after, message },
         11 | 15 if after.is_some() => ExportError::Retryable { after, message },
         3 => ExportError::Rejected { message },
@@ -205,7 +205,7 @@ fn media_type(answer: &Answer) -> String {
 fn of_http_status(answer: &Answer, message: String) -> ExportError {
     let after = retry_after(&answer.head.headers);
     match answer.head.status.as_u16() {
-        408 | 429 | 504 if after.is_none() => ExportError::Heavy { message },
+        408 | 429 | 504 if after.is_none() => ExportError::Overloaded { message },
         408 | 425 | 429 | 502 | 503 | 504 => ExportError::Retryable { after, message },
         // Bad data, or too much of it: Collectors answer 400 to a body that is too long.
         400 | 413 | 422 => ExportError::Rejected { message },

@@ -157,7 +157,7 @@ pub enum ExportError {
     },
     /// The backend is too slow for a batch of this size. It may take smaller ones.
     #[error("{message}")]
-    Heavy {
+    Overloaded {
         /// What the backend said, or did not.
         message: String,
     },
@@ -179,7 +179,10 @@ impl ExportError {
     /// Whether the same batch may succeed later, whatever is in it.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Retryable { .. } | Self::Misconfigured { .. } | Self::Heavy { .. })
+        matches!(
+            self,
+            Self::Retryable { .. } | Self::Misconfigured { .. } | Self::Overloaded { .. }
+        )
     }
 }
 

@@ -89,7 +89,7 @@ impl Sender {
         let smallest = job.is_smallest(&part);
         let mut said = judge(&mut part, smallest);
         if let NextStep::Halve { wait, leave } = said {
-            if matches!(error, ExportError::Heavy { .. }) {
+            if matches!(error, ExportError::Overloaded { .. }) {
                 self.pace.too_much(part.batch().len());
             }
             match job.halve(part) {
@@ -139,7 +139,7 @@ impl Sender {
 
     fn count(&self, error: &ExportError) {
         self.metrics.failed(match error {
-            ExportError::Retryable { .. } | ExportError::Heavy { .. } => Failure::Retryable,
+            ExportError::Retryable { .. } | ExportError::Overloaded { .. } => Failure::Retryable,
             ExportError::Misconfigured { .. } => Failure::Misconfigured,
             ExportError::Doubtful { .. } => Failure::Doubtful,
             ExportError::Rejected { .. } | ExportError::Permanent { .. } => return,

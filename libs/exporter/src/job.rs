@@ -1,5 +1,5 @@
-//! What is left of one batch: parts that are sent, and parts that are held back until there is proof
-//! of whether they or the backend are at fault.
+//! What is left of one batch: parts to send, and parts that are held back until it is proven whether
+//! the spans or the backend are at fault.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,11 @@ use crate::{
     retry::{Backoff, RetryPolicy},
 };
 
-/// Single spans of a piece that were proven to be unacceptable, one after the other, after which what
-/// is left of the piece goes with them: a sender whose spans are all refused must not cost a
-/// request for each.
+/// After so many single spans of a piece were given up in a row, the rest of the piece is given up with
+/// them: a sender whose spans are all refused must not cost a request for each.
 const GIVEN_UP_IN_A_ROW: u32 = 64;
 
-/// What became of one part of the batch after the other.
+/// The failures of one part of the batch so far.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
     /// When it failed first, by itself or within what it is a part of.
@@ -92,22 +91,22 @@ enum Load {
 /// A piece that goes in parts. It is answered for when all of them are.
 struct Divided {
     piece: Piece,
-    /// Parts without an end.
+    /// Parts that are neither delivered nor given up.
     open: usize,
-    /// What is refused for good: messages that one after the other are one message.
+    /// The spans that are given up: messages that form one message, one after the other.
     given_up: Vec<Bytes>,
     spans: u32,
     reason: String,
     in_a_row: u32,
 }
 
-/// Pieces that are answered for.
+/// Pieces whose outcome is known.
 pub(crate) enum Ended {
     Delivered(Vec<Piece>),
     Refused(Vec<Piece>, String),
 }
 
-/// One batch until all of it is answered for.
+/// One batch until the outcome of every piece is known.
 pub(crate) struct Job {
     /// What is sent, the last one first: depth-first, so that at most one half of each size waits.
     next: Vec<Part>,
@@ -156,15 +155,15 @@ impl Job {
         due.into_iter().map(|(_, part)| part).collect()
     }
 
-    /// What was refused for what is in it does not wait once others were delivered: its next refusal
-    /// is the proof.
+    /// A part that was rejected for its contents waits no longer once others are delivered: its next
+    /// rejection is the proof.
     fn release_ready(&mut self, state: &QueueState) {
         let delivered = state.delivered();
         let ready = self.release(|_, part| part.history.rejected && delivered > part.history.seen);
         self.next.extend(ready);
     }
 
-    /// What is to be sent next, without what nobody waits for any more.
+    /// The next part to send. Pieces whose partition is gone are left out.
     pub(crate) fn take(&mut self, state: &QueueState) -> Option<Part> {
         if self.paused.is_some() {
             return None;
@@ -273,7 +272,7 @@ impl Job {
         }
     }
 
-    /// Notes that the backend has `part`. Gives what is answered for by that.
+    /// Notes that the backend took `part`. Gives the pieces whose outcome is known by that.
     pub(crate) fn deliver(&mut self, part: Part) -> Option<Ended> {
         match part.load {
             Load::Pieces(pieces) => Some(Ended::Delivered(pieces)),
@@ -284,7 +283,7 @@ impl Job {
         }
     }
 
-    /// Notes that the backend will never take `part`. Gives what is answered for by that.
+    /// Notes that the backend will never take `part`. Gives the pieces whose outcome is known by that.
     pub(crate) fn give_up(&mut self, part: Part, reason: String) -> Option<Ended> {
         match part.load {
             Load::Pieces(pieces) => Some(Ended::Refused(pieces, reason)),

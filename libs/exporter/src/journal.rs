@@ -188,8 +188,8 @@ const fn what_happens(error: &ExportError) -> (&'static str, &'static str) {
             "retryable",
             "fail to export: kept traces stay in the log, and are sent again until they arrive",
         ),
-        ExportError::Heavy { .. } => (
-            "heavy",
+        ExportError::Overloaded { .. } => (
+            "overloaded",
             "fail to export: kept traces stay in the log, and are sent again in smaller requests",
         ),
     }

@@ -1,9 +1,8 @@
-//! What a failure means for the part of a batch that was sent: which of the two is at fault, the
-//! backend or the spans.
+//! What to do after a failed request. Either the backend is at fault or the spans are.
 //!
-//! One answer proves nothing about spans. A backend that answers everything so is at fault itself,
-//! and the spans wait for it. What proves the spans is the same answer again and again for one trace
-//! or span, while others are delivered in between.
+//! One answer proves nothing about the spans: a backend that answers every request so is at fault itself,
+//! and the spans wait. The spans are proven to be at fault when the backend answers so again and again
+//! for one trace or span, and takes others in between.
 
 use std::time::Duration;
 
@@ -11,34 +10,33 @@ use tokio::time::Instant;
 
 use crate::{contract::ExportError, job::History, retry::RetryPolicy};
 
-/// How often something is refused for a reason that may lie with the backend before it is doubted
-/// itself; a single span is given up only after [`RetryPolicy::max_elapsed_time`] besides.
+/// After so many doubtful refusals a part is halved, to find the span at fault. A single span is given
+/// up only after [`RetryPolicy::max_elapsed_time`] as well.
 const DOUBTS: u32 = 3;
 
-/// How often a batch that was too much for the backend is sent before its halves are.
-const HEAVY_TRIES: u32 = 2;
+/// How often a batch is sent to an overloaded backend before its halves are.
+const OVERLOADED_TRIES: u32 = 2;
 
-/// Requests that failed one after the other, after which halves are not sent at once any more: a
-/// backend that refuses so many seems to refuse everything. More than it takes to find one span in
-/// a batch.
+/// After so many failed requests in a row halves wait before they are sent: the backend seems to refuse
+/// everything. Finding one span in a batch takes fewer.
 const HASTY_REFUSALS: u32 = 64;
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextStep {
-    /// Send the same again after this wait, and nothing else in its place before: the backend
-    /// takes nothing.
+    /// Send the same part again after this wait, and nothing else of the batch before: the backend takes
+    /// nothing.
     Retry(Duration),
-    /// Send the same again after this wait, and others before.
+    /// Send the same part again after this wait, and other parts before.
     Hold(Duration),
-    /// Send the halves after this wait; others before, if it is to `leave`.
+    /// Send the halves after this wait, and other jobs before if `leave`.
     Halve {
-        /// None, if they are sent at once.
+        /// Zero to send them at once.
         wait: Duration,
-        /// Whether others are sent before.
+        /// Whether other jobs are sent before.
         leave: bool,
     },
-    /// Give it up: it is proven that it will never be taken.
+    /// Give the part up: it is proven that the backend will never take it.
     GiveUp,
 }
 
@@ -64,13 +62,13 @@ pub(crate) fn next_step(
         ExportError::Rejected { .. } => {
             NextStep::Halve { wait: history.backoff.longest_wait(random), leave: true }
         }
-        ExportError::Heavy { .. } if !smallest && history.tries >= HEAVY_TRIES => {
+        ExportError::Overloaded { .. } if !smallest && history.tries >= OVERLOADED_TRIES => {
             NextStep::Halve { wait: history.backoff.next_wait(None, random), leave: false }
         }
-        ExportError::Heavy { .. } if patient => {
+        ExportError::Overloaded { .. } if patient => {
             NextStep::Retry(history.backoff.next_wait(None, random))
         }
-        ExportError::Heavy { .. } => NextStep::Hold(history.backoff.next_wait(None, random)),
+        ExportError::Overloaded { .. } => NextStep::Hold(history.backoff.next_wait(None, random)),
         ExportError::Retryable { after, .. } if patient => {
             NextStep::Retry(history.backoff.next_wait(*after, random))
         }

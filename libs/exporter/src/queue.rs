@@ -1,4 +1,4 @@
-//! The bounded queue in front of an exporter: pieces in, batches out, several at a time.
+//! The bounded queue in front of an exporter: takes pieces, forms batches, sends several at a time.
 
 use std::{
     collections::VecDeque,
@@ -28,8 +28,8 @@ use crate::{
     retry::RetryPolicy,
 };
 
-/// What a piece costs beside its bytes: its place in the queue, its permit and its outcome. Keeps
-/// the number of tiny pieces bounded too.
+/// Bytes that a piece costs beside its spans: its entry in the queue, its permit and its outcome. So the
+/// number of tiny pieces is bounded too.
 const PIECE_OVERHEAD: usize = 256;
 
 /// The bounds of a queue.
@@ -236,11 +236,11 @@ pub struct Queue {
     sender: Arc<Sender>,
     settings: QueueSettings,
     requests: JoinSet<Option<Job>>,
-    /// What has to wait while others are tried.
+    /// Jobs that wait while others are tried.
     held: Vec<Job>,
-    /// Whether what was held goes before what is new, if both are due.
+    /// Whether a held job goes before a new batch, if both are due.
     held_first: bool,
-    /// When something new was sent last.
+    /// When a new batch was sent last.
     last_new: Option<Instant>,
 }
 
@@ -273,8 +273,8 @@ impl Queue {
         self.stop().await
     }
 
-    /// Starts what is due, as far as requests may be under way. Gives the time when the next is due,
-    /// if there is any.
+    /// Starts jobs that are due, up to the bound of requests under way. Gives the time when the next job
+    /// is due, if there is one.
     fn start_due_batches(&mut self) -> Option<Instant> {
         self.shared.note_bytes();
         while self.requests.len() < self.settings.in_flight.max(1) {
@@ -295,7 +295,7 @@ impl Queue {
         None
     }
 
-    /// When the next batch of what has not been sent yet is due.
+    /// When the next new batch is due.
     fn new_due(&self, now: Instant) -> Option<Instant> {
         let waiting = self.shared.waiting();
         let oldest = waiting.pieces.front().map(|(arrived, _)| *arrived)?;
@@ -383,8 +383,8 @@ impl Queue {
 }
 
 impl Waiting {
-    /// The oldest pieces that fit `max_bytes`, at least one if there is one; those that nobody
-    /// waits for any more are left out and forgotten.
+    /// The oldest pieces that fit `max_bytes`, at least one if there is one. Pieces whose partition is
+    /// gone are dropped.
     fn take_batch(&mut self, max_bytes: usize, state: &QueueState) -> Vec<Piece> {
         let mut batch = Vec::new();
         let mut bytes = 0;

@@ -96,7 +96,7 @@ impl Transport {
             return answer;
         }
         limit.too_short(allowed);
-        Err(ExportError::Heavy { message: format!("no answer within {allowed:?}") })
+        Err(ExportError::Overloaded { message: format!("no answer within {allowed:?}") })
     }
 
     /// Sends `request` and reads the answer, up to [`ANSWER_LIMIT`] of its body. Redirects are

@@ -1,4 +1,4 @@
-//! The release of one frame: kept spans are taken out of it, the others are left behind.
+//! Filters the kept spans out of one frame.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The read-ahead of one frame: its spans are folded into the summaries of their traces.
+//! Folds the spans of one frame into the summaries of their traces.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ pub(crate) struct Folded {
     pub(crate) opened: u32,
     /// Spans that came after the decision of their trace.
     pub(crate) late: u64,
-    /// Spans without a trace id of 16 bytes: nobody can tell where they belong.
+    /// Spans without a trace id of 16 bytes: they belong to no trace.
     pub(crate) invalid_trace_ids: u64,
     /// Spans whose bytes are malformed further on.
     pub(crate) malformed: u64,

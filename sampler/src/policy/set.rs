@@ -74,7 +74,7 @@ impl PolicySet {
     pub fn decide(&self, key: TraceKey, summary: &Summary) -> SamplingDecision {
         let trace = Trace { summary, key };
         let randomness = trace.randomness();
-        // Whether traces with the same contents may meet another fate that no threshold tells of.
+        // Whether traces with the same contents may get another decision, which no threshold tells.
         let mut by_unknown_chance = false;
         let mut dropping = self.numbered().filter(|(_, rule)| matches!(rule, Rule::Drop(_)));
         for (index, rule) in &mut dropping {

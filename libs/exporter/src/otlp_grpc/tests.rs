@@ -92,18 +92,18 @@ async fn status_codes_say_what_to_do() {
         ExportError::Misconfigured { .. } => "barred",
         ExportError::Rejected { .. } => "rejected",
         ExportError::Doubtful { .. } => "doubtful",
-        ExportError::Heavy { .. } => "heavy",
+        ExportError::Overloaded { .. } => "overloaded",
         ExportError::Permanent { .. } => "permanent",
     };
     let rows = [
         ("1", "", "retryable"),
         ("2", "", "doubtful"),
         ("3", "", "rejected"),
-        ("4", "", "heavy"),
+        ("4", "", "overloaded"),
         ("5", "", "doubtful"),
         ("6", "", "doubtful"),
         ("7", "", "barred"),
-        ("8", "ingestion rate limit exceeded", "heavy"),
+        ("8", "ingestion rate limit exceeded", "overloaded"),
         ("8", "grpc: received message larger than max (5000000 vs. 4194304)", "rejected"),
         ("8", "gRPC message exceeds maximum size 4194304: 5000000", "rejected"),
         ("8", "TRACE_TOO_LARGE: max size of trace (5000) exceeded", "rejected"),
@@ -259,10 +259,10 @@ async fn a_hanging_backend_is_given_up_after_the_timeout() {
     let mut exporter = exporter(&backend, Compression::None);
     exporter.limit = Limit::new(Duration::from_millis(50));
     let answer = exporter.export(batch()).await;
-    assert_eq!(answer, Err(ExportError::Heavy { message: "no answer within 50ms".into() }));
+    assert_eq!(answer, Err(ExportError::Overloaded { message: "no answer within 50ms".into() }));
     // The next one gets longer, and tells the backend so.
     let answer = exporter.export(batch()).await;
-    assert_eq!(answer, Err(ExportError::Heavy { message: "no answer within 100ms".into() }));
+    assert_eq!(answer, Err(ExportError::Overloaded { message: "no answer within 100ms".into() }));
     let timeouts = backend.seen().into_iter().map(|it| it.headers["grpc-timeout"].clone());
     assert_eq!(timeouts.collect::<Vec<_>>(), ["50m", "100m"]);
 }

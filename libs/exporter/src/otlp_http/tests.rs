@@ -72,7 +72,7 @@ async fn status_codes_say_what_to_do() {
         Err(ExportError::Misconfigured { .. }) => "barred",
         Err(ExportError::Rejected { .. }) => "rejected",
         Err(ExportError::Doubtful { .. }) => "doubtful",
-        Err(ExportError::Heavy { .. }) => "heavy",
+        Err(ExportError::Overloaded { .. }) => "overloaded",
         Err(ExportError::Permanent { .. }) => "permanent",
     };
     let rows = [
@@ -87,12 +87,12 @@ async fn status_codes_say_what_to_do() {
         (405, "barred"),
         (413, "rejected"),
         (415, "barred"),
-        (429, "heavy"),
+        (429, "overloaded"),
         (500, "doubtful"),
         (501, "doubtful"),
         (502, "retryable"),
         (503, "retryable"),
-        (504, "heavy"),
+        (504, "overloaded"),
     ];
     for (status, expected) in rows {
         let answer = answer_of(move || reply(status, &[("location", "http://x.test/")], ""));

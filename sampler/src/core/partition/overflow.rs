@@ -1,15 +1,15 @@
-//! The read-ahead beyond what there is room for.
+//! Reads on to decide the open traces when there is no room for more of them.
 
 use wholetrace_spanlog::Position;
 
 use crate::core::watermark::Watermark;
 
-/// A read-ahead that only goes on to decide the traces that are open.
+/// A reading that opens no traces.
 ///
-/// When too many traces are open, none may be decided early and none be thrown out. So the frames
-/// from here on are read without opening any: the open traces get their spans and, in time, their
-/// decisions. Then the read-ahead comes back to this place and reads on with room for new ones,
-/// as after a restart: the decisions are the same, and what it costs is reading twice.
+/// When too many traces are open, none may be decided early and none be dropped. So the frames from here
+/// on are read without opening any: the open traces get their spans and, in time, their decisions. Then
+/// the reader seeks back to this position, and there is room for new traces. The decisions are the same
+/// as after a restart; the cost is a second reading.
 #[derive(Debug)]
 pub(super) struct Overflow {
     from: Position,

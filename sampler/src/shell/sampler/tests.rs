@@ -81,7 +81,7 @@ impl Exporter for Sender {
                     0 => ExportError::Retryable { after: None, message },
                     1 => ExportError::Misconfigured { message },
                     2 => ExportError::Doubtful { message },
-                    3 => ExportError::Heavy { message },
+                    3 => ExportError::Overloaded { message },
                     _ => ExportError::Rejected { message },
                 });
             }

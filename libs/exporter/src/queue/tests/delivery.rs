@@ -239,7 +239,7 @@ proptest! {
                     Mood::Fails => Err(ExportError::Retryable { after: None, message }),
                     Mood::IsMisconfigured => Err(ExportError::Misconfigured { message }),
                     Mood::Doubts => Err(ExportError::Doubtful { message }),
-                    Mood::IsOverloaded => Err(ExportError::Heavy { message }),
+                    Mood::IsOverloaded => Err(ExportError::Overloaded { message }),
                     Mood::Rejects => Err(ExportError::Rejected { message }),
                     Mood::RefusesForGood => Err(ExportError::Permanent { message }),
                 }

@@ -50,7 +50,7 @@ async fn a_backend_that_takes_so_many_bytes_a_second_gets_everything_at_its_pace
             if taken {
                 Ok(Accepted::default())
             } else {
-                Err(ExportError::Heavy { message: "rate limited".into() })
+                Err(ExportError::Overloaded { message: "rate limited".into() })
             }
         });
         stored(&backend, in_flight, |_| false).await;
@@ -65,7 +65,7 @@ async fn a_backend_that_answers_too_late_gets_no_span_again_and_again() {
     for in_flight in [1, 4] {
         let backend = Backend::new(|batch| {
             if batch.len() > 5_000 {
-                Err(ExportError::Heavy { message: "no answer within 5s".into() })
+                Err(ExportError::Overloaded { message: "no answer within 5s".into() })
             } else {
                 Ok(Accepted::default())
             }

@@ -12,7 +12,7 @@ const FAILURES: [(&str, Failure); 5] = [
     ("retryable", || ExportError::retryable("503")),
     ("barred", || ExportError::Misconfigured { message: "403".into() }),
     ("doubtful", || ExportError::Doubtful { message: "500".into() }),
-    ("heavy", || ExportError::Heavy { message: "no answer".into() }),
+    ("overloaded", || ExportError::Overloaded { message: "no answer".into() }),
     ("rejected", || ExportError::Rejected { message: "400".into() }),
 ];
 

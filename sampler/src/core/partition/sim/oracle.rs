@@ -144,7 +144,7 @@ fn counting(records: &[Recorded]) -> Vec<bool> {
     records.iter().map(counts).collect()
 }
 
-/// Keys of traces about which some owner may have heeded what does not count, or not what does:
+/// Keys of traces about which some owner may have obeyed what does not count, or not what does:
 /// the claim before is deleted, and the owner began with a commit by one that had not read it, or
 /// with none. So nobody can know, up to the next claim above all that are left.
 fn mistakable(world: &World, records: &[Recorded], counts: &[bool]) -> HashSet<u64> {
@@ -220,12 +220,12 @@ pub(super) fn judge(world: &World) {
     if !is_unsure(world) {
         decisions_are_those_of_the_log(world, &traces, &decisions);
     }
-    let fates = fates(world, &spans, &traces, (&first_decisions, &mistakable));
+    let expected = expected(world, &spans, &traces, (&first_decisions, &mistakable));
     let finished = finished(world);
     assert!(world.met.unknown == 0 || is_unsure(world), "{I3}: decisions not found");
-    every_kept_span_arrives(world, &spans, &fates, &finished);
+    every_kept_span_arrives(world, &spans, &expected, &finished);
     owners_repeat_nothing(world);
-    commits_pass_nothing(world, &spans, &fates, &finished);
+    commits_pass_nothing(world, &spans, &expected, &finished);
 }
 
 /// Replay-stable: whoever reads the log decides the same traces, at the same time, alike.
@@ -259,13 +259,13 @@ fn decisions_are_those_of_the_log(
 /// Whether each span must arrive: by the first decision for its trace (I3). `None` where that is
 /// not known: a late span may begin a trace of its own where decisions were forgotten or owners do
 /// not agree on times, and nobody knows of what is deleted, nor about what is [`mistakable`].
-fn fates(
+fn expected(
     world: &World,
     spans: &[Placed],
     traces: &HashMap<u64, Vec<Trace>>,
     (first_decisions, mistakable): (&HashMap<u64, Vec<FirstDecision>>, &HashSet<u64>),
 ) -> HashMap<u64, Option<bool>> {
-    let fate = |span: &Placed| {
+    let must_arrive = |span: &Placed| {
         if world.gone.contains(&span.key) || mistakable.contains(&span.key) {
             return None;
         }
@@ -282,7 +282,7 @@ fn fates(
         let decision = of_key.iter().find(|decision| decision.first_seen == first_seen);
         decision.map(|decision| decision.kept)
     };
-    spans.iter().map(|span| (span.id, fate(span))).collect()
+    spans.iter().map(|span| (span.id, must_arrive(span))).collect()
 }
 
 /// By exporter and span: the numbers of the events in which it was finished.
@@ -302,14 +302,14 @@ fn finished(world: &World) -> HashMap<(usize, u64), Vec<usize>> {
 fn every_kept_span_arrives(
     world: &World,
     spans: &[Placed],
-    fates: &HashMap<u64, Option<bool>>,
+    expected: &HashMap<u64, Option<bool>>,
     finished: &HashMap<(usize, u64), Vec<usize>>,
 ) {
     let calm = world.met.crashes + world.met.zombies == 0;
     for exporter in 0..world.scene.settings.exporters.len() {
         for span in spans {
             let times = finished.get(&(exporter, span.id)).map_or(0, Vec::len);
-            match fates[&span.id] {
+            match expected[&span.id] {
                 Some(true) => assert!(times > 0, "{I1}: {span:?} never came to {exporter}"),
                 Some(false) if world.met.unknown > 0 => {}
                 Some(false) => assert_eq!(times, 0, "{I3}: {span:?} came to {exporter}"),
@@ -343,7 +343,7 @@ fn owners_repeat_nothing(world: &World) {
 fn commits_pass_nothing(
     world: &World,
     spans: &[Placed],
-    fates: &HashMap<u64, Option<bool>>,
+    expected: &HashMap<u64, Option<bool>>,
     finished: &HashMap<(usize, u64), Vec<usize>>,
 ) {
     let mut reached = HashMap::<usize, Position>::new();
@@ -358,7 +358,7 @@ fn commits_pass_nothing(
                 assert_eq!(exporters.iter().min(), Some(position));
                 for (exporter, below) in exporters.iter().enumerate() {
                     let passed = spans.iter().filter(|span| span.position < *below);
-                    for span in passed.filter(|span| fates[&span.id] == Some(true)) {
+                    for span in passed.filter(|span| expected[&span.id] == Some(true)) {
                         let first = finished[&(exporter, span.id)].first();
                         assert!(first.is_some_and(|at| *at < number), "{I5}: {span:?}: {event:?}");
                     }

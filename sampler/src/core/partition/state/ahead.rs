@@ -1,4 +1,4 @@
-//! What is read for the first time.
+//! Takes in frames at their first reading.
 
 use wholetrace_proto::{spans::visit, wire::WireError};
 use wholetrace_spanlog::{Frame, LogTime, RecordKind};
@@ -41,7 +41,7 @@ impl PartitionState {
         self.take_in(held, time, effects);
     }
 
-    /// Moves the time on. What is odd is counted once: an overflow read reads what comes again.
+    /// Moves the time on. Odd times are counted once: what an overflow read reads is read again.
     fn with_clock<T>(&mut self, move_on: impl FnOnce(&mut Watermark, &mut Oddities) -> T) -> T {
         let mut odd = Oddities::default();
         if let Some(overflow) = &mut self.overflow {
@@ -118,7 +118,7 @@ impl PartitionState {
             let (open, policy_versions) = (&mut self.open, &mut self.policy_versions);
             let mut fold =
                 Fold::new(open, &self.decided, policy_versions, time, 0).of_known_traces();
-            // A frame that cannot be decoded is told of when the reader has come back.
+            // A frame that cannot be decoded is counted when the reader has come back.
             let _ = visit(&frame.payload, &mut fold);
         }
     }

@@ -1,4 +1,4 @@
-//! What a partition hears: decisions, deliveries, dead letters.
+//! Takes in what comes back: decisions from the log, outcomes of exports, durable dead letters.
 
 use wholetrace_exporter::contract::{Outcome, Settled};
 use wholetrace_spanlog::{Frame, Position, RecordKind};
@@ -14,8 +14,8 @@ use crate::core::{
 };
 
 impl PartitionState {
-    /// The decisions of a record that was read back from the decision log take effect: the first
-    /// for a trace wins, if it comes from who owned the partition at that place of the log (I3).
+    /// Puts the decisions of a record of the decision log into effect. The first decision about a trace
+    /// wins, if the owner that wrote it owned the partition at that position (I3).
     pub(super) fn decisions_take_effect(&mut self, record: &Frame) {
         self.decided_to = record.position.next();
         if record.kind != RecordKind::Decisions {
@@ -38,8 +38,9 @@ impl PartitionState {
                 self.stats.decisions_ignored += 1;
             }
             let decided = &self.decided;
-            let ruled = |trace: &OpenTrace| decided.find(trace.key, trace.first_seen).is_some();
-            let Some(slot) = self.open.find(decision.key, ruled) else { continue };
+            let has_decision =
+                |trace: &OpenTrace| decided.find(trace.key, trace.first_seen).is_some();
+            let Some(slot) = self.open.find(decision.key, has_decision) else { continue };
             let trace = self.open.get(slot);
             let (first_frame, version) = (trace.first_frame, trace.policy_version);
             self.open.close(slot);
@@ -75,8 +76,8 @@ impl PartitionState {
         effects.push(id.write(partition, time, exporter, reason, payload));
     }
 
-    /// A record of the span log that cannot be read: a gap of this one, which is not passed before
-    /// its dead letter is durable. It takes no time.
+    /// Takes in that a record of the span log cannot be read. The release passes it when its dead letter
+    /// is durable. It does not move the log's time.
     pub(super) fn unreadable(
         &mut self,
         position: Position,
@@ -90,13 +91,13 @@ impl PartitionState {
             self.confirm_held(None, effects);
         }
         if position < self.head {
-            // Only what is still to be released is missed, and once for all exporters.
+            // Count it once for all exporters, and only if its release is still to come.
             if !self.window.has_payload_at(position) {
                 return;
             }
             self.window.void_at(position);
         } else if self.overflow.is_some() {
-            // It is told of when the reader has come back.
+            // It is counted when the reader has come back.
             return;
         } else {
             self.head = position.next();
