@@ -4,8 +4,8 @@ use bytes::Bytes;
 use wholetrace_runtime::budget::{ByteBudget, Lease};
 use wholetrace_spanlog::Frame;
 
-/// Bytes that may be read again at a time by each reader, whatever is left of the budget: so nothing
-/// that others hold can stop one, and frames of usual sizes are not read one by one.
+/// Bytes that each reader may read again at a time, whatever is left of the budget. So nothing that
+/// others hold can stop a reader, and frames of usual sizes are not read one by one.
 pub(crate) const MIN_READ: usize = 64 << 10;
 
 /// A payload with its lease.
@@ -20,13 +20,13 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// `payload`, whose `lease` is given back when nobody holds any part of it any more.
+/// `payload` with its `lease`, which ends with the last slice of the payload.
 pub(crate) fn held(payload: Bytes, lease: Lease) -> Bytes {
     Bytes::from_owner(Held { payload, _lease: lease })
 }
 
-/// Room for what is to be read: for `max_bytes`, as far as `budget` has it, and for
-/// [`MIN_READ`] of them in any case.
+/// A lease for a read of up to `max_bytes`: as much as `budget` has left, and [`MIN_READ`] in any
+/// case.
 pub(crate) fn room(budget: &ByteBudget, max_bytes: usize) -> Lease {
     budget.lease_up_to(max_bytes, max_bytes.min(MIN_READ))
 }

@@ -34,7 +34,7 @@ enum State {
 pub(crate) struct OpenTrace {
     /// What the policies know of it.
     pub(crate) summary: Summary,
-    /// Its name.
+    /// The half of its id that names it.
     pub(crate) key: TraceKey,
     /// The time of its first frame.
     pub(crate) first_seen: LogTime,
@@ -93,7 +93,7 @@ pub(crate) struct OpenTraces {
 }
 
 impl OpenTraces {
-    /// None yet. `wait` is the decision wait; `root_wait`, if not 0, the wait after a root span;
+    /// No traces yet. `wait` is the decision wait; `root_wait`, if not 0, the wait after a root span;
     /// both in milliseconds.
     pub(crate) fn new(wait: u32, root_wait: u32, hash: KeyHash) -> Self {
         let root_wait = if root_wait == 0 { wait } else { root_wait.min(wait) };
@@ -140,8 +140,8 @@ impl OpenTraces {
             + self.index.allocation_size()
     }
 
-    /// The trace named `key` of which `which` is true. As a rule there is one of a name; a second
-    /// one only while the decision about the first is on its way.
+    /// The trace of the id `key` of which `which` is true. There is one of an id, or two while the
+    /// decision about the first is on its way through the log.
     #[inline]
     pub(crate) fn find(&self, key: TraceKey, which: impl Fn(&OpenTrace) -> bool) -> Option<Slot> {
         let found = self.index.find(self.hash.of(key), |slot| {
@@ -161,7 +161,7 @@ impl OpenTraces {
         at_mut(&mut self.chunks, slot)
     }
 
-    /// Takes a trace in that is not there yet; it will be decided after the decision wait.
+    /// Opens a trace. It is decided after the decision wait.
     pub(crate) fn open(&mut self, new: &NewTrace) -> Slot {
         let slot = self.place(OpenTrace {
             summary: Summary::new(),

@@ -10,7 +10,7 @@ use crate::policy::PolicySet;
 pub(crate) struct PolicyVersions {
     sets: Vec<Option<Set>>,
     current: u8,
-    /// The newest one, while it finds no place.
+    /// The newest set, while there is no free number for it.
     waiting: Option<Arc<PolicySet>>,
 }
 

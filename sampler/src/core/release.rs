@@ -24,9 +24,9 @@ struct Unfinished {
 pub(crate) struct Release {
     /// Number of the next frame to pass.
     next: u64,
-    /// Frames below were finished by the last owner.
+    /// The last owner has finished the frames below this position.
     done_before: Position,
-    /// Oldest first. Whatever is not in here and stands before `next` is finished.
+    /// Oldest first. A frame before `next` that is not in here is finished.
     unfinished: VecDeque<Unfinished>,
     unfinished_bytes: usize,
     /// Frames that were read again, oldest first.
@@ -82,7 +82,7 @@ impl Release {
 
     /// Notes that `pieces` pieces of the frame at `point` go to the exporter.
     pub(crate) fn give(&mut self, point: ResumePoint, pieces: u32, bytes: usize) {
-        // The front is what the commit waits for, so the oldest has to stand there.
+        // The commit waits for the front, so that has to be the oldest.
         Invariant::I5.assert(
             self.unfinished.back().is_none_or(|last| last.point.position < point.position),
             format_args!("the frame at {} is given after a later one", point.position),
@@ -146,7 +146,7 @@ impl Release {
         }
     }
 
-    /// What was asked for again is not coming.
+    /// Forgets what was asked for: it is not coming.
     pub(crate) const fn stop_refetching(&mut self) {
         self.fetching = None;
     }

@@ -36,16 +36,15 @@ pub(crate) struct Oddities {
 /// The log's time: the largest append time read so far, as a rule. Everything that is decided
 /// depends on it and on no other clock.
 ///
-/// It never goes back, and it is the same at every reading of the log, whoever reads it, if he
-/// begins with what stood in the commit. Append times come from clocks that are set, and differ
-/// between brokers. So:
+/// It never goes back. Every reader of the log that begins with the watermark of a commit gets the same
+/// times. Append times come from clocks that are set and that differ between brokers, so:
 ///
-/// * A time below what was reached counts as that.
-/// * A time far ahead counts if the next record does not contradict it: one broker or writer with
-///   a wrong clock does not decide the traces that are open.
-/// * When the times stay below what was reached, and move on there, the clock was ahead before
-///   and is set back: from there on the time moves on with them, ahead of them by what they are
-///   behind. It would stand still else until they have caught up.
+/// * A time below the watermark counts as the watermark.
+/// * A time far ahead counts unless the next record contradicts it: one broker with a wrong clock does
+///   not decide the open traces.
+/// * When append times stay below the watermark and move on there, the clock was set back. From then on
+///   the watermark moves on with them, at a constant distance; it would stand still else until they
+///   have caught up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Watermark {

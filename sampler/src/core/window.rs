@@ -11,7 +11,7 @@ use crate::core::watermark::Watermark;
 /// Frames in the window when nothing forces it to grow.
 pub(crate) const WINDOW_FRAMES: usize = 1 << 16;
 
-/// Bytes that so many take in one partition, beside their payloads: the table doubles when it is full.
+/// Bytes that those take in one partition, beside their payloads: the table doubles when it is full.
 pub(crate) const WINDOW_BYTES: usize = 2 * WINDOW_FRAMES * size_of::<WindowFrame>();
 
 /// The payload of a frame that waits in memory for its release, with its share of the budget.
@@ -109,7 +109,7 @@ impl Window {
         self.first
     }
 
-    /// One thing less that the frame at `position` waits for.
+    /// The frame at `position` waits for one thing less.
     pub(crate) fn arrived_at(&mut self, position: Position) {
         let found = self.frames.binary_search_by_key(&position, |frame| frame.position);
         if let Some(frame) = found.ok().and_then(|index| self.frames.get_mut(index)) {
@@ -117,7 +117,7 @@ impl Window {
         }
     }
 
-    /// One thing less that the frame waits for whose number ends in `low`.
+    /// The frame whose number ends in `low` waits for one thing less.
     #[expect(clippy::cast_possible_truncation, reason = "only the low bits are compared")]
     pub(crate) fn arrived(&mut self, low: u32) {
         let index = low.wrapping_sub(self.first as u32) as usize;
@@ -133,8 +133,8 @@ impl Window {
         found.ok().and_then(|index| self.frames.get(index)).is_some_and(|frame| !frame.void)
     }
 
-    /// The frame at `position` turned out to hold nothing that can be released; it waits for
-    /// its dead letter.
+    /// The frame at `position` cannot be decoded: nothing of it is released, and it waits for its dead
+    /// letter.
     pub(crate) fn void_at(&mut self, position: Position) {
         let found = self.frames.binary_search_by_key(&position, |frame| frame.position);
         if let Some(frame) = found.ok().and_then(|index| self.frames.get_mut(index)) {
@@ -145,8 +145,8 @@ impl Window {
         }
     }
 
-    /// What stands before `oldest` cannot be read again: nothing is left to release of the frames
-    /// whose payload was not kept. Gives how many those are.
+    /// The log has deleted what is before `oldest`: frames without a cached payload have nothing left to
+    /// release. Gives how many those are.
     pub(crate) fn lose_before(&mut self, oldest: Position) -> u64 {
         let mut lost = 0;
         for frame in self.frames.iter_mut().take_while(|frame| frame.position < oldest) {
@@ -159,8 +159,8 @@ impl Window {
         lost as u64
     }
 
-    /// Lets the payloads of the newest frames go that take `bytes` together, or all: they are read
-    /// again when it is time to release them.
+    /// Drops payloads of the newest frames, `bytes` of them or all. They are read again at their
+    /// release.
     pub(crate) fn evict(&mut self, bytes: usize) {
         let mut left = bytes.min(self.cached_bytes);
         for frame in self.frames.iter_mut().rev() {
@@ -176,7 +176,7 @@ impl Window {
         }
     }
 
-    /// Lets all frames with numbers below `number` go, and their share of the budget with them.
+    /// Drops the frames with numbers below `number`, and their leases with them.
     pub(crate) fn pass(&mut self, number: u64) {
         while self.first < number {
             let Some(frame) = self.frames.pop_front() else { break };

@@ -120,11 +120,10 @@ pub(crate) enum Inserted {
 
 /// The decisions of a partition, oldest first, in about 45 bytes each.
 ///
-/// A decision rules over the frames from the trace's first one to `retention` after the decision,
-/// or to the time when it was [forgotten](Self::forget_excess) for want of room. What a frame's
-/// time says is the same at every reading, so a span that found its trace decided when it was
-/// read ahead finds the same decision when it is released: decisions go only once no unfinished
-/// frame can ask for them any more.
+/// A decision holds for the frames from the trace's first one to `retention` after the decision, or to
+/// the time when it was [forgotten](Self::forget_excess) for want of room. A frame has the same time at
+/// every reading, so a span finds the same decision at its release as at its first reading: decisions
+/// are dropped only when no unfinished frame can look them up any more.
 #[derive(Debug)]
 pub(crate) struct DecisionTable {
     retention: u64,
@@ -179,8 +178,8 @@ impl DecisionTable {
             + self.index.allocation_size()
     }
 
-    /// Where the decision log has to be read from to get back all that is held; `None` if nothing
-    /// is.
+    /// The position from which the decision log has to be read to get back all decisions that are held;
+    /// `None` if none are.
     pub(crate) fn origin(&self) -> Option<Position> {
         self.origins.front().map(|(_, position)| *position)
     }
@@ -200,9 +199,9 @@ impl DecisionTable {
     /// to the time `now`.
     ///
     /// Two decisions about a key that was open for both at some time are about one trace, also if
-    /// they do not agree on when that began: the first one in the log rules, from the earlier of
-    /// both starts on. Reaches of one key's decisions never overlap: an older one ends where a
-    /// newer one starts.
+    /// they do not agree on when that began: the first one in the log holds, from the earlier of both
+    /// starts on. The spans of time of one key's decisions never overlap: an older one ends where a newer
+    /// one starts.
     pub(crate) fn insert(
         &mut self,
         new: &TraceDecision,
@@ -248,8 +247,8 @@ impl DecisionTable {
         Inserted::First
     }
 
-    /// Lets the decisions of one key, in the order of their starts, that rule at `from` or later
-    /// rule to `until` without a gap.
+    /// Extends the decisions of one key, in the order of their starts, that hold at `from` or later:
+    /// they hold to `until` without a gap.
     fn cover(&mut self, same: &[u32], from: LogTime, until: LogTime) {
         for (index, number) in same.iter().enumerate() {
             let next = same.get(index + 1).map(|next| self.entry(*next).first_seen);

@@ -1,4 +1,4 @@
-//! Decisions that are made and not on their way to the decision log yet.
+//! Makes decisions, and batches them into records of the decision log.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::core::{
     policy_versions::PolicyVersions,
 };
 
-/// Decisions of one record of the decision log.
+/// Decisions in one record of the decision log, at most.
 const BATCH: usize = 4096;
 
-/// Decisions that are made and not in an effect yet, all of one policy set.
+/// Decisions that wait for their record, all of one policy set.
 #[derive(Debug, Default)]
 pub(super) struct PendingDecisions {
     made: Vec<Decision>,
@@ -59,7 +59,7 @@ impl PendingDecisions {
         }
     }
 
-    /// Sends all that are made on their way, under `claim`.
+    /// Puts the decisions that wait into a record under `claim`, to be appended.
     pub(super) fn flush(
         &mut self,
         policy_versions: &PolicyVersions,

@@ -33,9 +33,9 @@ pub(super) struct ReleaseContext<'s> {
     pub(super) decided: &'s DecisionTable,
     /// The end of what was read.
     pub(super) here: ResumePoint,
-    /// The decisions below are read.
+    /// The position up to which the decision log is read.
     pub(super) decided_to: Position,
-    /// Whether these are all that there were when the ownership began: its claim is among them.
+    /// Whether the own claim is read back, and so all decisions from before the ownership.
     pub(super) is_serving: bool,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Undecodable {
 
 /// How a release ended.
 pub(super) enum ReleaseResult {
-    /// No exporter can be given more for now.
+    /// No exporter can take more for now.
     Done,
     /// There is more to do.
     More,
@@ -72,8 +72,8 @@ pub(super) struct Releases {
     releases: Vec<Release>,
     /// The reader of each that is behind.
     behind: Vec<Option<Box<CatchUp>>>,
-    /// What the frame of this number has left, during one release: exporters that keep up with each other
-    /// share it.
+    /// The kept spans of the frame of this number, during one release: exporters that keep up with each
+    /// other share them.
     last_filtered: Option<(u64, Filtered)>,
     /// Number of the first frame that no exporter has passed.
     fresh: u64,
@@ -100,7 +100,7 @@ impl Releases {
         }
     }
 
-    /// The exporters that are fed from the window.
+    /// The exporters that keep up: the window serves them.
     fn keeping_up(&self) -> impl Iterator<Item = &Release> {
         let all = self.releases.iter().zip(&self.behind);
         all.filter(|(_, behind)| behind.is_none()).map(|(release, _)| release)
@@ -144,7 +144,7 @@ impl Releases {
         }
     }
 
-    /// Gives every exporter what it can be given.
+    /// Releases to every exporter as much as it can take.
     pub(super) fn release(
         &mut self,
         window: &mut Window,
@@ -153,7 +153,7 @@ impl Releases {
         effects: &mut Vec<Effect>,
     ) -> ReleaseResult {
         let result = self.release_to_all(window, context, stats, effects);
-        // Nothing is held between releases but what is paid for.
+        // Between releases nothing is held that has no lease.
         self.last_filtered = None;
         window.pass(self.slowest());
         result
@@ -170,7 +170,7 @@ impl Releases {
         let more = self.catch_up(window, context, stats, effects);
         let mut bytes = 0;
         let mut waiting = vec![false; self.releases.len()];
-        // Whoever is furthest behind goes first, so that frames are filtered once for all.
+        // The exporter that is furthest behind goes first, so that a frame is filtered once for all.
         while let Some(index) = self.furthest_behind(&waiting) {
             match self.next(index, window, context, effects) {
                 ReleaseStep::Wait => waiting[index] = true,
@@ -293,7 +293,7 @@ impl Releases {
     }
 }
 
-/// Hands what the frame at `position` has left to an exporter.
+/// Hands the kept spans of the frame at `position` to an exporter.
 fn hand_over(
     filtered: &Filtered,
     exporter: ExporterIndex,

@@ -50,7 +50,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Decisions beyond which nothing is read ahead that need not be.
+    /// The number of decisions beyond which the first reading stops where it may.
     pub(super) const fn many_decisions(&self) -> usize {
         self.bounds.max_decisions.saturating_add(self.bounds.max_open_traces)
     }

@@ -36,8 +36,7 @@ pub struct PartitionState {
     settings: Settings,
     policy_versions: PolicyVersions,
     watermark: Watermark,
-    /// The frame behind the last one that was taken in, while only the next record can tell
-    /// whether its time counts.
+    /// The newest frame, held back until the next record tells whether its time counts.
     held: Option<ReadFrame>,
     /// Append time of the newest record read.
     newest: LogTime,
@@ -49,13 +48,13 @@ pub struct PartitionState {
     pending_decisions: PendingDecisions,
     /// The lowest position that was not read ahead.
     head: Position,
-    /// Where the last record of the decision log stands that an owner wrote while it was that.
+    /// The position of the last record of the decision log that counts.
     last_claimed: Position,
-    /// The records of the decision log below are read.
+    /// The position up to which the decision log is read.
     decided_to: Position,
-    /// Whether a tick is on its way through the log.
+    /// Whether a tick is appended and not read back.
     tick_pending: bool,
-    /// The way ahead without opening traces, while there is no room for more.
+    /// Reads on without opening traces, while there is no room for more.
     overflow: Option<Overflow>,
     /// Whether the last step left work behind.
     has_more_work: bool,
@@ -64,7 +63,7 @@ pub struct PartitionState {
 }
 
 impl PartitionState {
-    /// The state at the start of an ownership: nothing is known but how far the last owner was.
+    /// The state at the start of an ownership, from the checkpoint of the last owner.
     /// Tell it when the span log [begins](Input::LogBegins), then the decision log from
     /// [`Hints::decisions_from`] on and then [`Input::DecisionsLoaded`]; once it wants frames, the
     /// span log from `start.position` on.
@@ -166,10 +165,10 @@ impl PartitionState {
 
     /// Whether the next records of the span log are wanted now.
     ///
-    /// None are before the own claim is read back. Then they are when the slowest release waits for
-    /// a decision that only more of the log brings. Beyond that the read-ahead stays within its
-    /// bounds: as far as all payloads find room in the window cache, or another exporter waits for
-    /// more, decisions find room in the table, and the time between both readers allows.
+    /// Not before the own claim is read back. Then always when the slowest release waits for a decision
+    /// that only more of the log brings. Else only within bounds: while all payloads find room in the
+    /// window cache or another exporter waits for more, decisions find room in the table, and the first
+    /// reading is less than `read_ahead` before the release.
     #[must_use]
     pub fn wants_frames(&self) -> bool {
         if !self.claims.is_held() {
@@ -205,8 +204,8 @@ impl PartitionState {
         self.head
     }
 
-    /// Whether another owner has claimed the partition: what this one decides does not count any
-    /// more. If it is the owner all the same, it has to start again.
+    /// Whether another owner has claimed the partition. The decisions of this one count no longer; if the
+    /// log still takes it for the owner, it has to start again.
     #[must_use]
     pub const fn is_superseded(&self) -> bool {
         self.claims.is_superseded()
@@ -258,7 +257,7 @@ impl PartitionState {
             checkpoint.position <= self.head,
             format_args!("{} is not read, up to {}", checkpoint.position, self.head),
         );
-        // Somebody may stand at the very beginning while others do not.
+        // One exporter may be at the very beginning while others are not.
         let none = points.iter().all(|(point, _)| point.position == 0);
         if none || last == Some(&checkpoint) {
             return None;
@@ -282,7 +281,7 @@ impl PartitionState {
         self.settings.bounds = bounds;
     }
 
-    /// Holds as many `bytes` less of frames that wait for their release, or none of them.
+    /// Frees `bytes` of the payloads that wait for their release, or all of them.
     pub fn evict(&mut self, bytes: usize) {
         self.window.evict(bytes);
     }

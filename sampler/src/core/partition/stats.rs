@@ -49,7 +49,7 @@ pub struct Stats {
     pub spans_unknown: u64,
     /// Records that were read too early, because too many traces were open.
     pub records_scanned: u64,
-    /// Frames that had kept spans or not, released out of the window cache.
+    /// Frames released out of the window cache, with kept spans or without.
     pub frames_from_cache: u64,
     /// The same, read again from the log.
     pub frames_from_log: u64,
@@ -63,7 +63,7 @@ pub struct Stats {
     pub frames_unreadable: u64,
     /// Policy sets that had to wait until one of the sets before them is not in use any more.
     pub policies_delayed: u64,
-    /// Root spans that came after their trace was turned down.
+    /// Root spans that came after the decision not to keep their trace.
     pub late_roots: u64,
     /// Records whose append time is far ahead of both their neighbours: it does not count.
     pub times_unconfirmed: u64,

@@ -1,15 +1,15 @@
 //! Exporters that are far behind the others.
 //!
-//! One window serves all exporters that keep up with each other: a frame is read once, and goes
-//! when the slowest has passed it. So that one that is away for hours neither stops the others nor
-//! has memory grow, it falls behind as soon as another one waits for what only more of the log
-//! brings while the window has reached its bounds. From then on it has a [reader of its
-//! own](CatchUp), which stands still while the exporter does, and the window belongs to the
-//! others. When that has come to where the window begins, the exporter goes on from the window.
+//! One window serves all exporters that keep up with each other: a frame is read once, and leaves the
+//! window when the slowest exporter has passed it. A backend that is away for hours must neither stop the
+//! other exporters nor let memory grow. So its exporter falls behind when the window is full and another
+//! exporter waits for more of the log. From then on it has a [reader of its own](CatchUp), which stops
+//! while the exporter does, and the window serves the others. When the reader reaches the start of the
+//! window, the exporter goes on from the window.
 //!
-//! A commit tells of each exporter that is behind where it stands in both logs, and where the
-//! others do: so a new owner does not read all of an outage again for those that had none.
-//! The committed position is the lowest of all: the log keeps what any exporter still needs.
+//! A commit stores a resume point for each exporter that is behind and one for the others, so a new
+//! owner reads an outage again only for the exporter that had it. The committed position is the lowest of
+//! all: the log keeps what any exporter still needs.
 
 use wholetrace_exporter::contract::ExporterIndex;
 use wholetrace_spanlog::{Position, TopicName};
@@ -30,8 +30,7 @@ use crate::core::{
 };
 
 impl Releases {
-    /// Whether an exporter waits for what only more of the log brings, while a slower one is not
-    /// through with what is there.
+    /// Whether an exporter waits for more of the log, while a slower one has not passed what is read.
     pub(in crate::core::partition) fn starves(&self, window: &Window) -> bool {
         let fastest = self.keeping_up().map(Release::next).max().unwrap_or_default();
         fastest > self.slowest() && window.get(fastest).is_none_or(|frame| frame.awaited > 0)
@@ -39,8 +38,8 @@ impl Releases {
 
     /// Where each exporter stands, and whether it is behind. `here` is the end of what was read.
     ///
-    /// One that has under way what is older than the window needs to be counts as behind: a new
-    /// owner need not read all since then again for the others.
+    /// An exporter whose oldest unfinished frame is older than `read_ahead` counts as behind: a new owner
+    /// need not read everything since then again for the others.
     pub(in crate::core::partition) fn resume_points(
         &self,
         window: &Window,
@@ -75,7 +74,7 @@ impl Releases {
         }
     }
 
-    /// Lets exporters fall behind for which others would have to wait.
+    /// Lets exporters fall behind where others would have to wait for them.
     pub(super) fn let_fall_behind(
         &mut self,
         window: &Window,
@@ -106,8 +105,8 @@ impl Releases {
         }
     }
 
-    /// Gives the exporters that are behind what they can be given, up to `RELEASE_BYTES` each. Tells
-    /// whether there is more.
+    /// Releases to the exporters that are behind, up to `RELEASE_BYTES` each. Gives whether there is more
+    /// to release.
     pub(super) fn catch_up(
         &mut self,
         window: &Window,
@@ -142,7 +141,7 @@ impl Releases {
         more
     }
 
-    /// Goes a record on for one exporter. Gives its size; `None` when it cannot.
+    /// Passes one record for one exporter. Gives its size; `None` when it has to wait.
     fn catch_up_by_one(
         &mut self,
         index: usize,
