@@ -1,12 +1,13 @@
 //! The real parts: whether they stand, and where.
 
 use std::{
+    io::Write as _,
     net::TcpListener,
     ops::Range,
     path::{Path, PathBuf},
-    process::Command,
+    process::{ChildStdin, Command, Stdio},
     sync::{
-        LazyLock, Mutex,
+        LazyLock, Mutex, PoisonError,
         atomic::{AtomicU16, Ordering},
     },
 };
@@ -28,7 +29,7 @@ pub(crate) fn built(path: &str) -> PathBuf {
 pub(crate) fn stands(part: &str) -> bool {
     // One at a time: two builds would share a folder.
     static INSTALLING: Mutex<()> = Mutex::new(());
-    let _one = INSTALLING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _one = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let output = Command::new("bash")
         .arg(folder().join("install.sh"))
         .arg(part)
@@ -44,8 +45,26 @@ pub(crate) fn stands(part: &str) -> bool {
     )]
     let strict = std::env::var("CI").is_ok_and(|value| value == "true");
     assert!(!strict, "CI needs every part: {said}{}", String::from_utf8_lossy(&output.stderr));
-    eprintln!("{}", said.trim());
+    tell_at_the_end(said.trim());
     false
+}
+
+/// Has one line told, when this process has ended, of all that was skipped.
+///
+/// The harness of the tests shows what a test prints only when it fails, and ends the process
+/// without asking anybody. So a shell waits for its standard input to end, and then says it.
+fn tell_at_the_end(skipped: &str) {
+    static TELLER: Mutex<Option<ChildStdin>> = Mutex::new(None);
+    const TELL: &str = r#"skipped=$(sort -u | sed 's/^skipped //' | paste -sd ';' | sed 's/;/; /g')
+        echo "tests were skipped for want of: $skipped" >&2"#;
+    let mut teller = TELLER.lock().unwrap_or_else(PoisonError::into_inner);
+    if teller.is_none() {
+        let mut shell = Command::new("bash");
+        let shell = shell.args(["-c", TELL]).stdin(Stdio::piped()).stdout(Stdio::null());
+        *teller = shell.spawn().expect("bash runs").stdin;
+    }
+    let told = teller.as_mut().map(|teller| writeln!(teller, "{skipped}"));
+    assert!(told.is_some_and(|told| told.is_ok()), "the shell waits for what is skipped");
 }
 
 /// A port on loopback that nobody had a moment ago, and that nobody is given before it is used.
