@@ -56,7 +56,7 @@ fn a_topic_that_is_made_anew_is_read_from_its_beginning() {
     let scale = Scale::of_this_run();
     let mut fleet = fleet(&kafka, 2, 2, &sampling("3s"));
     fleet.expect(AWAY);
-    fleet.expect(&["made anew"]);
+    fleet.expect(&[("made anew", "that is what the scenario does to a topic")]);
     let folder = fleet.folder.path().to_owned();
 
     let mut sent = send("before", &fleet, scale, 12);

@@ -15,6 +15,7 @@ use super::{
     gateway_process::Gateway,
     kafka::Kafka,
     load::{Load, RATE, Scale, must_be_whole},
+    process::BACKEND_AWAY,
     steady::{fleet, sampling},
 };
 
@@ -29,7 +30,7 @@ fn backend() -> Gateway {
 /// Two gateways and three samplers that export to `backend` and have hardly any memory for spans.
 fn fleet_before(kafka: &Kafka, backend: &Gateway) -> Fleet {
     let mut fleet = fleet(kafka, 2, 0, &sampling("12s"));
-    fleet.expect(&["wholetrace_exporter"]);
+    fleet.expect(BACKEND_AWAY);
     let sections = format!(
         "exporters:\n  otlp: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }} }}\nmemory: {{ window_cache: 1MiB }}\n",
         backend.grpc

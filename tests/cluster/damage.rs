@@ -74,7 +74,7 @@ fn a_damaged_record_is_a_gap_of_one_record() {
     fleet.create_topics();
     fleet.start(1, 0);
     fleet.expect(AWAY);
-    fleet.expect(&["that cannot be read"]);
+    fleet.expect(&[("that cannot be read", "the record that the scenario damages")]);
     let (topic, folder) = (format!("{}-spans", fleet.name), fleet.folder.path().to_owned());
     let options = ["--slow", "0", "--errors", "0", "--late", "0"];
     let send = |fleet: &Fleet, name: &str, traces: u64| {

@@ -10,7 +10,7 @@ use super::{
     kafka::Kafka,
     mock::{Answer, Backend},
     oracle::{self, Arrived},
-    process::{dead_letters, succeed, wait_until},
+    process::{BACKEND_AWAY, BACKEND_REFUSES, dead_letters, succeed, wait_until},
     steady::fleet,
 };
 
@@ -40,7 +40,8 @@ fn dead_letters_are_replayed_beside_the_cluster() {
     let all =
         "tail_sampling:\n  decision_wait: 2s\n  policies: [ { name: all, type: always_sample } ]\n";
     let mut fleet: Fleet = fleet(&kafka, 1, 0, all);
-    fleet.expect(&["wholetrace_exporter"]);
+    fleet.expect(BACKEND_AWAY);
+    fleet.expect(BACKEND_REFUSES);
     let exporter = format!(
         "exporters:\n  otlp: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }}, \
          retry_on_failure: {{ initial_interval: 100ms, max_interval: 500ms }} }}\n",

@@ -1,9 +1,9 @@
 //! Gateways and samplers of one cluster, each a process of its own.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Output},
     sync::{
         LazyLock,
         atomic::{AtomicUsize, Ordering},
@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     parts::free_port,
-    process::{Process, wholetrace},
+    process::{Expected, Process, generate, wholetrace},
     steady::sampling,
 };
 
@@ -24,7 +24,7 @@ pub(crate) struct Fleet {
     common: String,
     pub(crate) gateways: Vec<Gateway>,
     pub(crate) samplers: Vec<Process>,
-    expected: Vec<&'static str>,
+    expected: Vec<Expected>,
     /// Configurations, output, records, and what the samplers kept: `kept-0.jsonl`, … The last to be
     /// dropped: what the processes said is read when they are.
     pub(crate) folder: tempfile::TempDir,
@@ -77,12 +77,12 @@ impl Fleet {
         Self { name, common, gateways, samplers, expected, folder }
     }
 
-    /// Warnings and errors of its processes that have one of these words in them are expected; any
-    /// other fails the test.
-    pub(crate) fn expect(&mut self, words: &[&'static str]) {
-        self.expected.extend(words);
+    /// Warnings and errors of its processes that are among these are expected; any other fails the
+    /// test.
+    pub(crate) fn expect(&mut self, lines: &[Expected]) {
+        self.expected.extend(lines);
         let gateways = self.gateways.iter_mut().map(|gateway| &mut gateway.process);
-        gateways.chain(&mut self.samplers).for_each(|process| process.expect(words));
+        gateways.chain(&mut self.samplers).for_each(|process| process.expect(lines));
     }
 
     /// `wholetrace topics ACTION`: whether it succeeded, and all that it said.
@@ -165,16 +165,8 @@ impl Fleet {
     /// `wholetrace generate` against a gateway, with its record.
     pub(crate) fn generate(&self, gateway: usize, options: &[&str]) -> (Child, PathBuf) {
         let record = self.folder.path().join(format!("record-{gateway}.jsonl"));
-        let errors = File::create(self.generator_log(gateway)).expect("a file");
-        let endpoint = format!("http://127.0.0.1:{}", self.gateways[gateway].grpc);
-        let child = wholetrace()
-            .args(["generate", "--endpoint", &endpoint, "--record"])
-            .arg(&record)
-            .args(options)
-            .stdout(Stdio::null())
-            .stderr(errors)
-            .spawn()
-            .expect("the generator starts");
+        let grpc = self.gateways[gateway].grpc;
+        let child = generate(grpc, &record, &self.generator_log(gateway), options);
         (child, record)
     }
 

@@ -10,23 +10,24 @@ use std::{
 use super::{
     machine::Leave,
     parts::{folder, stands},
+    process::Expected,
 };
 
 /// What processes say while brokers are away, or answer late.
-pub(crate) const AWAY: &[&str] = &[
-    "wholetrace_spanlog_kafka",
-    "wholetrace_gateway::ingest",
-    "wholetrace::upkeep",
-    "read the log again",
-    "commit later",
+pub(crate) const AWAY: &[Expected] = &[
+    ("wholetrace_spanlog_kafka", "the clients tell of each connection that ends or fails"),
+    ("have not answered", "a partition has no leader until another broker is elected"),
+    ("no broker is connected", "all of them were away for a moment"),
+    ("read the log again", "a partition that cannot be read is tried again"),
+    ("commit later", "so is a commit"),
 ];
 
 /// What samplers say when one of them was gone without a word, or for too long.
-pub(crate) const REPLACED: &[&str] = &[
-    "wholetrace_spanlog_kafka::ownership",
-    "Consumer group session timed out",
-    "another process has claimed the partition",
-    "cut an unfinished line",
+pub(crate) const REPLACED: &[Expected] = &[
+    ("while they were still being worked on", "its partitions had to be given away at once"),
+    ("Consumer group session timed out", "the client says the same"),
+    ("another process has claimed the partition", "who has it now, as the decision log says"),
+    ("cut an unfinished line", "a kill in the midst of a write leaves one"),
 ];
 
 /// A Kafka cluster. Ended and removed when dropped, and also when the tests end in any other way.

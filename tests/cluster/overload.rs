@@ -67,7 +67,7 @@ fn what_a_quota_allows_is_acknowledged() {
     fleet.create_topics();
     fleet.start(1, 1);
     fleet.expect(AWAY);
-    fleet.expect(&["wholetrace_gateway::metrics", "requests are refused"]);
+    fleet.expect(&[("refuse requests", "more is sent than the quota allows")]);
     let rate = format!("producer_byte_rate={QUOTA}");
     kafka.tool(
         "kafka.admin.ConfigCommand",

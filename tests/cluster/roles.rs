@@ -45,7 +45,7 @@ fn a_sampler_that_is_shut_out_says_so_and_ends() {
     wait_until("the first owns all", || fleet.samplers[first].metric(owned) >= 8.0);
     // Until the first knows, both work on the partitions.
     fleet.expect(REPLACED);
-    fleet.samplers[first].expect(&["fenced"]);
+    fleet.samplers[first].expect(&[("fenced", "another sampler has its name")]);
     fleet.samplers[second].start();
     let status = fleet.samplers[first].end();
     let said = fleet.samplers[first].output();

@@ -61,7 +61,7 @@ fn topics_are_made_once_and_held_against_what_is_promised() {
     let mut warned =
         Fleet::new(&Layout { kafka: "    weak_topics: warn\n", ..Layout::of(&kafka.brokers) });
     warned.create_topics();
-    warned.expect(&["wholetrace_spanlog_kafka::topics"]);
+    warned.expect(&[("topic `", "weak topics are told")]);
     let spans = format!("{}-spans", warned.name);
     let altered = ["--alter", "--entity-type", "topics", "--entity-name", &spans];
     kafka.tool(CONFIG, &[&altered[..], &weak].concat());

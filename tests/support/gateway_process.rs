@@ -1,15 +1,15 @@
 //! A `wholetrace standalone` process of a test's own.
 
 use std::{
-    fs::{self, File},
+    fs,
     ops::{Deref, DerefMut},
     path::PathBuf,
-    process::{Child, Stdio},
+    process::Child,
 };
 
 use super::{
     parts::free_port,
-    process::{Process, wholetrace},
+    process::{Process, generate},
 };
 
 /// A process, its folder and its ports. Killed when dropped.
@@ -48,16 +48,8 @@ impl Gateway {
     /// `wholetrace generate` against it, with its record.
     pub(crate) fn generate(&self, options: &[&str]) -> (Child, PathBuf) {
         let record = self.folder.path().join("record.jsonl");
-        let errors = File::create(self.folder.path().join("generate.log")).expect("a file");
-        let child = wholetrace()
-            .args(["generate", "--endpoint", &format!("http://127.0.0.1:{}", self.grpc)])
-            .arg("--record")
-            .arg(&record)
-            .args(options)
-            .stdout(Stdio::null())
-            .stderr(errors)
-            .spawn()
-            .expect("the generator starts");
+        let log = self.folder.path().join("generate.log");
+        let child = generate(self.grpc, &record, &log, options);
         (child, record)
     }
 }

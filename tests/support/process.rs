@@ -43,6 +43,18 @@ pub(crate) fn get(url: &str) -> Option<String> {
     answer.body_mut().with_config().limit(256 << 20).read_to_string().ok()
 }
 
+/// `wholetrace generate` against the port `grpc`, with its record, and its complaints in `log`.
+pub(crate) fn generate(grpc: u16, record: &Path, log: &Path, options: &[&str]) -> Child {
+    wholetrace()
+        .args(["generate", "--endpoint", &format!("http://127.0.0.1:{grpc}"), "--record"])
+        .arg(record)
+        .args(options)
+        .stdout(Stdio::null())
+        .stderr(File::create(log).expect("a file"))
+        .spawn()
+        .expect("the generator starts")
+}
+
 /// Waits for a child that must succeed.
 pub(crate) fn succeed(mut child: Child, what: &str, log: &Path) {
     let status = child.wait().expect("it ended");
@@ -53,6 +65,21 @@ pub(crate) fn succeed(mut child: Child, what: &str, log: &Path) {
     );
 }
 
+/// What a process may say in a scenario as WARN or ERROR: words of the line, and why it comes there.
+pub(crate) type Expected = (&'static str, &'static str);
+
+/// What exporters say while a backend is away, hangs up or answers late.
+pub(crate) const BACKEND_AWAY: &[Expected] = &[
+    ("fail to export", "the backend takes nothing"),
+    ("send the halves of a batch", "an answer that is late may be late for the size of the batch"),
+];
+
+/// What exporters say of spans that a backend refuses, beside what they say when it is away.
+pub(crate) const BACKEND_REFUSES: &[Expected] = &[
+    ("hold back spans that the backend refuses", "one answer proves nothing"),
+    ("put kept spans to the dead letters", "the same answer again and again proves the span"),
+];
+
 /// A process, or one that can be started. Killed when dropped.
 pub(crate) struct Process {
     role: String,
@@ -61,8 +88,8 @@ pub(crate) struct Process {
     /// Port of the admin listener.
     pub(crate) admin: u16,
     child: Option<Child>,
-    /// Words of the warnings and errors that the test expects.
-    expected: Vec<&'static str>,
+    /// The warnings and errors that the test expects.
+    expected: Vec<Expected>,
 }
 
 impl Process {
@@ -73,20 +100,10 @@ impl Process {
         Self { role, config, output, admin, child: None, expected: Vec::new() }
     }
 
-    /// Warnings and errors in its log that have one of these words in them are expected. Any other
-    /// fails the test, when this is dropped.
-    pub(crate) fn expect(&mut self, words: &[&'static str]) {
-        self.expected.extend(words);
-    }
-
-    /// The lines of its log that nobody expects.
-    fn complaints(&self) -> Vec<String> {
-        let output = self.output();
-        let complaints = output.lines().filter(|line| {
-            [" WARN ", " ERROR "].iter().any(|level| line.contains(level))
-                && !self.expected.iter().any(|word| line.contains(word))
-        });
-        complaints.map(str::to_owned).collect()
+    /// Warnings and errors in its log that are among these are expected. Any other fails the test,
+    /// when this is dropped, and so does a panic.
+    pub(crate) fn expect(&mut self, lines: &[Expected]) {
+        self.expected.extend(lines);
     }
 
     /// Starts it and waits until it is ready.
@@ -223,7 +240,8 @@ impl Drop for Process {
             let _ = writeln!(std::io::stderr(), "output of the process ({place}):\n{tail}");
             return;
         }
-        let complaints = self.complaints();
+        let output = self.output();
+        let complaints = complaints(&output, &self.expected);
         assert!(
             complaints.is_empty(),
             "{} said what nobody expects:\n{}",
@@ -231,4 +249,23 @@ impl Drop for Process {
             complaints.join("\n")
         );
     }
+}
+
+/// The lines of a log that nobody expects.
+fn complaints<'a>(output: &'a str, expected: &[Expected]) -> Vec<&'a str> {
+    let is_bad = |line: &&str| {
+        line.contains("panicked at")
+            || [" WARN ", " ERROR "].iter().any(|level| line.contains(level))
+                && !expected.iter().any(|(words, _)| line.contains(words))
+    };
+    output.lines().filter(is_bad).collect()
+}
+
+#[test]
+fn what_nobody_expects_is_found() {
+    let output = "a  INFO x: all is well\na  WARN x: fail to export: it is away\na ERROR x: lost\n\
+                  thread 'y' panicked at src/z.rs:1:2:\n  WARN \n";
+    assert_eq!(complaints(output, BACKEND_AWAY).len(), 3);
+    let all = [("lost", "a reason"), ("  WARN ", "another"), ("panicked", "none is good enough")];
+    assert_eq!(complaints(output, &all), ["thread 'y' panicked at src/z.rs:1:2:"]);
 }

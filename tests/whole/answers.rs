@@ -16,7 +16,7 @@ use super::{
     mock::{Answer, Backend},
     oracle::{self, Arrived, Sent},
     parts::free_port,
-    process::{PATIENCE, dead_letters, succeed, wait_until},
+    process::{BACKEND_AWAY, BACKEND_REFUSES, PATIENCE, dead_letters, succeed, wait_until},
 };
 
 /// A backend, and what it says as long as it is not well.
@@ -171,7 +171,11 @@ fn after_any_answer_everything_arrives() {
     let port = |backend: &Option<Backend>| backend.as_ref().map_or_else(free_port, |it| it.port);
     let ports: Vec<u16> = backends.iter().map(port).collect();
     let mut gateway = Gateway::new(&exporters(&rows, &ports, "5m"));
-    gateway.expect(&["wholetrace_exporter"]);
+    gateway.expect(BACKEND_AWAY);
+    gateway.expect(&[
+        ("hold back spans that the backend refuses", "no answer of these proves the spans"),
+        ("find the backend closed to this exporter", "some answers are about the exporter"),
+    ]);
     gateway.start();
     let few = ["--rate", "100", "--slow", "0", "--late", "0", "--spans-per-trace", "1,2,4"];
     let (generator, record) = gateway.generate(&[&few[..], &["--traces", "200"]].concat());
@@ -257,7 +261,12 @@ fn what_an_answer_proves_goes_to_the_dead_letters_and_nothing_else() {
     let backends: Vec<Backend> = rows.iter().map(start).collect();
     let ports: Vec<u16> = backends.iter().map(|backend| backend.port).collect();
     let mut gateway = Gateway::new(&exporters(&rows, &ports, "2s"));
-    gateway.expect(&["wholetrace_exporter"]);
+    gateway.expect(BACKEND_AWAY);
+    gateway.expect(BACKEND_REFUSES);
+    gateway.expect(&[
+        ("find the backend closed to this exporter", "some answers are about the exporter"),
+        ("stop exporter before all is delivered", "what is not proven waits when the test ends"),
+    ]);
     gateway.start();
     // What comes later is what proves that the backends are well.
     // Of this seed, some traces are bad.

@@ -14,7 +14,7 @@ use super::{
     gateway_process::Gateway,
     mock::{Answer, Backend},
     oracle::{self, Arrived, Sent},
-    process::{dead_letters, succeed, wait_until, wholetrace},
+    process::{BACKEND_AWAY, BACKEND_REFUSES, dead_letters, succeed, wait_until, wholetrace},
 };
 
 /// Whether every span of `before` has arrived once more.
@@ -50,7 +50,8 @@ fn what_was_refused_is_listed_exported_and_replayed() {
          retry_on_failure: {{ initial_interval: 100ms, max_interval: 500ms }} }}\n",
         backend.port
     ));
-    gateway.expect(&["wholetrace_exporter"]);
+    gateway.expect(BACKEND_AWAY);
+    gateway.expect(BACKEND_REFUSES);
     let folder = gateway.folder.path().to_owned();
     let config = folder.join("wholetrace.yaml");
     let run = |arguments: &[&str]| dead_letters(&config, arguments);

@@ -7,7 +7,7 @@ use super::{
     jaeger::Jaeger,
     oracle::{self, POLICIES, settle},
     parts::stands,
-    process::{succeed, wait_until},
+    process::{BACKEND_AWAY, succeed, wait_until},
 };
 
 /// Scenario: Jaeger is away while far more spans come than the window cache holds, then it starts.
@@ -25,7 +25,7 @@ fn a_backend_that_was_away_gets_everything() {
          memory: {{ window_cache: 1MiB }}\n",
         jaeger.otlp_grpc
     ));
-    gateway.expect(&["wholetrace_exporter"]);
+    gateway.expect(BACKEND_AWAY);
     gateway.start();
     let (generator, record) =
         gateway.generate(&["--traces", "6000", "--rate", "1000", "--seed", "5", "--late", "0"]);
@@ -68,7 +68,8 @@ fn an_exporter_that_is_away_stops_no_other() {
          otlp/jaeger: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }}, sending_queue: {{ queue_size: 1MiB }} }}\n",
         jaeger.otlp_grpc
     ));
-    gateway.expect(&["wholetrace_exporter"]);
+    gateway.expect(BACKEND_AWAY);
+    gateway.expect(&[("stop exporter before all is delivered", "it restarts with Jaeger away")]);
     gateway.start();
     // Long enough that what Jaeger does not take is many decision waits behind.
     let (generator, record) =
@@ -161,7 +162,11 @@ fn a_full_log_refuses_and_recovers() {
             jaeger.otlp_grpc
         ),
     );
-    gateway.expect(&["wholetrace_exporter", "wholetrace_spanlog", "wholetrace::upkeep"]);
+    gateway.expect(BACKEND_AWAY);
+    gateway.expect(&[
+        ("the log has reached its quota", "that is what the scenario is about"),
+        ("it takes no spans", "the process says what its log says"),
+    ]);
     gateway.start();
     let (mut generator, record) = gateway.generate(&[
         "--rate",
