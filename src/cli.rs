@@ -8,9 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::topics;
 use crate::{
     config::{Cost, Inputs, load, markdown, memory_limit},
-    dead_letters, process,
+    dead_letters, metrics_page, process,
     role::Role,
-    tables,
 };
 
 /// Exit code of a configuration that cannot be used, or of a process that failed.
@@ -126,7 +125,7 @@ pub(crate) fn run() -> ExitCode {
         #[cfg(feature = "generate")]
         Command::Generate(options) => generate(*options),
         Command::Document { page: Page::Configuration } => print(&markdown()),
-        Command::Document { page: Page::Metrics } => print(&tables::markdown()),
+        Command::Document { page: Page::Metrics } => print(&metrics_page::markdown()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

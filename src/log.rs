@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wholetrace_spanlog::{Group, Log, embedded::EmbeddedLog, routing::Descriptor};
 #[cfg(feature = "kafka")]
-use wholetrace_spanlog_kafka::{Access, KafkaConfig, KafkaLog, TopicAdmin, ring};
+use wholetrace_spanlog_kafka::{Access, KafkaConfig, KafkaLog, TopicAdmin, descriptor};
 
 use crate::{
     config::{Config, LogChoice},
@@ -176,5 +176,5 @@ impl OpenLog {
 async fn agreed(config: &KafkaConfig) -> anyhow::Result<Descriptor> {
     let admin = TopicAdmin::connect(config, config.start_timeout.get()).await?;
     admin.verify().await?;
-    Ok(ring::agreed(config).await?)
+    Ok(descriptor::agreed(config).await?)
 }

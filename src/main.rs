@@ -1,19 +1,19 @@
 //! The `wholetrace` process.
 
-mod announce;
+mod banner;
+mod checks;
 mod cli;
 mod config;
 mod dead_letters;
 mod log;
+mod metrics_page;
 mod process;
 mod reload;
 mod role;
 mod signals;
 mod summary;
-mod tables;
 #[cfg(feature = "kafka")]
 mod topics;
-mod upkeep;
 mod wiring;
 
 use std::process::ExitCode;

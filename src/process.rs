@@ -14,13 +14,13 @@ use wholetrace_runtime::{
 use wholetrace_sampler::Sampler;
 
 use crate::{
-    announce::{self, VERSION},
+    banner::{self, VERSION},
+    checks::{self, Checks},
     config::{Inputs, Loaded, load},
     reload::Reload,
     role::Role,
     signals::{self, Signals},
     summary,
-    upkeep::{self, Checks},
     wiring::{self, Base, Process, Sampling},
 };
 
@@ -71,7 +71,7 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs, hangup: Signal) -> an
         }
     };
     metrics::started(VERSION, clock::unix_millis() as f64 / 1000.0);
-    let message = announce::message(config, &process, address);
+    let message = banner::message(config, &process, address);
     let Process { log, gateway, sampling, .. } = process;
 
     // Waits for a second signal to the very end.
@@ -97,7 +97,7 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs, hangup: Signal) -> an
         cause = log.ended() => Some(cause),
         // What uses a log that has ended may notice it first.
         () = stages.ended() => log.cause(),
-        () = upkeep::watch(&log, window_cache.as_ref(), &checks, config) => None,
+        () = checks::watch(&log, window_cache.as_ref(), &checks, config) => None,
     };
     ready.fail("stopping");
     // First what takes spans, then what works on them.

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use anyhow::Context as _;
 use clap::Subcommand;
 use wholetrace_spanlog::routing::{Descriptor, Routing};
-use wholetrace_spanlog_kafka::{KafkaConfig, Made, Severity, TopicAdmin, TopicReport, ring};
+use wholetrace_spanlog_kafka::{KafkaConfig, Made, Severity, TopicAdmin, TopicReport, descriptor};
 
 use crate::config::Config;
 
@@ -58,7 +58,7 @@ async fn create(admin: &TopicAdmin, config: &KafkaConfig, text: &mut String) -> 
             Made::Existed(settings) => writeln!(text, "exists   {}", settings.topic),
         };
     }
-    let (descriptor, drawn) = ring::establish(config).await?;
+    let (descriptor, drawn) = descriptor::establish(config).await?;
     if drawn {
         let partitions = descriptor.partitions;
         let _ = writeln!(text, "drawn    the mapping of traces to {partitions} partitions");
@@ -109,7 +109,7 @@ async fn mapping(
     if reports.iter().any(|report| report.settings.holds.is_none() && report.found.is_none()) {
         return Ok(false);
     }
-    match ring::agreed(config).await {
+    match descriptor::agreed(config).await {
         Ok(descriptor) => {
             let Descriptor { epoch, partitions, .. } = descriptor;
             let digest = Routing::new(descriptor)?.digest();

@@ -18,7 +18,7 @@ use wholetrace_sampler::{
 };
 use wholetrace_spanlog::routing::Routing;
 
-use crate::{config::Config, log::OpenLog, role::Role, tables::TABLES};
+use crate::{config::Config, log::OpenLog, metrics_page::TABLES, role::Role};
 
 /// What a process has before its log is open: operators can ask it how it is.
 pub(crate) struct Base {

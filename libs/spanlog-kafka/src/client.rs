@@ -22,7 +22,7 @@ const FETCH_MIN: u64 = 512 << 10;
 
 /// How long it may wait before it answers who is behind that there is nothing. What there is, it
 /// gives at once; so this is only how often somebody asks who has come to the end, and how long a
-/// question may wait behind that.
+/// request may wait behind that.
 const AT_ONCE: HumanDuration = HumanDuration::from_millis(50);
 
 /// Room for the headers of a record and the frame of a batch around the largest value.
@@ -65,7 +65,7 @@ pub(super) fn common(config: &KafkaConfig, role: &str) -> ClientConfig {
         // Firewalls forget silent connections.
         .set("socket.keepalive.enable", "true")
         // A broker that hangs is noticed after this; the default of 60 s is beyond any sender's
-        // patience.
+        // timeout.
         .set("socket.timeout.ms", "10000")
         .set("socket.connection.setup.timeout.ms", "5000")
         // A broker that is back is found within 2 s, not 10.

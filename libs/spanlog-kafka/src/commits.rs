@@ -26,7 +26,7 @@ use super::{
 };
 
 /// How long a commit may take, once it is on its way.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// When a commit that was overtaken by a change of the group is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -117,12 +117,12 @@ impl Commits {
     }
 
     fn store(&self, client: &MemberClient, pending: BTreeMap<Partition, Pending>) {
-        let ownership = &self.member.ownership;
+        let assignment = &self.member.assignment;
         let (mut ours, mut list) = (Vec::new(), rdkafka::TopicPartitionList::new());
         for (partition, pending) in pending {
-            if !ownership.owns(partition) {
+            if !assignment.owns(partition) {
                 self.answer(pending, &Err(ReadError::NotOwner(partition.0)), Stored::NotOwner);
-            } else if !ownership.goes_forward(partition, &pending.checkpoint) {
+            } else if !assignment.goes_forward(partition, &pending.checkpoint) {
                 self.answer(pending, &Ok(()), Stored::Done);
             } else {
                 let number = i32::try_from(partition.0).unwrap_or(i32::MAX);
@@ -149,7 +149,7 @@ impl Commits {
         for (partition, pending) in ours {
             let (answer, result) = self.judge(partition, &stored);
             if answer.is_ok() {
-                ownership.stored(partition, &pending.checkpoint, self.marks(partition));
+                assignment.stored(partition, &pending.checkpoint, self.marks(partition));
             }
             self.answer(pending, &answer, result);
         }
@@ -239,13 +239,13 @@ impl Commits {
         if waiting.ended {
             return Err(ReadError::Closed);
         }
-        if !self.member.ownership.owns(partition) {
+        if !self.member.assignment.owns(partition) {
             return Err(ReadError::NotOwner(partition.0));
         }
         if self.member.identities.take_replaced((TopicName::Spans, partition)) {
             // Positions of another log: they say nothing about this one.
             waiting.by_partition.remove(&partition);
-            self.member.ownership.begin_anew(partition);
+            self.member.assignment.begin_anew(partition);
         }
         let pending = waiting
             .by_partition
@@ -278,14 +278,14 @@ impl Commits {
         at_once: bool,
     ) -> Result<(), ReadError> {
         let answer = self.take(partition, checkpoint, at_once)?;
-        let patience = if at_once { PATIENCE } else { self.interval + PATIENCE };
-        match tokio::time::timeout(patience, answer).await {
+        let timeout = if at_once { TIMEOUT } else { self.interval + TIMEOUT };
+        match tokio::time::timeout(timeout, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(ReadError::Closed),
             Err(_) => {
-                let reason = self.member.fate.last_error();
+                let reason = self.member.health.last_error();
                 let reason = reason.unwrap_or_else(|| "no answer".to_owned());
-                let seconds = patience.as_secs();
+                let seconds = timeout.as_secs();
                 Err(ReadError::Failed(format!("commit: not within {seconds} s: {reason}")))
             }
         }

@@ -12,13 +12,13 @@ use tokio::task::JoinHandle;
 use wholetrace_spanlog::{Cursor, Frame, LogTime, Position, ReadError, Replacement};
 
 use super::{
-    header::{self, Said},
+    blocking::BlockingCalls,
+    consumer::{FetchSlot, Polled},
+    consumer_pool::{ConsumerPool, TAILING},
+    header::{self, RecordHeaders},
     identity::{Identities, Watched},
-    lane::{Claim, Polled},
-    lanes::{AHEAD, Lanes},
     metrics::Meters,
-    queries::Queries,
-    source::Source,
+    topic_partition::TopicPartition,
 };
 
 mod damage;
@@ -34,8 +34,8 @@ const TELL_REFUSAL: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10
 
 /// Reads one partition in order.
 pub(super) struct KafkaCursor {
-    claim: Arc<Claim>,
-    source: Source,
+    slot: Arc<FetchSlot>,
+    topic_partition: TopicPartition,
     context: Context,
     /// How far it is, for who looks whether the log is still the same one.
     watched: Option<Arc<Watched>>,
@@ -66,22 +66,22 @@ pub(super) struct KafkaCursor {
     /// Whether the client did not tell that there is something.
     unannounced: bool,
     sweep: Duration,
-    /// The lanes that it may be on.
+    /// The consumers that it may be on.
     order: &'static [usize],
     /// Whether it reads where nothing waits, until it first comes to the end.
     behind: bool,
-    /// A place on one of other lanes, being taken. Who waits for it may give up.
+    /// A slot on another consumer, being taken. The wait for it may be cancelled.
     moving: Option<Moving>,
 }
 
-/// The lanes that a cursor moves to, and its place there.
-type Moving = (&'static [usize], JoinHandle<Result<Claim, ReadError>>);
+/// The consumers that a cursor moves to, and its slot there.
+type Moving = (&'static [usize], JoinHandle<Result<FetchSlot, ReadError>>);
 
 /// What all cursors of a topic share.
 #[derive(Clone)]
 pub(super) struct Context {
-    pub(super) lanes: Arc<Lanes>,
-    pub(super) queries: Arc<Queries>,
+    pub(super) consumers: Arc<ConsumerPool>,
+    pub(super) blocking: Arc<BlockingCalls>,
     pub(super) meters: Arc<Meters>,
     pub(super) identities: Arc<Identities>,
 }
@@ -96,18 +96,18 @@ enum Taken {
 }
 
 impl KafkaCursor {
-    /// A cursor on `claim`, which has been started at or before `next`, on one of the lanes `order`.
+    /// A cursor on `slot` of one of the consumers `order`, which fetches from `next` on or before.
     pub(super) fn new(
-        claim: Claim,
+        slot: FetchSlot,
         order: &'static [usize],
-        source: Source,
+        topic_partition: TopicPartition,
         next: u64,
         from_time: LogTime,
         context: Context,
     ) -> Self {
         Self {
-            claim: Arc::new(claim),
-            source,
+            slot: Arc::new(slot),
+            topic_partition,
             context,
             watched: None,
             next,
@@ -131,8 +131,11 @@ impl KafkaCursor {
 
     /// The same, for as long as the log is the same.
     pub(super) fn watched(mut self) -> Self {
-        self.watched =
-            Some(self.context.identities.watch((self.source.name, self.source.partition)));
+        self.watched = Some(
+            self.context
+                .identities
+                .watch((self.topic_partition.name, self.topic_partition.partition)),
+        );
         self
     }
 
@@ -211,7 +214,7 @@ impl KafkaCursor {
             if let Some(watched) = &self.watched {
                 watched.moved(self.next, self.newest);
             }
-            let meters = self.context.meters.topic(self.source.name);
+            let meters = self.context.meters.topic(self.topic_partition.name);
             meters.read.increment(u64::try_from(frames.len()).unwrap_or_default());
             meters.read_bytes.increment(u64::try_from(bytes).unwrap_or_default());
             if std::mem::take(&mut self.unannounced) {
@@ -230,8 +233,8 @@ impl KafkaCursor {
             // Only who may wait can start it again.
             return Ok(Taken::Empty);
         }
-        let claim = Arc::clone(&self.claim);
-        match claim.poll(|message| self.read(&message)) {
+        let slot = Arc::clone(&self.slot);
+        match slot.poll(|message| self.read(&message)) {
             Ok(None) => Ok(Taken::Empty),
             Ok(Some(Ok(Some(frame)))) => Ok(Taken::Frame(frame)),
             Ok(Some(Ok(None))) => Ok(Taken::Nothing),
@@ -268,10 +271,16 @@ impl KafkaCursor {
         self.newest = self.newest.max(time);
         self.from_time = LogTime(0);
         let position = Position(at);
-        let Said { kind, epoch, strange } = header::read(self.source.name, message.headers());
-        if let Some(strange) = strange {
-            self.context.meters.topic(self.source.name).strange.increment(1);
-            tracing::debug!(topic = self.source.name.as_str(), at, strange, "a foreign header");
+        let RecordHeaders { kind, epoch, unknown } =
+            header::read(self.topic_partition.name, message.headers());
+        if let Some(unknown) = unknown {
+            self.context.meters.topic(self.topic_partition.name).unknown.increment(1);
+            tracing::debug!(
+                topic = self.topic_partition.name.as_str(),
+                at,
+                unknown,
+                "a foreign header"
+            );
         }
         // A view into what was fetched: kept, it would keep all of it.
         let payload = Bytes::copy_from_slice(message.payload().unwrap_or_default());
@@ -314,17 +323,17 @@ impl KafkaCursor {
         }
         // It comes again.
         self.held = None;
-        let (claim, from) = (Arc::clone(&self.claim), self.next);
-        self.context.queries.run(move || claim.restart(from)).await?;
+        let (slot, from) = (Arc::clone(&self.slot), self.next);
+        self.context.blocking.run(move || slot.restart(from)).await?;
         (self.stopped, self.out_of_range) = (false, false);
         Ok(())
     }
 
     /// Finds out why the client stopped. Fails when that ends this cursor.
     async fn find_out(&mut self, replaced: bool) -> Result<(), ReadError> {
-        let Source { topic, number, partition, .. } = &self.source;
+        let TopicPartition { topic, number, partition, .. } = &self.topic_partition;
         let (partition, asked) = (*partition, Position(self.next));
-        let extent = self.context.queries.extent(self.claim.lane(), topic, *number).await?;
+        let extent = self.context.blocking.extent(self.slot.consumer(), topic, *number).await?;
         let oldest = extent.start;
         if replaced {
             return Err(self.fail(extent.replaced(partition, asked, Replacement::Younger)));
@@ -333,32 +342,32 @@ impl KafkaCursor {
             return Err(self.fail(ReadError::Gone { partition: partition.0, asked, oldest }));
         }
         if let Err(replaced) = extent.reaches(partition, asked) {
-            self.context.identities.forget((self.source.name, partition));
+            self.context.identities.forget((self.topic_partition.name, partition));
             return Err(self.fail(replaced));
         }
         Ok(())
     }
 
-    /// Whether it is to read on another lane: at the end among those that read along, and wherever its
-    /// own one was replaced.
+    /// Whether it is to read on another consumer: having caught up, on the first one; and when its own
+    /// one was replaced.
     fn is_to_move(&self) -> bool {
-        self.moving.is_some() || (self.behind && self.at_end) || self.claim.lane().is_retired()
+        self.moving.is_some() || (self.behind && self.at_end) || self.slot.consumer().is_retired()
     }
 
-    /// Goes on on another lane.
-    async fn change_lanes(&mut self) -> Result<(), ReadError> {
-        let order = if self.behind && self.at_end { &AHEAD } else { self.order };
+    /// Moves to another consumer.
+    async fn change_consumer(&mut self) -> Result<(), ReadError> {
+        let order = if self.behind && self.at_end { &TAILING } else { self.order };
         let (order, moving) = self.moving.get_or_insert_with(|| {
-            let claim = self.source.claim(&self.context.lanes, order, self.next);
-            let queries = Arc::clone(&self.context.queries);
-            (order, tokio::spawn(async move { queries.run(claim).await }))
+            let slot = self.topic_partition.take_slot(&self.context.consumers, order, self.next);
+            let blocking = Arc::clone(&self.context.blocking);
+            (order, tokio::spawn(async move { blocking.run(slot).await }))
         });
         let (order, moved) = (*order, moving.await);
         self.moving = None;
         // What it gives again of what the other one gave meanwhile is passed over.
-        let claim = moved.map_err(|error| ReadError::Failed(error.to_string())).flatten()?;
-        (self.claim, self.order) = (Arc::new(claim), order);
-        self.behind &= order != AHEAD;
+        let slot = moved.map_err(|error| ReadError::Failed(error.to_string())).flatten()?;
+        (self.slot, self.order) = (Arc::new(slot), order);
+        self.behind &= order != TAILING;
         Ok(())
     }
 
@@ -368,9 +377,9 @@ impl KafkaCursor {
             self.start_again().await?;
         }
         if self.is_to_move() {
-            return self.change_lanes().await;
+            return self.change_consumer().await;
         }
-        let announced = tokio::time::timeout(self.sweep, self.claim.ready()).await.is_ok();
+        let announced = tokio::time::timeout(self.sweep, self.slot.ready()).await.is_ok();
         self.unannounced = !announced;
         if self.out_of_range && !announced {
             self.stopped = true;

@@ -8,16 +8,16 @@ use rdkafka::{
 };
 use wholetrace_spanlog::TopicName;
 
-use super::{config::KafkaConfig, error::KafkaError, fate::Fate, producer::Producer};
+use super::{config::KafkaConfig, error::KafkaError, health::ClientHealth, producer::Producer};
 
 /// How long the brokers may take to answer at the start.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long one question takes at the start, before it is asked again.
+/// How long one request takes at the start, before it is asked again.
 const ASK: Duration = Duration::from_secs(5);
 
 /// How long a topic may take to be known to all brokers after it was made.
-const NEW_PATIENCE: Duration = Duration::from_secs(3);
+const NEW_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The name of a topic.
 pub(super) fn topic_of(config: &KafkaConfig, name: TopicName) -> &str {
@@ -32,14 +32,14 @@ pub(super) fn topic_of(config: &KafkaConfig, name: TopicName) -> &str {
 pub(super) fn find_topics(
     config: &KafkaConfig,
     producer: &Producer,
-    fate: &Fate,
+    health: &ClientHealth,
 ) -> Result<u32, KafkaError> {
-    let deadline = Instant::now() + CONNECT_PATIENCE;
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
     let spans = &config.spans.topic;
-    let expected = partitions_of(config, spans, producer, fate, deadline)?;
+    let expected = partitions_of(config, spans, producer, health, deadline)?;
     for name in [TopicName::Decisions, TopicName::DeadLetters] {
         let topic = topic_of(config, name);
-        let partitions = partitions_of(config, topic, producer, fate, deadline)?;
+        let partitions = partitions_of(config, topic, producer, health, deadline)?;
         if partitions != expected {
             let (topic, spans) = (topic.to_owned(), spans.clone());
             return Err(KafkaError::Partitions { topic, partitions, spans, expected });
@@ -53,11 +53,11 @@ fn partitions_of(
     config: &KafkaConfig,
     topic: &str,
     producer: &Producer,
-    fate: &Fate,
+    health: &ClientHealth,
     deadline: Instant,
 ) -> Result<u32, KafkaError> {
     let client = producer.client().ok_or(KafkaError::Closed)?;
-    let new = Instant::now() + NEW_PATIENCE;
+    let new = Instant::now() + NEW_TIMEOUT;
     loop {
         let asked = client.client().fetch_metadata(Some(topic), ASK);
         let over = Instant::now() >= deadline;
@@ -85,9 +85,9 @@ fn partitions_of(
                 }
             }
             Err(error) if over => {
-                let reason = fate.last_error().unwrap_or_else(|| error.to_string());
+                let reason = health.last_error().unwrap_or_else(|| error.to_string());
                 let brokers = config.brokers.join(", ");
-                let seconds = CONNECT_PATIENCE.as_secs();
+                let seconds = CONNECT_TIMEOUT.as_secs();
                 return Err(KafkaError::Unreachable { brokers, seconds, reason });
             }
             Err(_) => {}

@@ -10,12 +10,12 @@ use rdkafka::{
 };
 use serde::Deserialize;
 
-use super::{fate::Fate, metrics::ClientMeters};
+use super::{health::ClientHealth, metrics::ClientMeters};
 
 /// What one client tells, and to whom.
 pub(super) struct Events {
     client: &'static str,
-    fate: Arc<Fate>,
+    health: Arc<ClientHealth>,
     meters: ClientMeters,
 }
 
@@ -46,8 +46,8 @@ struct Window {
 
 impl Events {
     /// Of `client`, one of the values of the metrics' label.
-    pub(super) fn new(client: &'static str, fate: &Arc<Fate>) -> Self {
-        Self { client, fate: Arc::clone(fate), meters: ClientMeters::new(client) }
+    pub(super) fn new(client: &'static str, health: &Arc<ClientHealth>) -> Self {
+        Self { client, health: Arc::clone(health), meters: ClientMeters::new(client) }
     }
 
     fn figures(&self, json: &[u8]) {
@@ -61,9 +61,9 @@ impl Events {
             throttle = throttle.max(broker.throttle.max);
         }
         self.meters.brokers.set(up);
-        let reason = if up == 0 { self.fate.last_error() } else { None };
+        let reason = if up == 0 { self.health.last_error() } else { None };
         let trouble = reason.map(|reason| format!("no broker is connected: {reason}"));
-        self.fate.trouble(self.client, trouble);
+        self.health.trouble(self.client, trouble);
         // In microseconds and in milliseconds.
         self.meters.round_trip.set(round_trip / 1e6);
         self.meters.throttle.set(throttle / 1e3);
@@ -82,13 +82,13 @@ impl ClientContext for Events {
             // up on us, as when it wants TLS, is said only here.
             Level::Error | Level::Warning if matches!(fac, "FAIL" | "ERROR") => {
                 tracing::debug!(client, fac, "{message}");
-                self.fate.noted(client, plain(message));
+                self.health.noted(client, plain(message));
             }
             Level::Error | Level::Warning => tracing::warn!(client, fac, "{message}"),
             Level::Notice | Level::Info | Level::Debug => {
                 tracing::debug!(client, fac, "{message}");
                 if fac == "FAIL" {
-                    self.fate.noted(client, plain(message));
+                    self.health.noted(client, plain(message));
                 }
             }
         }
@@ -106,15 +106,15 @@ impl ClientContext for Events {
         self.meters.errors.increment(1);
         if code == Some(RDKafkaErrorCode::Fatal) {
             let client = self.client;
-            self.fate.end(&format!("the Kafka client `{client}` cannot go on: {reason}"));
+            self.health.end(&format!("the Kafka client `{client}` cannot go on: {reason}"));
             return;
         }
         // The last of several messages: the broker's own words came before, and say more.
-        if code == Some(RDKafkaErrorCode::AllBrokersDown) && self.fate.last_error().is_some() {
+        if code == Some(RDKafkaErrorCode::AllBrokersDown) && self.health.last_error().is_some() {
             return;
         }
         let text = if reason.is_empty() { error.to_string() } else { plain(reason).to_owned() };
-        self.fate.failed(self.client, text);
+        self.health.failed(self.client, text);
     }
 }
 

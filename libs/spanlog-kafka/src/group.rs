@@ -8,13 +8,13 @@ use tokio::sync::mpsc;
 use wholetrace_spanlog::{Committer, Group, GroupEvent, ReadError};
 
 use super::{
+    assignment::Assignment,
     commits::Commits,
     error::KafkaError,
-    fate::Fate,
+    health::ClientHealth,
     identity::Identities,
     member::{Member, MemberClient},
     metrics::Meters,
-    ownership::Ownership,
 };
 
 /// How many changes of a partition may wait to be taken. More than one comes only while nobody
@@ -41,15 +41,15 @@ impl KafkaGroup {
         topic: &str,
         partitions: u32,
         (session, commit_interval): (Duration, Duration),
-        fate: &Arc<Fate>,
+        health: &Arc<ClientHealth>,
         meters: &Arc<Meters>,
         identities: &Arc<Identities>,
     ) -> Result<(Self, Membership), KafkaError> {
         let (sender, events) =
             mpsc::channel(EVENTS_PER_PARTITION * usize::try_from(partitions).unwrap_or(1).max(1));
-        let ownership = Arc::new(Ownership::new(fate, meters, sender));
+        let assignment = Arc::new(Assignment::new(health, meters, sender));
         let member =
-            Arc::new(Member::new(fate, &ownership, identities, topic, partitions, session));
+            Arc::new(Member::new(health, &assignment, identities, topic, partitions, session));
         let client =
             member.client(settings).map_err(|error| KafkaError::Client(error.to_string()))?;
         let commits = Arc::new(Commits::new(&member, meters, commit_interval, &client));
@@ -72,7 +72,7 @@ impl KafkaGroup {
             }
             // Leaves the group, which may take long.
             drop(client);
-            own.ownership.end();
+            own.assignment.end();
         };
         let thread = std::thread::Builder::new()
             .name("wholetrace-group".to_owned())
@@ -96,7 +96,7 @@ impl Group for KafkaGroup {
         Box::pin(async move {
             match self.events.recv().await {
                 Some(event) => Ok(Some(event)),
-                None => match self.member.fate.cause() {
+                None => match self.member.health.cause() {
                     Some(cause) => Err(ReadError::Failed(cause)),
                     None => Ok(None),
                 },

@@ -35,16 +35,16 @@ pub(super) fn write(kind: RecordKind, epoch: u32) -> OwnedHeaders {
 
 /// What the headers of a record say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct RecordHeaders {
     pub(super) kind: RecordKind,
     pub(super) epoch: u32,
     /// What of them could not be read.
-    pub(super) strange: Option<String>,
+    pub(super) unknown: Option<String>,
 }
 
 /// What a record of `topic` with these headers is.
-pub(super) fn read(topic: TopicName, headers: Option<&BorrowedHeaders>) -> Said {
-    let mut said = Said { kind: usual(topic), epoch: 0, strange: None };
+pub(super) fn read(topic: TopicName, headers: Option<&BorrowedHeaders>) -> RecordHeaders {
+    let mut said = RecordHeaders { kind: usual(topic), epoch: 0, unknown: None };
     for header in headers.map(Headers::iter).into_iter().flatten() {
         let known = match header.key {
             VERSION => number(header.value) == Some(FORMAT),
@@ -54,7 +54,7 @@ pub(super) fn read(topic: TopicName, headers: Option<&BorrowedHeaders>) -> Said 
             _ => true,
         };
         if !known {
-            said.strange = Some(format!("`{}` is `{}`", header.key, shown(header.value)));
+            said.unknown = Some(format!("`{}` is `{}`", header.key, shown(header.value)));
         }
     }
     said
@@ -97,7 +97,7 @@ fn shown(value: Option<&[u8]>) -> String {
 mod tests {
     use super::*;
 
-    fn said(headers: &[(&str, &str)]) -> Said {
+    fn said(headers: &[(&str, &str)]) -> RecordHeaders {
         let new = OwnedHeaders::new();
         let headers = headers
             .iter()
@@ -109,19 +109,19 @@ mod tests {
     fn what_was_written_is_read_back() {
         for kind in [RecordKind::Spans, RecordKind::Tick, RecordKind::Decisions] {
             let headers = write(kind, 7);
-            let expected = Said { kind, epoch: 7, strange: None };
+            let expected = RecordHeaders { kind, epoch: 7, unknown: None };
             assert_eq!(read(TopicName::Spans, Some(headers.as_borrowed())), expected);
         }
     }
 
     #[test]
     fn headers_from_elsewhere_leave_a_record_what_its_topic_is_for() {
-        let plain = Said { kind: RecordKind::Spans, epoch: 0, strange: None };
+        let plain = RecordHeaders { kind: RecordKind::Spans, epoch: 0, unknown: None };
         assert_eq!(read(TopicName::Spans, None), plain);
         assert_eq!(said(&[("traceparent", "00-1-2-03")]), plain);
         for (key, value) in [(VERSION, "2"), (KIND, "riddle"), (EPOCH, "first")] {
-            let strange = Some(format!("`{key}` is `{value}`"));
-            assert_eq!(said(&[(key, value)]), Said { strange, ..plain.clone() });
+            let unknown = Some(format!("`{key}` is `{value}`"));
+            assert_eq!(said(&[(key, value)]), RecordHeaders { unknown, ..plain.clone() });
         }
         let newer = said(&[(VERSION, "2"), (KIND, "tick"), (EPOCH, "3")]);
         assert_eq!((newer.kind, newer.epoch), (RecordKind::Tick, 3));

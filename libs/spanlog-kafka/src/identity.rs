@@ -41,12 +41,12 @@ pub(super) struct Watched {
 pub(super) const TOPICS: [TopicName; 2] = [TopicName::Spans, TopicName::Decisions];
 
 /// A partition of a topic.
-pub(super) type Place = (TopicName, Partition);
+pub(super) type LogId = (TopicName, Partition);
 
 /// What is known of all partitions.
 #[derive(Default)]
 pub(super) struct Identities {
-    places: Mutex<HashMap<Place, Known>>,
+    logs: Mutex<HashMap<LogId, Known>>,
 }
 
 /// What is known of one partition.
@@ -83,28 +83,28 @@ impl Known {
 }
 
 impl Identities {
-    /// The checkpoint with which an ownership of `place` begins says `mark`, if it says anything.
-    pub(super) fn expect(&self, place: Place, mark: Option<Mark>) {
-        let mut places = self.places();
-        let known = places.entry(place).or_default();
+    /// The checkpoint with which an assignment of `log` begins says `mark`, if it says anything.
+    pub(super) fn expect(&self, log: LogId, mark: Option<Mark>) {
+        let mut logs = self.logs();
+        let known = logs.entry(log).or_default();
         (known.mark, known.unchecked) = (mark, mark.is_some());
     }
 
-    /// What the log of `place` is to be compared with before it is read, if that was not done.
-    pub(super) fn unchecked(&self, place: Place) -> Option<Mark> {
-        self.places().get(&place).filter(|known| known.unchecked)?.mark
+    /// What `log` is to be compared with before it is read, if that was not done.
+    pub(super) fn unchecked(&self, log: LogId) -> Option<Mark> {
+        self.logs().get(&log).filter(|known| known.unchecked)?.mark
     }
 
-    /// What was read of the log of `place`, as far as the log was compared since.
-    pub(super) fn mark(&self, place: Place) -> Option<Mark> {
-        self.places().get(&place)?.mark
+    /// What was read of `log`, as far as the log was compared since.
+    pub(super) fn mark(&self, log: LogId) -> Option<Mark> {
+        self.logs().get(&log)?.mark
     }
 
-    /// Watches a cursor of `place`, for as long as what is given back lives.
-    pub(super) fn watch(&self, place: Place) -> Arc<Watched> {
+    /// Watches a cursor of `log`, for as long as what is given back lives.
+    pub(super) fn watch(&self, log: LogId) -> Arc<Watched> {
         let watched = Arc::new(Watched::default());
-        let mut places = self.places();
-        let cursors = &mut places.entry(place).or_default().cursors;
+        let mut logs = self.logs();
+        let cursors = &mut logs.entry(log).or_default().cursors;
         cursors.retain(|cursor| cursor.strong_count() > 0);
         cursors.push(Arc::downgrade(&watched));
         watched
@@ -113,9 +113,9 @@ impl Identities {
     /// The partitions of `topic` that are being read, each with what is known and with what its
     /// cursors say: how far the one that is ahead has come.
     pub(super) fn read(&self, topic: TopicName) -> Vec<(Partition, Option<Mark>, Mark)> {
-        let mut places = self.places();
+        let mut logs = self.logs();
         let mut read = Vec::new();
-        for ((_, partition), known) in places.iter_mut().filter(|((of, _), _)| *of == topic) {
+        for ((_, partition), known) in logs.iter_mut().filter(|((of, _), _)| *of == topic) {
             known.cursors.retain(|cursor| cursor.strong_count() > 0);
             let cursors = known.cursors.iter().filter_map(Weak::upgrade);
             // The position first: the time that belongs to it was told before.
@@ -130,33 +130,33 @@ impl Identities {
         read
     }
 
-    /// The log of `place` was compared with `before`, and is the same: so `mark` is of it too.
-    pub(super) fn learn(&self, place: Place, before: Option<Mark>, mark: Mark) {
-        if let Some(known) = self.places().get_mut(&place).filter(|known| known.mark == before) {
+    /// `log` was compared with `before`, and is the same: so `mark` is of it too.
+    pub(super) fn learn(&self, log: LogId, before: Option<Mark>, mark: Mark) {
+        if let Some(known) = self.logs().get_mut(&log).filter(|known| known.mark == before) {
             (known.mark, known.unchecked) = (Some(mark), false);
         }
     }
 
-    /// The log of `place` was compared with `before`, and is another one. Whoever reads it is told.
-    pub(super) fn replaced(&self, place: Place, before: Option<Mark>) {
-        let mut places = self.places();
-        if let Some(known) = places.get_mut(&place).filter(|known| known.mark == before) {
+    /// `log` was compared with `before`, and is another one. Whoever reads it is told.
+    pub(super) fn replaced(&self, log: LogId, before: Option<Mark>) {
+        let mut logs = self.logs();
+        if let Some(known) = logs.get_mut(&log).filter(|known| known.mark == before) {
             known.replace();
         }
     }
 
-    /// The log of `place` is another one, as is known otherwise. Whoever reads it is told.
-    pub(super) fn forget(&self, place: Place) {
-        self.places().entry(place).or_default().replace();
+    /// `log` is another one, as is known otherwise. Whoever reads it is told.
+    pub(super) fn forget(&self, log: LogId) {
+        self.logs().entry(log).or_default().replace();
     }
 
-    /// Whether the log of `place` was replaced since the last time that this was asked.
-    pub(super) fn take_replaced(&self, place: Place) -> bool {
-        self.places().get_mut(&place).is_some_and(|known| std::mem::take(&mut known.replaced))
+    /// Whether `log` was replaced since the last time that this was asked.
+    pub(super) fn take_replaced(&self, log: LogId) -> bool {
+        self.logs().get_mut(&log).is_some_and(|known| std::mem::take(&mut known.replaced))
     }
 
-    fn places(&self) -> MutexGuard<'_, HashMap<Place, Known>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn logs(&self) -> MutexGuard<'_, HashMap<LogId, Known>> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -219,38 +219,38 @@ mod tests {
     #[test]
     fn cursors_are_told_once_and_what_was_known_is_forgotten() {
         let (identities, partition) = (Identities::default(), Partition(3));
-        let place = (TopicName::Spans, partition);
-        let (first, second) = (identities.watch(place), identities.watch(place));
+        let log = (TopicName::Spans, partition);
+        let (first, second) = (identities.watch(log), identities.watch(log));
         assert!(identities.read(TopicName::Spans).is_empty(), "nothing was read");
         first.moved(5, LogTime(100));
         second.moved(4, LogTime(90));
         let mark = Mark { below: 5, time: LogTime(100) };
         assert_eq!(identities.read(TopicName::Spans), [(partition, None, mark)]);
         assert!(identities.read(TopicName::Decisions).is_empty());
-        identities.learn(place, None, mark);
+        identities.learn(log, None, mark);
         drop(first);
         // The time never goes back.
         let later = Mark { below: 4, time: LogTime(100) };
         assert_eq!(identities.read(TopicName::Spans), [(partition, Some(mark), later)]);
-        identities.replaced(place, None);
+        identities.replaced(log, None);
         assert!(!second.is_replaced(), "it was compared with something older");
-        identities.replaced(place, Some(mark));
-        assert!(second.is_replaced() && identities.take_replaced(place));
-        assert!(!identities.take_replaced(place));
+        identities.replaced(log, Some(mark));
+        assert!(second.is_replaced() && identities.take_replaced(log));
+        assert!(!identities.take_replaced(log));
         // What was compared before that is of the old log.
-        identities.learn(place, Some(mark), later);
-        assert_eq!(identities.mark(place), None);
+        identities.learn(log, Some(mark), later);
+        assert_eq!(identities.mark(log), None);
     }
 
     #[test]
     fn what_a_checkpoint_says_is_compared_once() {
-        let (identities, place) = (Identities::default(), (TopicName::Decisions, Partition(0)));
+        let (identities, log) = (Identities::default(), (TopicName::Decisions, Partition(0)));
         let mark = Mark { below: 7, time: LogTime(100) };
-        identities.expect(place, Some(mark));
-        assert_eq!(identities.unchecked(place), Some(mark));
-        identities.learn(place, Some(mark), mark);
-        assert_eq!((identities.unchecked(place), identities.mark(place)), (None, Some(mark)));
-        identities.expect(place, None);
-        assert_eq!((identities.unchecked(place), identities.mark(place)), (None, None));
+        identities.expect(log, Some(mark));
+        assert_eq!(identities.unchecked(log), Some(mark));
+        identities.learn(log, Some(mark), mark);
+        assert_eq!((identities.unchecked(log), identities.mark(log)), (None, Some(mark)));
+        identities.expect(log, None);
+        assert_eq!((identities.unchecked(log), identities.mark(log)), (None, None));
     }
 }

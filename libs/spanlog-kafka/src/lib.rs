@@ -1,35 +1,35 @@
 //! The log over Apache Kafka: for any number of gateways and samplers.
 
+mod assignment;
+mod blocking;
 mod client;
 mod commits;
 mod config;
 #[cfg(test)]
 mod conformance_tests;
+mod consumer;
+mod consumer_pool;
 mod cursor;
+mod deadline;
+pub mod descriptor;
 mod discovery;
 mod error;
 mod events;
-mod fate;
 mod group;
 mod header;
+mod health;
 mod identity;
-mod lane;
-mod lanes;
 mod log;
 mod member;
 mod metrics;
-mod ownership;
-mod patience;
 mod producer;
-mod queries;
 mod reader;
 mod renewal;
-pub mod ring;
-mod source;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod topic_partition;
 mod topics;
 mod watchdog;
 

@@ -12,12 +12,12 @@ use wholetrace_spanlog::{Group, Log, Topic, TopicName};
 use super::{
     client::{self, Answer, Order},
     config::KafkaConfig,
+    consumer_pool::ConsumerPool,
     discovery::{find_topics, topic_of},
     error::KafkaError,
-    fate::Fate,
     group::{KafkaGroup, Membership},
+    health::ClientHealth,
     identity::Identities,
-    lanes::Lanes,
     metrics::Meters,
     producer::{KafkaWriter, Pending, Producer},
     reader::KafkaReader,
@@ -26,7 +26,7 @@ use super::{
 };
 
 /// How long closing the log may take: a little less than the process waits for it.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(18);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(18);
 
 /// What of it is left for the clients that read, whatever the others take.
 const CLOSE_READERS: Duration = Duration::from_secs(3);
@@ -56,11 +56,11 @@ pub struct KafkaLog {
 
 /// The clients of a log, and what looks after them.
 pub(super) struct Shared {
-    fate: Arc<Fate>,
+    health: Arc<ClientHealth>,
     pub(super) meters: Arc<Meters>,
     pending: Arc<Pending>,
     producers: Vec<Arc<Producer>>,
-    lanes: Arc<Lanes>,
+    consumers: Arc<ConsumerPool>,
     readers: Vec<Arc<KafkaReader>>,
     identities: Arc<Identities>,
     members: Mutex<Vec<Membership>>,
@@ -100,10 +100,11 @@ impl KafkaLog {
         // Warnings are told by who checks the whole configuration.
         let _warnings = problems.into_result().map_err(KafkaError::Settings)?;
         let renewal = Renewal::mark(&config);
-        let (fate, meters) = (Arc::new(Fate::new()), Arc::new(Meters::new()));
+        let (health, meters) = (Arc::new(ClientHealth::new()), Arc::new(Meters::new()));
         let pending = Arc::new(Pending::new(config.producer.max_pending_bytes.get()));
         let timeout = config.producer.delivery_timeout.get();
-        let start = |order| Producer::start(&config, order, &fate, &meters, &pending).map(Arc::new);
+        let start =
+            |order| Producer::start(&config, order, &health, &meters, &pending).map(Arc::new);
         let mut orders = vec![Order::Loose; usize::from(config.producer.connections.max(1))];
         match access {
             Access::Write => {}
@@ -117,16 +118,17 @@ impl KafkaLog {
         let (Some(first), Some(strict)) = (producers.first(), producers.last()) else {
             return Err(KafkaError::Closed);
         };
-        let partitions = find_topics(&config, first, &fate)?;
-        let lanes = Arc::new(Lanes::new(
+        let partitions = find_topics(&config, first, &health)?;
+        let consumers = Arc::new(ConsumerPool::new(
             client::reader(&config, Answer::Gathered),
             client::reader(&config, Answer::AtOnce),
-            &fate,
+            &health,
         ));
         let identities = Arc::new(Identities::default());
         let readers = TopicName::ALL.map(|name| {
             let topic = topic_of(&config, name);
-            let reader = KafkaReader::new(name, topic, partitions, &lanes, &meters, &identities);
+            let reader =
+                KafkaReader::new(name, topic, partitions, &consumers, &meters, &identities);
             Arc::new(reader)
         });
         let topics = TopicName::ALL.map(|name| {
@@ -137,7 +139,7 @@ impl KafkaLog {
                 } else {
                     vec![Arc::clone(strict)]
                 },
-                fate: Arc::clone(&fate),
+                health: Arc::clone(&health),
                 meters: Arc::clone(&meters),
                 pending: Arc::clone(&pending),
                 name,
@@ -149,11 +151,11 @@ impl KafkaLog {
             Topic { writer: Arc::new(writer), reader }
         });
         let shared = Arc::new(Shared {
-            fate,
+            health,
             meters,
             pending,
             producers,
-            lanes,
+            consumers,
             readers: readers.to_vec(),
             identities,
             members: Mutex::default(),
@@ -177,11 +179,11 @@ impl KafkaLog {
             let Some(shared) = shared.upgrade() else { return };
             let beats: Vec<u64> =
                 shared.members().iter().map(|member| member.member.beats()).collect();
-            dog.look(&shared.fate, &beats);
+            dog.look(&shared.health, &beats);
             for reader in &shared.readers {
                 reader.sweep();
             }
-            shared.lanes.sweep();
+            shared.consumers.sweep();
         };
         watchdog::start(tick, ended).map_err(KafkaError::Thread)
     }
@@ -236,7 +238,7 @@ impl KafkaLog {
     /// When the client cannot be made.
     pub fn group(&self) -> Result<Box<dyn Group>, KafkaError> {
         let shared = &self.shared;
-        if shared.fate.is_closed() {
+        if shared.health.is_closed() {
             return Err(KafkaError::Closed);
         }
         let (group, membership) = KafkaGroup::join(
@@ -244,7 +246,7 @@ impl KafkaLog {
             &self.config.spans.topic,
             self.partitions,
             (self.config.session_timeout.get(), self.config.commit_interval.get()),
-            &shared.fate,
+            &shared.health,
             &shared.meters,
             &shared.identities,
         )?;
@@ -257,11 +259,11 @@ impl KafkaLog {
     /// How it is doing.
     #[must_use]
     pub fn status(&self) -> KafkaStatus {
-        let fate = &self.shared.fate;
+        let health = &self.shared.health;
         KafkaStatus {
             waiting_bytes: self.shared.pending.bytes(),
-            trouble: fate.worst(),
-            last_error: fate.last_error(),
+            trouble: health.worst(),
+            last_error: health.last_error(),
             joined: self.shared.members().iter().any(|member| member.member.has_joined()),
         }
     }
@@ -269,13 +271,13 @@ impl KafkaLog {
     /// Resolves with the cause when the log cannot go on and the process has to end. Not when it
     /// was closed.
     pub async fn ended(&self) -> String {
-        self.shared.fate.ended().await
+        self.shared.health.ended().await
     }
 
     /// The same cause, if there is one.
     #[must_use]
     pub fn cause(&self) -> Option<String> {
-        self.shared.fate.cause()
+        self.shared.health.cause()
     }
 
     /// Closes the log in order: partitions are revoked and waited for, records on their way become
@@ -308,15 +310,15 @@ impl KafkaLog {
     }
 
     /// How many clients read.
-    pub(super) fn lanes(&self) -> usize {
-        self.shared.lanes.count()
+    pub(super) fn consumers(&self) -> usize {
+        self.shared.consumers.count()
     }
 }
 
 impl Drop for KafkaLog {
     fn drop(&mut self) {
         let shared = Arc::clone(&self.shared);
-        if shared.fate.is_closed() {
+        if shared.health.is_closed() {
             return;
         }
         let closing = std::thread::Builder::new().name("wholetrace-close".to_owned());
@@ -333,7 +335,7 @@ impl Shared {
         for producer in &self.producers {
             producer.renew(config)?;
         }
-        self.lanes.renew(
+        self.consumers.renew(
             client::reader(config, Answer::Gathered),
             client::reader(config, Answer::AtOnce),
         );
@@ -353,7 +355,7 @@ impl Shared {
     }
 
     fn close(&self) {
-        let deadline = Instant::now() + CLOSE_PATIENCE;
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
         let writers = deadline - CLOSE_READERS;
         let members = std::mem::take(&mut *self.members());
         for member in &members {
@@ -361,7 +363,7 @@ impl Shared {
         }
         // While they leave, what they still work on may be written.
         wait_for(members.into_iter().map(|member| member.thread).collect(), writers);
-        self.fate.close();
+        self.health.close();
         self.watched().clear();
         for producer in &self.producers {
             let left = writers.saturating_duration_since(Instant::now());
@@ -370,7 +372,7 @@ impl Shared {
         for reader in &self.readers {
             reader.let_go();
         }
-        wait_for(self.lanes.close(), deadline);
+        wait_for(self.consumers.close(), deadline);
     }
 
     fn watched(&self) -> MutexGuard<'_, Vec<mpsc::Sender<()>>> {

@@ -2,7 +2,7 @@
 //!
 //! It has the membership and the commits, and reads nothing: its partitions are paused before
 //! they are assigned. Reading is done elsewhere, so that no data stands between the brokers'
-//! events and us, and a rebalance moves nothing but ownership.
+//! events and us, and a rebalance moves nothing but assignment.
 //!
 //! The pitfalls that decide how this is built:
 //!
@@ -34,10 +34,10 @@ use rdkafka::{
 use wholetrace_spanlog::{Checkpoint, Partition, Position};
 
 use super::{
+    assignment::{Assignment, Remembered},
     events::Events,
-    fate::Fate,
+    health::ClientHealth,
     identity::{self, Identities},
-    ownership::{Ownership, Remembered},
 };
 
 /// How long the thread waits for something to happen.
@@ -47,26 +47,26 @@ const POLL: Duration = Duration::from_millis(50);
 const ASK: Duration = Duration::from_secs(3);
 
 /// How long a revocation waits when the log closes.
-const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long leaving the group may take, beyond the wait for what is being worked on. Both together are
 /// less than closing the log may take.
-const LEAVING_PATIENCE: Duration = Duration::from_secs(3);
+const LEAVING_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The client of a member.
 pub(super) type MemberClient = BaseConsumer<MemberContext>;
 
 /// What the thread of a member shares with its handles.
 pub(super) struct Member {
-    pub(super) fate: Arc<Fate>,
-    pub(super) ownership: Arc<Ownership>,
+    pub(super) health: Arc<ClientHealth>,
+    pub(super) assignment: Arc<Assignment>,
     pub(super) identities: Arc<Identities>,
     /// The topic that the group is about.
     pub(super) topic: String,
     /// How many partitions it had at the start.
     pub(super) partitions: u32,
     /// How long a revocation waits.
-    patience: Duration,
+    timeout: Duration,
     /// Whether the group has given us partitions, be they none.
     joined: AtomicBool,
     /// Whether to leave.
@@ -89,20 +89,20 @@ pub(super) struct MemberContext {
 
 impl Member {
     pub(super) fn new(
-        fate: &Arc<Fate>,
-        ownership: &Arc<Ownership>,
+        health: &Arc<ClientHealth>,
+        assignment: &Arc<Assignment>,
         identities: &Arc<Identities>,
         topic: &str,
         partitions: u32,
         session: Duration,
     ) -> Self {
         Self {
-            fate: Arc::clone(fate),
-            ownership: Arc::clone(ownership),
+            health: Arc::clone(health),
+            assignment: Arc::clone(assignment),
             identities: Arc::clone(identities),
             topic: topic.to_owned(),
             partitions,
-            patience: (session / 3).min(Duration::from_secs(5)),
+            timeout: (session / 3).min(Duration::from_secs(5)),
             joined: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             next: Mutex::default(),
@@ -116,7 +116,7 @@ impl Member {
         self: &Arc<Self>,
         settings: &ClientConfig,
     ) -> Result<Arc<MemberClient>, ClientError> {
-        let events = Events::new("member", &self.fate);
+        let events = Events::new("member", &self.health);
         let member = Arc::clone(self);
         let context = MemberContext { events, member, replaced: AtomicBool::new(false) };
         Ok(Arc::new(settings.create_with_context(context)?))
@@ -158,7 +158,7 @@ impl Member {
     /// to take part with next, if there is one.
     pub(super) fn take_part(&self, client: &MemberClient) -> Option<Arc<MemberClient>> {
         if let Err(error) = client.subscribe(&[&self.topic]) {
-            self.fate.end(&format!("the group cannot be joined: {error}"));
+            self.health.end(&format!("the group cannot be joined: {error}"));
         }
         let stays = || !self.is_leaving() && self.next().is_none();
         let mut well = true;
@@ -171,12 +171,12 @@ impl Member {
         if well {
             // The rest of the group gets the partitions now and not after the session's end.
             client.unsubscribe();
-            let deadline = Instant::now() + CLOSING_PATIENCE + LEAVING_PATIENCE;
-            while !self.ownership.is_empty() && Instant::now() < deadline && self.poll(client) {}
+            let deadline = Instant::now() + CLOSING_TIMEOUT + LEAVING_TIMEOUT;
+            while !self.assignment.is_empty() && Instant::now() < deadline && self.poll(client) {}
         }
         client.context().replaced.store(true, Ordering::Release);
         // What is left is lost: the client has ended, or does not answer.
-        self.ownership.revoke(&self.ownership.all(), true, Duration::ZERO);
+        self.assignment.revoke(&self.assignment.all(), true, Duration::ZERO);
         self.next().take().filter(|_| well && !self.is_leaving())
     }
 
@@ -197,7 +197,7 @@ impl Member {
             Some(Err(ClientError::MessageConsumptionFatal(code))) => {
                 let told = client.client().fatal_error().map(|(_, text)| text);
                 let text = told.unwrap_or_else(|| code.to_string());
-                self.fate.end(&format!("this sampler cannot be a member of the group: {text}"));
+                self.health.end(&format!("this sampler cannot be a member of the group: {text}"));
                 false
             }
             // Told to the context already; the client tries again by itself.
@@ -207,7 +207,7 @@ impl Member {
 
     /// Tells of new partitions, with what was committed for them.
     fn announce(&self, client: &MemberClient) {
-        let fresh = self.ownership.fresh();
+        let fresh = self.assignment.fresh();
         if fresh.is_empty() {
             return;
         }
@@ -216,7 +216,7 @@ impl Member {
         let committed = match committed {
             Ok(committed) => committed,
             Err(error) => {
-                self.fate.failed("member", format!("no answer about stored commits: {error}"));
+                self.health.failed("member", format!("no answer about stored commits: {error}"));
                 return;
             }
         };
@@ -224,7 +224,7 @@ impl Member {
             let Ok(number) = u32::try_from(found.partition()) else { continue };
             if let Err(error) = found.error() {
                 let text = format!("no answer about the commits of partition {number}: {error}");
-                self.fate.failed("member", text);
+                self.health.failed("member", text);
                 continue;
             }
             let partition = Partition(number);
@@ -234,7 +234,7 @@ impl Member {
                     let position = Position(u64::try_from(position).unwrap_or_default());
                     (Some(Checkpoint { position, metadata: metadata.to_owned() }), marks)
                 }
-                _ => match self.ownership.remembered(partition) {
+                _ => match self.assignment.remembered(partition) {
                     Some(Remembered { checkpoint, marks }) => {
                         // Whether it is of this log is found out when that is read.
                         let position = checkpoint.position;
@@ -250,7 +250,7 @@ impl Member {
             for (topic, mark) in identity::TOPICS.into_iter().zip(marks) {
                 self.identities.expect((topic, partition), mark);
             }
-            self.ownership.announce(partition, checkpoint);
+            self.assignment.announce(partition, checkpoint);
         }
     }
 
@@ -267,15 +267,15 @@ impl Member {
             let topic = &self.topic;
             tracing::error!(topic, ?new, "partitions were added to the topic: they are not read");
         }
-        self.ownership.given(known);
+        self.assignment.given(known);
         Ok(())
     }
 
     fn revoke(&self, client: &MemberClient, partitions: &[Partition]) -> Result<(), ClientError> {
         let lost = client.assignment_lost();
         let leaves = self.is_leaving() || self.next().is_some();
-        let patience = if leaves { CLOSING_PATIENCE } else { self.patience };
-        self.ownership.revoke(partitions, lost, patience);
+        let timeout = if leaves { CLOSING_TIMEOUT } else { self.timeout };
+        self.assignment.revoke(partitions, lost, timeout);
         client.incremental_unassign(&self.list(partitions, Offset::Invalid)?)
     }
 
@@ -314,7 +314,7 @@ impl ConsumerContext for MemberContext {
         let assigned = change == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         // A round of the group that moves nothing of ours comes as an empty change.
         if !partitions.is_empty() {
-            let (count, owned) = (partitions.len(), self.member.ownership.all().len());
+            let (count, owned) = (partitions.len(), self.member.assignment.all().len());
             let now = if assigned { owned + count } else { owned.saturating_sub(count) };
             let change = if assigned { "gets" } else { "gives up" };
             tracing::info!(now, "this process {change} {count} partitions");
@@ -327,7 +327,7 @@ impl ConsumerContext for MemberContext {
         };
         if let Err(error) = done {
             // The client waits for an answer that it did not understand.
-            self.member.fate.end(&format!("a change of the group failed: {error}"));
+            self.member.health.end(&format!("a change of the group failed: {error}"));
         }
     }
 }

@@ -122,7 +122,7 @@ pub(super) struct TopicMeters {
     pub(super) delivery: Histogram,
     pub(super) read: Counter,
     pub(super) read_bytes: Counter,
-    pub(super) strange: Counter,
+    pub(super) unknown: Counter,
     pub(super) damaged: Counter,
     refusals: [Counter; 6],
 }
@@ -203,7 +203,7 @@ impl TopicMeters {
             delivery: histogram!(DELIVERY, "topic" => topic),
             read: counter!(READ, "topic" => topic),
             read_bytes: counter!(READ_BYTES, "topic" => topic),
-            strange: counter!(STRANGE, "topic" => topic),
+            unknown: counter!(STRANGE, "topic" => topic),
             damaged: counter!(DAMAGED, "topic" => topic),
             refusals: REASONS
                 .map(|reason| counter!(REFUSALS, "topic" => topic, "reason" => reason)),

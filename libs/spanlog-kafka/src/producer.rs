@@ -22,8 +22,8 @@ use super::{
     config::KafkaConfig,
     error::KafkaError,
     events::Events,
-    fate::Fate,
     header,
+    health::ClientHealth,
     metrics::{Meters, Reason},
 };
 
@@ -81,7 +81,7 @@ const HAND_OVER: Duration = Duration::from_millis(500);
 /// What is done about the answers of the brokers.
 pub(super) struct Deliveries {
     events: Events,
-    fate: Arc<Fate>,
+    health: Arc<ClientHealth>,
     meters: Arc<Meters>,
     pending: Arc<Pending>,
     timeout: Duration,
@@ -93,7 +93,7 @@ type Client = BaseProducer<Deliveries>;
 pub(super) struct Producer {
     name: &'static str,
     order: Order,
-    fate: Arc<Fate>,
+    health: Arc<ClientHealth>,
     meters: Arc<Meters>,
     pending: Arc<Pending>,
     timeout: Duration,
@@ -117,7 +117,7 @@ struct Clients {
 pub(super) struct KafkaWriter {
     /// Each has its part of the partitions.
     pub(super) producers: Vec<Arc<Producer>>,
-    pub(super) fate: Arc<Fate>,
+    pub(super) health: Arc<ClientHealth>,
     pub(super) meters: Arc<Meters>,
     pub(super) pending: Arc<Pending>,
     pub(super) name: TopicName,
@@ -132,7 +132,7 @@ impl Producer {
     pub(super) fn start(
         config: &KafkaConfig,
         order: Order,
-        fate: &Arc<Fate>,
+        health: &Arc<ClientHealth>,
         meters: &Arc<Meters>,
         pending: &Arc<Pending>,
     ) -> Result<Self, KafkaError> {
@@ -143,7 +143,7 @@ impl Producer {
         let producer = Self {
             name,
             order,
-            fate: Arc::clone(fate),
+            health: Arc::clone(health),
             meters: Arc::clone(meters),
             pending: Arc::clone(pending),
             timeout: config.producer.delivery_timeout.get(),
@@ -158,8 +158,8 @@ impl Producer {
     /// A client that is served by a thread of its own until it is dropped.
     fn make(&self, config: &KafkaConfig) -> Result<Arc<Client>, KafkaError> {
         let deliveries = Deliveries {
-            events: Events::new(self.name, &self.fate),
-            fate: Arc::clone(&self.fate),
+            events: Events::new(self.name, &self.health),
+            health: Arc::clone(&self.health),
             meters: Arc::clone(&self.meters),
             pending: Arc::clone(&self.pending),
             timeout: self.timeout,
@@ -279,10 +279,10 @@ impl Producer {
         }
     }
 
-    /// Waits for what is on its way, at most for `patience`, then gives it up. Blocks.
-    pub(super) fn close(&self, patience: Duration) {
+    /// Waits for what is on its way, at most for `timeout`, then gives it up. Blocks.
+    pub(super) fn close(&self, timeout: Duration) {
         let Clients { current, previous, .. } = std::mem::take(&mut *self.clients());
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         for client in previous.into_iter().chain(current) {
             let left = deadline.saturating_duration_since(Instant::now());
             if let Err(error) = client.flush(left) {
@@ -306,7 +306,7 @@ impl KafkaWriter {
         batch: Option<&mut u64>,
     ) -> Result<Append, AppendError> {
         let payload = u64::try_from(record.payload.len()).unwrap_or(u64::MAX / 2);
-        if self.fate.is_closed() {
+        if self.health.is_closed() {
             return Err(AppendError::Closed);
         }
         let known = partition.0 < self.partitions;
@@ -367,7 +367,7 @@ impl Writer for KafkaWriter {
         records: &mut dyn ExactSizeIterator<Item = (Partition, Record)>,
     ) -> Result<Vec<Append>, AppendError> {
         let meters = self.meters.topic(self.name);
-        if self.fate.is_closed() {
+        if self.health.is_closed() {
             return Err(meters.refusing(AppendError::Closed));
         }
         let mut room = bytes as u64 + RECORD_OVERHEAD * records.len() as u64;
@@ -387,7 +387,7 @@ impl Deliveries {
     fn failure(&self, error: &ClientError, in_flight: &InFlight) -> (Reason, AppendError) {
         use RDKafkaErrorCode as Code;
         let code = error.rdkafka_error_code();
-        let said = || self.fate.last_error().unwrap_or_else(|| error.to_string());
+        let said = || self.health.last_error().unwrap_or_else(|| error.to_string());
         match code {
             Some(Code::MessageTimedOut | Code::RequestTimedOut | Code::OperationTimedOut) => {
                 let seconds = self.timeout.as_secs_f64();

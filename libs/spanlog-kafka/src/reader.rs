@@ -13,20 +13,20 @@ use wholetrace_spanlog::{
 };
 
 use super::{
+    blocking::BlockingCalls,
+    consumer::Consumer,
+    consumer_pool::{CATCHING_UP, ConsumerPool, REREADING, TAILING},
     cursor::{Context, KafkaCursor},
     identity::Identities,
-    lane::Lane,
-    lanes::{AGAIN, AHEAD, BEHIND, Lanes},
     metrics::Meters,
-    queries::Queries,
-    source::Source,
+    topic_partition::TopicPartition,
 };
 
 /// How long reading again may wait for what the partition is known to hold.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long it waits behind what the client takes for the end.
-const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+const SHORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a reader is kept that may be asked to go on.
 const KEEP: Duration = Duration::from_secs(10);
@@ -54,7 +54,7 @@ impl KafkaReader {
         name: TopicName,
         topic: &str,
         partitions: u32,
-        lanes: &Arc<Lanes>,
+        consumers: &Arc<ConsumerPool>,
         meters: &Arc<Meters>,
         identities: &Arc<Identities>,
     ) -> Self {
@@ -63,8 +63,8 @@ impl KafkaReader {
             topic: Arc::from(topic),
             partitions,
             context: Context {
-                lanes: Arc::clone(lanes),
-                queries: Arc::new(Queries::new()),
+                consumers: Arc::clone(consumers),
+                blocking: Arc::new(BlockingCalls::new()),
                 meters: Arc::clone(meters),
                 identities: Arc::clone(identities),
             },
@@ -72,14 +72,14 @@ impl KafkaReader {
         }
     }
 
-    fn source(&self, partition: Partition) -> Result<Source, ReadError> {
+    fn topic_partition(&self, partition: Partition) -> Result<TopicPartition, ReadError> {
         let nowhere =
             ReadError::NoSuchPartition { partition: partition.0, partitions: self.partitions };
         if partition.0 >= self.partitions {
             return Err(nowhere);
         }
         let number = i32::try_from(partition.0).map_err(|_| nowhere)?;
-        Ok(Source { name: self.name, topic: Arc::clone(&self.topic), partition, number })
+        Ok(TopicPartition { name: self.name, topic: Arc::clone(&self.topic), partition, number })
     }
 
     async fn open_cursor(
@@ -87,50 +87,54 @@ impl KafkaReader {
         partition: Partition,
         start: Start,
     ) -> Result<KafkaCursor, ReadError> {
-        let source = self.source(partition)?;
-        let lane = self.context.lanes.asking()?;
+        let topic_partition = self.topic_partition(partition)?;
+        let consumer = self.context.consumers.for_metadata()?;
         // The end first: what comes while the time is asked for is behind it.
-        let extent = self.context.queries.extent(&lane, &source.topic, source.number).await?;
+        let extent = self
+            .context
+            .blocking
+            .extent(&consumer, &topic_partition.topic, topic_partition.number)
+            .await?;
         let (low, high) = (extent.start.0, extent.end.0);
         let (next, from_time) = match start {
             Start::Earliest => (low, LogTime(0)),
             Start::Position(position) => {
-                self.identify(&lane, &source, extent, position).await?;
+                self.identify(&consumer, &topic_partition, extent, position).await?;
                 (position.0.max(low), LogTime(0))
             }
             Start::Time(time) => {
-                let asked = source.clone();
-                let ask = move || lane.position_at(&asked.topic, asked.number, time.0);
-                (self.context.queries.run(ask).await?.unwrap_or(high).max(low), time)
+                let asked = topic_partition.clone();
+                let ask = move || consumer.position_at(&asked.topic, asked.number, time.0);
+                (self.context.blocking.run(ask).await?.unwrap_or(high).max(low), time)
             }
         };
         if next < high {
-            let cursor = self.start(source, &BEHIND, next, next, from_time).await?;
+            let cursor = self.start(topic_partition, &CATCHING_UP, next, next, from_time).await?;
             return Ok(cursor.watched().catching_up());
         }
-        let cursor = self.start(source, &AHEAD, next, next.min(high), from_time).await?;
+        let cursor = self.start(topic_partition, &TAILING, next, next.min(high), from_time).await?;
         Ok(cursor.watched())
     }
 
     /// Fails when `position` is not of the log with this extent.
     async fn identify(
         &self,
-        lane: &Arc<Lane>,
-        source: &Source,
+        consumer: &Arc<Consumer>,
+        topic_partition: &TopicPartition,
         extent: Extent,
         position: Position,
     ) -> Result<(), ReadError> {
-        let (place, partition) = ((self.name, source.partition), source.partition);
-        let known = self.context.identities.unchecked(place);
+        let (log, partition) = ((self.name, topic_partition.partition), topic_partition.partition);
+        let known = self.context.identities.unchecked(log);
         let error = match (extent.reaches(partition, position), known) {
             (Err(error), _) => error,
             (Ok(()), None) => return Ok(()),
             (Ok(()), Some(known)) => {
-                let (lane, asked) = (Arc::clone(lane), source.clone());
-                let ask = move || lane.are_same(&asked.topic, &[(asked.partition, known)]);
-                match self.context.queries.run(ask).await?.first() {
+                let (consumer, asked) = (Arc::clone(consumer), topic_partition.clone());
+                let ask = move || consumer.are_same(&asked.topic, &[(asked.partition, known)]);
+                match self.context.blocking.run(ask).await?.first() {
                     Some(Some(true)) => {
-                        self.context.identities.learn(place, Some(known), known);
+                        self.context.identities.learn(log, Some(known), known);
                         return Ok(());
                     }
                     Some(Some(false)) => extent.replaced(partition, position, Replacement::Younger),
@@ -141,7 +145,7 @@ impl KafkaReader {
                 }
             }
         };
-        self.context.identities.forget(place);
+        self.context.identities.forget(log);
         Err(error)
     }
 
@@ -154,12 +158,12 @@ impl KafkaReader {
         // Of a log of which nothing is known yet, what it says of itself must be true.
         let marks = read.iter().map(|(partition, known, now)| (*partition, known.unwrap_or(*now)));
         let marks: Vec<_> = marks.collect();
-        let same = self.context.lanes.asking()?.are_same(&self.topic, &marks)?;
+        let same = self.context.consumers.for_metadata()?.are_same(&self.topic, &marks)?;
         for ((partition, known, now), same) in read.into_iter().zip(same) {
-            let place = (self.name, partition);
+            let log = (self.name, partition);
             match (known, same) {
-                (_, Some(true)) => self.context.identities.learn(place, known, now),
-                (Some(_), Some(false)) => self.context.identities.replaced(place, known),
+                (_, Some(true)) => self.context.identities.learn(log, known, now),
+                (Some(_), Some(false)) => self.context.identities.replaced(log, known),
                 _ => {}
             }
         }
@@ -169,15 +173,15 @@ impl KafkaReader {
     /// A cursor that gives what stands at `next` and behind, reading from `from` on.
     async fn start(
         &self,
-        source: Source,
+        topic_partition: TopicPartition,
         order: &'static [usize],
         next: u64,
         from: u64,
         from_time: LogTime,
     ) -> Result<KafkaCursor, ReadError> {
-        let claim = source.claim(&self.context.lanes, order, from);
-        let claim = self.context.queries.run(claim).await?;
-        Ok(KafkaCursor::new(claim, order, source, next, from_time, self.context.clone()))
+        let slot = topic_partition.take_slot(&self.context.consumers, order, from);
+        let slot = self.context.blocking.run(slot).await?;
+        Ok(KafkaCursor::new(slot, order, topic_partition, next, from_time, self.context.clone()))
     }
 
     async fn reread(
@@ -186,8 +190,8 @@ impl KafkaReader {
         from: Position,
         max_bytes: usize,
     ) -> Result<Vec<Frame>, ReadError> {
-        let source = self.source(partition)?;
-        let lane = self.context.lanes.asking()?;
+        let topic_partition = self.topic_partition(partition)?;
+        let consumer = self.context.consumers.for_metadata()?;
         let kept = self.parked().remove(&partition).filter(|kept| kept.cursor.position() == from.0);
         let mut parked = match kept {
             Some(mut kept) => {
@@ -195,8 +199,8 @@ impl KafkaReader {
                 if from.0 >= kept.end {
                     kept.end = self
                         .context
-                        .queries
-                        .extent(&lane, &source.topic, source.number)
+                        .blocking
+                        .extent(&consumer, &topic_partition.topic, topic_partition.number)
                         .await?
                         .end
                         .0;
@@ -205,9 +209,12 @@ impl KafkaReader {
             }
             None => {
                 self.context.meters.rereads_elsewhere.increment(1);
-                let extent =
-                    self.context.queries.extent(&lane, &source.topic, source.number).await?;
-                self.identify(&lane, &source, extent, from).await?;
+                let extent = self
+                    .context
+                    .blocking
+                    .extent(&consumer, &topic_partition.topic, topic_partition.number)
+                    .await?;
+                self.identify(&consumer, &topic_partition, extent, from).await?;
                 let (oldest, end) = (extent.start, extent.end.0);
                 if from < oldest {
                     let asked = from;
@@ -216,7 +223,8 @@ impl KafkaReader {
                 if from.0 >= end {
                     return Ok(Vec::new());
                 }
-                let cursor = self.start(source, &AGAIN, from.0, from.0, LogTime(0)).await?;
+                let cursor =
+                    self.start(topic_partition, &REREADING, from.0, from.0, LogTime(0)).await?;
                 Parked { cursor, end, since: Instant::now() }
             }
         };
@@ -272,13 +280,13 @@ async fn read_to(parked: &mut Parked, max_bytes: usize) -> Result<Vec<Frame>, Re
                 break;
             }
             // Markers of transactions take positions: the end may be nearer than it seems.
-            let patience = if cursor.at_end() { SHORT_PATIENCE } else { PATIENCE };
-            if begun.elapsed() > patience {
+            let timeout = if cursor.at_end() { SHORT_TIMEOUT } else { TIMEOUT };
+            if begun.elapsed() > timeout {
                 if cursor.at_end() || !frames.is_empty() {
                     parked.end = cursor.position();
                     break;
                 }
-                let text = format!("nothing came from the brokers within {} s", PATIENCE.as_secs());
+                let text = format!("nothing came from the brokers within {} s", TIMEOUT.as_secs());
                 return Err(ReadError::Failed(text));
             }
             cursor.wait().await?;
@@ -321,9 +329,12 @@ impl Reader for KafkaReader {
 
     fn extent(&self, partition: Partition) -> BoxFuture<'_, Result<Extent, ReadError>> {
         Box::pin(async move {
-            let source = self.source(partition)?;
-            let lane: Arc<Lane> = self.context.lanes.asking()?;
-            self.context.queries.extent(&lane, &source.topic, source.number).await
+            let topic_partition = self.topic_partition(partition)?;
+            let consumer: Arc<Consumer> = self.context.consumers.for_metadata()?;
+            self.context
+                .blocking
+                .extent(&consumer, &topic_partition.topic, topic_partition.number)
+                .await
         })
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::fate::Fate;
+use super::health::ClientHealth;
 
 /// How often it looks.
 const TICK: Duration = Duration::from_secs(1);
@@ -29,15 +29,15 @@ pub(super) struct Watchdog {
 
 impl Watchdog {
     /// `beats`: counters that move as long as their threads are well.
-    pub(super) fn look(&mut self, fate: &Fate, beats: &[u64]) {
+    pub(super) fn look(&mut self, health: &ClientHealth, beats: &[u64]) {
         let moved = beats.len() != self.seen.len()
             || beats.iter().zip(&self.seen).all(|(now, before)| now != before);
         self.still = if moved { 0 } else { self.still + 1 };
         self.seen = beats.to_vec();
         let hangs = || format!("the thread of the group does nothing for {} s", self.still);
-        fate.trouble("watchdog", (self.still >= TROUBLE).then(hangs));
+        health.trouble("watchdog", (self.still >= TROUBLE).then(hangs));
         if self.still >= OVER {
-            fate.end(&hangs());
+            health.end(&hangs());
         }
     }
 }
@@ -62,31 +62,35 @@ mod tests {
 
     #[test]
     fn a_thread_that_hangs_is_told_and_then_ends_the_process() {
-        let (mut dog, fate) = (Watchdog::default(), Fate::new());
+        let (mut dog, health) = (Watchdog::default(), ClientHealth::new());
         for beat in 0..100 {
-            dog.look(&fate, &[beat, beat]);
+            dog.look(&health, &[beat, beat]);
         }
-        assert_eq!(fate.worst(), None);
+        assert_eq!(health.worst(), None);
         // One of the two hangs.
         for beat in 0..TROUBLE {
-            dog.look(&fate, &[99, 100 + u64::from(beat)]);
+            dog.look(&health, &[99, 100 + u64::from(beat)]);
         }
-        assert!(fate.worst().is_some_and(|text| text.contains("for 12 s")), "{:?}", fate.worst());
-        assert_eq!(fate.cause(), None);
-        dog.look(&fate, &[100, 200]);
-        assert_eq!(fate.worst(), None);
+        assert!(
+            health.worst().is_some_and(|text| text.contains("for 12 s")),
+            "{:?}",
+            health.worst()
+        );
+        assert_eq!(health.cause(), None);
+        dog.look(&health, &[100, 200]);
+        assert_eq!(health.worst(), None);
         for beat in 0..OVER {
-            dog.look(&fate, &[100, 300 + u64::from(beat)]);
+            dog.look(&health, &[100, 300 + u64::from(beat)]);
         }
-        assert!(fate.cause().is_some());
+        assert!(health.cause().is_some());
     }
 
     #[test]
     fn without_members_there_is_nothing_to_hang() {
-        let (mut dog, fate) = (Watchdog::default(), Fate::new());
+        let (mut dog, health) = (Watchdog::default(), ClientHealth::new());
         for _ in 0..200 {
-            dog.look(&fate, &[]);
+            dog.look(&health, &[]);
         }
-        assert_eq!(fate.worst(), None);
+        assert_eq!(health.worst(), None);
     }
 }

@@ -32,8 +32,8 @@ pub struct SpansTopicConfig {
 pub struct DecisionsTopicConfig {
     /// Its name.
     pub topic: String,
-    /// How long decisions are kept, at least as long as spans: for that long late spans share the
-    /// fate of their trace.
+    /// How long decisions are kept, at least as long as spans: for that long late spans follow the
+    /// decision about their trace.
     pub retention: HumanDuration,
 }
 

@@ -23,7 +23,7 @@ impl KafkaCursor {
     pub(super) fn pass(&mut self) -> Option<ReadError> {
         let (detail, position) = (self.damaged.take()?, Position(self.next));
         self.next = position.next().0;
-        self.context.meters.topic(self.source.name).damaged.increment(1);
-        Some(ReadError::Damaged { partition: self.source.partition.0, position, detail })
+        self.context.meters.topic(self.topic_partition.name).damaged.increment(1);
+        Some(ReadError::Damaged { partition: self.topic_partition.partition.0, position, detail })
     }
 }

@@ -14,7 +14,7 @@ use wholetrace_runtime::units::{ByteSize, HumanDuration};
 use crate::{KafkaConfig, client};
 
 /// How long making topics may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A configuration of its own with `partitions`, whose topics exist.
 pub(crate) async fn config(brokers: &str, partitions: u32) -> KafkaConfig {
@@ -52,7 +52,7 @@ pub(crate) async fn config(brokers: &str, partitions: u32) -> KafkaConfig {
             settings.iter().fold(new, |new, (key, value)| new.set(key, value))
         })
         .collect();
-    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
     for made in admin.create_topics(&wanted, &options).await.expect("the broker answers") {
         made.expect("the topic is made");
     }

@@ -9,7 +9,7 @@ use rdkafka::{
 };
 use wholetrace_spanlog::{Checkpoint, Cursor, GroupEvent, Position, ReadError, Replacement, Start};
 
-use super::{P0, configured, fill, number, open, patiently, take};
+use super::{P0, configured, fill, in_time, number, open, take};
 use crate::{KafkaConfig, client, testing::admin};
 
 /// More than what passes between two looks at what logs are.
@@ -31,7 +31,7 @@ async fn make_anew(config: &KafkaConfig, topics: &[&str]) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        patiently(made).await;
+        in_time(made).await;
     }
 }
 
@@ -45,7 +45,7 @@ async fn end(cursor: &mut dyn Cursor) -> ReadError {
             }
         }
     };
-    patiently(read).await
+    in_time(read).await
 }
 
 /// Under a reader: it is told, whether the new log has come as far as the old one or not, and reads
@@ -78,8 +78,8 @@ async fn a_reader_is_told_that_its_topic_was_made_anew() {
             panic!("{error}")
         };
         // It stays where it is.
-        assert_eq!(patiently(cursor.next(1)).await.unwrap_err(), error);
-        let mut cursor = patiently(spans.reader.open(P0, Start::Earliest)).await.unwrap();
+        assert_eq!(in_time(cursor.next(1)).await.unwrap_err(), error);
+        let mut cursor = in_time(spans.reader.open(P0, Start::Earliest)).await.unwrap();
         let frames = take(&mut *cursor, count as usize).await;
         assert_eq!((number(&frames[0]), frames.len()), (0, count as usize));
         log.close().await;
@@ -109,11 +109,11 @@ async fn a_start_is_told_that_its_topics_were_made_anew() {
         std::mem::forget(cursor);
     }
     let mut group = log.group().unwrap();
-    let assigned = patiently(group.next()).await.unwrap();
+    let assigned = in_time(group.next()).await.unwrap();
     assert!(matches!(assigned, Some(GroupEvent::Assigned { committed: None, .. })));
     tokio::time::sleep(LOOKS).await;
     let checkpoint = Checkpoint { position: Position(90), metadata: "a hint".to_owned() };
-    patiently(group.committer().commit(P0, checkpoint.clone())).await.unwrap();
+    in_time(group.committer().commit(P0, checkpoint.clone())).await.unwrap();
     drop(group);
     log.close().await;
 
@@ -134,7 +134,7 @@ async fn a_start_is_told_that_its_topics_were_made_anew() {
             std::thread::sleep(Duration::from_millis(200));
         }
     };
-    patiently(tokio::task::spawn_blocking(restore)).await.unwrap();
+    in_time(tokio::task::spawn_blocking(restore)).await.unwrap();
 
     let log = open(&config).await;
     let topics = [log.log().spans, log.log().decisions];
@@ -142,7 +142,7 @@ async fn a_start_is_told_that_its_topics_were_made_anew() {
         fill(topic, P0, 300, 100).await;
     }
     let mut group = log.group().unwrap();
-    let assigned = patiently(group.next()).await.unwrap();
+    let assigned = in_time(group.next()).await.unwrap();
     let Some(GroupEvent::Assigned { committed, .. }) = assigned else { panic!("{assigned:?}") };
     assert_eq!(committed, Some(checkpoint.clone()));
     let [spans, decisions] = topics.map(|topic| topic.reader);
@@ -153,21 +153,21 @@ async fn a_start_is_told_that_its_topics_were_made_anew() {
         end: Position(300),
         why: Replacement::Younger,
     };
-    let opened = patiently(spans.open(P0, Start::Position(Position(90)))).await;
+    let opened = in_time(spans.open(P0, Start::Position(Position(90)))).await;
     assert_eq!(opened.map(drop).unwrap_err(), replaced(90));
-    assert_eq!(patiently(decisions.fetch(P0, Position(50), 1)).await.unwrap_err(), replaced(50));
-    assert_eq!(patiently(decisions.fetch(P0, Position(0), 1)).await.unwrap().len(), 1);
-    let mut cursor = patiently(spans.open(P0, Start::Earliest)).await.unwrap();
+    assert_eq!(in_time(decisions.fetch(P0, Position(50), 1)).await.unwrap_err(), replaced(50));
+    assert_eq!(in_time(decisions.fetch(P0, Position(0), 1)).await.unwrap().len(), 1);
+    let mut cursor = in_time(spans.open(P0, Start::Earliest)).await.unwrap();
     assert_eq!(number(&take(&mut *cursor, 1).await[0]), 0);
     let committer = group.committer();
     let lower = Checkpoint { position: Position(7), metadata: String::new() };
-    patiently(committer.commit(P0, lower.clone())).await.unwrap();
+    in_time(committer.commit(P0, lower.clone())).await.unwrap();
     drop(group);
     log.close().await;
 
     let log = open(&config).await;
     let mut group = log.group().unwrap();
-    let assigned = patiently(group.next()).await.unwrap();
+    let assigned = in_time(group.next()).await.unwrap();
     let Some(GroupEvent::Assigned { committed, .. }) = assigned else { panic!("{assigned:?}") };
     assert_eq!(committed, Some(lower));
     log.close().await;
@@ -183,16 +183,16 @@ async fn a_log_that_goes_on_is_the_same() {
     let mut cursor = spans.reader.open(P0, Start::Earliest).await.unwrap();
     take(&mut *cursor, 20).await;
     let mut group = log.group().unwrap();
-    patiently(group.next()).await.unwrap();
+    in_time(group.next()).await.unwrap();
     tokio::time::sleep(LOOKS).await;
     let checkpoint = Checkpoint { position: Position(20), metadata: String::new() };
-    patiently(group.committer().commit(P0, checkpoint.clone())).await.unwrap();
+    in_time(group.committer().commit(P0, checkpoint.clone())).await.unwrap();
     fill(&spans, P0, 5, 100).await;
     drop(group);
     log.close().await;
     let log = open(&config).await;
     let mut group = log.group().unwrap();
-    let assigned = patiently(group.next()).await.unwrap();
+    let assigned = in_time(group.next()).await.unwrap();
     let Some(GroupEvent::Assigned { committed, .. }) = assigned else { panic!("{assigned:?}") };
     assert_eq!(committed, Some(checkpoint));
     let spans = log.log().spans;

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use bytes::Bytes;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
-use super::{P0, open, patiently};
+use super::{P0, in_time, open};
 use crate::{
     Compression, KafkaConfig, client,
     testing::{Node, config},
@@ -28,10 +28,10 @@ fn damaged(error: &ReadError) -> Position {
 
 /// What a cursor meets from `start` to `end`.
 async fn along(reader: &dyn Reader, start: Start, end: u64) -> Vec<Met> {
-    let mut cursor = patiently(reader.open(P0, start)).await.unwrap();
+    let mut cursor = in_time(reader.open(P0, start)).await.unwrap();
     let mut met = Vec::new();
     loop {
-        let last = match patiently(cursor.next(1 << 20)).await {
+        let last = match in_time(cursor.next(1 << 20)).await {
             Ok(frames) => {
                 met.extend(frames.iter().map(|frame| Read(frame.position)));
                 frames.last().unwrap().position
@@ -52,7 +52,7 @@ async fn along(reader: &dyn Reader, start: Start, end: u64) -> Vec<Met> {
 async fn piecewise(reader: &dyn Reader, mut from: u64, end: u64) -> Vec<Met> {
     let mut met = Vec::new();
     while from < end {
-        let last = match patiently(reader.fetch(P0, Position(from), 1 << 20)).await {
+        let last = match in_time(reader.fetch(P0, Position(from), 1 << 20)).await {
             Ok(frames) => {
                 met.extend(frames.iter().map(|frame| Read(frame.position)));
                 frames.last().expect("there is more").position
@@ -82,7 +82,7 @@ fn flip(node: &Node, config: &KafkaConfig, text: &[u8]) {
 async fn alone(topic: &Topic, texts: &[&'static str]) {
     for text in texts {
         let record = Record::spans(1, Bytes::from_static(text.as_bytes()));
-        patiently(topic.writer.append(P0, record)).await.unwrap();
+        in_time(topic.writer.append(P0, record)).await.unwrap();
     }
 }
 

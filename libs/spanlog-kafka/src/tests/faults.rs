@@ -21,7 +21,7 @@ use wholetrace_spanlog::{
     },
 };
 
-use super::{P0, fill, open, patiently};
+use super::{P0, fill, in_time, open};
 use crate::{KafkaConfig, KafkaError, KafkaLog, log::Access};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -172,7 +172,7 @@ async fn an_outage_is_answered_in_time_and_gets_over_by_itself() {
     let spans = log.log().spans;
     fill(&spans, P0, 3, 10).await;
     mock.down();
-    let error = patiently(spans.writer.append(P0, Record::tick())).await.unwrap_err();
+    let error = in_time(spans.writer.append(P0, Record::tick())).await.unwrap_err();
     assert!(matches!(error, AppendError::Failed(_)) && error.is_retryable(), "{error}");
     assert!(error.to_string().contains("within 1 s"), "{error}");
     assert_eq!(log.status().waiting_bytes, 0);
@@ -183,7 +183,7 @@ async fn an_outage_is_answered_in_time_and_gets_over_by_itself() {
             assert!(error.is_retryable(), "{error}");
         }
     };
-    patiently(after).await;
+    in_time(after).await;
 }
 
 /// The coordinator is away: a commit is answered all the same, and closing does not hang.
@@ -194,19 +194,19 @@ async fn a_commit_without_a_coordinator_fails_in_time_and_closing_does_not_hang(
     let mut group = log.group().unwrap();
     let mut owned = 0;
     while owned < 2 {
-        let event = patiently(group.next()).await.unwrap().unwrap();
+        let event = in_time(group.next()).await.unwrap().unwrap();
         assert!(matches!(event, GroupEvent::Assigned { committed: None, .. }), "{event:?}");
         owned += 1;
     }
     let committer = group.committer();
     let checkpoint = |position| Checkpoint { position: Position(position), metadata: "m".into() };
-    patiently(committer.commit(P0, checkpoint(1))).await.unwrap();
+    in_time(committer.commit(P0, checkpoint(1))).await.unwrap();
     mock.down();
-    let error = patiently(committer.commit(Partition(1), checkpoint(1))).await.unwrap_err();
+    let error = in_time(committer.commit(Partition(1), checkpoint(1))).await.unwrap_err();
     assert!(matches!(error, ReadError::Failed(_) | ReadError::NotOwner(1)), "{error}");
     drop(group);
-    patiently(log.close()).await;
-    let closed = patiently(committer.commit(P0, checkpoint(2))).await.unwrap_err();
+    in_time(log.close()).await;
+    let closed = in_time(committer.commit(P0, checkpoint(2))).await.unwrap_err();
     assert_eq!(closed, ReadError::Closed);
 }
 
@@ -218,13 +218,13 @@ async fn a_commit_of_an_old_generation_is_tried_again() {
     let log = open(&config).await;
     let mut group = log.group().unwrap();
     for _ in 0..2 {
-        patiently(group.next()).await.unwrap().unwrap();
+        in_time(group.next()).await.unwrap().unwrap();
     }
     let committer = group.committer();
     let racing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
     mock.fail(RDKafkaApiKey::OffsetCommit, racing, 2);
     let checkpoint = Checkpoint { position: Position(9), metadata: String::new() };
-    patiently(committer.commit(P0, checkpoint)).await.unwrap();
+    in_time(committer.commit(P0, checkpoint)).await.unwrap();
 }
 
 /// Checkpoints wait for each other, so that a process asks once for all of its partitions; not
@@ -236,12 +236,12 @@ async fn commits_gather_and_those_at_once_do_not() {
     let log = open(&config).await;
     let mut group = log.group().unwrap();
     for _ in 0..2 {
-        patiently(group.next()).await.unwrap().unwrap();
+        in_time(group.next()).await.unwrap().unwrap();
     }
     let committer = group.committer();
     let checkpoint = |position| Checkpoint { position: Position(position), metadata: "m".into() };
     // The first one has nothing to wait for.
-    patiently(committer.commit(P0, checkpoint(1))).await.unwrap();
+    in_time(committer.commit(P0, checkpoint(1))).await.unwrap();
     let mut waiting = futures_util::future::join(
         committer.commit(P0, checkpoint(2)),
         committer.commit(Partition(1), checkpoint(2)),
@@ -249,8 +249,8 @@ async fn commits_gather_and_those_at_once_do_not() {
     let soon = tokio::time::timeout(Duration::from_millis(500), &mut waiting).await;
     assert!(soon.is_err(), "{soon:?}");
     // With it goes what waits.
-    patiently(committer.commit_at_once(Partition(1), checkpoint(3))).await.unwrap();
-    let (first, second) = patiently(waiting).await;
+    in_time(committer.commit_at_once(Partition(1), checkpoint(3))).await.unwrap();
+    let (first, second) = in_time(waiting).await;
     first.unwrap();
     second.unwrap();
 }
@@ -263,9 +263,9 @@ async fn not_being_allowed_to_read_is_told_until_it_is_over() {
     let spans = log.log().spans;
     let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     mock.fail(RDKafkaApiKey::Fetch, refusal, 100_000);
-    let mut cursor = patiently(spans.reader.open(P0, Start::Earliest)).await.unwrap();
+    let mut cursor = in_time(spans.reader.open(P0, Start::Earliest)).await.unwrap();
     for _ in 0..3 {
-        let error = patiently(cursor.next(1)).await.unwrap_err();
+        let error = in_time(cursor.next(1)).await.unwrap_err();
         assert!(error.to_string().contains("allow this user Read"), "{error}");
     }
     mock.tell(|cluster| cluster.clear_request_errors(RDKafkaApiKey::Fetch));
@@ -277,7 +277,7 @@ async fn not_being_allowed_to_read_is_told_until_it_is_over() {
             }
         }
     };
-    assert_eq!(patiently(read).await.len(), 1);
+    assert_eq!(in_time(read).await.len(), 1);
 }
 
 /// Nobody there: the error names who was asked.
@@ -285,7 +285,7 @@ async fn not_being_allowed_to_read_is_told_until_it_is_over() {
 async fn a_missing_topic_is_told_by_name() {
     let (_mock, mut config) = mocked();
     config.decisions.topic = "not-made".to_owned();
-    let error = patiently(KafkaLog::connect(&config, Access::Write)).await.map(drop).unwrap_err();
+    let error = in_time(KafkaLog::connect(&config, Access::Write)).await.map(drop).unwrap_err();
     assert!(matches!(&error, KafkaError::NoTopic { topic } if topic == "not-made"), "{error}");
     config.decisions.topic = config.ring.topic.clone();
     let error = KafkaLog::connect(&config, Access::Write).await.map(drop).unwrap_err();
@@ -298,9 +298,9 @@ async fn who_only_writes_has_no_consumer() {
     let (_mock, config) = mocked();
     let log = KafkaLog::connect(&config, Access::Write).await.unwrap();
     fill(&log.log().spans, P0, 3, 10).await;
-    assert_eq!(log.lanes(), 0);
-    patiently(log.close()).await;
-    let closed = patiently(log.log().spans.writer.append(P0, Record::tick())).await;
+    assert_eq!(log.consumers(), 0);
+    in_time(log.close()).await;
+    let closed = in_time(log.log().spans.writer.append(P0, Record::tick())).await;
     assert_eq!(closed, Err(AppendError::Closed));
     assert!(tokio::time::timeout(Duration::from_millis(1), log.ended()).await.is_err());
 }

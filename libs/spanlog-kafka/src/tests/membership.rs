@@ -7,7 +7,7 @@ use wholetrace_spanlog::{
     Checkpoint, Committer, Group, GroupEvent, Partition, Position, ReadError,
 };
 
-use super::{configured, fill, open, patiently};
+use super::{configured, fill, in_time, open};
 use crate::KafkaLog;
 
 /// A member that does as it is told.
@@ -26,7 +26,7 @@ impl Worker {
 
     /// The next event; a revocation is given back with its release.
     pub(super) async fn next(&mut self) -> Option<(Partition, bool, oneshot::Sender<()>)> {
-        match patiently(self.group.next()).await.unwrap().expect("the group goes on") {
+        match in_time(self.group.next()).await.unwrap().expect("the group goes on") {
             GroupEvent::Assigned { partition, committed } => {
                 let twice = self.owned.insert(partition, committed);
                 assert!(twice.is_none(), "partition {partition} was assigned twice");
@@ -63,7 +63,7 @@ async fn partitions_are_handed_on_with_their_last_commit() {
         assert!(!lost);
         // Answered while the group waits for the release.
         let last = checkpoint(100 + u64::from(partition.0), "last words");
-        patiently(first.committer.commit(partition, last)).await.unwrap();
+        in_time(first.committer.commit(partition, last)).await.unwrap();
         released.send(()).unwrap();
     }
     second.until(2).await;
@@ -71,16 +71,16 @@ async fn partitions_are_handed_on_with_their_last_commit() {
         let committed = committed.as_ref().unwrap();
         assert_eq!(committed.position, Position(100 + u64::from(partition.0)));
         assert!(!first.owned.contains_key(partition));
-        let late = patiently(first.committer.commit(*partition, checkpoint(999, ""))).await;
+        let late = in_time(first.committer.commit(*partition, checkpoint(999, ""))).await;
         assert_eq!(late.unwrap_err(), ReadError::NotOwner(partition.0));
-        patiently(second.committer.commit(*partition, checkpoint(200, ""))).await.unwrap();
+        in_time(second.committer.commit(*partition, checkpoint(200, ""))).await.unwrap();
         // Checkpoints go forward.
-        patiently(second.committer.commit(*partition, checkpoint(150, ""))).await.unwrap();
+        in_time(second.committer.commit(*partition, checkpoint(150, ""))).await.unwrap();
     }
     // The second one leaves in order, and all comes back.
     let handed: Vec<Partition> = second.owned.keys().copied().collect();
     let closing = tokio::spawn(async move { second_log.close().await });
-    while let Some(event) = patiently(second.group.next()).await.unwrap() {
+    while let Some(event) = in_time(second.group.next()).await.unwrap() {
         let GroupEvent::Revoked { lost: false, released, .. } = event else { panic!("{event:?}") };
         drop(released);
     }
@@ -116,19 +116,19 @@ async fn a_static_member_that_is_replaced_ends_with_the_cause() {
     first.until(2).await;
     let second_log = open(&config).await;
     let mut second = Worker::join(&second_log);
-    let cause = patiently(first_log.ended()).await;
+    let cause = in_time(first_log.ended()).await;
     assert!(cause.contains("Static consumer fenced"), "{cause}");
     assert_eq!(first_log.status().trouble, Some(cause));
     // Its partitions are lost to it, and its events end with the cause.
     let lost = loop {
-        match patiently(first.group.next()).await {
+        match in_time(first.group.next()).await {
             Ok(Some(GroupEvent::Revoked { lost, .. })) => assert!(lost),
             other => break other,
         }
     };
     assert!(matches!(lost, Err(ReadError::Failed(_))), "{lost:?}");
     second.until(2).await;
-    patiently(first_log.close()).await;
+    in_time(first_log.close()).await;
 }
 
 /// The member reads nothing: who reads it twice pays for it twice.
@@ -145,7 +145,7 @@ async fn a_member_fetches_no_data() {
     for (partition, committed) in worker.owned.clone() {
         assert_eq!(committed, None);
         fill(&spans, partition, 50, 1_000).await;
-        patiently(worker.committer.commit(partition, checkpoint(40, ""))).await.unwrap();
+        in_time(worker.committer.commit(partition, checkpoint(40, ""))).await.unwrap();
     }
     assert_eq!(log.strays(), 0);
 }
@@ -160,7 +160,7 @@ async fn metadata_comes_back_up_to_its_bound() {
     let lengths = [(Partition(0), 4_096, 4_096), (Partition(1), 4_097, 0)];
     for (partition, length, _) in lengths {
         let committed = checkpoint(5, &"x".repeat(length));
-        patiently(worker.committer.commit(partition, committed)).await.unwrap();
+        in_time(worker.committer.commit(partition, committed)).await.unwrap();
     }
     drop(worker);
     log.close().await;

@@ -35,7 +35,7 @@ async fn open(config: &KafkaConfig) -> Arc<KafkaLog> {
 }
 
 /// The future's output; panics when it takes far too long.
-async fn patiently<F: Future>(future: F) -> F::Output {
+async fn in_time<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(40), future).await.expect("this takes too long")
 }
 
@@ -54,7 +54,7 @@ async fn fill(topic: &Topic, partition: Partition, count: u32, size: usize) -> V
             })
             .collect();
         for append in appends {
-            positions.push(patiently(append).await.unwrap());
+            positions.push(in_time(append).await.unwrap());
         }
     }
     positions
@@ -68,7 +68,7 @@ fn number(frame: &Frame) -> u32 {
 async fn take(cursor: &mut dyn Cursor, count: usize) -> Vec<Frame> {
     let mut frames = Vec::new();
     while frames.len() < count {
-        frames.extend(patiently(cursor.next(1 << 20)).await.unwrap());
+        frames.extend(in_time(cursor.next(1 << 20)).await.unwrap());
     }
     frames
 }

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use wholetrace_runtime::units::{ByteSize, HumanDuration};
 use wholetrace_spanlog::{Partition, Position, ReadError, RecordKind, Start, Topic};
 
-use super::{P0, configured, fill, number, open, patiently, take};
+use super::{P0, configured, fill, in_time, number, open, take};
 use crate::{KafkaLog, client, testing::admin};
 
 /// Retention deletes below a cursor: it says so, and does not go on somewhere else in silence.
@@ -33,7 +33,7 @@ async fn what_was_deleted_is_gone_and_told() {
     list.add_partition_offset(&config.spans.topic, 0, Offset::Offset(kept.0 as i64)).unwrap();
     admin(&config).delete_records(&list, &AdminOptions::new()).await.unwrap();
     let error = loop {
-        match patiently(cursor.next(1)).await {
+        match in_time(cursor.next(1)).await {
             Ok(frames) => assert!(frames[0].position < kept, "it jumped to {}", frames[0].position),
             Err(error) => break error,
         }
@@ -41,8 +41,8 @@ async fn what_was_deleted_is_gone_and_told() {
     let ReadError::Gone { asked, oldest, .. } = error else { panic!("{error}") };
     assert!(asked < kept && oldest == kept, "{asked} and {oldest}, not {kept}");
     // It stays where it is.
-    assert!(matches!(patiently(cursor.next(1)).await, Err(ReadError::Gone { .. })));
-    let again = patiently(spans.reader.fetch(P0, positions[3], 100)).await.unwrap_err();
+    assert!(matches!(in_time(cursor.next(1)).await, Err(ReadError::Gone { .. })));
+    let again = in_time(spans.reader.fetch(P0, positions[3], 100)).await.unwrap_err();
     assert_eq!(again, ReadError::Gone { partition: 0, asked: positions[3], oldest: kept });
     let mut cursor = spans.reader.open(P0, Start::Position(positions[3])).await.unwrap();
     assert_eq!(take(&mut *cursor, 1).await[0].position, kept);
@@ -82,12 +82,12 @@ async fn records_of_strangers_are_spans_and_gaps_are_no_end() {
     assert_eq!(found, [(&b"a"[..], Position(0)), (&b"b"[..], Position(4))]);
     assert!(frames.iter().all(|frame| frame.kind == RecordKind::Spans && frame.epoch == 0));
     // The marker behind the last record is the end, and nothing to be waited for.
-    let frames = patiently(spans.reader.fetch(P0, Position(1), 1 << 20)).await.unwrap();
+    let frames = in_time(spans.reader.fetch(P0, Position(1), 1 << 20)).await.unwrap();
     assert_eq!(frames.len(), 1);
-    assert!(patiently(spans.reader.fetch(P0, Position(5), 1 << 20)).await.unwrap().is_empty());
+    assert!(in_time(spans.reader.fetch(P0, Position(5), 1 << 20)).await.unwrap().is_empty());
     let positions = fill(&spans, P0, 1, 10).await;
     assert_eq!(take(&mut *cursor, 1).await[0].position, positions[0]);
-    let frames = patiently(spans.reader.fetch(P0, Position(5), 1 << 20)).await.unwrap();
+    let frames = in_time(spans.reader.fetch(P0, Position(5), 1 << 20)).await.unwrap();
     assert_eq!(frames[0].position, positions[0]);
 }
 
@@ -107,7 +107,7 @@ async fn rereads_at_random_places_give_what_stands_there() {
         let mut expected = from;
         for _ in 0..random.usize(1..4) {
             let max_bytes = random.usize(..200_000);
-            let frames = patiently(spans.reader.fetch(P0, at, max_bytes)).await.unwrap();
+            let frames = in_time(spans.reader.fetch(P0, at, max_bytes)).await.unwrap();
             for frame in &frames {
                 assert_eq!(number(frame) as usize, expected);
                 assert_eq!(frame.position, positions[expected]);
@@ -121,7 +121,7 @@ async fn rereads_at_random_places_give_what_stands_there() {
         }
         assert!(expected > from);
         if live_next < positions.len() {
-            for frame in patiently(live.next(60_000)).await.unwrap() {
+            for frame in in_time(live.next(60_000)).await.unwrap() {
                 assert_eq!(number(&frame) as usize, live_next);
                 live_next += 1;
             }
@@ -230,7 +230,7 @@ async fn fill_by_one(topic: &Topic, count: u32) -> Vec<Position> {
 }
 
 /// A broker may hold an answer back until enough has come together. Nobody waits for that where
-/// there is enough, in one partition alone too, and no question waits behind it.
+/// there is enough, in one partition alone too, and no request waits behind it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_there_is_given_at_once() {
     let Some((log, waiting)) = held_back(ByteSize::mib(64)).await else { return };
@@ -251,7 +251,7 @@ async fn what_is_there_is_given_at_once() {
         let frames = take(&mut *cursor, positions.len()).await;
         assert_eq!(frames.last().unwrap().position, *positions.last().unwrap());
     };
-    patiently(read).await;
+    in_time(read).await;
     assert!(!waiting.is_finished());
     waiting.abort();
 }
@@ -274,7 +274,7 @@ async fn who_is_behind_waits_for_nobody() {
         }
         assert_eq!(found, positions);
     };
-    patiently(read).await;
+    in_time(read).await;
     assert!(!waiting.is_finished());
     waiting.abort();
 }
@@ -303,7 +303,7 @@ async fn who_has_caught_up_misses_nothing() {
             }
             found
         };
-        let (more, found) = patiently(async { tokio::join!(more, read) }).await;
+        let (more, found) = in_time(async { tokio::join!(more, read) }).await;
         positions.extend(more);
         assert_eq!(found, positions, "in round {round}");
     }

@@ -15,9 +15,9 @@ use wholetrace_spanlog::{Partition, Position, Record, Start, Topic};
 use super::{
     P0, configured,
     faults::mocked,
-    fill,
+    fill, in_time,
     membership::{Worker, checkpoint},
-    number, open, patiently, take,
+    number, open, take,
 };
 use crate::KafkaLog;
 
@@ -42,7 +42,7 @@ async fn write_until(topic: &Topic, done: &AtomicBool) -> u32 {
         }
     }
     for append in appends {
-        patiently(append).await.unwrap();
+        in_time(append).await.unwrap();
     }
     count
 }
@@ -56,8 +56,8 @@ async fn work_goes_on_over_clients_that_are_made_anew() {
     let topics = log.log();
     let before = 5_000;
     fill(&topics.spans, P0, before, 2_000).await;
-    let mut behind = patiently(topics.spans.reader.open(P0, Start::Earliest)).await.unwrap();
-    let mut along = patiently(topics.decisions.reader.open(P0, Start::Earliest)).await.unwrap();
+    let mut behind = in_time(topics.spans.reader.open(P0, Start::Earliest)).await.unwrap();
+    let mut along = in_time(topics.decisions.reader.open(P0, Start::Earliest)).await.unwrap();
     let first = take(&mut *behind, 1).await;
     assert_eq!(number(&first[0]), 0);
 
@@ -68,10 +68,10 @@ async fn work_goes_on_over_clients_that_are_made_anew() {
     });
     // Read again from the old clients, and on from the new ones.
     let again = |from: u64| topics.spans.reader.fetch(P0, Position(from), 100_000);
-    let frames = patiently(again(0)).await.unwrap();
+    let frames = in_time(again(0)).await.unwrap();
     renew(&log, 3).await;
     let next = frames.last().unwrap().position.next();
-    assert_eq!(patiently(again(next.0)).await.unwrap()[0].position, next);
+    assert_eq!(in_time(again(next.0)).await.unwrap()[0].position, next);
     done.store(true, Ordering::Release);
     let [spans, decisions] = writing;
     let (spans, decisions) = (spans.await.unwrap(), decisions.await.unwrap());
@@ -93,7 +93,7 @@ async fn work_goes_on_over_clients_that_are_made_anew() {
     fill(&topics.spans, P0, 1, 10).await;
     fill(&topics.decisions, P0, 1, 10).await;
     assert_eq!(take(&mut *behind, 1).await.len() + take(&mut *along, 1).await.len(), 2);
-    patiently(log.close()).await;
+    in_time(log.close()).await;
 }
 
 /// A member gives its partitions up in order, commits until then, and gets them back with its last
@@ -111,7 +111,7 @@ async fn a_member_comes_back_with_another_client() {
             let Some((partition, lost, release)) = member.next().await else { continue };
             assert!(!lost, "partition {partition} was lost");
             let at = checkpoint(10 * round + u64::from(partition.0), "mine");
-            patiently(member.committer.commit_at_once(partition, at)).await.unwrap();
+            in_time(member.committer.commit_at_once(partition, at)).await.unwrap();
             released.push(partition);
             drop(release);
         }
@@ -121,11 +121,9 @@ async fn a_member_comes_back_with_another_client() {
             assert_eq!(committed, Some(checkpoint(10 * round + u64::from(number), "mine")));
         }
         let partition = Partition(3);
-        patiently(member.committer.commit(partition, checkpoint(10 * round + 5, "")))
-            .await
-            .unwrap();
+        in_time(member.committer.commit(partition, checkpoint(10 * round + 5, ""))).await.unwrap();
     }
-    patiently(log.close()).await;
+    in_time(log.close()).await;
 }
 
 /// A record that has to be sent again is not overtaken by those of the next client.
@@ -134,7 +132,7 @@ async fn decisions_stay_in_order_when_they_are_sent_again_meanwhile() {
     let (mock, config) = mocked();
     let log = open(&config).await;
     let decisions = log.log().decisions;
-    let mut cursor = patiently(decisions.reader.open(P0, Start::Earliest)).await.unwrap();
+    let mut cursor = in_time(decisions.reader.open(P0, Start::Earliest)).await.unwrap();
     let done = Arc::new(AtomicBool::new(false));
     let writing = {
         let (decisions, done) = (decisions.clone(), Arc::clone(&done));
@@ -160,6 +158,6 @@ async fn clients_that_get_no_answer_are_not_used() {
     fill(&spans, P0, 1, 10).await;
     log.renew_for("127.0.0.1:1").await.unwrap_err();
     fill(&spans, P0, 10, 10).await;
-    let mut cursor = patiently(spans.reader.open(P0, Start::Earliest)).await.unwrap();
+    let mut cursor = in_time(spans.reader.open(P0, Start::Earliest)).await.unwrap();
     assert_eq!(take(&mut *cursor, 11).await.len(), 11);
 }

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
 use wholetrace_runtime::{secret::Secret, tls::ClientTlsConfig};
 use wholetrace_spanlog::GroupEvent;
 
-use super::{P0, fill, patiently};
+use super::{P0, fill, in_time};
 use crate::{
     AuthConfig, KafkaConfig, KafkaError, KafkaLog, Mechanism, OauthConfig, SaslConfig,
     log::Access,
@@ -48,9 +48,9 @@ async fn works(config: &KafkaConfig) {
     let log = KafkaLog::connect(config, Access::Read).await.unwrap();
     let spans = log.log().spans;
     let position = fill(&spans, P0, 1, 10).await[0];
-    assert_eq!(patiently(spans.reader.fetch(P0, position, 10)).await.unwrap().len(), 1);
+    assert_eq!(in_time(spans.reader.fetch(P0, position, 10)).await.unwrap().len(), 1);
     let mut group = log.group().unwrap();
-    let event = patiently(group.next()).await.unwrap();
+    let event = in_time(group.next()).await.unwrap();
     assert!(matches!(event, Some(GroupEvent::Assigned { .. })), "{event:?}");
     drop(group);
     log.close().await;

@@ -9,7 +9,7 @@ use rdkafka::{
 };
 use wholetrace_spanlog::{Record, Start};
 
-use super::{P0, configured, fill, number, open, patiently, take};
+use super::{P0, configured, fill, in_time, number, open, take};
 use crate::{Compression, client};
 
 /// All codecs that can be configured are there, on both sides.
@@ -43,7 +43,7 @@ async fn records_look_like_this_on_the_wire() {
     let spans = log.log().spans;
     let frame = Record::spans(7, bytes::Bytes::from_static(b"otlp"));
     for record in [frame, Record::tick()] {
-        patiently(spans.writer.append(P0, record)).await.unwrap();
+        in_time(spans.writer.append(P0, record)).await.unwrap();
     }
     let consumer: BaseConsumer =
         client::reader(&config, client::Answer::Gathered).create().unwrap();
@@ -65,7 +65,7 @@ async fn records_look_like_this_on_the_wire() {
         }
         found
     };
-    let found = patiently(tokio::task::spawn_blocking(read)).await.unwrap();
+    let found = in_time(tokio::task::spawn_blocking(read)).await.unwrap();
     let spans = "wholetrace.version=1 wholetrace.kind=spans wholetrace.epoch=7";
     let tick = "wholetrace.version=1 wholetrace.kind=tick";
     assert_eq!(

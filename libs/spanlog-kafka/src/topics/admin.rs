@@ -26,15 +26,15 @@ use crate::{
     config::{KafkaConfig, TopicSettings, WeakTopics},
 };
 
-/// How long one question may take.
+/// How long one request may take.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 /// The same for the first one, which is repeated: the client goes on connecting in between.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// How long making topics may take, and until all brokers know of them.
 const MAKE_WITHIN: Duration = Duration::from_secs(30);
-/// Pause between two questions that wait for something.
+/// Pause between two requests that wait for something.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How often an unanswered question is told.
+/// How often an unanswered request is told.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// What became of a topic that was to be made.
@@ -46,11 +46,11 @@ pub enum Made {
     Existed(TopicSettings),
 }
 
-/// Brokers that answer questions about topics.
+/// Brokers that answer requests about topics.
 pub struct TopicAdmin {
     config: KafkaConfig,
     brokers: String,
-    asking: Arc<BaseConsumer<Reasons>>,
+    for_metadata: Arc<BaseConsumer<Reasons>>,
     admin: AdminClient<DefaultClientContext>,
 }
 
@@ -62,11 +62,11 @@ impl TopicAdmin {
     pub async fn connect(config: &KafkaConfig, within: Duration) -> Result<Self, TopicsError> {
         let unusable = |error: KafkaError| TopicsError::Client(error.to_string());
         let client = client::common(config, "topics");
-        let asking = BaseConsumer::from_config_and_context(&client, Reasons::default());
+        let for_metadata = BaseConsumer::from_config_and_context(&client, Reasons::default());
         let this = Self {
             config: config.clone(),
             brokers: config.brokers.join(","),
-            asking: Arc::new(asking.map_err(unusable)?),
+            for_metadata: Arc::new(for_metadata.map_err(unusable)?),
             admin: client.create().map_err(unusable)?,
         };
         let begun = Instant::now();
@@ -76,7 +76,8 @@ impl TopicAdmin {
                 Ok(_) => return Ok(this),
                 Err(error) => error,
             };
-            let reason = this.asking.client().context().last().unwrap_or_else(|| error.to_string());
+            let reason =
+                this.for_metadata.client().context().last().unwrap_or_else(|| error.to_string());
             let waited = begun.elapsed();
             if waited >= within {
                 let (brokers, seconds) = (this.brokers, waited.as_secs());
@@ -251,7 +252,8 @@ impl TopicAdmin {
     /// What the brokers tell of our topics.
     pub(super) async fn ask(&self) -> Result<Vec<Metadata>, TopicsError> {
         self.metadata(ASK_WITHIN).await.map_err(|error| {
-            let reason = self.asking.client().context().last().unwrap_or_else(|| error.to_string());
+            let reason =
+                self.for_metadata.client().context().last().unwrap_or_else(|| error.to_string());
             let (brokers, seconds) = (self.brokers.clone(), ASK_WITHIN.as_secs());
             TopicsError::Unreachable { brokers, seconds, reason }
         })
@@ -260,14 +262,16 @@ impl TopicAdmin {
     /// What the brokers tell of our topics, and of no others: there may be thousands. None is created
     /// by being asked for: the client says so.
     async fn metadata(&self, within: Duration) -> Result<Vec<Metadata>, KafkaError> {
-        let asking = Arc::clone(&self.asking);
+        let for_metadata = Arc::clone(&self.for_metadata);
         let topics = self.config.topics().map(|settings| settings.topic);
         let ask = move || {
-            let metadata =
-                topics.iter().map(|topic| asking.fetch_metadata(Some(topic), within)).collect();
+            let metadata = topics
+                .iter()
+                .map(|topic| for_metadata.fetch_metadata(Some(topic), within))
+                .collect();
             // Why it failed, if it did, is told to who polls; there are no records to miss.
             for _ in 0..1_000 {
-                if asking.poll(Duration::ZERO).is_none() {
+                if for_metadata.poll(Duration::ZERO).is_none() {
                     break;
                 }
             }

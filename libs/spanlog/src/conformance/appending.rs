@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 
-use super::subject::{P0, P1, Subject, append_all, open, patiently, read_all, record, take, texts};
+use super::subject::{P0, P1, Subject, append_all, in_time, open, read_all, record, take, texts};
 use crate::{
     position::Partition,
     reader::Start,
@@ -20,7 +20,7 @@ pub async fn positions_increase_in_order(subject: impl Subject) {
         (0..50).map(|number| decisions.writer.append(P0, record(&number.to_string()))).collect();
     let mut positions = Vec::new();
     for append in appends {
-        positions.push(patiently(append).await.unwrap());
+        positions.push(in_time(append).await.unwrap());
     }
     assert!(positions.is_sorted_by(|before, after| before < after), "{positions:?}");
     let frames = read_all(&decisions, P0).await;
@@ -52,8 +52,8 @@ pub async fn kinds_epochs_and_payloads_come_back(subject: impl Subject) {
         ),
     ];
     for (topic, record, kind, epoch, payload) in cases {
-        let position = patiently(topic.writer.append(P1, record)).await.unwrap();
-        let frames = patiently(topic.reader.fetch(P1, position, 1 << 20)).await.unwrap();
+        let position = in_time(topic.writer.append(P1, record)).await.unwrap();
+        let frames = in_time(topic.reader.fetch(P1, position, 1 << 20)).await.unwrap();
         let frame = frames.first().unwrap();
         assert_eq!((frame.kind, frame.epoch), (kind, epoch));
         assert!(frame.payload == payload, "{kind:?}: the payload differs");
@@ -105,7 +105,7 @@ pub async fn appends_of_many_callers_all_arrive(subject: impl Subject) {
     // Read while it is being written.
     let live = texts(&take(&mut *cursor, CALLERS * EACH).await);
     for task in tasks {
-        patiently(task).await.unwrap();
+        in_time(task).await.unwrap();
     }
     assert_eq!(texts(&read_all(&spans, P0).await), live);
     for partition in [P0, P1] {
@@ -143,7 +143,7 @@ pub async fn full_is_answered_at_once(subject: impl Subject) {
     subject.stall(false);
     let count = accepted.len();
     for append in accepted {
-        patiently(append).await.unwrap();
+        in_time(append).await.unwrap();
     }
     append_all(&spans, P0, &["there is room again"]).await;
     assert_eq!(read_all(&spans, P0).await.len(), count + 1);
@@ -160,7 +160,7 @@ pub async fn a_batch_is_written_in_order(subject: impl Subject) {
         let appends = topic.writer.append_batch(bytes, &mut records).unwrap();
         assert_eq!(appends.len(), all.len());
         for append in appends {
-            patiently(append).await.unwrap();
+            in_time(append).await.unwrap();
         }
         for partition in [P0, P1] {
             let of = all.iter().filter(|(of, _)| *of == partition);
@@ -179,8 +179,8 @@ pub async fn a_batch_is_written_in_order(subject: impl Subject) {
     let mut records = [(P0, record("well")), (nowhere, record("lost"))].into_iter();
     let mut appends = writer.append_batch(8, &mut records).unwrap();
     let (lost, well) = (appends.pop().unwrap(), appends.pop().unwrap());
-    assert!(matches!(patiently(lost).await, Err(AppendError::NoSuchPartition { .. })));
-    patiently(well).await.unwrap();
+    assert!(matches!(in_time(lost).await, Err(AppendError::NoSuchPartition { .. })));
+    in_time(well).await.unwrap();
 }
 
 /// Where there is no room for all records of a batch, none is written.
@@ -212,11 +212,11 @@ pub async fn a_batch_is_taken_whole_or_not_at_all(subject: impl Subject) {
     subject.stall(false);
     let count = accepted.len();
     for append in accepted {
-        patiently(append).await.unwrap();
+        in_time(append).await.unwrap();
     }
     assert_eq!(read_all(&spans, P0).await.len(), count);
     for append in batch(8).unwrap() {
-        patiently(append).await.unwrap();
+        in_time(append).await.unwrap();
     }
     assert_eq!(read_all(&spans, P0).await.len(), count + 8);
 }
@@ -226,10 +226,10 @@ pub async fn what_can_never_be_stored_is_refused_for_good(subject: impl Subject)
     let spans = subject.log().spans;
     let partitions = spans.writer.partitions();
     assert_eq!(spans.reader.partitions(), partitions);
-    let nowhere = patiently(spans.writer.append(Partition(partitions), record("x"))).await;
+    let nowhere = in_time(spans.writer.append(Partition(partitions), record("x"))).await;
     assert_eq!(nowhere, Err(AppendError::NoSuchPartition { partition: partitions, partitions }));
     let payload = Bytes::from(vec![0; 64 << 20]);
-    let error = patiently(spans.writer.append(P0, Record::spans(1, payload))).await.unwrap_err();
+    let error = in_time(spans.writer.append(P0, Record::spans(1, payload))).await.unwrap_err();
     assert!(matches!(error, AppendError::TooLarge { .. }), "{error}");
     assert!(!error.is_retryable());
 }

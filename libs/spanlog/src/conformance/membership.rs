@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::subject::{P0, P1, Subject, append_all, patiently};
+use super::subject::{P0, P1, Subject, append_all, in_time};
 use crate::{
     position::{Partition, Position},
     reader::{Checkpoint, Group, GroupEvent, ReadError},
@@ -12,7 +12,7 @@ use crate::{
 async fn assignments(group: &mut dyn Group, count: u32) -> BTreeMap<Partition, Option<Checkpoint>> {
     let mut assigned = BTreeMap::new();
     for _ in 0..count {
-        match patiently(group.next()).await.unwrap() {
+        match in_time(group.next()).await.unwrap() {
             Some(GroupEvent::Assigned { partition, committed }) => {
                 let twice = assigned.insert(partition, committed);
                 assert!(twice.is_none(), "partition {partition} was assigned twice");
@@ -40,7 +40,7 @@ pub async fn a_member_owns_every_partition_once(subject: impl Subject) {
     let committer = group.committer();
     let nowhere = committer.commit(Partition(partitions), checkpoint(1, ""));
     let expected = ReadError::NoSuchPartition { partition: partitions, partitions };
-    assert_eq!(patiently(nowhere).await.unwrap_err(), expected);
+    assert_eq!(in_time(nowhere).await.unwrap_err(), expected);
 }
 
 /// Before a log is gone its owner may commit and let go in peace.
@@ -52,19 +52,19 @@ pub async fn closing_revokes_and_waits_for_the_release(mut subject: impl Subject
     let committer = group.committer();
     let closing = tokio::spawn(subject.close());
     let mut released = 0;
-    while let Some(event) = patiently(group.next()).await.unwrap() {
+    while let Some(event) = in_time(group.next()).await.unwrap() {
         let GroupEvent::Revoked { partition, lost, within, released: let_go } = event else {
             panic!("a revocation was expected, not {event:?}");
         };
         assert!(!lost && !within.is_zero());
-        patiently(committer.commit(partition, checkpoint(1, "last words"))).await.unwrap();
+        in_time(committer.commit(partition, checkpoint(1, "last words"))).await.unwrap();
         // The log may have stopped waiting, but not before all were told.
         let _gone = let_go.send(());
         released += 1;
     }
     assert_eq!(released, partitions);
     drop(group);
-    patiently(closing).await.unwrap();
+    in_time(closing).await.unwrap();
     subject.restart().await;
     let assigned = assignments(&mut *subject.group(), partitions).await;
     assert!(assigned.values().flatten().all(|found| found.position == Position(1)));
@@ -79,7 +79,7 @@ pub async fn commits_come_back_to_the_next_owner(mut subject: impl Subject) {
         let mut group = subject.group();
         assignments(&mut *group, partitions).await;
         let committed = checkpoint(position, hint);
-        patiently(group.committer().commit(P0, committed.clone())).await.unwrap();
+        in_time(group.committer().commit(P0, committed.clone())).await.unwrap();
         drop(group);
         subject.restart().await;
         let mut assigned = assignments(&mut *subject.group(), partitions).await;

@@ -1,6 +1,6 @@
 //! Cases of the reading side.
 
-use super::subject::{P0, Subject, append_all, open, patiently, read_all, record, take, texts};
+use super::subject::{P0, Subject, append_all, in_time, open, read_all, record, take, texts};
 use crate::{
     position::{LogTime, Partition, Position},
     reader::{Extent, ReadError, Replacement, Start},
@@ -51,7 +51,7 @@ pub async fn a_cursor_waits_and_loses_nothing_when_cancelled(subject: impl Subje
         let text = format!("round {round}");
         let append = spans.writer.append(P0, record(&text));
         let (appended, frames) =
-            patiently(futures_util::future::join(append, cursor.next(1 << 20))).await;
+            in_time(futures_util::future::join(append, cursor.next(1 << 20))).await;
         assert_eq!(texts(&frames.unwrap()), [text]);
         appended.unwrap();
     }
@@ -62,21 +62,21 @@ pub async fn fetch_fits_its_bound_but_gives_at_least_one(subject: impl Subject) 
     let spans = subject.log().spans;
     let positions = append_all(&spans, P0, &["aaaa", "bbbb", "cccc"]).await;
     for (max_bytes, expected) in [(0, 1), (4, 1), (7, 1), (8, 2), (11, 2), (12, 3), (100, 3)] {
-        let frames = patiently(spans.reader.fetch(P0, positions[0], max_bytes)).await.unwrap();
+        let frames = in_time(spans.reader.fetch(P0, positions[0], max_bytes)).await.unwrap();
         assert_eq!(frames.len(), expected, "{max_bytes} bytes");
         let mut cursor = open(&spans, P0, Start::Earliest).await;
-        assert_eq!(patiently(cursor.next(max_bytes)).await.unwrap().len(), expected);
+        assert_eq!(in_time(cursor.next(max_bytes)).await.unwrap().len(), expected);
     }
     let end = positions[2].next();
-    assert!(patiently(spans.reader.fetch(P0, end, 100)).await.unwrap().is_empty());
+    assert!(in_time(spans.reader.fetch(P0, end, 100)).await.unwrap().is_empty());
     let partitions = spans.reader.partitions();
     let nowhere = Partition(partitions);
     let expected = ReadError::NoSuchPartition { partition: partitions, partitions };
-    let fetched = patiently(spans.reader.fetch(nowhere, end, 1)).await;
+    let fetched = in_time(spans.reader.fetch(nowhere, end, 1)).await;
     assert_eq!(fetched.unwrap_err(), expected);
-    let opened = patiently(spans.reader.open(nowhere, Start::Earliest)).await;
+    let opened = in_time(spans.reader.open(nowhere, Start::Earliest)).await;
     assert_eq!(opened.map(|_| ()).unwrap_err(), expected);
-    assert_eq!(patiently(spans.reader.extent(nowhere)).await.unwrap_err(), expected);
+    assert_eq!(in_time(spans.reader.extent(nowhere)).await.unwrap_err(), expected);
 }
 
 /// Readers do not take anything from each other.
@@ -93,14 +93,14 @@ pub async fn several_cursors_see_the_same(subject: impl Subject) {
 /// From the oldest record to one past the newest.
 pub async fn the_extent_is_what_can_be_read(subject: impl Subject) {
     let spans = subject.log().spans;
-    let empty = patiently(spans.reader.extent(P0)).await.unwrap();
+    let empty = in_time(spans.reader.extent(P0)).await.unwrap();
     assert_eq!(empty.start, empty.end);
     let positions = append_all(&spans, P0, &["a", "b"]).await;
-    let extent = patiently(spans.reader.extent(P0)).await.unwrap();
+    let extent = in_time(spans.reader.extent(P0)).await.unwrap();
     assert!(extent.start <= positions[0] && positions[1] < extent.end, "{extent:?}");
-    let first = patiently(spans.reader.fetch(P0, extent.start, 1)).await.unwrap();
+    let first = in_time(spans.reader.fetch(P0, extent.start, 1)).await.unwrap();
     assert_eq!(texts(&first), ["a"]);
-    assert!(patiently(spans.reader.fetch(P0, extent.end, 1)).await.unwrap().is_empty());
+    assert!(in_time(spans.reader.fetch(P0, extent.end, 1)).await.unwrap().is_empty());
 }
 
 /// What is before a damaged record is read, then it is told of once, then what is behind.
@@ -117,27 +117,27 @@ pub async fn a_damaged_record_is_a_gap_of_one(subject: impl Subject) {
         assert!(told, "{at}: {read:?}");
     };
     let mut late = open(&spans, P0, Start::Earliest).await;
-    assert_eq!(texts(&patiently(late.next(1 << 20)).await.unwrap()), ["a"]);
+    assert_eq!(texts(&in_time(late.next(1 << 20)).await.unwrap()), ["a"]);
     for round in 0..2 {
-        is_told(patiently(late.next(1 << 20)).await, positions[1]);
-        assert_eq!(texts(&patiently(late.next(1 << 20)).await.unwrap()), ["c"], "round {round}");
-        is_told(patiently(late.next(1 << 20)).await, positions[3]);
-        is_told(patiently(late.next(1 << 20)).await, positions[4]);
-        assert_eq!(texts(&patiently(late.next(1 << 20)).await.unwrap()), ["f"]);
+        is_told(in_time(late.next(1 << 20)).await, positions[1]);
+        assert_eq!(texts(&in_time(late.next(1 << 20)).await.unwrap()), ["c"], "round {round}");
+        is_told(in_time(late.next(1 << 20)).await, positions[3]);
+        is_told(in_time(late.next(1 << 20)).await, positions[4]);
+        assert_eq!(texts(&in_time(late.next(1 << 20)).await.unwrap()), ["f"]);
         late = open(&spans, P0, Start::Position(positions[1])).await;
     }
     for (from, expected) in [(0, Ok("a")), (1, Err(1)), (2, Ok("c")), (3, Err(3)), (5, Ok("f"))] {
-        let read = patiently(spans.reader.fetch(P0, positions[from], 1 << 20)).await;
+        let read = in_time(spans.reader.fetch(P0, positions[from], 1 << 20)).await;
         match expected {
             Ok(text) => assert_eq!(texts(&read.unwrap()), [text]),
             Err(at) => is_told(read, positions[at]),
         }
-        let behind = patiently(spans.reader.fetch(P0, positions[4].next(), 1 << 20)).await;
+        let behind = in_time(spans.reader.fetch(P0, positions[4].next(), 1 << 20)).await;
         assert_eq!(texts(&behind.unwrap()), ["f"]);
     }
     append_all(&spans, P0, &["g"]).await;
     let mut end = open(&spans, P0, Start::Position(positions[4])).await;
-    is_told(patiently(end.next(1 << 20)).await, positions[4]);
+    is_told(in_time(end.next(1 << 20)).await, positions[4]);
     assert_eq!(texts(&take(&mut *end, 2).await), ["f", "g"]);
 }
 
@@ -145,12 +145,12 @@ pub async fn a_damaged_record_is_a_gap_of_one(subject: impl Subject) {
 pub async fn a_position_beyond_the_end_is_told(subject: impl Subject) {
     let spans = subject.log().spans;
     append_all(&spans, P0, &["a", "b"]).await;
-    let Extent { start: oldest, end } = patiently(spans.reader.extent(P0)).await.unwrap();
+    let Extent { start: oldest, end } = in_time(spans.reader.extent(P0)).await.unwrap();
     for asked in [end.next(), Position(end.0 + 1_000)] {
         let why = Replacement::Shorter;
         let told = ReadError::Replaced { partition: 0, asked, oldest, end, why };
-        assert_eq!(patiently(spans.reader.fetch(P0, asked, 1)).await.unwrap_err(), told);
-        let opened = patiently(spans.reader.open(P0, Start::Position(asked))).await;
+        assert_eq!(in_time(spans.reader.fetch(P0, asked, 1)).await.unwrap_err(), told);
+        let opened = in_time(spans.reader.open(P0, Start::Position(asked))).await;
         assert_eq!(opened.map(drop).unwrap_err(), told);
     }
     let mut cursor = open(&spans, P0, Start::Position(end)).await;

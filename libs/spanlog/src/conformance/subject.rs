@@ -48,7 +48,7 @@ pub(super) const P0: Partition = Partition(0);
 pub(super) const P1: Partition = Partition(1);
 
 /// How long anything may take before the test gives up: never reached when all is well.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A record with `text`.
 pub(super) fn record(text: &str) -> Record {
@@ -63,36 +63,36 @@ pub(super) async fn append_all(
 ) -> Vec<Position> {
     let mut positions = Vec::new();
     for text in texts {
-        positions.push(patiently(topic.writer.append(partition, record(text))).await.unwrap());
+        positions.push(in_time(topic.writer.append(partition, record(text))).await.unwrap());
     }
     positions
 }
 
 /// The future's output; panics when it takes too long.
-pub(super) async fn patiently<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, future).await.expect("this takes too long")
+pub(super) async fn in_time<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(TIMEOUT, future).await.expect("this takes too long")
 }
 
 /// A cursor from `start` on.
 pub(super) async fn open(topic: &Topic, partition: Partition, start: Start) -> Box<dyn Cursor> {
-    patiently(topic.reader.open(partition, start)).await.unwrap()
+    in_time(topic.reader.open(partition, start)).await.unwrap()
 }
 
 /// The next `count` frames of `cursor`.
 pub(super) async fn take(cursor: &mut dyn Cursor, count: usize) -> Vec<Frame> {
     let mut frames = Vec::new();
     while frames.len() < count {
-        frames.extend(patiently(cursor.next(1 << 20)).await.unwrap());
+        frames.extend(in_time(cursor.next(1 << 20)).await.unwrap());
     }
     frames
 }
 
 /// All frames of `partition`.
 pub(super) async fn read_all(topic: &Topic, partition: Partition) -> Vec<Frame> {
-    let extent = patiently(topic.reader.extent(partition)).await.unwrap();
+    let extent = in_time(topic.reader.extent(partition)).await.unwrap();
     let (mut at, mut frames) = (extent.start, Vec::new());
     loop {
-        let more = patiently(topic.reader.fetch(partition, at, 1 << 20)).await.unwrap();
+        let more = in_time(topic.reader.fetch(partition, at, 1 << 20)).await.unwrap();
         let Some(last) = more.last() else { return frames };
         at = last.position.next();
         frames.extend(more);

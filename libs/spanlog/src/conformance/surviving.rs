@@ -1,6 +1,6 @@
 //! Cases about crashes and restarts.
 
-use super::subject::{P0, P1, Subject, append_all, open, patiently, read_all, record, take, texts};
+use super::subject::{P0, P1, Subject, append_all, in_time, open, read_all, record, take, texts};
 use crate::{
     position::LogTime,
     reader::{ReadError, Start},
@@ -32,16 +32,16 @@ pub async fn an_answered_append_survives_a_crash(mut subject: impl Subject) {
 pub async fn handles_of_a_closed_log_are_dead(mut subject: impl Subject) {
     let spans = subject.log().spans;
     append_all(&spans, P0, &["before"]).await;
-    let end = patiently(spans.reader.extent(P0)).await.unwrap().end;
+    let end = in_time(spans.reader.extent(P0)).await.unwrap().end;
     let mut waiting = open(&spans, P0, Start::Position(end)).await;
     let waiter = tokio::spawn(async move { waiting.next(100).await });
     // It is waiting, or about to: both must end.
     tokio::task::yield_now().await;
     subject.restart().await;
-    assert_eq!(patiently(waiter).await.unwrap().unwrap_err(), ReadError::Closed);
-    let refused = patiently(spans.writer.append(P0, record("late"))).await;
+    assert_eq!(in_time(waiter).await.unwrap().unwrap_err(), ReadError::Closed);
+    let refused = in_time(spans.writer.append(P0, record("late"))).await;
     assert_eq!(refused, Err(AppendError::Closed));
-    let fetched = patiently(spans.reader.extent(P0)).await;
+    let fetched = in_time(spans.reader.extent(P0)).await;
     assert_eq!(fetched.unwrap_err(), ReadError::Closed);
     let fresh = subject.log().spans;
     let mut cursor = open(&fresh, P0, Start::Earliest).await;

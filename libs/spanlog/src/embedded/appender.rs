@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long the writer thread waits for appends before it looks around.
-const PATIENCE: Duration = Duration::from_millis(100);
+const TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Commits begin no closer together than this unless much waits: what arrives in between shares
 /// the next one. An append that finds the log idle is committed at once.
@@ -48,7 +48,7 @@ impl<D: Disk> Appender<D> {
     fn write(&mut self) -> Result<(), Broken> {
         let mut next_commit = Instant::now();
         loop {
-            if self.shared.queue.wait(PATIENCE) {
+            if self.shared.queue.wait(TIMEOUT) {
                 self.shared.queue.gather(next_commit);
             }
             match self.shared.queue.take(BATCH_BYTES) {

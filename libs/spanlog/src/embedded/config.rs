@@ -42,7 +42,7 @@ pub struct EmbeddedConfig {
     /// Bytes of finished spans that are kept for looking at them again; 0 keeps none. They go
     /// first when the quota is reached.
     pub retain: ByteSize,
-    /// How long decisions are kept: for that long late spans share the fate of their trace. From
+    /// How long decisions are kept: for that long late spans follow the decision about their trace. From
     /// 1m to 168h. Decisions about spans that are not finished are kept longer.
     pub decision_retention: HumanDuration,
     /// How long dead letters are kept, from 1m to 8760h; but never more than a tenth of the quota,

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long [`EmbeddedLog::close`] waits for the group to let go of its partitions.
-const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The durable log of a single machine. Dropping it closes it without waiting for anybody.
 pub struct EmbeddedLog {
@@ -217,7 +217,7 @@ impl EmbeddedLog {
     pub async fn close(&self) {
         self.shared.leave();
         let mut members = self.shared.members.subscribe();
-        let left = tokio::time::timeout(RELEASE_PATIENCE, members.wait_for(|count| *count == 0));
+        let left = tokio::time::timeout(RELEASE_TIMEOUT, members.wait_for(|count| *count == 0));
         if left.await.is_err() {
             tracing::warn!("partitions were not let go in time: the log closes all the same");
         }

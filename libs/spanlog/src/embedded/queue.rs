@@ -126,12 +126,12 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits up to `patience` for appends; says whether there are any.
-    pub(super) fn wait(&self, patience: Duration) -> bool {
+    /// Waits up to `timeout` for appends; says whether there are any.
+    pub(super) fn wait(&self, timeout: Duration) -> bool {
         let idle = |state: &mut State| state.pending.is_empty() && !state.closed && !state.woken;
         let (state, _) = self
             .filled
-            .wait_timeout_while(self.state(), patience, idle)
+            .wait_timeout_while(self.state(), timeout, idle)
             .unwrap_or_else(PoisonError::into_inner);
         !state.pending.is_empty()
     }
@@ -143,12 +143,12 @@ impl Queue {
 
     /// Waits until `due`, or until so much has gathered that a commit is worth it.
     pub(super) fn gather(&self, due: Instant) {
-        let patience = due.saturating_duration_since(Instant::now());
-        if patience.is_zero() {
+        let timeout = due.saturating_duration_since(Instant::now());
+        if timeout.is_zero() {
             return;
         }
         let few = |state: &mut State| state.stored < WORTH_A_COMMIT && !state.closed;
-        drop(self.filled.wait_timeout_while(self.state(), patience, few));
+        drop(self.filled.wait_timeout_while(self.state(), timeout, few));
     }
 
     /// Takes about `max_bytes` of stored bytes, without waiting.

@@ -17,7 +17,7 @@ impl Wake for Unpark {
 }
 
 /// The output of `future`, if it comes before `deadline`.
-pub(super) fn wait_until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
+pub(super) fn block_until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
@@ -43,8 +43,8 @@ mod tests {
         let (sender, receiver) = oneshot::channel();
         let far = Instant::now() + Duration::from_secs(60);
         let sending = std::thread::spawn(move || sender.send(7));
-        assert_eq!(wait_until(far, receiver), Some(Ok(7)));
+        assert_eq!(block_until(far, receiver), Some(Ok(7)));
         assert_eq!(sending.join().unwrap(), Ok(()));
-        assert_eq!(wait_until(Instant::now(), pending::<()>()), None);
+        assert_eq!(block_until(Instant::now(), pending::<()>()), None);
     }
 }

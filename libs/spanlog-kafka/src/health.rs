@@ -18,7 +18,7 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 const FRESH: Duration = Duration::from_secs(60);
 
 /// How the clients of one log are doing.
-pub(super) struct Fate {
+pub(super) struct ClientHealth {
     closed: AtomicBool,
     /// Why all is over, once it is.
     end: watch::Sender<Option<String>>,
@@ -36,7 +36,7 @@ struct Failure {
     untold: u64,
 }
 
-impl Fate {
+impl ClientHealth {
     pub(super) fn new() -> Self {
         Self {
             closed: AtomicBool::new(false),

@@ -30,9 +30,9 @@ const KEY: &str = "descriptor";
 const FIRST_EPOCH: u32 = 1;
 /// How long reading or writing the record may take.
 const WITHIN: Duration = Duration::from_secs(20);
-/// How long one question may take.
+/// How long one request may take.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
-/// Pause between two questions that wait for something.
+/// Pause between two requests that wait for something.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest record that can be a descriptor.
 const RECORD_MAX: usize = 4 << 10;

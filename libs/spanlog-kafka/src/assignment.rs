@@ -11,10 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 use wholetrace_spanlog::{Checkpoint, GroupEvent, Partition};
 
 use super::{
-    fate::Fate,
+    deadline::block_until,
+    health::ClientHealth,
     identity::Mark,
     metrics::{Change, Meters},
-    patience::wait_until,
 };
 
 /// A checkpoint, with what was known of the logs that it is of.
@@ -25,8 +25,8 @@ pub(super) struct Remembered {
 }
 
 /// The partitions of one member of the group.
-pub(super) struct Ownership {
-    fate: Arc<Fate>,
+pub(super) struct Assignment {
+    health: Arc<ClientHealth>,
     meters: Arc<Meters>,
     state: Mutex<State>,
 }
@@ -43,10 +43,10 @@ struct State {
     events: Option<mpsc::Sender<GroupEvent>>,
 }
 
-impl Ownership {
+impl Assignment {
     /// Owns nothing; tells `events`, which has room for some changes of each partition.
     pub(super) fn new(
-        fate: &Arc<Fate>,
+        health: &Arc<ClientHealth>,
         meters: &Arc<Meters>,
         events: mpsc::Sender<GroupEvent>,
     ) -> Self {
@@ -56,7 +56,7 @@ impl Ownership {
             remembered: BTreeMap::new(),
             events: Some(events),
         };
-        Self { fate: Arc::clone(fate), meters: Arc::clone(meters), state: Mutex::new(state) }
+        Self { health: Arc::clone(health), meters: Arc::clone(meters), state: Mutex::new(state) }
     }
 
     /// `partitions` were given to us.
@@ -80,9 +80,9 @@ impl Ownership {
         }
     }
 
-    /// `partitions` go away. Returns when nothing works on them any more, or after `patience`.
+    /// `partitions` go away. Returns when nothing works on them any more, or after `timeout`.
     /// Commits are taken until then, unless they are `lost` already.
-    pub(super) fn revoke(&self, partitions: &[Partition], lost: bool, patience: Duration) {
+    pub(super) fn revoke(&self, partitions: &[Partition], lost: bool, timeout: Duration) {
         let mut releases = Vec::new();
         {
             let mut state = self.state();
@@ -93,7 +93,7 @@ impl Ownership {
                 }
                 let (released, release) = oneshot::channel();
                 releases.push(release);
-                let within = patience;
+                let within = timeout;
                 self.tell(&state, GroupEvent::Revoked { partition, lost, within, released });
                 if lost {
                     state.owned.remove(&partition);
@@ -104,11 +104,11 @@ impl Ownership {
         self.meters.rebalanced(change, releases.len());
         let told = releases.len();
         // A sender that was dropped has let go as well.
-        let released = lost || wait_until(Instant::now() + patience, join_all(releases)).is_some();
+        let released = lost || block_until(Instant::now() + timeout, join_all(releases)).is_some();
         if !released {
             tracing::warn!(
                 partitions = told,
-                seconds = patience.as_secs_f64(),
+                seconds = timeout.as_secs_f64(),
                 "partitions were handed on while they were still being worked on: what was not \
                  committed is done twice"
             );
@@ -184,7 +184,7 @@ impl Ownership {
         let Some(events) = &state.events else { return };
         // Nobody listens: the event is dropped, and with it a release is given.
         if let Err(mpsc::error::TrySendError::Full(_)) = events.try_send(event) {
-            self.fate.end("the changes of the group are not taken any more: the sampler hangs");
+            self.health.end("the changes of the group are not taken any more: the sampler hangs");
         }
     }
 }

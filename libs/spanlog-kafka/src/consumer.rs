@@ -1,20 +1,17 @@
-//! Clients that read, and the places on them.
+//! A Kafka consumer that is not in any group, and the slots on it where partitions are read.
 //!
-//! A client reads each partition from one place at a time. Several cursors of one partition, and
-//! reading again behind a cursor, need several clients: *lanes*. They are made when they are
-//! needed; a sampler needs two, the second of which takes questions as well. On the first, brokers
-//! gather what comes before they answer; on the others they answer at once, for what is there
-//! already. So a cursor that is behind begins on one of the others, and moves to the first when it
-//! comes to the end.
+//! A consumer fetches a partition from one offset at a time: each partition has one slot on it. Several
+//! cursors of one partition, and reading again behind a cursor, need several consumers, which
+//! [`consumer_pool`](super::consumer_pool) makes when they are needed.
 //!
-//! The pitfalls of the client that decide how this is built:
+//! The pitfalls of librdkafka that decide how this is built:
 //!
 //! * Each partition has a queue of its own, split off before the partition is assigned. The client
 //!   stops fetching when it is full: that is the back-pressure, and the bound of memory. (`pause`
 //!   would throw away what was fetched.)
-//! * A queue is let go only after the partition is unassigned: what is fetched for a queue that
-//!   nobody has is lost to all.
-//! * The client's own queue is polled by a thread of its own: errors and figures come there.
+//! * A queue is dropped only after the partition is unassigned: otherwise messages that are fetched
+//!   for it are lost to all others.
+//! * The client's own queue is polled by a thread of its own: errors and statistics come there.
 //! * A message is a view into a buffer of up to `max_fetch_size`: its payload is copied out at
 //!   once.
 //! * Closing a client may hang: a thread of its own does it.
@@ -39,15 +36,15 @@ use rdkafka::{
 use tokio::{runtime::Handle, sync::Notify};
 use wholetrace_spanlog::ReadError;
 
-use super::{error::KafkaError, events::Events, fate::Fate};
+use super::{error::KafkaError, events::Events, health::ClientHealth};
 
-mod questions;
+mod metadata;
 
 /// How long the thread of a client waits for something to tell.
 const POLL: Duration = Duration::from_millis(100);
 
-/// How long a question to the brokers may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a request to the brokers may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may take to find the leaders of a topic that is new to it. It looks by itself
 /// once a second.
@@ -56,55 +53,55 @@ const INTRODUCTION: Duration = Duration::from_secs(1);
 type Client = BaseConsumer<Events>;
 
 /// Topic and partition.
-type Place = (String, i32);
+type Key = (String, i32);
 
 /// A client that reads.
-pub(super) struct Lane {
-    fate: Arc<Fate>,
+pub(super) struct Consumer {
+    health: Arc<ClientHealth>,
     /// Taken out to be closed.
     client: Mutex<Option<Arc<Client>>>,
-    slots: Mutex<HashMap<Place, Arc<Slot>>>,
-    /// Told when a place becomes free.
+    slots: Mutex<HashMap<Key, Arc<SlotState>>>,
+    /// Told when a slot becomes free.
     freed: Condvar,
     /// The topics whose leaders the client was made to look up.
     introduced: Mutex<HashSet<String>>,
-    /// Whether another client takes its place: who reads here shall go there.
+    /// Whether another client replaces it: cursors are to move there.
     retired: AtomicBool,
     stop: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// A place on a lane where one partition is read.
+/// A slot on a consumer where one partition is read.
 #[derive(Default)]
-struct Slot {
+struct SlotState {
     queue: Mutex<Option<PartitionQueue<Events>>>,
     ready: Arc<Notify>,
     /// Whether it is about to become free.
     leaving: AtomicBool,
 }
 
-/// The right to read one partition on a lane; the place is free again soon after it is dropped.
-pub(super) struct Claim(Arc<Held>);
+/// The right to read one partition on a consumer; the slot is free again soon after it is dropped.
+pub(super) struct FetchSlot(Arc<HeldSlot>);
 
-/// A place that is held.
-struct Held {
-    lane: Arc<Lane>,
-    place: Place,
-    slot: Arc<Slot>,
+/// A slot that is held.
+struct HeldSlot {
+    consumer: Arc<Consumer>,
+    key: Key,
+    state: Arc<SlotState>,
 }
 
-impl Lane {
+impl Consumer {
     /// A client with `settings`.
     pub(super) fn start(
         settings: &ClientConfig,
-        fate: &Arc<Fate>,
+        health: &Arc<ClientHealth>,
     ) -> Result<Arc<Self>, KafkaError> {
         let client: Client = settings
-            .create_with_context(Events::new("reader", fate))
+            .create_with_context(Events::new("reader", health))
             .map_err(|error| KafkaError::Client(error.to_string()))?;
         let client = Arc::new(client);
-        let lane = Arc::new(Self {
-            fate: Arc::clone(fate),
+        let consumer = Arc::new(Self {
+            health: Arc::clone(health),
             client: Mutex::new(Some(Arc::clone(&client))),
             slots: Mutex::default(),
             freed: Condvar::new(),
@@ -113,33 +110,33 @@ impl Lane {
             stop: AtomicBool::new(false),
             thread: Mutex::default(),
         });
-        let own = Arc::clone(&lane);
+        let own = Arc::clone(&consumer);
         let thread = std::thread::Builder::new()
             .name("wholetrace-read".to_owned())
             .spawn(move || own.serve(client))
             .map_err(KafkaError::Thread)?;
-        *lane.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-        Ok(lane)
+        *consumer.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(consumer)
     }
 
     fn serve(&self, client: Arc<Client>) {
         while !self.stop.load(Ordering::Acquire) {
             match client.poll(POLL) {
-                // What comes here belongs to no place: it was asked for by one that is gone.
+                // What comes here belongs to no slot: it was asked for by one that is gone.
                 None | Some(Ok(_) | Err(ClientError::PartitionEOF(_))) => {}
                 Some(Err(ClientError::MessageConsumptionFatal(code))) => {
                     let told = client.client().fatal_error().map(|(_, text)| text);
                     let text = told.unwrap_or_else(|| code.to_string());
-                    self.fate.end(&format!("the Kafka client `reader` cannot go on: {text}"));
+                    self.health.end(&format!("the Kafka client `reader` cannot go on: {text}"));
                 }
                 // Told to the context already.
                 Some(Err(_)) => {}
             }
         }
         // In this order: queues keep the client alive.
-        for slot in self.slots().values() {
-            drop(slot.queue().take());
-            slot.ready.notify_one();
+        for state in self.slots().values() {
+            drop(state.queue().take());
+            state.ready.notify_one();
         }
         // The last one closes it, which may take long: here, where nobody waits.
         drop(client);
@@ -152,24 +149,24 @@ impl Lane {
         self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// A place to read `partition` of `topic`, unless it is taken. Waits for one that is about to
+    /// A slot to read `partition` of `topic`, unless it is taken. Waits for one that is about to
     /// become free; blocks.
-    pub(super) fn claim(self: &Arc<Self>, topic: &str, partition: i32) -> Option<Claim> {
-        let place = (topic.to_owned(), partition);
-        let leaving = |slots: &mut HashMap<Place, Arc<Slot>>| {
-            slots.get(&place).is_some_and(|slot| slot.leaving.load(Ordering::Acquire))
+    pub(super) fn take_slot(self: &Arc<Self>, topic: &str, partition: i32) -> Option<FetchSlot> {
+        let key = (topic.to_owned(), partition);
+        let leaving = |slots: &mut HashMap<Key, Arc<SlotState>>| {
+            slots.get(&key).is_some_and(|state| state.leaving.load(Ordering::Acquire))
         };
-        let waited = self.freed.wait_timeout_while(self.slots(), PATIENCE, leaving);
+        let waited = self.freed.wait_timeout_while(self.slots(), TIMEOUT, leaving);
         let (mut slots, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if slots.contains_key(&place) {
+        if slots.contains_key(&key) {
             return None;
         }
-        let slot = Arc::new(Slot::default());
-        slots.insert(place.clone(), Arc::clone(&slot));
-        Some(Claim(Arc::new(Held { lane: Arc::clone(self), place, slot })))
+        let state = Arc::new(SlotState::default());
+        slots.insert(key.clone(), Arc::clone(&state));
+        Some(FetchSlot(Arc::new(HeldSlot { consumer: Arc::clone(self), key, state })))
     }
 
-    /// Another client takes its place.
+    /// Another client replaces it.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
     }
@@ -178,7 +175,7 @@ impl Lane {
         self.retired.load(Ordering::Acquire)
     }
 
-    /// Whether nobody has a place here.
+    /// Whether nobody has a slot here.
     pub(super) fn is_free(&self) -> bool {
         self.slots().is_empty()
     }
@@ -202,10 +199,10 @@ impl Lane {
 
     /// The client says only that it failed; the reason was told to its context.
     fn failure(&self, error: &ClientError) -> ReadError {
-        if self.fate.is_closed() {
+        if self.health.is_closed() {
             return ReadError::Closed;
         }
-        ReadError::Failed(match self.fate.last_error() {
+        ReadError::Failed(match self.health.last_error() {
             Some(reason) => format!("{error}: {reason}"),
             None => error.to_string(),
         })
@@ -215,35 +212,35 @@ impl Lane {
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn slots(&self) -> MutexGuard<'_, HashMap<Place, Arc<Slot>>> {
+    fn slots(&self) -> MutexGuard<'_, HashMap<Key, Arc<SlotState>>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Slot {
+impl SlotState {
     fn queue(&self) -> MutexGuard<'_, Option<PartitionQueue<Events>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Claim {
+impl FetchSlot {
     /// Reads from `position` on. Blocks for a moment.
     pub(super) fn start(&self, position: u64) -> Result<(), ReadError> {
-        let client = self.0.lane.client()?;
-        let (topic, partition) = &self.0.place;
+        let client = self.0.consumer.client()?;
+        let (topic, partition) = &self.0.key;
         let position = i64::try_from(position).unwrap_or(i64::MAX);
         let mut queue = client.split_partition_queue(topic, *partition).ok_or(ReadError::Closed)?;
-        let ready = Arc::clone(&self.0.slot.ready);
+        let ready = Arc::clone(&self.0.state.ready);
         queue.set_nonempty_callback(move || ready.notify_one());
         // Kept before it is assigned: nothing can be fetched for a queue that is let go.
-        *self.0.slot.queue() = Some(queue);
-        self.0.lane.introduce(&client, topic);
+        *self.0.state.queue() = Some(queue);
+        self.0.consumer.introduce(&client, topic);
         list(topic, *partition, Offset::Offset(position))
             .and_then(|list| client.incremental_assign(&list))
-            .map_err(|error| self.0.lane.failure(&error))?;
-        if self.0.lane.stop.load(Ordering::Acquire) {
+            .map_err(|error| self.0.consumer.failure(&error))?;
+        if self.0.consumer.stop.load(Ordering::Acquire) {
             // Too late to be closed with the others.
-            drop(self.0.slot.queue().take());
+            drop(self.0.state.queue().take());
             return Err(ReadError::Closed);
         }
         Ok(())
@@ -263,7 +260,7 @@ impl Claim {
         &self,
         take: impl FnOnce(BorrowedMessage<'_>) -> T,
     ) -> Result<Option<T>, Polled> {
-        let queue = self.0.slot.queue();
+        let queue = self.0.state.queue();
         let queue = queue.as_ref().ok_or(Polled::Closed)?;
         match queue.poll(Duration::ZERO) {
             None => Ok(None),
@@ -276,19 +273,19 @@ impl Claim {
 
     /// Resolves when there may be a message.
     pub(super) async fn ready(&self) {
-        self.0.slot.ready.notified().await;
+        self.0.state.ready.notified().await;
     }
 
-    /// The lane that it is on.
-    pub(super) fn lane(&self) -> &Arc<Lane> {
-        &self.0.lane
+    /// The consumer that it is on.
+    pub(super) fn consumer(&self) -> &Arc<Consumer> {
+        &self.0.consumer
     }
 }
 
-impl Held {
+impl HeldSlot {
     fn stop(&self) {
-        if let Ok(client) = self.lane.client() {
-            let (topic, partition) = &self.place;
+        if let Ok(client) = self.consumer.client() {
+            let (topic, partition) = &self.key;
             let stopped = list(topic, *partition, Offset::Invalid)
                 .and_then(|list| client.incremental_unassign(&list));
             if let Err(error) = stopped {
@@ -296,21 +293,21 @@ impl Held {
             }
         }
         // Only now: see above.
-        drop(self.slot.queue().take());
+        drop(self.state.queue().take());
     }
 
     fn free(&self) {
         self.stop();
-        drop(self.lane.slots().remove(&self.place));
-        self.lane.freed.notify_all();
+        drop(self.consumer.slots().remove(&self.key));
+        self.consumer.freed.notify_all();
     }
 }
 
-impl Drop for Claim {
+impl Drop for FetchSlot {
     /// Off the threads that run async code: the client's answer may take seconds while a broker is
     /// away.
     fn drop(&mut self) {
-        self.0.slot.leaving.store(true, Ordering::Release);
+        self.0.state.leaving.store(true, Ordering::Release);
         let held = Arc::clone(&self.0);
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || held.free())),
@@ -323,7 +320,7 @@ impl Drop for Claim {
 pub(super) enum Polled {
     /// All there is has been read.
     End,
-    /// The lane is closed.
+    /// The consumer is closed.
     Closed,
     /// What stands in the log cannot be read.
     Damaged(ClientError),

@@ -1,4 +1,4 @@
-//! Questions to the brokers, which block.
+//! Requests to the brokers, which block.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,17 @@ use rdkafka::{
 };
 use wholetrace_spanlog::{Partition, ReadError};
 
-use super::{Lane, PATIENCE, list};
+use super::{Consumer, TIMEOUT, list};
 use crate::identity::{Mark, is_same};
 
 /// How long brokers may take to agree on who leads a partition.
 const SETTLING: Duration = Duration::from_secs(4);
 
-impl Lane {
+impl Consumer {
     /// The oldest position of a partition and one past the newest. Asks the brokers; blocks.
     pub(crate) fn watermarks(&self, topic: &str, partition: i32) -> Result<(u64, u64), ReadError> {
         let client = self.client()?;
-        let marks = settled(|| client.fetch_watermarks(topic, partition, PATIENCE));
+        let marks = settled(|| client.fetch_watermarks(topic, partition, TIMEOUT));
         let (low, high) = marks.map_err(|error| self.failure(&error))?;
         Ok((u64::try_from(low).unwrap_or_default(), u64::try_from(high).unwrap_or_default()))
     }
@@ -35,7 +35,7 @@ impl Lane {
         let time = i64::try_from(time).unwrap_or(i64::MAX);
         let ask = || {
             let times = list(topic, partition, Offset::Offset(time))?;
-            let found = client.offsets_for_times(times, PATIENCE)?;
+            let found = client.offsets_for_times(times, TIMEOUT)?;
             let Some(found) = found.find_partition(topic, partition) else { return Ok(None) };
             found.error()?;
             match found.offset() {
@@ -61,7 +61,7 @@ impl Lane {
                 let younger = i64::try_from(mark.time.plus(1).0).unwrap_or(i64::MAX);
                 times.add_partition_offset(topic, number(partition), Offset::Offset(younger))?;
             }
-            client.offsets_for_times(times, PATIENCE)
+            client.offsets_for_times(times, TIMEOUT)
         };
         let found = ask().map_err(|error| self.failure(&error))?;
         let same = |(partition, mark): &(Partition, Mark)| {
@@ -77,7 +77,7 @@ impl Lane {
     }
 }
 
-/// The answer to a question that is asked again for a while when the brokers are just agreeing on
+/// The answer to a request that is asked again for a while when the brokers are just agreeing on
 /// who leads the partition.
 fn settled<T>(ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
     use RDKafkaErrorCode as Code;
