@@ -35,13 +35,14 @@ const MOST: u64 = 2_000_000_000;
 /// moment, and are to be one batch.
 const SEVERAL: HumanDuration = HumanDuration::from_millis(2);
 
-/// How many requests with records may be on their way to a broker at a time.
+/// What a client writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
-    /// Several: a record that had to be sent again may come behind a younger one.
-    Loose,
-    /// One: records of a partition stay in order whatever happens.
-    Strict,
+pub(super) enum Traffic {
+    /// Frames of spans, large ones: several requests are in flight at a time.
+    Spans,
+    /// Decisions, ticks and dead letters, small ones: one request is in flight at a time, and what comes
+    /// meanwhile is one batch.
+    Sparse,
 }
 
 /// When a broker answers who reads.
@@ -95,12 +96,12 @@ fn at_host() -> &'static str {
 }
 
 /// A client that writes.
-pub(super) fn producer(config: &KafkaConfig, order: Order) -> ClientConfig {
+pub(super) fn producer(config: &KafkaConfig, traffic: Traffic) -> ClientConfig {
     let settings = &config.producer;
-    let (role, in_flight, linger) = match order {
+    let (role, in_flight, linger) = match traffic {
         // A frame is a batch by itself, and has waited for the others before it came.
-        Order::Loose => ("writer", "8", HumanDuration::from_millis(0)),
-        Order::Strict => ("ordered-writer", "1", SEVERAL),
+        Traffic::Spans => ("writer", "8", HumanDuration::from_millis(0)),
+        Traffic::Sparse => ("ordered-writer", "1", SEVERAL),
     };
     let mut client = common(config, role);
     let timeout = settings.delivery_timeout.as_millis();
@@ -277,7 +278,7 @@ mod tests {
     fn the_client_does_not_linger_with_spans() {
         let config = KafkaConfig::default();
         assert!(config.producer.linger.as_millis() > 0);
-        assert_eq!(producer(&config, Order::Loose).get("linger.ms"), Some("0"));
-        assert_eq!(producer(&config, Order::Strict).get("linger.ms"), Some("2"));
+        assert_eq!(producer(&config, Traffic::Spans).get("linger.ms"), Some("0"));
+        assert_eq!(producer(&config, Traffic::Sparse).get("linger.ms"), Some("2"));
     }
 }

@@ -56,6 +56,10 @@ impl Subject for Kafka {
         })
     }
 
+    fn keeps_order(&self) -> bool {
+        false
+    }
+
     fn stall(&self, _: bool) -> bool {
         // The broker is shared with other tests; see `faults`.
         false

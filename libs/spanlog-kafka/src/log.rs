@@ -10,7 +10,7 @@ use wholetrace_runtime::problems::Problems;
 use wholetrace_spanlog::{Group, Log, Topic, TopicName};
 
 use super::{
-    client::{self, Answer, Order},
+    client::{self, Answer, Traffic},
     config::KafkaConfig,
     consumer_pool::ConsumerPool,
     discovery::{find_topics, topic_of},
@@ -21,7 +21,7 @@ use super::{
     metrics::Meters,
     producer::{KafkaWriter, Pending, Producer},
     reader::KafkaReader,
-    renewal::Renewal,
+    renewal::{Renew, Renewal},
     watchdog,
 };
 
@@ -40,7 +40,7 @@ const COMPARE_EVERY: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 1
 pub enum Access {
     /// Appends spans: a gateway.
     Write,
-    /// Reads, and writes little, in order: a sampler.
+    /// Reads, and writes little: a sampler.
     Read,
     /// Both in one process.
     ReadAndWrite,
@@ -55,9 +55,9 @@ pub struct KafkaLog {
 }
 
 /// The clients of a log, and what looks after them.
-pub(super) struct Shared {
+struct Shared {
     health: Arc<ClientHealth>,
-    pub(super) meters: Arc<Meters>,
+    meters: Arc<Meters>,
     pending: Arc<Pending>,
     producers: Vec<Arc<Producer>>,
     consumers: Arc<ConsumerPool>,
@@ -104,18 +104,18 @@ impl KafkaLog {
         let pending = Arc::new(Pending::new(config.producer.max_pending_bytes.get()));
         let timeout = config.producer.delivery_timeout.get();
         let start =
-            |order| Producer::start(&config, order, &health, &meters, &pending).map(Arc::new);
-        let mut orders = vec![Order::Loose; usize::from(config.producer.connections.max(1))];
+            |traffic| Producer::start(&config, traffic, &health, &meters, &pending).map(Arc::new);
+        let mut kinds = vec![Traffic::Spans; usize::from(config.producer.connections.max(1))];
         match access {
             Access::Write => {}
             // It writes ticks only.
-            Access::Read => orders = vec![Order::Strict],
-            Access::ReadAndWrite => orders.push(Order::Strict),
+            Access::Read => kinds = vec![Traffic::Sparse],
+            Access::ReadAndWrite => kinds.push(Traffic::Sparse),
         }
         let producers: Vec<_> =
-            orders.iter().map(|order| start(*order)).collect::<Result<_, _>>()?;
-        let loose = orders.iter().filter(|order| **order == Order::Loose).count().max(1);
-        let (Some(first), Some(strict)) = (producers.first(), producers.last()) else {
+            kinds.iter().map(|traffic| start(*traffic)).collect::<Result<_, _>>()?;
+        let for_spans = kinds.iter().filter(|traffic| **traffic == Traffic::Spans).count().max(1);
+        let (Some(first), Some(sparse)) = (producers.first(), producers.last()) else {
             return Err(KafkaError::Closed);
         };
         let partitions = find_topics(&config, first, &health)?;
@@ -135,9 +135,9 @@ impl KafkaLog {
             let spans = name == TopicName::Spans;
             let writer = KafkaWriter {
                 producers: if spans {
-                    producers.iter().take(loose).cloned().collect()
+                    producers.iter().take(for_spans).cloned().collect()
                 } else {
-                    vec![Arc::clone(strict)]
+                    vec![Arc::clone(sparse)]
                 },
                 health: Arc::clone(&health),
                 meters: Arc::clone(&meters),
@@ -329,31 +329,6 @@ impl Drop for KafkaLog {
 }
 
 impl Shared {
-    /// Makes the clients that write and read anew, once the brokers answer to what the files of
-    /// `config` hold now. Nothing is lost and nobody notices. Blocks.
-    pub(super) fn renew(&self, config: &KafkaConfig) -> Result<(), KafkaError> {
-        for producer in &self.producers {
-            producer.renew(config)?;
-        }
-        self.consumers.renew(
-            client::reader(config, Answer::Gathered),
-            client::reader(config, Answer::AtOnce),
-        );
-        for reader in &self.readers {
-            reader.let_go();
-        }
-        Ok(())
-    }
-
-    /// Has the members leave the group and come back with clients made anew.
-    pub(super) fn rejoin(&self, config: &KafkaConfig) -> Result<(), KafkaError> {
-        for member in &*self.members() {
-            let renewed = member.member.renew(&client::member(config));
-            renewed.map_err(|error| KafkaError::Client(error.to_string()))?;
-        }
-        Ok(())
-    }
-
     fn close(&self) {
         let deadline = Instant::now() + CLOSE_TIMEOUT;
         let writers = deadline - CLOSE_READERS;
@@ -381,6 +356,34 @@ impl Shared {
 
     fn members(&self) -> MutexGuard<'_, Vec<Membership>> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Renew for Shared {
+    fn renew(&self, config: &KafkaConfig) -> Result<(), KafkaError> {
+        for producer in &self.producers {
+            producer.renew(config)?;
+        }
+        self.consumers.renew(
+            client::reader(config, Answer::Gathered),
+            client::reader(config, Answer::AtOnce),
+        );
+        for reader in &self.readers {
+            reader.let_go();
+        }
+        Ok(())
+    }
+
+    fn rejoin(&self, config: &KafkaConfig) -> Result<(), KafkaError> {
+        for member in &*self.members() {
+            let renewed = member.member.renew(&client::member(config));
+            renewed.map_err(|error| KafkaError::Client(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn are_outdated(&self, outdated: bool) {
+        self.meters.outdated.set(f64::from(u8::from(outdated)));
     }
 }
 

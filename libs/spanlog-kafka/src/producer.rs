@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use wholetrace_spanlog::{Append, AppendError, Partition, Position, Record, TopicName, Writer};
 
 use super::{
-    client::{self, Order},
+    client::{self, Traffic},
     config::KafkaConfig,
     error::KafkaError,
     events::Events,
@@ -72,10 +72,7 @@ const POLL: Duration = Duration::from_millis(500);
 /// How long a new client may take to get a first answer from the brokers.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// How long those who write may be kept from it while a client is replaced.
-const INSTANT: Duration = Duration::from_millis(50);
-
-/// Longer than it takes to hand a record to a client, and the pause between two tries to replace one.
+/// Longer than it takes to hand a record to a client.
 const HAND_OVER: Duration = Duration::from_millis(500);
 
 /// What is done about the answers of the brokers.
@@ -92,7 +89,7 @@ type Client = BaseProducer<Deliveries>;
 /// A client that writes. It can be replaced by another one with other settings.
 pub(super) struct Producer {
     name: &'static str,
-    order: Order,
+    traffic: Traffic,
     health: Arc<ClientHealth>,
     meters: Arc<Meters>,
     pending: Arc<Pending>,
@@ -109,8 +106,6 @@ struct Clients {
     current: Option<Arc<Client>>,
     /// Takes none any more, and waits for the answers to those that it has.
     previous: Option<Arc<Client>>,
-    /// No record is taken until those on their way are answered.
-    waits: bool,
 }
 
 /// One topic to write to.
@@ -128,21 +123,21 @@ pub(super) struct KafkaWriter {
 }
 
 impl Producer {
-    /// A client that writes in `order`, with the settings of `config`.
+    /// A client for records of this `traffic`, with the settings of `config`.
     pub(super) fn start(
         config: &KafkaConfig,
-        order: Order,
+        traffic: Traffic,
         health: &Arc<ClientHealth>,
         meters: &Arc<Meters>,
         pending: &Arc<Pending>,
     ) -> Result<Self, KafkaError> {
-        let name = match order {
-            Order::Loose => "writer",
-            Order::Strict => "ordered_writer",
+        let name = match traffic {
+            Traffic::Spans => "writer",
+            Traffic::Sparse => "ordered_writer",
         };
         let producer = Self {
             name,
-            order,
+            traffic,
             health: Arc::clone(health),
             meters: Arc::clone(meters),
             pending: Arc::clone(pending),
@@ -164,7 +159,7 @@ impl Producer {
             pending: Arc::clone(&self.pending),
             timeout: self.timeout,
         };
-        let client: Client = client::producer(config, self.order)
+        let client: Client = client::producer(config, self.traffic)
             .create_with_context(deliveries)
             .map_err(|error| KafkaError::Client(error.to_string()))?;
         let client = Arc::new(client);
@@ -196,10 +191,7 @@ impl Producer {
             .client()
             .fetch_metadata(Some(&config.spans.topic), ANSWER)
             .map_err(|error| KafkaError::Client(error.to_string()))?;
-        match self.order {
-            Order::Loose => self.replace(client),
-            Order::Strict => self.replace_in_order(&client),
-        }
+        self.replace(client);
         Ok(())
     }
 
@@ -229,37 +221,9 @@ impl Producer {
         }
     }
 
-    /// The same at a moment when no record is on its way: one that had to be sent again would come
-    /// behind those of the new client. Such a moment is waited for, with the others kept from writing
-    /// for an instant; when the brokers take no record for long, records are refused until it comes.
-    fn replace_in_order(&self, client: &Arc<Client>) {
-        let begun = Instant::now();
-        loop {
-            let mut clients = self.clients();
-            let Some(current) = &clients.current else { return };
-            if current.flush(INSTANT).is_ok() {
-                clients.current = Some(Arc::clone(client));
-                clients.waits = false;
-                return;
-            }
-            clients.waits = begun.elapsed() > self.timeout;
-            drop(clients);
-            std::thread::sleep(HAND_OVER);
-        }
-    }
-
     /// Hands `record` to the client.
     fn send(&self, record: BaseRecord<'_, (), [u8], Box<InFlight>>) -> Result<(), AppendError> {
-        let clients = self.clients();
-        let client = clients.current.clone().ok_or(AppendError::Closed)?;
-        if clients.waits {
-            let text = "the Kafka client waits for answers before it is replaced: retry";
-            return Err(AppendError::Failed(text.to_owned()));
-        }
-        // In order means: not to one that has been replaced meanwhile.
-        let held = (self.order == Order::Strict).then_some(clients);
-        let sent = client.send(record);
-        drop(held);
+        let sent = self.client().ok_or(AppendError::Closed)?.send(record);
         sent.map_err(|(error, record)| {
             let payload = record.payload.map_or(0, <[u8]>::len);
             self.refusal(&error, u64::try_from(payload).unwrap_or(u64::MAX))
@@ -281,7 +245,7 @@ impl Producer {
 
     /// Waits for what is on its way, at most for `timeout`, then gives it up. Blocks.
     pub(super) fn close(&self, timeout: Duration) {
-        let Clients { current, previous, .. } = std::mem::take(&mut *self.clients());
+        let Clients { current, previous } = std::mem::take(&mut *self.clients());
         let deadline = Instant::now() + timeout;
         for client in previous.into_iter().chain(current) {
             let left = deadline.saturating_duration_since(Instant::now());

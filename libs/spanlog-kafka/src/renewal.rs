@@ -15,7 +15,20 @@ use std::{
 
 use wholetrace_runtime::{metrics::tls_reloaded, tls::FileMarks};
 
-use super::{config::KafkaConfig, error::KafkaError, log::Shared};
+use super::{config::KafkaConfig, error::KafkaError};
+
+/// The clients of a log, which can be made anew.
+pub(super) trait Renew {
+    /// Makes the clients that write and read anew, once the brokers answer to what the files of
+    /// `config` hold now. Nothing is lost and nobody notices. Blocks.
+    fn renew(&self, config: &KafkaConfig) -> Result<(), KafkaError>;
+
+    /// Has the members leave the group and come back with clients made anew.
+    fn rejoin(&self, config: &KafkaConfig) -> Result<(), KafkaError>;
+
+    /// States whether the files hold something else than the clients use.
+    fn are_outdated(&self, outdated: bool);
+}
 
 /// The files of a configuration, and what they held when the clients were made.
 pub(super) struct Renewal {
@@ -41,18 +54,23 @@ impl Renewal {
     }
 
     /// Looks at the files every `interval` until the other end of `ended` is dropped, and has the
-    /// clients of the log made anew when these have changed.
-    pub(super) fn run(mut self, log: &Weak<Shared>, interval: Duration, ended: &Receiver<()>) {
+    /// `clients` made anew when these have changed.
+    pub(super) fn run<C: Renew>(
+        mut self,
+        clients: &Weak<C>,
+        interval: Duration,
+        ended: &Receiver<()>,
+    ) {
         let goes_on = |wait| ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
         while goes_on(interval) {
             let holding = self.files.mark();
-            let Some(shared) = log.upgrade() else { return };
-            shared.meters.outdated.set(f64::from(u8::from(holding != self.used)));
+            let Some(log) = clients.upgrade() else { return };
+            log.are_outdated(holding != self.used);
             if holding == self.used {
                 continue;
             }
-            let mut renewed = shared.renew(&self.config);
-            drop(shared);
+            let mut renewed = log.renew(&self.config);
+            drop(log);
             if renewed.is_ok() {
                 // The files of a whole cluster change at one moment: its samplers shall leave and join
                 // the group one after the other.
@@ -60,8 +78,8 @@ impl Renewal {
                 if !goes_on(interval.mul_f64(share as f64 / 1e3)) {
                     return;
                 }
-                let Some(shared) = log.upgrade() else { return };
-                renewed = shared.rejoin(&self.config);
+                let Some(log) = clients.upgrade() else { return };
+                renewed = log.rejoin(&self.config);
             }
             self.tell(holding, renewed);
         }

@@ -21,10 +21,9 @@ use crate::{
 /// * The future of [`append`](Self::append) resolves to a position only once the record is
 ///   **durable**: it survives a crash of this process and, as far as the implementation promises,
 ///   of its machine.
-/// * Decisions and dead letters of one partition appended one after the other by one caller get
-///   increasing positions in that order. Spans do too, except where a log over a network has to send
-///   some of them again, which then may stand behind younger ones: nothing that reads spans relies on
-///   their order.
+/// * Records of one partition appended one after the other by one caller get increasing positions in
+///   that order, except where a log over a network has to send some again, which then may stand
+///   behind younger ones. Where the order matters, as behind a claim, wait for the answer first.
 /// * What is accepted and not yet durable is bounded in bytes. Beyond the bound `append` answers
 ///   [`AppendError::Full`] at once; it never waits for room.
 /// * A failed append may still have been written (the answer got lost): the caller retries and

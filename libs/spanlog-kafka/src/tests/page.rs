@@ -10,7 +10,7 @@ use wholetrace_runtime::{secret::Secret, tls::ClientTlsConfig};
 
 use crate::{
     AuthConfig, KafkaConfig, Mechanism, OauthConfig, SaslConfig,
-    client::{self, Answer, Order},
+    client::{self, Answer, Traffic},
 };
 
 /// Settings of every client there is, with all that can be configured.
@@ -42,8 +42,8 @@ fn settings() -> BTreeSet<String> {
             ..KafkaConfig::default()
         };
         let clients = [
-            client::producer(&config, Order::Loose),
-            client::producer(&config, Order::Strict),
+            client::producer(&config, Traffic::Spans),
+            client::producer(&config, Traffic::Sparse),
             client::reader(&config, Answer::Gathered),
             client::reader(&config, Answer::AtOnce),
             client::member(&config),

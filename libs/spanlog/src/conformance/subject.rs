@@ -29,6 +29,11 @@ pub trait Subject: Send {
     /// Closes the log in order and opens it again.
     fn restart(&mut self) -> BoxFuture<'_, ()>;
 
+    /// Whether records stand in the order of their appends even when some had to be sent again.
+    fn keeps_order(&self) -> bool {
+        true
+    }
+
     /// Keeps appends to the spans from becoming durable, or lets them again. `false` when that
     /// cannot be done.
     fn stall(&self, stalled: bool) -> bool;
