@@ -5,7 +5,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::print_stderr,
     clippy::print_stdout,
     reason = "a test that cannot go on fails, and says what it did or why it is skipped"
 )]
