@@ -5,7 +5,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::print_stderr,
     clippy::panic,
     reason = "a test that cannot go on fails, and one that is skipped says so"
 )]
