@@ -95,18 +95,20 @@ fn a_damaged_record_is_a_gap_of_one_record() {
 
     for _ in 0..2 {
         let number = fleet.add_sampler("");
-        fleet.samplers[number].start();
+        fleet.samplers[number].spawn();
     }
+    fleet.samplers.iter_mut().for_each(Process::wait_ready);
     let kept = |sent: &[Sent]| judge(sent, &oracle::arrived(&folder, "kept"));
     let all = victims.len();
     let lossy = |sent: Vec<Sent>| sent.into_iter().map(Sent::that_may_be_lost);
-    let gaps = |fleet: &Fleet| -> f64 {
+    // The first sampler may meet it and hand the partition on before it has committed.
+    let gaps = |fleet: &Fleet| -> Vec<f64> {
         let gaps = |sampler: &Process| {
             sampler.metric_with("wholetrace_sampler_gaps_total", "reason=\"damaged\"")
         };
-        fleet.samplers.iter().map(gaps).sum()
+        fleet.samplers.iter().map(gaps).collect()
     };
-    wait_until("the gap is counted", || gaps(&fleet) >= 1.0);
+    wait_until("the gap is counted", || gaps(&fleet).contains(&1.0));
     // All that is not in the damaged batch.
     let missing = {
         let mut last = usize::MAX;
@@ -126,12 +128,13 @@ fn a_damaged_record_is_a_gap_of_one_record() {
     sent.extend(send(&fleet, "after", 3_000));
     must_arrive(&sent, &folder);
 
-    assert_eq!(gaps(&fleet), 1.0, "one gap");
+    let gaps = gaps(&fleet);
+    assert!(gaps.contains(&1.0) && gaps.iter().all(|gaps| *gaps <= 1.0), "one gap: {gaps:?}");
     let unreadable = |sampler: &Process| {
         sampler.metric_with("wholetrace_sampler_dead_letters_total", "reason=\"unreadable\"")
     };
-    let unreadable: f64 = fleet.samplers.iter().map(unreadable).sum();
-    assert_eq!(unreadable, 1.0, "one dead letter");
+    let unreadable: Vec<f64> = fleet.samplers.iter().map(unreadable).collect();
+    assert_eq!(unreadable, gaps, "one dead letter for each");
     let dead_letters: u64 = (0..8)
         .map(|partition| {
             let dead_letters = format!("n1/data/{}-dead-letters-{partition}", fleet.name);
