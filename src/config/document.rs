@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use schemars::schema_for;
 use serde_json::{Map, Value};
+use wholetrace_gateway::ReceiversConfig;
 use wholetrace_runtime::page::Notes;
 
 use super::sections::Config;
@@ -53,6 +54,9 @@ pub(crate) fn markdown() -> String {
         let (section, reference) = writer.resolved(section);
         let text = section.get("description").and_then(Value::as_str).unwrap_or_default();
         let _ = writeln!(page, "{text}\n");
+        if name == "receivers" {
+            page.push_str(&listeners(&Config::starter().receivers));
+        }
         writer.within.extend(reference);
         writer.properties(section, name, defaults.get(name));
         page.push_str("| key | type | default | what it does |\n|---|---|---|---|\n");
@@ -60,6 +64,17 @@ pub(crate) fn markdown() -> String {
         page.push_str(&writer.notes.markdown());
     }
     page
+}
+
+/// What `receivers` listen on.
+fn listeners(receivers: &ReceiversConfig) -> String {
+    let mut table = String::from("| listens by default | for | key |\n|---|---|---|\n");
+    for listener in receivers.listeners() {
+        let (endpoint, kind, key) = (listener.endpoint, listener.kind.title(), listener.setting());
+        let _ = writeln!(table, "| `{endpoint}` | {kind} | `{key}` |");
+    }
+    table.push('\n');
+    table
 }
 
 struct Writer<'a> {
