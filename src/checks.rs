@@ -39,7 +39,7 @@ pub(crate) async fn watch(
             None => checks.log.pass(),
             Some(trouble) => checks.log.fail(format!("{} ({})", trouble.reason, trouble.figures)),
         }
-        // For good: who waits for a sampler waits for it to take its place, and nobody sends to it.
+        // For good: a sampler gets no requests, and a rollout waits only until it has taken its place.
         if let Some(group) = &checks.group
             && log.has_joined()
         {

@@ -130,7 +130,7 @@ pub(crate) fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing can be done for somebody whose standard error is gone.
+            // Nothing can be done where standard error is gone.
             let _ = writeln!(std::io::stderr().lock(), "wholetrace: {}", told(&error));
             ExitCode::from(FAILURE)
         }

@@ -255,7 +255,7 @@ impl RejectReason {
         self as u8 >= Self::SpanMalformed as u8
     }
 
-    /// Whether whoever runs the gateway has to act: a warning. What the log refuses, it tells of by
+    /// Whether the operator of the gateway has to act: a warning. What the log refuses, it tells of by
     /// itself; all others are the senders' to mend, or passing pressure.
     #[must_use]
     pub const fn is_ours(self) -> bool {

@@ -33,7 +33,7 @@
 //!     translated::Limits,
 //! };
 //!
-//! // Two spans of a trace, and one that nobody could read: it is refused alone.
+//! // Two spans of a trace, and one that cannot be read: it is refused alone.
 //! let request = br#"{"resourceSpans":[{
 //!     "resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
 //!     "scopeSpans":[{"scope":{"name":"http"},"spans":[

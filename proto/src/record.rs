@@ -93,7 +93,7 @@ pub struct Claim {
     pub owner: u64,
 }
 
-/// Writes a batch of whoever holds `claim`. `policies` are the names that [`Decision::policy`]
+/// Writes a batch of the owner that holds `claim`. `policies` are the names that [`Decision::policy`]
 /// points to, at most [`POLICIES_MAX`]; a reader refuses a batch in which a decision points to none.
 #[must_use]
 pub fn encode_decisions<S: AsRef<str>>(

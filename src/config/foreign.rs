@@ -26,7 +26,7 @@ const CREDENTIALS: [&str; 9] = [
     "asapclient",
 ];
 
-/// Tells who brings a Collector's configuration where its sections went.
+/// Tells users of a Collector's configuration where its sections went.
 pub(super) fn refuse_sections(tree: &mut Value, problems: &mut Problems) {
     let Value::Object(sections) = tree else { return };
     for (name, explain) in [
@@ -133,7 +133,7 @@ fn connectors(_: &[String], _: &Value) -> (String, String) {
     (message, hint.to_owned())
 }
 
-/// Names the components that nobody knows here, one by one: the sections refuse themselves whole.
+/// Names unknown components one by one: the sections refuse themselves whole.
 pub(super) fn refuse_components(tree: &mut Value, problems: &mut Problems) {
     let receivers = ReceiverKind::ALL.map(ReceiverKind::name);
     for (section, types) in [("receivers", &receivers[..]), ("exporters", &EXPORTERS)] {

@@ -109,7 +109,7 @@ fn name_the_log(tree: &mut Value) {
 }
 
 /// What options change a part of: receivers and policies as they are without a configuration.
-/// Exporters that are named are all there are: who names a backend wants no file beside it.
+/// Exporters that are named are all there are: a user that names a backend wants no file beside it.
 fn starters() -> [(&'static str, Value); 2] {
     let starter = Config::starter();
     [

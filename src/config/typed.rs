@@ -15,7 +15,7 @@ use super::{
     words, yaml,
 };
 
-/// Problems that are told of one configuration; who has more has another problem.
+/// Problems that are told of one configuration; more than these have one cause.
 const PROBLEMS_MAX: usize = 100;
 
 /// Makes a `T` of `tree`. Each value that does not fit is a problem and is taken out of the tree,

@@ -67,7 +67,7 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "NAME")]
     to: Option<String>,
     /// Give an exporter up that has taken nothing for this long.
-    #[arg(long, default_value = "30s", value_parser = patience)]
+    #[arg(long, default_value = "30s", value_parser = positive_duration)]
     give_up_after: Duration,
     /// Send nothing, say how much would be sent.
     #[arg(long)]
@@ -138,7 +138,7 @@ fn time(text: &str) -> Result<u64, String> {
     Ok(u64::try_from(moment.as_millisecond()).unwrap_or(0))
 }
 
-fn patience(text: &str) -> Result<Duration, String> {
+fn positive_duration(text: &str) -> Result<Duration, String> {
     let given: HumanDuration = text.parse().map_err(|error| format!("{error}"))?;
     if given.is_zero() { Err("must be more than 0s".to_owned()) } else { Ok(given.get()) }
 }

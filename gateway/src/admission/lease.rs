@@ -25,7 +25,7 @@ pub(crate) struct InFlightBudget {
     incomplete: ByteBudget,
 }
 
-/// What a part of the bytes in flight is called in the answer to who finds it full.
+/// What a part of the bytes in flight is called in the answer to a sender that finds it full.
 const INCOMPLETE: &str = "requests whose bodies are not complete";
 const CONNECTION: &str = "requests of this connection";
 const TENANT: &str = "requests of this tenant";

@@ -21,7 +21,7 @@ use crate::{
 /// Seconds of its rate that a tenant may send at once.
 const BURST_SECONDS: f64 = 10.0;
 
-/// Those who may send.
+/// The tenants that may send.
 #[derive(Clone, Default)]
 pub(crate) struct Tenants(Option<Arc<Known>>);
 
@@ -36,7 +36,7 @@ struct Tenant {
     quota: TenantQuota,
 }
 
-/// A token is compared by a hash whose keys nobody knows: how long that takes tells nothing of it.
+/// Tokens are compared by a hash with secret keys: the time that it takes tells nothing of them.
 #[derive(Default)]
 struct Keys(RandomState, RandomState);
 
@@ -63,7 +63,7 @@ struct Rate {
 }
 
 impl Tenants {
-    /// Those of `config`, who share what may be in flight; with none everybody may send.
+    /// The tenants of `config`, which share the bytes in flight; with none, every sender may send.
     pub(crate) fn new(config: &AuthenticationConfig, in_flight: &InFlightBudget) -> Self {
         if config.tenants.is_empty() {
             return Self(None);

@@ -20,7 +20,7 @@ const TENANTS_MAX: usize = 1_000;
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthenticationConfig {
-    /// Those who may send. With one or more, each request to any receiver must carry the token of
+    /// The tenants that may send. With one or more, each request to any receiver must carry the token of
     /// one of them, as `Authorization: Bearer TOKEN`.
     pub tenants: Vec<TenantConfig>,
     /// How often files of tokens are looked at; those that have changed are read again. 1s to 720h; `0s`
@@ -34,7 +34,7 @@ impl Default for AuthenticationConfig {
     }
 }
 
-/// Somebody who may send.
+/// A tenant that may send.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TenantConfig {

@@ -98,7 +98,7 @@ impl Activity {
         }
     }
 
-    /// Whether it began with a TLS handshake, which nobody here has asked for.
+    /// Whether it began with a TLS handshake, at a listener without TLS.
     pub(crate) fn is_tls(&self) -> bool {
         self.preface.load(Relaxed) == TLS
     }

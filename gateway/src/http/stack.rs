@@ -8,7 +8,7 @@
 //! | `answer` | head → route; outcome → answer | outside of all that can refuse or panic, so that each refusal is counted once and told in the words of the protocol |
 //! | `admit`: tenant | head → quota | rejects unknown tenants, and those over their quota, before any further work |
 //! | `admit`: memory | head | costs nothing, and rejects before anything of the body is read |
-//! | `admit`: lease | head → lease | a body is read only by who holds bytes for it |
+//! | `admit`: lease | head → lease | a body is read only when bytes are leased for it |
 //! | `receive` | lease → body | in time and within the cap of the receiver |
 //! | `Call::message` | body → message | takes off the framing of gRPC |
 //! | `Intake::take` | message → outcome | inflates, translates, splits, appends, waits for the log: the same for every transport |
@@ -152,7 +152,7 @@ impl HttpReceiver {
         self.intake.take(message, call.format).await
     }
 
-    /// Rejects who may not send, or not now; leases bytes for the beginning of the body.
+    /// Rejects senders that may not send, or not now; leases bytes for the beginning of the body.
     fn admit(
         &self,
         head: &Parts,

@@ -250,7 +250,7 @@ impl Framer {
         }
     }
 
-    /// Finds out who does not answer, and whether there is room for what is held back.
+    /// Finds partitions that do not answer, and whether there is room for requests that are held back.
     fn look(&mut self, now: Instant) {
         self.room_came |= self.partitions.look(now);
         if std::mem::take(&mut self.room_came) {

@@ -193,7 +193,7 @@ where
         request.headers_mut().insert(header::PROXY_AUTHORIZATION, login);
     }
     let (mut sender, connection) = http1::handshake(io).await?;
-    // It ends with the connection, or when nobody waits for the answer any more.
+    // It ends with the connection, or when the request is cancelled.
     drop(tokio::spawn(connection.with_upgrades()));
     let answer = sender.send_request(request).await?;
     if !answer.status().is_success() {

@@ -121,7 +121,7 @@ impl Lines {
             return Err(torn.error);
         }
         self.len += text.len() as u64;
-        // While it was written, too: what nobody can find is not delivered.
+        // While it was written, too: a file without a name is not delivered.
         match FileState::of(&self.file, &self.path) {
             Ok(FileState::Deleted) => {
                 Err(io::Error::other("the file was deleted while it was written to"))

@@ -50,7 +50,7 @@ impl OutcomeSink {
         self.0.arrived.notify_one();
     }
 
-    /// Whether nobody waits for outcomes any more: what is not under way yet need not be sent.
+    /// Whether the receiver of outcomes is gone: what is not under way yet need not be sent.
     pub fn is_closed(&self) -> bool {
         self.0.closed.load(Ordering::Acquire)
     }

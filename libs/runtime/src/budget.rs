@@ -9,7 +9,7 @@ use std::sync::{
 ///
 /// Leases beyond the limit are refused, never waited for: the caller knows better whether to
 /// refuse a request, to drop a cached frame or to stop reading. What must be held to go on at all
-/// is leased in any case, so that what is in use is told as it is; who does so bounds how much.
+/// is leased in any case, so that the bytes in use are told as they are; the caller bounds them.
 #[derive(Clone, Debug)]
 pub struct ByteBudget {
     shared: Arc<Shared>,
@@ -133,8 +133,8 @@ impl Lease {
         taken
     }
 
-    /// The same, and beyond the limit too where nobody else has a lease: for a share of something
-    /// larger, of which whoever is alone may have more.
+    /// The same, and beyond the limit too where there is no other lease: for a share of something
+    /// larger, of which a single lease may have more.
     #[must_use]
     pub fn grow_or_alone(&mut self, more: usize) -> bool {
         let (alone, grown) = (self.bytes, self.bytes.saturating_add(more));

@@ -1,4 +1,4 @@
-//! Which partitions this process owns, and who is told of it.
+//! The partitions that are assigned to this process, and the events that say so.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,7 +39,7 @@ struct State {
     /// The last checkpoint of each partition that was stored from here, also when it is not ours any
     /// more.
     remembered: BTreeMap<Partition, Remembered>,
-    /// `None` once there is nobody to tell.
+    /// `None` once the receiver of the events is gone.
     events: Option<mpsc::Sender<GroupEvent>>,
 }
 
@@ -64,7 +64,7 @@ impl Assignment {
         self.state().fresh.extend(partitions);
     }
 
-    /// Partitions that are ours and of which nobody was told.
+    /// Partitions that are ours and have not been announced.
     pub(super) fn fresh(&self) -> Vec<Partition> {
         self.state().fresh.iter().copied().collect()
     }

@@ -17,12 +17,12 @@ const STATISTICS: HumanDuration = HumanDuration::from_secs(10);
 /// watchdog acts before that.
 const MAX_POLL_INTERVAL: HumanDuration = HumanDuration::from_secs(60);
 
-/// Compressed bytes that a broker gathers before it answers who reads ahead.
+/// `fetch.min.bytes` of the consumer that tails: compressed bytes that a broker gathers before it
+/// answers.
 const FETCH_MIN: u64 = 512 << 10;
 
-/// How long it may wait before it answers who is behind that there is nothing. What there is, it
-/// gives at once; so this is only how often somebody asks who has come to the end, and how long a
-/// request may wait behind that.
+/// `fetch.wait.max.ms` of the other consumers: how often a cursor at the end asks again, and how long
+/// a request for metadata may wait behind that. Records that are there are answered at once.
 const AT_ONCE: HumanDuration = HumanDuration::from_millis(50);
 
 /// Room for the headers of a record and the frame of a batch around the largest value.
@@ -45,7 +45,7 @@ pub(super) enum Traffic {
     Sparse,
 }
 
-/// When a broker answers who reads.
+/// When a broker answers a fetch request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// When enough has come together, or after a wait.
@@ -72,7 +72,7 @@ pub(super) fn common(config: &KafkaConfig, role: &str) -> ClientConfig {
         // A broker that is back is found within 2 s, not 10.
         .set("reconnect.backoff.ms", "100")
         .set("reconnect.backoff.max.ms", "2000")
-        // A new leader is looked up when the old one refuses; this is for what nobody refuses.
+        // A new leader is looked up when the old one refuses; this is for changes that no broker tells.
         .set("topic.metadata.refresh.interval.ms", "30000")
         // Topics made by accident would have one partition and one copy.
         .set("allow.auto.create.topics", "false")
@@ -149,7 +149,7 @@ pub(super) fn reader(config: &KafkaConfig, answer: Answer) -> ClientConfig {
         .set("group.id", &config.group_id)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        // A position that is gone is told to who reads, never passed over in silence.
+        // A position that is gone is an error for the cursor, never passed over in silence.
         .set("auto.offset.reset", "error")
         // Tells the end from a pause.
         .set("enable.partition.eof", "true")

@@ -2,7 +2,7 @@
 //!
 //! The client's synchronous commit waits for its answer without a bound, its asynchronous one
 //! answers through a poll that may be waiting for us. So a thread of its own commits, all that has
-//! come together since its last commit at once, and who asked waits a bounded time.
+//! come together since its last commit at once, and each caller waits a bounded time.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -79,7 +79,7 @@ impl Commits {
         }
     }
 
-    /// Commits what comes, until [`end`](Self::end).
+    /// Commits until [`end`](Self::end).
     pub(super) fn run(&self) {
         while let Some(pending) = self.wait() {
             let Some(client) = self.client().clone() else { return };

@@ -138,11 +138,11 @@ impl Consumer {
             drop(state.queue().take());
             state.ready.notify_one();
         }
-        // The last one closes it, which may take long: here, where nobody waits.
+        // The last handle closes the client, which may take long: here, on a thread of its own.
         drop(client);
     }
 
-    /// Ends it; who reads is told [`ReadError::Closed`]. Gives the thread that closes the client.
+    /// Closes it: its cursors end with [`ReadError::Closed`]. Gives the thread that closes the client.
     pub(super) fn close(&self) -> Option<JoinHandle<()>> {
         self.stop.store(true, Ordering::Release);
         drop(self.lock_client().take());
@@ -175,7 +175,7 @@ impl Consumer {
         self.retired.load(Ordering::Acquire)
     }
 
-    /// Whether nobody has a slot here.
+    /// Whether all slots are free.
     pub(super) fn is_free(&self) -> bool {
         self.slots().is_empty()
     }

@@ -37,7 +37,7 @@ pub(super) const REREADING: [usize; 2] = [1, 2];
 const METADATA: usize = 1;
 
 /// Consumers from here on are made for a while, as when a partition that is behind is read again as
-/// well: they are closed when nobody has used them for [`KEEP`].
+/// well: they are closed when unused for [`KEEP`].
 const SPARE: usize = 2;
 
 /// How long to wait for a slot when all are taken, as when several cursors read again.
@@ -46,7 +46,7 @@ const SLOT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause between two tries to take a slot.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a consumer that nobody uses is kept; longer than any request takes.
+/// How long an unused consumer is kept; longer than any request takes.
 const KEEP: Duration = Duration::from_secs(60);
 
 /// All consumers of a log.
@@ -61,7 +61,7 @@ struct State {
     /// Settings of the others.
     others: ClientConfig,
     consumers: BTreeMap<usize, Kept>,
-    /// Replaced by others; closed when nobody has used them for [`KEEP`].
+    /// Replaced by others; closed when unused for [`KEEP`].
     retired: Vec<Kept>,
 }
 
@@ -138,7 +138,7 @@ impl ConsumerPool {
         Ok(consumer)
     }
 
-    /// Closes consumers that nobody has used for [`KEEP`]: spare ones, and those that were replaced.
+    /// Closes consumers unused for [`KEEP`]: spare ones, and those that were replaced.
     pub(super) fn sweep(&self) {
         let state = &mut *self.state();
         let all = state.consumers.values_mut().chain(&mut state.retired);

@@ -37,7 +37,7 @@ pub(super) struct KafkaCursor {
     slot: Arc<FetchSlot>,
     topic_partition: TopicPartition,
     context: Context,
-    /// How far it is, for who looks whether the log is still the same one.
+    /// How far it has read, for the check whether the log is still the same one.
     watched: Option<Arc<Watched>>,
     /// The lowest position not given yet.
     next: u64,
@@ -230,7 +230,7 @@ impl KafkaCursor {
     /// The next message of the client's queue.
     fn pop(&mut self) -> Result<Taken, ReadError> {
         if self.stopped {
-            // Only who may wait can start it again.
+            // It is started again in `wait`, which may block.
             return Ok(Taken::Empty);
         }
         let slot = Arc::clone(&self.slot);

@@ -178,7 +178,7 @@ fn parse(value: &[u8]) -> Result<Descriptor, String> {
     let seed = u64::from_str_radix(&stored.seed, 16)
         .map_err(|_| bad("`seed` is not 1 to 16 hexadecimal digits".to_owned()))?;
     let descriptor = Descriptor { epoch: stored.epoch, seed, partitions: stored.partitions };
-    // As whoever uses it will.
+    // As its users will.
     Routing::new(descriptor).map_err(|error| bad(error.to_string()))?;
     Ok(descriptor)
 }

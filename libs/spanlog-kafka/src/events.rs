@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{health::ClientHealth, metrics::ClientMeters};
 
-/// What one client tells, and to whom.
+/// Where the log lines, errors and statistics of one client go.
 pub(super) struct Events {
     client: &'static str,
     health: Arc<ClientHealth>,

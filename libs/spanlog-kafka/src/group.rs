@@ -28,7 +28,7 @@ pub(super) struct KafkaGroup {
     events: mpsc::Receiver<GroupEvent>,
 }
 
-/// A member's thread, for who closes the log.
+/// A member's thread, to be waited for when the log closes.
 pub(super) struct Membership {
     pub(super) member: Arc<Member>,
     pub(super) thread: JoinHandle<()>,
@@ -66,7 +66,7 @@ impl KafkaGroup {
                 close_aside(std::mem::replace(&mut client, next));
             }
             committer.end();
-            // A commit that hangs keeps the client, and closes it some time; nobody waits.
+            // A commit that hangs keeps the client, and closes it some time: not waited for.
             if committing.is_finished() {
                 let _done = committing.join();
             }
@@ -83,7 +83,7 @@ impl KafkaGroup {
     }
 }
 
-/// Closes a client that has left the group, which may take long, where nobody waits for it.
+/// Closes a client that has left the group, which may take long, on a thread of its own.
 fn close_aside(client: Arc<MemberClient>) {
     let closing = std::thread::Builder::new().name("wholetrace-close".to_owned());
     if let Err(error) = closing.spawn(move || drop(client)) {

@@ -60,7 +60,7 @@ pub(super) fn read(topic: TopicName, headers: Option<&BorrowedHeaders>) -> Recor
     said
 }
 
-/// What a record of this topic is when nobody says.
+/// What a record of this topic is when no header says.
 const fn usual(topic: TopicName) -> RecordKind {
     match topic {
         TopicName::Spans => RecordKind::Spans,

@@ -24,7 +24,7 @@ pub(super) struct ClientHealth {
     end: watch::Sender<Option<String>>,
     /// What went wrong last, by client.
     errors: Mutex<BTreeMap<&'static str, Failure>>,
-    /// What is wrong at the moment, by who says so.
+    /// What is wrong at the moment, by client.
     troubles: Mutex<BTreeMap<&'static str, String>>,
 }
 
@@ -117,7 +117,7 @@ impl ClientHealth {
         fresh.max_by_key(|failure| failure.at).map(|failure| failure.text.clone())
     }
 
-    /// `who` says what is wrong at the moment, or that nothing is.
+    /// States what is wrong with `who` at the moment, or that nothing is.
     pub(super) fn trouble(&self, who: &'static str, what: Option<String>) {
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         match what {

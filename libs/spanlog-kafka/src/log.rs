@@ -97,7 +97,7 @@ impl KafkaLog {
     fn open(config: KafkaConfig, access: Access) -> Result<Self, KafkaError> {
         let mut problems = Problems::new();
         config.check("", &mut problems);
-        // Warnings are told by who checks the whole configuration.
+        // Warnings are told when the whole configuration is checked.
         let _warnings = problems.into_result().map_err(KafkaError::Settings)?;
         let renewal = Renewal::mark(&config);
         let (health, meters) = (Arc::new(ClientHealth::new()), Arc::new(Meters::new()));

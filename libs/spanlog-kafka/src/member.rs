@@ -14,7 +14,7 @@
 //! * Commits are answered elsewhere (`commits`): their answers would come through the poll that is
 //!   waiting.
 //! * State dies with the assignment: nothing of a partition outlives its being ours.
-//! * Closing may hang: it is done on the same thread, and nobody waits for long.
+//! * Closing may hang: it is done on the same thread, for a bounded time.
 
 use std::{
     sync::{

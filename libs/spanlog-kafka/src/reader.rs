@@ -229,11 +229,11 @@ impl KafkaReader {
             }
         };
         let frames = read_to(&mut parked, max_bytes).await;
-        // Behind what is damaged the cursor goes on, and so will who asks.
+        // Behind a damaged record the cursor goes on, and so will its caller.
         if !matches!(frames, Ok(_) | Err(ReadError::Damaged { .. })) {
             return frames;
         }
-        // At the end it would only read ahead what nobody asked for.
+        // At the end it would only read ahead without need.
         if parked.cursor.position() < parked.end {
             parked.since = Instant::now();
             drop(self.parked().insert(partition, parked));
@@ -241,7 +241,7 @@ impl KafkaReader {
         frames
     }
 
-    /// Lets go of readers that nobody asked to go on for a while.
+    /// Drops cursors that were not continued for a while.
     pub(super) fn sweep(&self) {
         let mut old = Vec::new();
         {

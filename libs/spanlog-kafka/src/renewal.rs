@@ -20,7 +20,7 @@ use super::{config::KafkaConfig, error::KafkaError};
 /// The clients of a log, which can be made anew.
 pub(super) trait Renew {
     /// Makes the clients that write and read anew, once the brokers answer to what the files of
-    /// `config` hold now. Nothing is lost and nobody notices. Blocks.
+    /// `config` hold now. Nothing is lost. Blocks.
     fn renew(&self, config: &KafkaConfig) -> Result<(), KafkaError>;
 
     /// Has the members leave the group and come back with clients made anew.

@@ -54,7 +54,7 @@ impl<'a> Report<'a> {
         self.problems.warn(join(&self.path, key), message, hint);
     }
 
-    /// Refuses keys that nobody knows.
+    /// Refuses unknown keys.
     pub(super) fn refuse(&mut self, unknown: &Unknown, known: &[&str]) {
         for key in unknown.keys() {
             let hint = did_you_mean(key, known.iter().copied()).map_or_else(

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Samples of histograms wait in memory until they are rendered or this is done: often enough
-/// that a process nobody scrapes does not gather them.
+/// that a process without a scraper does not gather them.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the recorder cannot be installed.

@@ -1,4 +1,4 @@
-//! Trust in a certificate itself, beside trust in who has signed it.
+//! Trust in a certificate itself, beside trust in its authority.
 //!
 //! What `openssl req -x509` makes says of itself that it is an authority, and is yet what most
 //! servers with a certificate of their own show. Who names it in `ca_file` means this certificate: it
@@ -76,7 +76,7 @@ impl ServerCertVerifier for Pinned {
     }
 }
 
-/// Whether all that is wrong is who has signed the certificate, or that it may sign others.
+/// Whether all that is wrong is the certificate's authority, or that it may sign others.
 fn is_of_the_signer(error: &Error) -> bool {
     match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,

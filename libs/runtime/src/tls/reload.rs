@@ -89,7 +89,7 @@ impl<T> Inner<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether to look at the files now; who gets this answer has to.
+    /// Whether to look at the files now; the caller that gets this answer has to.
     fn is_due(&self) -> bool {
         if self.interval.is_zero() || self.files.is_empty() {
             return false;

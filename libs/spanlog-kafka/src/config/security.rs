@@ -77,7 +77,7 @@ pub struct OauthConfig {
     pub token_url: String,
     /// Who asks.
     pub client_id: String,
-    /// The secret of who asks.
+    /// The client's secret.
     pub client_secret: Secret,
     /// What is asked for.
     pub scopes: Vec<String>,

@@ -269,7 +269,7 @@ impl TopicAdmin {
                 .iter()
                 .map(|topic| for_metadata.fetch_metadata(Some(topic), within))
                 .collect();
-            // Why it failed, if it did, is told to who polls; there are no records to miss.
+            // Polling gives the reason of a failure; there are no records to miss.
             for _ in 0..1_000 {
                 if for_metadata.poll(Duration::ZERO).is_none() {
                     break;

@@ -60,7 +60,7 @@ impl Claims {
         self.known.clone_from(&from.known);
     }
 
-    /// Since which record which claim counts, for who begins to read the log at `from`.
+    /// Since which record which claim counts, for a reader that begins at `from`.
     pub(crate) fn known_from(&self, from: Position) -> Vec<Claimed> {
         let later = self.known.iter().skip(1).map(Some).chain([None]);
         let needed = |next: Option<&Claimed>| next.is_none_or(|next| next.position > from.0);

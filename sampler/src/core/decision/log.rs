@@ -59,7 +59,7 @@ pub(crate) fn encode_claim(claim: Claim) -> Bytes {
     record::encode_decisions::<&str>(&[], Some(claim), &[]).into()
 }
 
-/// What a record of the decision log says: whose it is, and the decisions in order.
+/// What a record of the decision log says: the claim of its owner, and the decisions in order.
 ///
 /// # Errors
 /// When it is not a batch of decisions.

@@ -173,7 +173,7 @@ pub(super) async fn fetch(
     }
 }
 
-/// Commits once; who asks decides whether to try again. `at_once`: what other partitions have
+/// Commits once; the caller decides whether to try again. `at_once`: what other partitions have
 /// finished is not waited for.
 pub(super) async fn commit(
     committer: Arc<dyn Committer>,

@@ -386,7 +386,7 @@ impl Worker {
     }
 }
 
-/// A number that nobody else has.
+/// A number of its own.
 fn fresh_number() -> u64 {
     RandomState::new().build_hasher().finish()
 }

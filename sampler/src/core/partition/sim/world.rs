@@ -490,7 +490,7 @@ impl World {
 
     fn commit(&mut self, who: usize) {
         let Some(checkpoint) = self.owners[who].state.checkpoint() else { return };
-        // The log takes no commit from who is not the owner any more.
+        // The log takes no commit from a former owner.
         if who + 1 < self.owners.len() {
             return;
         }
