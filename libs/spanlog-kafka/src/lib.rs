@@ -1,4 +1,27 @@
 //! The log over Apache Kafka: for any number of gateways and samplers.
+//!
+//! ```text
+//!                producer ──produce──► spans, decisions, dead letters ──fetch──► consumer
+//!  Writer ──────► (a librdkafka         (topics with equal             (one tails, others read
+//!   ▲             client)                partitions)                    again: consumer_pool)
+//!   └─ answer ── deliveries ◄─ acks=all ──┘                                 │
+//!                                                                           ▼
+//!  Group ◄─ events ── assignment ◄── member ◄──rebalances── the group     cursor ──frames──► Reader
+//!   └─ commit ──────► commits ────────┘ (reads nothing)
+//!
+//!  topics     creates and checks them         client    every setting of librdkafka, with its reason
+//!  identity   is the log still the same?      renewal   clients are made anew when certificates change
+//!  health     what is wrong at the moment     watchdog  ends a process whose threads hang
+//! ```
+//!
+//! One frame on its way: a gateway appends it to its partition. `producer` takes bytes of
+//! `max_pending_bytes` for it, or refuses it at once, and hands it to librdkafka. All in-sync replicas
+//! have it: the delivery answers the append, and the gateway answers the sender. In a sampler, `member`
+//! was assigned the partition in a rebalance, and `assignment` has told the sampler with the last
+//! commit of the group. The sampler opens a cursor there: `consumer_pool` finds a slot for it on one of
+//! its consumers, and the cursor copies the frame out of the fetched batch. Decided and released, the
+//! frame is read a second time, by another consumer if it is not in memory any more, and `commits`
+//! stores the position behind it, with the sampler's checkpoint as metadata.
 
 mod assignment;
 mod blocking;
