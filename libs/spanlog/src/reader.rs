@@ -236,9 +236,18 @@ pub enum ReadError {
     /// The log is shutting down.
     #[error("the log is closed")]
     Closed,
-    /// The store or broker failed.
-    #[error("the log could not be read: {0}")]
+    /// The store or broker failed. Try again.
+    #[error("the log failed: {0}")]
     Failed(String),
+}
+
+impl ReadError {
+    /// Whether the same call may succeed later. Every other error says what to do instead: go on
+    /// elsewhere, give up the partition, or end.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
 }
 
 /// How it is known that a log is not the one that a position is of.

@@ -184,7 +184,7 @@ where
     let mut tries = 1;
     loop {
         match ask().await {
-            Err(ReadError::Failed(error)) if tries < TRIES => {
+            Err(error) if error.is_retryable() && tries < TRIES => {
                 tracing::warn!("read the dead letters again: {error}");
                 tries += 1;
                 tokio::time::sleep(AGAIN).await;

@@ -111,7 +111,7 @@ where
     let mut backoff = log_backoff();
     loop {
         match read().await {
-            Err(ReadError::Failed(error)) => {
+            Err(error) if error.is_retryable() => {
                 tracing::warn!("read the log again: {error}");
                 metrics.read_retries.increment(1);
                 wait(&mut backoff).await;
@@ -159,7 +159,7 @@ pub(super) async fn fetch(
     let mut suspect = false;
     loop {
         match reader.fetch(partition, from, max_bytes).await {
-            Err(ReadError::Failed(error)) => {
+            Err(error) if error.is_retryable() => {
                 tracing::warn!(%partition, "read the log again: {error}");
             }
             // It may have been spoiled on its way here.

@@ -92,7 +92,7 @@ impl Reading {
                 Err(ReadError::Damaged { position, .. }) if self.suspect.is_none() => {
                     self.suspect = Some(position);
                 }
-                Err(ReadError::Failed(error)) => {
+                Err(error) if error.is_retryable() => {
                     tracing::warn!(partition = %self.partition, "read the log again: {error}");
                     self.metrics.read_retries.increment(1);
                     self.resume = Some(Instant::now() + next_wait(&mut self.backoff));

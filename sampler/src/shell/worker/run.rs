@@ -226,7 +226,7 @@ impl Worker {
             match self.context.committer.commit_at_once(partition, checkpoint.to_checkpoint()).await
             {
                 Ok(()) => return true,
-                Err(ReadError::Failed(_)) => {}
+                Err(error) if error.is_retryable() => {}
                 Err(_) => return false,
             }
         }

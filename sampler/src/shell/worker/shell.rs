@@ -502,7 +502,7 @@ impl Shell {
                 self.context.metrics.commits.increment(1);
                 self.committed = Some(checkpoint);
             }
-            Err(ReadError::Failed(error)) => {
+            Err(error) if error.is_retryable() => {
                 tracing::warn!(partition = %self.partition, "commit later: {error}");
                 self.reached.get_or_insert(checkpoint);
             }
