@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{
     fleet::Fleet,
     kafka::{AWAY, Kafka},
-    load::{Load, RATE, Scale, must_arrive},
-    oracle::Sent,
+    load::{Load, RATE, Scale},
+    oracle::{self, Sent},
     process::{Process, wait_until},
     steady::{fleet, sampling},
 };
@@ -60,7 +60,7 @@ fn a_topic_that_is_made_anew_is_read_from_its_beginning() {
     let folder = fleet.folder.path().to_owned();
 
     let mut sent = send("before", &fleet, scale, 12);
-    must_arrive(&sent, &folder);
+    oracle::must_arrive(&sent, &folder);
     assert!(noticed(&fleet) < 1.0, "it was noticed before anything happened");
     // The samplers hear of it by what they read, or by their group, whose commits are gone then.
     for (round, at_once) in [("at once", true), ("later", false)] {
@@ -70,7 +70,7 @@ fn a_topic_that_is_made_anew_is_read_from_its_beginning() {
         make_anew(&kafka, &fleet, at_once);
         sent.extend(load.finish().into_iter().map(Sent::that_may_be_lost));
         sent.extend(send(&format!("after {round}"), &fleet, scale, 4));
-        must_arrive(&sent, &folder);
+        oracle::must_arrive(&sent, &folder);
         assert!(noticed(&fleet) > before, "{round}: it was not counted");
     }
     let told = |sampler: &Process| {
@@ -88,6 +88,6 @@ fn a_topic_that_is_made_anew_is_read_from_its_beginning() {
         sent.extend(send(round, &fleet, scale, seconds));
         fleet.samplers.iter_mut().for_each(Process::spawn);
         fleet.samplers.iter_mut().for_each(Process::wait_ready);
-        must_arrive(&sent, &folder);
+        oracle::must_arrive(&sent, &folder);
     }
 }

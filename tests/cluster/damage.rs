@@ -9,7 +9,7 @@ use std::{
 use super::{
     fleet::{Fleet, Layout},
     kafka::{AWAY, Kafka},
-    load::{Load, RATE, Scale, must_arrive},
+    load::{Load, RATE, Scale},
     oracle::{self, Sent, judge},
     process::{Process, wait_until},
     steady::{WATCHFUL, sampling},
@@ -126,7 +126,7 @@ fn a_damaged_record_is_a_gap_of_one_record() {
     assert!(missing < must_be_kept, "more was lost than one batch of one partition");
     sent.extend(lossy(victims));
     sent.extend(send(&fleet, "after", 3_000));
-    must_arrive(&sent, &folder);
+    oracle::must_arrive(&sent, &folder);
 
     let gaps = gaps(&fleet);
     assert!(gaps.contains(&1.0) && gaps.iter().all(|gaps| *gaps <= 1.0), "one gap: {gaps:?}");

@@ -9,7 +9,7 @@ use std::{
 use super::{
     fleet::{Fleet, Layout},
     kafka::{AWAY, Kafka},
-    load::{Load, Scale, must_arrive},
+    load::{Load, Scale},
     oracle::{self, Sent},
     process::wait_until,
     steady::{WATCHFUL, sampling},
@@ -134,7 +134,7 @@ fn one_partition_without_a_leader_costs_its_own_spans_only() {
         "{given_up} of {} traces were given up in part, {refused} requests refused",
         sent.len()
     );
-    must_arrive(&sent, &folder);
+    oracle::must_arrive(&sent, &folder);
 }
 
 /// Spans acknowledged per second by all gateways, over so long a time.

@@ -10,7 +10,7 @@ use wholetrace_runtime::invariant::Invariant::I4;
 
 use super::{
     fleet::Fleet,
-    oracle::{self, Comparison, Sent, settle},
+    oracle::{self, Comparison, Sent},
     process::wholetrace,
 };
 
@@ -137,25 +137,8 @@ impl Drop for Load {
 /// Waits until everything in `folder` has arrived: none lost, no trace split, no decision
 /// contradicted.
 pub(crate) fn must_be_whole(sent: &[Sent], folder: &Path) -> Comparison {
-    let comparison = must_arrive(sent, folder);
+    let comparison = oracle::must_arrive(sent, folder);
     assert!(comparison.spans >= 300_000, "only {} spans were sent", comparison.spans);
-    comparison
-}
-
-/// The same for a load of any size.
-pub(crate) fn must_arrive(sent: &[Sent], folder: &Path) -> Comparison {
-    let comparison = settle(sent, || oracle::arrived(folder, "kept"));
-    assert!(
-        comparison.wrong.is_empty(),
-        "{} of {} traces that had to be kept: {:#?}",
-        comparison.wrong.len(),
-        comparison.kept,
-        &comparison.wrong[..comparison.wrong.len().min(20)]
-    );
-    println!(
-        "{} spans, {} traces kept, {} spans exported more than once",
-        comparison.spans, comparison.kept, comparison.replayed
-    );
     comparison
 }
 

@@ -201,3 +201,22 @@ fn the_oracle_sees_what_is_wrong() {
     ]);
     assert_eq!(judge(&record, &lost).wrong.len(), 3);
 }
+
+/// Waits until all that must be kept has arrived in the files `kept-….jsonl` of `folder`, and says how
+/// much that was. Fails when something is missing, or is there that must not be.
+#[expect(clippy::print_stdout, reason = "what a scenario came to, for people who watch it")]
+pub(crate) fn must_arrive(sent: &[Sent], folder: &Path) -> Comparison {
+    let comparison = settle(sent, || arrived(folder, "kept"));
+    assert!(
+        comparison.wrong.is_empty(),
+        "{} of {} traces that had to be kept: {:#?}",
+        comparison.wrong.len(),
+        comparison.kept,
+        &comparison.wrong[..comparison.wrong.len().min(20)]
+    );
+    println!(
+        "{} spans, {} traces kept, {} spans exported more than once",
+        comparison.spans, comparison.kept, comparison.replayed
+    );
+    comparison
+}

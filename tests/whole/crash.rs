@@ -8,7 +8,7 @@ use std::{
 use super::{
     gateway_process::Gateway,
     jaeger::Jaeger,
-    oracle::{self, POLICIES, settle},
+    oracle::{self, POLICIES},
     parts::stands,
     process::{succeed, wait_until},
 };
@@ -75,14 +75,7 @@ fn nothing_acknowledged_is_lost_through_kills() {
     );
 
     let folder = gateway.folder.path().to_owned();
-    let comparison = settle(&sent, || oracle::arrived(&folder, "kept"));
-    assert!(
-        comparison.wrong.is_empty(),
-        "{} of {} traces: {:#?}",
-        comparison.wrong.len(),
-        comparison.kept,
-        &comparison.wrong[..comparison.wrong.len().min(20)]
-    );
+    let comparison = oracle::must_arrive(&sent, &folder);
     assert!(comparison.spans >= 200_000, "only {} spans were sent", comparison.spans);
     println!(
         "{} spans, {} traces kept, {} spans repeated by {KILLS} kills",
@@ -166,14 +159,7 @@ fn every_folder_opens() {
     assert!(generator.wait().expect("it ended").success(), "the generator gave spans up");
     let sent = oracle::record(&record);
     let folder = gateway.folder.path().to_owned();
-    let comparison = settle(&sent, || oracle::arrived(&folder, "kept"));
-    assert!(
-        comparison.wrong.is_empty(),
-        "{} of {} traces: {:#?}",
-        comparison.wrong.len(),
-        comparison.kept,
-        &comparison.wrong[..comparison.wrong.len().min(20)]
-    );
+    let comparison = oracle::must_arrive(&sent, &folder);
     println!(
         "{} spans, {} traces kept, {} spans repeated by {kills} kills in {lived} s",
         comparison.spans, comparison.kept, comparison.replayed
