@@ -17,7 +17,7 @@ use crate::policy::{
         status_code::StatusCode, string_attribute::StringAttribute,
     },
     observations::{KEEP_SIGNAL, Observations, fixed},
-    policies::{AndConfig, DropConfig, PolicyFields, SubPolicyConfig},
+    policies::{AndConfig, DropConfig, PolicyConfig},
     report::{Report, Unknown, list},
     scan::Scan,
     set::{PolicySet, Rule},
@@ -155,26 +155,26 @@ fn compile_rules(
             let message = format!("is the name of {KEY}[{other}] already");
             at_name.bad_value(&policy.name, message, "give each policy a name of its own");
         }
-        rules.extend(compile_rule(&policy.fields(), observations, &mut report));
+        rules.extend(compile_rule(policy, observations, &mut report));
     }
     rules
 }
 
 fn compile_rule(
-    policy: &PolicyFields<'_>,
+    policy: &PolicyConfig,
     observations: &mut Observations,
     report: &mut Report<'_>,
 ) -> Option<Rule> {
     let kind = kind_of(policy, false, report)?;
     match kind {
         Kind::And => {
-            let AndConfig { and_sub_policy, unknown } = body(policy.and, kind, report)?;
+            let AndConfig { and_sub_policy, unknown } = body(policy.and.as_ref(), kind, report)?;
             let why = "a Collector would keep every trace by it";
             compile_group(and_sub_policy, "and_sub_policy", unknown, why, observations, report)
                 .map(Rule::And)
         }
         Kind::Drop => {
-            let DropConfig { drop_sub_policy, unknown } = body(policy.drop, kind, report)?;
+            let DropConfig { drop_sub_policy, unknown } = body(policy.drop.as_ref(), kind, report)?;
             let why = "a Collector would discard every trace by it";
             compile_group(drop_sub_policy, "drop_sub_policy", unknown, why, observations, report)
                 .map(Rule::Drop)
@@ -184,7 +184,7 @@ fn compile_rule(
 }
 
 fn compile_group(
-    policies: &[SubPolicyConfig],
+    policies: &[PolicyConfig],
     key: &str,
     unknown: &Unknown,
     why_not_empty: &str,
@@ -203,16 +203,16 @@ fn compile_group(
         .zip(policies)
         .map(|(index, policy)| {
             let mut report = report.item(key, index);
-            let kind = kind_of(&policy.fields(), true, &mut report)?;
-            compile_leaf(kind, &policy.fields(), observations, &mut report)
+            let kind = kind_of(policy, true, &mut report)?;
+            compile_leaf(kind, policy, observations, &mut report)
         })
         .collect();
     leaves.into_iter().collect()
 }
 
 /// The type of a policy, if it is one that may stand here.
-fn kind_of(policy: &PolicyFields<'_>, leaves_only: bool, report: &mut Report<'_>) -> Option<Kind> {
-    let (name, kind) = (policy.name, policy.kind);
+fn kind_of(policy: &PolicyConfig, leaves_only: bool, report: &mut Report<'_>) -> Option<Kind> {
+    let (name, kind) = (&policy.name, policy.kind.as_str());
     let usable = kind::supported(leaves_only);
     let hint = format!("supported here are {}", list(&usable));
     let (message, hint) = match Kind::of(kind) {
@@ -232,7 +232,7 @@ fn kind_of(policy: &PolicyFields<'_>, leaves_only: bool, report: &mut Report<'_>
 }
 
 /// Refuses keys that no policy has, and warns of settings for another type of policy.
-fn check_keys(policy: &PolicyFields<'_>, kind: Kind, usable: &[&str], report: &mut Report<'_>) {
+fn check_keys(policy: &PolicyConfig, kind: Kind, usable: &[&str], report: &mut Report<'_>) {
     let mut known = vec!["name", "type"];
     known.extend(usable.iter().filter(|name| **name != Kind::AlwaysSample.name()));
     let not_ours = |key: &String| !matches!(Kind::of(key), Named::Unknown);
@@ -258,28 +258,28 @@ fn body<'a, T>(body: Option<&'a T>, kind: Kind, report: &mut Report<'_>) -> Opti
 
 fn compile_leaf(
     kind: Kind,
-    policy: &PolicyFields<'_>,
+    policy: &PolicyConfig,
     observations: &mut Observations,
     report: &mut Report<'_>,
 ) -> Option<Leaf> {
     match kind {
         Kind::AlwaysSample => Some(Leaf::AlwaysSample(AlwaysSample)),
         Kind::Latency => {
-            let config = body(policy.latency, kind, report)?;
+            let config = body(policy.latency.as_ref(), kind, report)?;
             Some(Leaf::Latency(Latency::compile(config, &mut report.under(kind.name()))))
         }
         Kind::Probabilistic => {
-            let config = body(policy.probabilistic, kind, report)?;
+            let config = body(policy.probabilistic.as_ref(), kind, report)?;
             let compiled = Probabilistic::compile(config, &mut report.under(kind.name()))?;
             Some(Leaf::Probabilistic(compiled))
         }
         Kind::StatusCode => {
-            let config = body(policy.status_code, kind, report)?;
+            let config = body(policy.status_code.as_ref(), kind, report)?;
             let compiled = StatusCode::compile(config, &mut report.under(kind.name()))?;
             Some(Leaf::StatusCode(compiled))
         }
         Kind::StringAttribute => {
-            let config = body(policy.string_attribute, kind, report)?;
+            let config = body(policy.string_attribute.as_ref(), kind, report)?;
             let report = &mut report.under(kind.name());
             Some(Leaf::StringAttribute(StringAttribute::compile(config, observations, report)?))
         }

@@ -24,7 +24,7 @@ pub mod summary;
 
 pub use bits::Bits;
 pub use config::{DecisionCacheConfig, KeepSignal, TailSamplingConfig};
-pub use policies::{AndConfig, DropConfig, PolicyConfig, SubPolicyConfig};
+pub use policies::{AndConfig, DropConfig, PolicyConfig};
 pub use report::Unknown;
 pub use sampling_decision::{PolicyIndex, SamplingDecision};
 pub use scan::Observed;

@@ -12,14 +12,16 @@ use crate::policy::{
     report::Unknown,
 };
 
-/// A policy: a name, a type, and under the name of the type its settings.
+/// A policy: a name, a type, and under the name of the type its settings. The same stands in the lists
+/// of an `and` and a `drop`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct PolicyConfig {
-    /// Names the policy in metrics and decisions. Not empty, and different from all others.
+    /// Names the policy in metrics and decisions: not empty, and different from all others. Within an
+    /// `and` or a `drop` it names the policy in messages only.
     pub name: String,
     /// The type: `always_sample`, `and`, `drop`, `latency`, `probabilistic`, `status_code` or
-    /// `string_attribute`.
+    /// `string_attribute`; not `and` or `drop` within one of these.
     #[serde(rename = "type")]
     pub kind: String,
     /// Keeps traces that lasted long.
@@ -52,7 +54,7 @@ pub struct PolicyConfig {
 pub struct AndConfig {
     /// A trace is kept if every one of these would keep it; at least one.
     #[serde(deserialize_with = "one_or_many")]
-    pub and_sub_policy: Vec<SubPolicyConfig>,
+    pub and_sub_policy: Vec<PolicyConfig>,
     /// Keys that are refused.
     #[serde(flatten)]
     #[schemars(skip)]
@@ -65,89 +67,16 @@ pub struct AndConfig {
 pub struct DropConfig {
     /// A trace is not kept if every one of these would keep it; at least one.
     #[serde(deserialize_with = "one_or_many")]
-    pub drop_sub_policy: Vec<SubPolicyConfig>,
+    pub drop_sub_policy: Vec<PolicyConfig>,
     /// Keys that are refused.
     #[serde(flatten)]
     #[schemars(skip)]
     pub unknown: Unknown,
-}
-
-/// A policy within an `and` or a `drop`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default)]
-pub struct SubPolicyConfig {
-    /// Names the policy in messages.
-    pub name: String,
-    /// The type: `always_sample`, `latency`, `probabilistic`, `status_code` or `string_attribute`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Traces that lasted long.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub latency: Option<LatencyConfig>,
-    /// A share of all traces.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub probabilistic: Option<ProbabilisticConfig>,
-    /// Traces with a span of given statuses.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status_code: Option<StatusCodeConfig>,
-    /// Traces with a text attribute of given values.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub string_attribute: Option<StringAttributeConfig>,
-    /// Keys that are refused.
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub unknown: Unknown,
-}
-
-/// What policies and policies within others have in common.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PolicyFields<'a> {
-    pub(super) name: &'a str,
-    pub(super) kind: &'a str,
-    pub(super) latency: Option<&'a LatencyConfig>,
-    pub(super) probabilistic: Option<&'a ProbabilisticConfig>,
-    pub(super) status_code: Option<&'a StatusCodeConfig>,
-    pub(super) string_attribute: Option<&'a StringAttributeConfig>,
-    pub(super) and: Option<&'a AndConfig>,
-    pub(super) drop: Option<&'a DropConfig>,
-    pub(super) unknown: &'a Unknown,
 }
 
 impl PolicyConfig {
-    pub(super) fn fields(&self) -> PolicyFields<'_> {
-        PolicyFields {
-            name: &self.name,
-            kind: &self.kind,
-            latency: self.latency.as_ref(),
-            probabilistic: self.probabilistic.as_ref(),
-            status_code: self.status_code.as_ref(),
-            string_attribute: self.string_attribute.as_ref(),
-            and: self.and.as_ref(),
-            drop: self.drop.as_ref(),
-            unknown: &self.unknown,
-        }
-    }
-}
-
-impl SubPolicyConfig {
-    pub(super) fn fields(&self) -> PolicyFields<'_> {
-        PolicyFields {
-            name: &self.name,
-            kind: &self.kind,
-            latency: self.latency.as_ref(),
-            probabilistic: self.probabilistic.as_ref(),
-            status_code: self.status_code.as_ref(),
-            string_attribute: self.string_attribute.as_ref(),
-            and: None,
-            drop: None,
-            unknown: &self.unknown,
-        }
-    }
-}
-
-impl<'a> PolicyFields<'a> {
     /// The blocks of settings that are given.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+    pub(super) fn blocks<'a>(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let given = [
             ("latency", self.latency.is_some()),
             ("probabilistic", self.probabilistic.is_some()),

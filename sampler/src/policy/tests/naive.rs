@@ -13,39 +13,36 @@ use crate::policy::{
         latency::LatencyConfig, probabilistic::ProbabilisticConfig,
         string_attribute::StringAttributeConfig,
     },
-    policies::PolicyFields,
+    policies::PolicyConfig,
     tests::support::Trace,
 };
 
 /// Whether a trace is kept.
 pub(super) fn is_kept(config: &TailSamplingConfig, trace: &Trace) -> bool {
     let yes = |kind: &str| {
-        let of_kind = config.policies.iter().map(|policy| policy.fields());
-        of_kind
-            .filter(|policy| (policy.kind == "drop") == (kind == "drop"))
-            .any(|policy| says_yes(&policy, trace))
+        let mut of_kind =
+            config.policies.iter().filter(|policy| (policy.kind == "drop") == (kind == "drop"));
+        of_kind.any(|policy| says_yes(policy, trace))
     };
     !yes("drop") && yes("keep")
 }
 
-fn says_yes(policy: &PolicyFields<'_>, trace: &Trace) -> bool {
-    let all = |policies: &[crate::policy::policies::SubPolicyConfig]| {
-        policies.iter().all(|policy| says_yes(&policy.fields(), trace))
-    };
-    match policy.kind {
+fn says_yes(policy: &PolicyConfig, trace: &Trace) -> bool {
+    let all = |policies: &[PolicyConfig]| policies.iter().all(|policy| says_yes(policy, trace));
+    match policy.kind.as_str() {
         "always_sample" => true,
         "status_code" => {
-            let wanted = &policy.status_code.unwrap().status_codes;
+            let wanted = &policy.status_code.as_ref().unwrap().status_codes;
             let name = |code| ["UNSET", "OK", "ERROR"].get(code as usize).copied();
             let codes =
                 trace.spans.iter().map(|(_, span)| span.status.as_ref().map_or(0, |s| s.code));
             codes.filter_map(name).any(|code| wanted.iter().any(|wanted| wanted == code))
         }
-        "latency" => latency(policy.latency.unwrap(), trace),
-        "string_attribute" => string_attribute(policy.string_attribute.unwrap(), trace),
-        "probabilistic" => probabilistic(policy.probabilistic.unwrap(), trace),
-        "and" => all(&policy.and.unwrap().and_sub_policy),
-        "drop" => all(&policy.drop.unwrap().drop_sub_policy),
+        "latency" => latency(policy.latency.as_ref().unwrap(), trace),
+        "string_attribute" => string_attribute(policy.string_attribute.as_ref().unwrap(), trace),
+        "probabilistic" => probabilistic(policy.probabilistic.as_ref().unwrap(), trace),
+        "and" => all(&policy.and.as_ref().unwrap().and_sub_policy),
+        "drop" => all(&policy.drop.as_ref().unwrap().drop_sub_policy),
         kind => panic!("{kind}"),
     }
 }
