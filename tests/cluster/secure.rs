@@ -66,7 +66,7 @@ fn brokers_that_demand_a_password_or_a_certificate() {
 }
 
 /// How long the first certificate is trusted: longer than it takes to start, on a busy machine.
-const TRUSTED: Duration = Duration::from_secs(60);
+const TRUSTED: Duration = Duration::from_secs(80);
 
 /// Scenario: the client certificate of a running cluster is about to expire. First a wrong one is put
 /// in its place, then a new one; when the old one has expired, the broker is started anew, so that
@@ -101,7 +101,7 @@ fn a_renewed_certificate_is_used_before_the_old_one_expires() {
     fleet.start(1, 2);
     fleet.expect(AWAY);
     fleet.expect(REPLACED);
-    let options = ["--traces", "3000", "--rate", "40", "--slow", "0", "--late", "0"];
+    let options = ["--traces", "3000", "--rate", "30", "--slow", "0", "--late", "0"];
     let (generator, record) = fleet.generate(0, &options);
 
     let all = |wanted: &dyn Fn(&Process) -> bool| {
