@@ -118,6 +118,11 @@ fn a_renewed_certificate_is_used_before_the_old_one_expires() {
     wait_until("the wrong files are refused", || {
         all(&|process| reloads(process, "refused") && outdated(process))
     });
+    // Long enough for the next try, and for clients to say how they are.
+    for _ in 0..12 {
+        assert!(all(&Process::is_ready), "who has no use for the new files is not ready");
+        std::thread::sleep(Duration::from_secs(1));
+    }
     put("renewed");
     wait_until("the new files are used", || {
         all(&|process| reloads(process, "applied") && !outdated(process))

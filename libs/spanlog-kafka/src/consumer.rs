@@ -169,6 +169,9 @@ impl Consumer {
     /// Another client replaces it.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
+        if let Some(client) = &*self.lock_client() {
+            client.context().set_idle(true);
+        }
     }
 
     pub(super) fn is_retired(&self) -> bool {

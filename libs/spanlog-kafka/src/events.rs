@@ -1,6 +1,12 @@
 //! What clients tell of themselves: log lines, errors, figures.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use rdkafka::{
     ClientContext,
@@ -17,6 +23,11 @@ pub(super) struct Events {
     client: &'static str,
     health: Arc<ClientHealth>,
     meters: ClientMeters,
+    /// Whether this client does no work, not yet or not any more: what it meets says nothing of how
+    /// the log is doing.
+    idle: AtomicBool,
+    /// The last error of an idle client.
+    last_error: Mutex<Option<String>>,
 }
 
 /// The figures that are looked at: a few of some hundred.
@@ -47,7 +58,33 @@ struct Window {
 impl Events {
     /// Of `client`, one of the values of the metrics' label.
     pub(super) fn new(client: &'static str, health: &Arc<ClientHealth>) -> Self {
-        Self { client, health: Arc::clone(health), meters: ClientMeters::new(client) }
+        Self {
+            client,
+            health: Arc::clone(health),
+            meters: ClientMeters::new(client),
+            idle: AtomicBool::new(false),
+            last_error: Mutex::default(),
+        }
+    }
+
+    /// The same of a client that does no work yet.
+    pub(super) fn idle(self) -> Self {
+        self.set_idle(true);
+        self
+    }
+
+    /// States whether the client does work.
+    pub(super) fn set_idle(&self, idle: bool) {
+        self.idle.store(idle, Ordering::Release);
+    }
+
+    /// The last error that the client met while it was idle.
+    pub(super) fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.idle.load(Ordering::Acquire)
     }
 
     fn figures(&self, json: &[u8]) {
@@ -74,6 +111,10 @@ impl ClientContext for Events {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         use RDKafkaLogLevel as Level;
         let client = self.client;
+        if self.is_idle() {
+            tracing::debug!(client, fac, "{message}");
+            return;
+        }
         match level {
             Level::Emerg | Level::Alert | Level::Critical => {
                 tracing::error!(client, fac, "{message}");
@@ -95,12 +136,23 @@ impl ClientContext for Events {
     }
 
     fn stats_raw(&self, json: &[u8]) {
-        self.figures(json);
+        if !self.is_idle() {
+            self.figures(json);
+        }
     }
 
     fn error(&self, error: ClientError, reason: &str) {
         let code = error.rdkafka_error_code();
         if code == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
+        let text = if reason.is_empty() { error.to_string() } else { plain(reason).to_owned() };
+        if self.is_idle() {
+            // The last of several messages says less than those before.
+            let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+            if code != Some(RDKafkaErrorCode::AllBrokersDown) || last.is_none() {
+                *last = Some(text);
+            }
             return;
         }
         self.meters.errors.increment(1);
@@ -113,7 +165,6 @@ impl ClientContext for Events {
         if code == Some(RDKafkaErrorCode::AllBrokersDown) && self.health.last_error().is_some() {
             return;
         }
-        let text = if reason.is_empty() { error.to_string() } else { plain(reason).to_owned() };
         self.health.failed(self.client, text);
     }
 }

@@ -175,6 +175,7 @@ impl Member {
             while !self.assignment.is_empty() && Instant::now() < deadline && self.poll(client) {}
         }
         client.context().replaced.store(true, Ordering::Release);
+        client.context().events.set_idle(true);
         // What is left is lost: the client has ended, or does not answer.
         self.assignment.revoke(&self.assignment.all(), true, Duration::ZERO);
         self.next().take().filter(|_| well && !self.is_leaving())

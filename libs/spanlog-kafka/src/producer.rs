@@ -146,14 +146,15 @@ impl Producer {
             clients: Mutex::default(),
         };
         let client = producer.make(config)?;
+        client.context().events.set_idle(false);
         producer.clients().current = Some(client);
         Ok(producer)
     }
 
-    /// A client that is served by a thread of its own until it is dropped.
+    /// A client that does no work yet, served by a thread of its own until it is dropped.
     fn make(&self, config: &KafkaConfig) -> Result<Arc<Client>, KafkaError> {
         let deliveries = Deliveries {
-            events: Events::new(self.name, &self.health),
+            events: Events::new(self.name, &self.health).idle(),
             health: Arc::clone(&self.health),
             meters: Arc::clone(&self.meters),
             pending: Arc::clone(&self.pending),
@@ -187,10 +188,10 @@ impl Producer {
     /// Why it goes on with the old one.
     pub(super) fn renew(self: &Arc<Self>, config: &KafkaConfig) -> Result<(), KafkaError> {
         let client = self.make(config)?;
-        client
-            .client()
-            .fetch_metadata(Some(&config.spans.topic), ANSWER)
-            .map_err(|error| KafkaError::Client(error.to_string()))?;
+        client.client().fetch_metadata(Some(&config.spans.topic), ANSWER).map_err(|error| {
+            let reason = client.context().events.last_error();
+            KafkaError::Client(reason.unwrap_or_else(|| error.to_string()))
+        })?;
         self.replace(client);
         Ok(())
     }
@@ -201,7 +202,11 @@ impl Producer {
         if clients.current.is_none() {
             return;
         }
+        client.context().events.set_idle(false);
         clients.previous = clients.current.replace(client);
+        if let Some(previous) = &clients.previous {
+            previous.context().events.set_idle(true);
+        }
         let (producer, previous) = (Arc::clone(self), clients.previous.clone());
         drop(clients);
         let answered = move || {
