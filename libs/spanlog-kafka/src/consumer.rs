@@ -124,7 +124,7 @@ impl Consumer {
             match client.poll(POLL) {
                 // What comes here belongs to no slot: it was asked for by one that is gone.
                 None | Some(Ok(_) | Err(ClientError::PartitionEOF(_))) => {}
-                Some(Err(ClientError::MessageConsumptionFatal(code))) => {
+                Some(Err(ClientError::MessageConsumptionFatal(code))) if !self.is_retired() => {
                     let told = client.client().fatal_error().map(|(_, text)| text);
                     let text = told.unwrap_or_else(|| code.to_string());
                     self.health.end(&format!("the Kafka client `reader` cannot go on: {text}"));
