@@ -14,7 +14,6 @@ mod kind;
 pub mod leaf;
 mod lenient;
 mod observations;
-mod pattern;
 pub mod policies;
 mod report;
 pub mod sampling_decision;

@@ -3,13 +3,13 @@
 use regex::bytes::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wholetrace_ottl::pattern;
 
 use crate::policy::{
     bits::Bits,
     evaluation::{Evaluation, Trace},
     lenient::one_or_many,
     observations::{CONDITIONS_MAX, Observations},
-    pattern,
     report::{Report, Unknown},
 };
 

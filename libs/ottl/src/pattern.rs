@@ -13,13 +13,18 @@ const DIGIT: &str = "0-9";
 const WORD: &str = "0-9A-Za-z_";
 const SPACE: &str = r"\t\n\f\r ";
 
-/// Compiles a pattern in Go's syntax; it may match anywhere in a text.
-pub(super) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
+/// Compiles a pattern in Go's syntax; it may match anywhere in a text. Matching takes time linear
+/// in the text.
+///
+/// # Errors
+/// When the pattern is none, or takes more memory than `regex` gives to one (10 MiB).
+pub fn compile(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(&rewrite(pattern)).build()
 }
 
 /// What is wrong with a pattern, in a line.
-pub(super) fn reason(error: &regex::Error) -> String {
+#[must_use]
+pub fn reason(error: &regex::Error) -> String {
     match error {
         regex::Error::CompiledTooBig(bytes) => format!("it takes more than `{bytes}` bytes"),
         // The last line tells it; those before draw the pattern as it was rewritten.
