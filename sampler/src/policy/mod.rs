@@ -14,6 +14,7 @@ mod kind;
 pub mod leaf;
 mod lenient;
 mod observations;
+pub mod offline;
 pub mod policies;
 mod report;
 pub mod sampling_decision;
