@@ -16,7 +16,8 @@ use wholetrace_proto::{
         },
     },
     record::{
-        DeadLetter, Decision, DecisionBatch, encode_decisions, encode_replayed, read_replayed,
+        DeadLetter, Decision, DecisionBatch, PolicyBits, encode_decisions, encode_replayed,
+        read_replayed,
     },
     reject::SpanReject,
     repair::{repair_head, repair_span},
@@ -199,10 +200,20 @@ pub(crate) fn decisions(data: &[u8]) {
     // Eleven bytes are the least that a decision takes.
     assert!(decisions.len() <= data.len() / 11);
     let policies: Vec<&str> = batch.policies().collect();
-    assert!(decisions.iter().all(|decision| usize::from(decision.policy) < policies.len()));
     let written = encode_decisions(&policies, batch.claim(), &decisions);
-    let again = DecisionBatch::read(&written);
-    assert_eq!(again.map(|batch| batch.decisions().collect()), Ok(decisions));
+    let again = DecisionBatch::read(&written).unwrap();
+    let named = |decision: &Decision, names: &[&str]| {
+        let name = |policy: u16| names[usize::from(policy)].to_owned();
+        let sets = [&decision.also, &decision.shadow];
+        let said = sets.map(|set| set.iter().map(name).collect::<Vec<_>>());
+        let (also, shadow) = (PolicyBits::NONE, PolicyBits::NONE);
+        let rest = Decision { policy: 0, also, shadow, ..decision.clone() };
+        (rest, name(decision.policy), said)
+    };
+    let names: Vec<&str> = again.policies().collect();
+    let read: Vec<_> = again.decisions().map(|decision| named(&decision, &names)).collect();
+    let before: Vec<_> = decisions.iter().map(|decision| named(decision, &policies)).collect();
+    assert_eq!(read, before);
 }
 
 /// A dead letter that is read is written back to one that reads the same, and so are the positions of

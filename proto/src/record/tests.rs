@@ -1,12 +1,20 @@
+use std::collections::HashSet;
+
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
+use crate::{
+    id::TraceKey,
+    tracestate::Threshold,
+    wire::{put_bytes, put_fixed64, put_uint},
+};
 
 fn decision() -> impl Strategy<Value = Decision> {
     let times = (0..1_u64 << 42, 0..1_u64 << 40);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    (any::<u64>(), times, flags, 0..=1_u64 << 56, 0..3_u16).prop_map(
-        |(key, (first, waited), flags, threshold, policy)| Decision {
+    let policies = (0..80_u16, policies(), policies());
+    (any::<u64>(), times, flags, 0..=1_u64 << 56, policies).prop_map(
+        |(key, (first, waited), flags, threshold, (policy, also, shadow))| Decision {
             key: TraceKey(key),
             first_seen_ms: first,
             decided_at_ms: first + waited,
@@ -14,9 +22,28 @@ fn decision() -> impl Strategy<Value = Decision> {
             threshold: Threshold::new(threshold).unwrap(),
             probability_known: flags.1,
             policy,
+            also,
+            shadow,
             late_fragment: flags.2,
         },
     )
+}
+
+fn policies() -> impl Strategy<Value = PolicyBits> {
+    let some = vec(0..80_u16, 1..5).prop_map(|policies| policies.into_iter().collect());
+    prop_oneof![3 => Just(PolicyBits::NONE), 1 => some]
+}
+
+/// What a decision says, by the names of the policies.
+fn named(decision: &Decision, names: &[&str]) -> (Decision, [Vec<String>; 3]) {
+    let name = |policy: u16| names[usize::from(policy)].to_owned();
+    let said = [
+        vec![name(decision.policy)],
+        decision.also.iter().map(name).collect(),
+        decision.shadow.iter().map(name).collect(),
+    ];
+    let (also, shadow) = (PolicyBits::NONE, PolicyBits::NONE);
+    (Decision { policy: 0, also, shadow, ..decision.clone() }, said)
 }
 
 const POLICIES: [&str; 3] = ["errors", "", "ten percent"];
@@ -30,6 +57,8 @@ fn sample() -> Decision {
         threshold: Threshold::of_probability(0.1),
         probability_known: true,
         policy: 2,
+        also: PolicyBits::NONE,
+        shadow: PolicyBits::NONE,
         late_fragment: false,
     }
 }
@@ -41,13 +70,24 @@ proptest! {
         claim in proptest::option::of((1..u64::MAX, any::<u64>())),
     ) {
         let claim = claim.map(|(term, owner)| Claim { term, owner });
-        let record = encode_decisions(&POLICIES, claim, &decisions);
+        let names: Vec<String> = (0..80).map(|number| format!("policy {number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let record = encode_decisions(&names, claim, &decisions);
         prop_assert_eq!(record.len(), record.capacity());
         let batch = DecisionBatch::read(&record).unwrap();
         prop_assert_eq!(batch.len(), decisions.len());
-        prop_assert_eq!(batch.claim(), claim);
-        prop_assert_eq!(batch.decisions().collect::<Vec<_>>(), decisions);
-        prop_assert_eq!(batch.policies().collect::<Vec<_>>(), POLICIES);
+        prop_assert_eq!((batch.claim(), batch.version()), (claim, VERSION));
+        let written: Vec<&str> = batch.policies().collect();
+        let read: Vec<Decision> = batch.decisions().collect();
+        let said = |decisions: &[Decision], names: &[&str]| -> Vec<_> {
+            decisions.iter().map(|decision| named(decision, names)).collect()
+        };
+        prop_assert_eq!(said(&read, &written), said(&decisions, &names));
+        let occurring: HashSet<String> =
+            said(&read, &written).into_iter().flat_map(|(_, said)| said.concat()).collect();
+        prop_assert_eq!(occurring.len(), written.len(), "only names that occur");
+        // What is read and written again is the same.
+        prop_assert_eq!(encode_decisions(&written, claim, &read), record);
     }
 
     #[test]
@@ -107,7 +147,7 @@ fn what_a_batch_must_not_say_is_refused() {
         put_bytes(&mut record, 3, &body);
         record
     };
-    let cases: [(Vec<u8>, &str); 5] = [
+    let cases: [(Vec<u8>, &str); 7] = [
         (body(&|out| put_uint(out, 5, 1)), "decision `0` has no key"),
         (
             body(&|out| {
@@ -131,6 +171,20 @@ fn what_a_batch_must_not_say_is_refused() {
             "decision `0` names policy `1`, the batch has `1`",
         ),
         (
+            body(&|out| {
+                put_fixed64(out, 1, 1);
+                put_bytes(out, 10, &[0, 4]);
+            }),
+            "decision `0` names policy `10`, the batch has `1`",
+        ),
+        (
+            body(&|out| {
+                put_fixed64(out, 1, 1);
+                put_bytes(out, 9, &[0; 513]);
+            }),
+            "field `also` is `513`, must be at most `512`",
+        ),
+        (
             body(&|out| put_uint(out, 1, 1)),
             "the record is malformed: field `1` of `Decision` at byte `2` has a wrong wire type",
         ),
@@ -141,7 +195,8 @@ fn what_a_batch_must_not_say_is_refused() {
             wanted
         );
     }
-    let many = encode_decisions(&vec!["p"; POLICIES_MAX + 1], None, &[]);
+    let mut many = Vec::new();
+    (0..=POLICIES_MAX).for_each(|_| put_bytes(&mut many, 1, b"p"));
     assert!(matches!(
         DecisionBatch::read(&many),
         Err(RecordError::Bound { field: "policies", .. })
@@ -153,10 +208,35 @@ fn fields_of_a_later_version_are_passed_over() {
     let mut record = encode_decisions(&POLICIES, None, &[sample()]);
     put_bytes(&mut record, 15, b"later");
     let batch = DecisionBatch::read(&record).unwrap();
-    assert_eq!(batch.decisions().collect::<Vec<_>>(), [sample()]);
+    assert_eq!(batch.decisions().collect::<Vec<_>>(), [Decision { policy: 0, ..sample() }]);
+    assert_eq!(batch.policies().collect::<Vec<_>>(), ["ten percent"]);
     let mut letter = DeadLetter { topic: "spans", ..DeadLetter::default() }.encode();
     put_uint(&mut letter, 99, 1);
     assert_eq!(DeadLetter::read(&letter).unwrap().topic, "spans");
+}
+
+/// The bytes are what the first version has written.
+#[test]
+fn a_record_of_the_first_version_is_read() {
+    let batch = DecisionBatch::read(include_bytes!("tests/decisions_v1.bin")).unwrap();
+    assert_eq!(batch.version(), 1);
+    assert_eq!(batch.claim(), Some(Claim { term: 3, owner: 99 }));
+    assert_eq!(batch.policies().collect::<Vec<_>>(), ["errors", "slow", "a tenth", ""]);
+    let of = |key: u64, kept, threshold, policy| Decision {
+        key: TraceKey(key),
+        first_seen_ms: 1_760_000_000_000 + key,
+        decided_at_ms: 1_760_000_010_000 + key,
+        kept,
+        threshold,
+        policy,
+        ..sample()
+    };
+    let wanted = [
+        Decision { probability_known: false, ..of(1, true, Threshold::ALWAYS, 0) },
+        Decision { late_fragment: true, ..of(2, false, Threshold::NEVER, 3) },
+        of(3, true, Threshold::of_probability(0.1), 2),
+    ];
+    assert_eq!(batch.decisions().collect::<Vec<_>>(), wanted);
 }
 
 #[test]

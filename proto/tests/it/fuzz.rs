@@ -3,7 +3,7 @@
 use prost::Message;
 use wholetrace_proto::{
     id::TraceKey,
-    record::{Claim, DeadLetter, Decision, encode_decisions},
+    record::{Claim, DeadLetter, Decision, PolicyBits, encode_decisions},
     tracestate::Threshold,
     wire::put_bytes,
 };
@@ -142,6 +142,8 @@ fn decisions() {
         threshold: Threshold::of_probability(0.1),
         probability_known: key < 3,
         policy: u16::from(key == 1),
+        also: (0..2).filter(|policy| key == 3 && *policy > 0).collect(),
+        shadow: PolicyBits::NONE,
         late_fragment: key == 2,
     };
     let claim = Some(Claim { term: 3, owner: 99 });

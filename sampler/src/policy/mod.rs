@@ -26,7 +26,7 @@ pub use bits::Bits;
 pub use config::{DecisionCacheConfig, KeepSignal, TailSamplingConfig};
 pub use policies::{AndConfig, DropConfig, PolicyConfig};
 pub use report::Unknown;
-pub use sampling_decision::{PolicyIndex, SamplingDecision};
+pub use sampling_decision::{PolicyBits, PolicyIndex, SamplingDecision};
 pub use scan::Observed;
 pub use set::PolicySet;
 pub use summary::Summary;

@@ -1,10 +1,12 @@
 //! What is decided about a trace.
 
+pub use wholetrace_proto::record::PolicyBits;
+
 /// Number of a policy within its set; see `PolicySet::policy_name`.
 pub type PolicyIndex = u16;
 
 /// What is decided about a trace: a function of its spans and its id alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SamplingDecision {
     /// Whether it is kept.
     pub kept: bool,
@@ -16,4 +18,8 @@ pub struct SamplingDecision {
     pub probability_known: bool,
     /// The first policy of those that decided it so; none when no policy wanted it.
     pub policy: Option<PolicyIndex>,
+    /// All policies that said yes to it: to keep it, or where a policy has it dropped, to drop it.
+    pub matched: PolicyBits,
+    /// The policies that said yes and are tried only: nobody obeys them.
+    pub shadow: PolicyBits,
 }

@@ -10,7 +10,7 @@ use crate::policy::{
     evaluation::{Evaluation, Trace},
     leaf::Leaf,
     observations::{KEEP_SIGNAL, fixed},
-    sampling_decision::{PolicyIndex, SamplingDecision},
+    sampling_decision::{PolicyBits, PolicyIndex, SamplingDecision},
     scan::{Observed, Scan},
     summary::Summary,
 };
@@ -85,6 +85,8 @@ impl PolicySet {
                     threshold: Threshold::NEVER.get(),
                     probability_known: true,
                     policy: Some(index),
+                    matched: std::iter::once(index).collect(),
+                    shadow: PolicyBits::NONE,
                 };
             }
             by_unknown_chance |= evaluation.is_by_chance();
@@ -93,9 +95,11 @@ impl PolicySet {
         let mut lowest = Threshold::NEVER;
         let mut drawn = false;
         let mut first = None;
+        let mut matched = PolicyBits::NONE;
         if summary.seen.intersects(fixed(KEEP_SIGNAL)) {
             lowest = Threshold::ALWAYS;
             first = PolicyIndex::try_from(self.rules.len()).ok();
+            matched.extend(first);
         }
         let keeping = self.numbered().filter(|(_, rule)| !matches!(rule, Rule::Drop(_)));
         for (index, rule) in keeping {
@@ -105,8 +109,9 @@ impl PolicySet {
             } else {
                 lowest = lowest.min(evaluation.threshold);
             }
-            if first.is_none() && evaluation.says_yes(randomness) {
-                first = Some(index);
+            if evaluation.says_yes(randomness) {
+                matched.insert(index);
+                first = first.or(Some(index));
             }
         }
         // A draw adds nothing to the probability of a trace that is kept in any case.
@@ -118,6 +123,8 @@ impl PolicySet {
             threshold: threshold.get(),
             probability_known: !by_unknown_chance,
             policy: first,
+            matched,
+            shadow: PolicyBits::NONE,
         }
     }
 

@@ -33,7 +33,10 @@ pub(crate) fn decide(
     (first_seen, decided_at): (LogTime, LogTime),
     retention: u64,
 ) -> Decision {
-    let decision = policies.decide(key, summary);
+    let mut decision = policies.decide(key, summary);
+    if let Some(policy) = decision.policy {
+        decision.matched.remove(policy);
+    }
     let none = PolicyIndex::try_from(policies.policy_names().len()).unwrap_or(PolicyIndex::MAX);
     Decision {
         key,
@@ -43,6 +46,8 @@ pub(crate) fn decide(
         threshold: Threshold::new(decision.threshold).unwrap_or(Threshold::NEVER),
         probability_known: decision.probability_known,
         policy: decision.policy.unwrap_or(none),
+        also: decision.matched,
+        shadow: decision.shadow,
         late_fragment: is_late_fragment(summary, first_seen, retention),
     }
 }
@@ -78,4 +83,39 @@ pub(crate) fn decode(
         .of_late_fragment(decision.late_fragment),
     });
     Ok((batch.claim(), decisions))
+}
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::record::PolicyBits;
+
+    use super::*;
+    use crate::testing::policies;
+
+    /// A record names the policies that it speaks of, and what no policy wanted is named so.
+    #[test]
+    fn only_names_that_occur_are_written() {
+        let policies = policies("1s", 10);
+        let of = |policy: u16, also: &[u16]| Decision {
+            key: TraceKey(1),
+            first_seen_ms: 1,
+            decided_at_ms: 2,
+            kept: policy < 2,
+            threshold: Threshold::ALWAYS,
+            probability_known: true,
+            policy,
+            also: also.iter().copied().collect(),
+            shadow: PolicyBits::NONE,
+            late_fragment: false,
+        };
+        let names = |decisions: &[Decision]| {
+            let record = encode(&policies, None, decisions);
+            let batch = DecisionBatch::read(&record).unwrap();
+            batch.policies().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let none = u16::try_from(policies.policy_names().len()).unwrap();
+        assert_eq!(names(&[of(1, &[])]), ["some"]);
+        assert_eq!(names(&[of(none, &[]), of(0, &[])]), ["errors", NO_POLICY]);
+        assert_eq!(names(&[of(0, &[1])]), ["errors", "some"]);
+    }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use wholetrace_proto::{
     id::TraceKey,
-    record::{Claim, Decision, DecisionBatch, encode_decisions},
+    record::{Claim, Decision, DecisionBatch, PolicyBits, encode_decisions},
     tracestate::Threshold,
 };
 use wholetrace_runtime::budget::ByteBudget;
@@ -308,10 +308,12 @@ fn a_zombie_counts_for_nobody_when_the_claim_before_it_is_deleted() {
         threshold: Threshold::ALWAYS,
         probability_known: true,
         policy: 0,
+        also: PolicyBits::NONE,
+        shadow: PolicyBits::NONE,
         late_fragment: false,
     };
     let zombie = Some(Claim { term: 1, owner: 1 });
-    stand.append_decisions(encode_decisions(&["one"], zombie, &[kept]).into());
+    stand.append_decisions(encode_decisions(&["one"], zombie, std::slice::from_ref(&kept)).into());
     stand.append(1_004_000, &[span(1, 2, false)]);
     stand.read(9);
     let left = stand.decisions.iter().position(|record| {
@@ -323,4 +325,22 @@ fn a_zombie_counts_for_nobody_when_the_claim_before_it_is_deleted() {
     stand.change_owner(settings(1000), true);
     stand.read(9);
     assert_eq!(stand.exported, Vec::<u64>::new(), "the trace was turned down");
+}
+
+/// The record of a decision tells who decided, and who else said yes.
+#[test]
+fn all_policies_that_said_yes_are_written_down() {
+    let mut stand = Stand::new(settings(1000), 1 << 20);
+    stand.state = PartitionState::new(settings(1000), policies("1s", 100), None);
+    stand.step(Input::DecisionsLoaded);
+    stand.append(1_000_000, &[span(1, 1, true), span(3, 2, false)]);
+    stand.append(1_002_000, &[]);
+    stand.read(9);
+    let batch = DecisionBatch::read(&stand.decisions.last().unwrap().payload).unwrap();
+    let names: Vec<&str> = batch.policies().collect();
+    let said = batch.decisions().map(|decision| {
+        let also: Vec<&str> = decision.also.iter().map(|one| names[usize::from(one)]).collect();
+        (decision.key.0, names[usize::from(decision.policy)], also)
+    });
+    assert_eq!(said.collect::<Vec<_>>(), [(1, "errors", vec!["some"]), (3, "some", vec![])]);
 }

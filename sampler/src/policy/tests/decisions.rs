@@ -274,6 +274,10 @@ fn the_first_policy_that_kept_it_is_named() {
     assert_eq!(name(&dull().span(status(ERROR))), Some("errors"));
     assert_eq!(name(&Trace::new(LUCKY).span(Span::default())), Some("all"));
     assert_eq!(name(&dull()), None);
+    let matched = |trace: &Trace| trace.decision(&policies).matched.iter().collect::<Vec<_>>();
+    assert_eq!(matched(&slow_error), [0, 1]);
+    assert_eq!(matched(&Trace::new(LUCKY).span(status(ERROR))), [1, 2]);
+    assert!(matched(&dull()).is_empty());
 }
 
 /// A table of what is known of the probability of a trace that was kept.

@@ -167,7 +167,7 @@ proptest! {
                 let randomness = summary.randomness().unwrap_or_else(|| key.randomness());
                 prop_assert!(!decision.kept || randomness >= decision.threshold);
                 prop_assert!(decision.threshold <= 1 << 56);
-                prop_assert_eq!(decision, policies.decide(key, &summary));
+                prop_assert_eq!(&decision, &policies.decide(key, &summary));
                 if decision.probability_known && decision.threshold < 1 << 56 {
                     prop_assert_eq!(decision.kept, randomness >= decision.threshold);
                 }

@@ -2,7 +2,7 @@
 
 use wholetrace_proto::{
     id::TraceKey,
-    record::{Claim, Decision, encode_decisions},
+    record::{Claim, Decision, PolicyBits, encode_decisions},
     tracestate::Threshold,
 };
 use wholetrace_spanlog::Partition;
@@ -47,6 +47,8 @@ fn recorded(position: u64) -> Frame {
         threshold: Threshold::ALWAYS,
         probability_known: true,
         policy: 0,
+        also: PolicyBits::NONE,
+        shadow: PolicyBits::NONE,
         late_fragment: false,
     };
     let decisions: Vec<Decision> =

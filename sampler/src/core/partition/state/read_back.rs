@@ -123,7 +123,7 @@ impl PartitionState {
 mod tests {
     use wholetrace_proto::{
         id::TraceKey,
-        record::{Claim, Decision, encode_decisions},
+        record::{Claim, Decision, PolicyBits, encode_decisions},
         tracestate::Threshold,
     };
     use wholetrace_spanlog::{LogTime, Partition};
@@ -169,6 +169,8 @@ mod tests {
             threshold: Threshold::ALWAYS,
             probability_known: true,
             policy: 0,
+            also: PolicyBits::NONE,
+            shadow: PolicyBits::NONE,
             late_fragment: false,
         };
         let all: Vec<Decision> = keys.map(decision).collect();

@@ -1,0 +1,347 @@
+//! Batches of decisions.
+
+use crate::{
+    id::TraceKey,
+    record::{
+        error::{POLICIES_MAX, RecordError, bounded, text, threshold},
+        policy_bits::PolicyBits,
+    },
+    tracestate::Threshold,
+    wire::{
+        Cursor, Value, delimited_len, put_bytes, put_delimited_head, put_fixed64, put_uint,
+        varint_len,
+    },
+};
+
+const DECISION: &str = "Decision";
+const BATCH: &str = "DecisionBatch";
+
+/// The version that is written. Records of the first one, which do not say theirs, are read too.
+pub const VERSION: u32 = 2;
+
+/// The verdict on one trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The trace.
+    pub key: TraceKey,
+    /// When its first span came into the log, in milliseconds since the Unix epoch.
+    pub first_seen_ms: u64,
+    /// When it was decided, in the time of the log: milliseconds since the Unix epoch, not before
+    /// `first_seen_ms`.
+    pub decided_at_ms: u64,
+    /// Whether the trace is kept.
+    pub kept: bool,
+    /// The randomness from which on it is kept.
+    pub threshold: Threshold,
+    /// Whether the threshold says what the probability of being kept was.
+    pub probability_known: bool,
+    /// The policy that decided: an index into the batch's policies.
+    pub policy: u16,
+    /// The other policies that said yes to the trace.
+    pub also: PolicyBits,
+    /// The policies that said yes, and are tried only: nobody obeys them.
+    pub shadow: PolicyBits,
+    /// Whether all that was seen of the trace ended so long before it came into the log that a
+    /// decision about the rest of it may have been forgotten.
+    pub late_fragment: bool,
+}
+
+/// Whose decisions are in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The term of the owner, from 1; each owner's is above those of all before it.
+    pub term: u64,
+    /// Tells owners apart that have come to the same term at the same time.
+    pub owner: u64,
+}
+
+/// Writes a batch of the owner that holds `claim`. `policies` are the names that the decisions point
+/// to, at most [`POLICIES_MAX`], of which those are written that occur in the batch; a reader refuses
+/// a batch in which a decision points to none.
+#[must_use]
+pub fn encode_decisions<S: AsRef<str>>(
+    policies: &[S],
+    claim: Option<Claim>,
+    decisions: &[Decision],
+) -> Vec<u8> {
+    let base_ms = decisions.iter().map(|decision| decision.first_seen_ms).min().unwrap_or(0);
+    let numbers = Numbers::of(policies.len(), decisions);
+    let occurring = || policies.iter().zip(&numbers.0).filter(|(_, number)| number.is_some());
+    let claim_len = claim.map_or(0, |claim| 1 + varint_len(claim.term) + 9);
+    let names = occurring().map(|(policy, _)| delimited_len(1, policy.as_ref().len()));
+    let bodies = decisions.iter().map(|one| delimited_len(3, one.encoded_len(base_ms, &numbers)));
+    let rest = 1 + varint_len(base_ms) + 1 + varint_len(u64::from(VERSION)) + claim_len;
+    let mut out = Vec::with_capacity(names.sum::<usize>() + bodies.sum::<usize>() + rest);
+    put_uint(&mut out, 6, u64::from(VERSION));
+    for (policy, _) in occurring() {
+        put_bytes(&mut out, 1, policy.as_ref().as_bytes());
+    }
+    put_uint(&mut out, 2, base_ms);
+    for decision in decisions {
+        put_delimited_head(&mut out, 3, decision.encoded_len(base_ms, &numbers));
+        decision.append_to(base_ms, &numbers, &mut out);
+    }
+    if let Some(claim) = claim {
+        put_uint(&mut out, 4, claim.term);
+        put_fixed64(&mut out, 5, claim.owner);
+    }
+    out
+}
+
+/// By the number of a policy of the writer: its number in the batch, if it occurs there.
+struct Numbers(Vec<Option<u16>>);
+
+impl Numbers {
+    fn of(policies: usize, decisions: &[Decision]) -> Self {
+        let mut numbers = vec![None; policies];
+        let mut occurs = |policy: u16| {
+            if let Some(number) = numbers.get_mut(usize::from(policy)) {
+                *number = Some(0);
+            }
+        };
+        for decision in decisions {
+            occurs(decision.policy);
+            decision.also.iter().chain(decision.shadow.iter()).for_each(&mut occurs);
+        }
+        for (number, place) in (0..).zip(numbers.iter_mut().flatten()) {
+            *place = number;
+        }
+        Self(numbers)
+    }
+
+    /// The number in the batch; for a policy without a name one that no reader accepts.
+    fn get(&self, policy: u16) -> u16 {
+        self.0.get(usize::from(policy)).copied().flatten().unwrap_or(u16::MAX)
+    }
+
+    /// Bytes that `policies` take as a set.
+    fn set_len(&self, policies: &PolicyBits) -> usize {
+        // The numbers go up with those of the writer.
+        policies.iter().last().map_or(0, |last| usize::from(self.get(last)) / 8 + 1)
+    }
+
+    fn append_set(&self, field: u32, policies: &PolicyBits, out: &mut Vec<u8>) {
+        let length = self.set_len(policies);
+        if length == 0 {
+            return;
+        }
+        put_delimited_head(out, field, length);
+        let from = out.len();
+        out.resize(from + length, 0);
+        for policy in policies.iter() {
+            let number = self.get(policy);
+            if let Some(byte) = out.get_mut(from + usize::from(number / 8)) {
+                *byte |= 1 << (number % 8);
+            }
+        }
+    }
+}
+
+impl Decision {
+    /// The varint fields, by number, of a batch that counts from `base_ms`. Those of 0 are not
+    /// written.
+    fn numbers(&self, base_ms: u64, numbers: &Numbers) -> [(u32, u64); 7] {
+        [
+            (2, self.first_seen_ms.saturating_sub(base_ms)),
+            (3, self.decided_at_ms.saturating_sub(self.first_seen_ms)),
+            (4, self.threshold.get()),
+            (5, u64::from(self.kept)),
+            (6, u64::from(!self.probability_known)),
+            (7, u64::from(numbers.get(self.policy))),
+            (8, u64::from(self.late_fragment)),
+        ]
+    }
+
+    fn sets(&self) -> [(u32, &PolicyBits); 2] {
+        [(9, &self.also), (10, &self.shadow)]
+    }
+
+    fn encoded_len(&self, base_ms: u64, numbers: &Numbers) -> usize {
+        let fields = self.numbers(base_ms, numbers);
+        let written = fields.iter().filter(|(_, number)| *number > 0);
+        let sets = self.sets().map(|(field, policies)| match numbers.set_len(policies) {
+            0 => 0,
+            length => delimited_len(field, length),
+        });
+        9 + written.map(|(_, number)| 1 + varint_len(*number)).sum::<usize>()
+            + sets.iter().sum::<usize>()
+    }
+
+    fn append_to(&self, base_ms: u64, numbers: &Numbers, out: &mut Vec<u8>) {
+        put_fixed64(out, 1, self.key.0);
+        for (field, number) in self.numbers(base_ms, numbers) {
+            if number > 0 {
+                put_uint(out, field, number);
+            }
+        }
+        for (field, policies) in self.sets() {
+            numbers.append_set(field, policies, out);
+        }
+    }
+
+    /// The decision number `index` of a batch, with times relative to the base of the batch.
+    fn read(body: &[u8], index: usize) -> Result<Self, RecordError> {
+        let (mut key, mut decision) = (None, Self::blank());
+        let mut fields = Cursor::new(body);
+        while let Some(field) = fields.next_field()? {
+            match field.number {
+                1 => key = Some(TraceKey(field.fixed64(DECISION)?)),
+                2 => decision.first_seen_ms = field.varint(DECISION)?,
+                3 => decision.decided_at_ms = field.varint(DECISION)?,
+                4 => decision.threshold = threshold(field.varint(DECISION)?)?,
+                5 => decision.kept = field.varint(DECISION)? != 0,
+                6 => decision.probability_known = field.varint(DECISION)? == 0,
+                7 => decision.policy = bounded("policy", field.varint(DECISION)?)?,
+                8 => decision.late_fragment = field.varint(DECISION)? != 0,
+                9 => decision.also = set("also", field.bytes(DECISION)?)?,
+                10 => decision.shadow = set("shadow", field.bytes(DECISION)?)?,
+                _ => {}
+            }
+        }
+        decision.key = key.ok_or(RecordError::NoKey { index })?;
+        Ok(decision)
+    }
+
+    const fn blank() -> Self {
+        Self {
+            key: TraceKey(0),
+            first_seen_ms: 0,
+            decided_at_ms: 0,
+            kept: false,
+            threshold: Threshold::ALWAYS,
+            probability_known: true,
+            policy: 0,
+            also: PolicyBits::NONE,
+            shadow: PolicyBits::NONE,
+            late_fragment: false,
+        }
+    }
+
+    /// The highest number of a policy that it speaks of.
+    fn last_policy(&self) -> u16 {
+        self.also.iter().chain(self.shadow.iter()).max().unwrap_or(0).max(self.policy)
+    }
+}
+
+/// The set of policies in `bytes`: the first policy is the lowest bit of the first byte.
+fn set(field: &'static str, bytes: &[u8]) -> Result<PolicyBits, RecordError> {
+    let (value, max) = (bytes.len() as u64, POLICIES_MAX as u64 / 8);
+    if value > max {
+        return Err(RecordError::Bound { field, value, max });
+    }
+    let bytes = (0_u16..).zip(bytes);
+    let ones = bytes.flat_map(|(place, byte)| {
+        (0..8_u16).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| place * 8 + bit)
+    });
+    Ok(ones.collect())
+}
+
+/// A batch of decisions, as it lies in a record.
+#[derive(Clone, Copy, Debug)]
+pub struct DecisionBatch<'a> {
+    record: &'a [u8],
+    base_ms: u64,
+    term: u64,
+    owner: u64,
+    version: u32,
+    policies: usize,
+    decisions: usize,
+}
+
+impl<'a> DecisionBatch<'a> {
+    /// Reads the batch in `record` and checks all of it.
+    ///
+    /// # Errors
+    /// When anything in it is not what `record.proto` says.
+    pub fn read(record: &'a [u8]) -> Result<Self, RecordError> {
+        let mut batch =
+            Self { record, base_ms: 0, term: 0, owner: 0, version: 1, policies: 0, decisions: 0 };
+        let (mut policy_max, mut policy_max_at) = (0, 0);
+        let mut fields = Cursor::new(record);
+        while let Some(field) = fields.next_field()? {
+            match field.number {
+                1 => {
+                    text(&field, BATCH, "policies")?;
+                    batch.policies += 1;
+                }
+                2 => batch.base_ms = field.varint(BATCH)?,
+                3 => {
+                    let decision = Decision::read(field.bytes(BATCH)?, batch.decisions)?;
+                    let last = decision.last_policy();
+                    if last >= policy_max {
+                        (policy_max, policy_max_at) = (last, batch.decisions);
+                    }
+                    batch.decisions += 1;
+                }
+                4 => batch.term = field.varint(BATCH)?,
+                5 => batch.owner = field.fixed64(BATCH)?,
+                6 => batch.version = bounded("version", field.varint(BATCH)?)?,
+                _ => {}
+            }
+        }
+        if batch.policies > POLICIES_MAX {
+            let (value, max) = (batch.policies as u64, POLICIES_MAX as u64);
+            return Err(RecordError::Bound { field: "policies", value, max });
+        }
+        if batch.decisions > 0 && usize::from(policy_max) >= batch.policies {
+            return Err(RecordError::NoPolicy {
+                index: policy_max_at,
+                policy: policy_max,
+                policies: batch.policies,
+            });
+        }
+        Ok(batch)
+    }
+
+    /// Whose decisions they are; `None` when it does not say.
+    #[must_use]
+    pub const fn claim(&self) -> Option<Claim> {
+        if self.term == 0 { None } else { Some(Claim { term: self.term, owner: self.owner }) }
+    }
+
+    /// The version of the record, from 1. What a later one says beyond this one is passed over.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// How many decisions there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.decisions
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.decisions == 0
+    }
+
+    /// The names of the policies, in the order that [`Decision::policy`] counts.
+    pub fn policies(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.members(1).filter_map(|name| std::str::from_utf8(name).ok())
+    }
+
+    /// The decisions, in the order in which they were made. Times too large to be told are the
+    /// largest there is.
+    pub fn decisions(&self) -> impl Iterator<Item = Decision> + use<'a> {
+        let base_ms = self.base_ms;
+        self.members(3).zip(0..).filter_map(move |(body, index)| {
+            let mut decision = Decision::read(body, index).ok()?;
+            decision.first_seen_ms = base_ms.saturating_add(decision.first_seen_ms);
+            decision.decided_at_ms = decision.first_seen_ms.saturating_add(decision.decided_at_ms);
+            Some(decision)
+        })
+    }
+
+    /// The bytes of all fields of `number`, which were checked before.
+    fn members(&self, number: u32) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut fields = Cursor::new(self.record);
+        std::iter::from_fn(move || fields.next_field().ok().flatten()).filter_map(move |field| {
+            match field.value {
+                Value::Bytes(bytes) if field.number == number => Some(bytes),
+                _ => None,
+            }
+        })
+    }
+}
