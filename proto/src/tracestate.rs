@@ -17,7 +17,7 @@ use crate::{
     wire::{Cursor, Value, put_delimited_head},
 };
 
-pub use entry::{OtEntry, read};
+pub use entry::{OtEntry, read, value_of};
 pub use threshold::Threshold;
 
 use entry::{MEMBERS_MAX, NewEntry, is_entry, key_of, members};

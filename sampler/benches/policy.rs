@@ -1,4 +1,4 @@
-//! The price of policies: folding a span into a summary, and deciding about a trace.
+//! The price of policies: folding a span into the record of its trace, and deciding about a trace.
 
 #![expect(clippy::unwrap_used, reason = "the policies are written below, and are right")]
 
@@ -11,7 +11,7 @@ use wholetrace_proto::{
     wire::{put_bytes, put_fixed64, put_uint},
 };
 use wholetrace_runtime::problems::Problems;
-use wholetrace_sampler::policy::{Bits, PolicySet, Summary, TailSamplingConfig};
+use wholetrace_sampler::policy::{Heads, PolicySet, TailSamplingConfig};
 
 const SPANS: u64 = 1024;
 
@@ -99,11 +99,12 @@ fn observe(criterion: &mut Criterion) {
     {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let mut summary = Summary::new();
+                let mut record = policies.blank_record().to_vec();
+                let mut heads = Heads::default();
                 for span in &spans {
-                    black_box(policies.observe(black_box(span), Bits::NONE, &mut summary));
+                    black_box(policies.observe(black_box(span), &mut heads, &mut record));
                 }
-                summary
+                record
             });
         });
     }
@@ -114,12 +115,12 @@ fn decide(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide");
     group.throughput(Throughput::Elements(1));
     let policies = policies_with_attributes();
-    let mut summary = Summary::new();
+    let mut record = policies.blank_record().to_vec();
     for span in spans().iter().take(8) {
-        policies.observe(span, Bits::NONE, &mut summary);
+        policies.observe(span, &mut Heads::default(), &mut record);
     }
     group.bench_function("5 policies", |bencher| {
-        bencher.iter(|| policies.decide(black_box(TraceKey(7)), black_box(&summary)));
+        bencher.iter(|| policies.decide(black_box(TraceKey(7)), black_box(&record)));
     });
     group.finish();
 }

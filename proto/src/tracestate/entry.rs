@@ -49,6 +49,26 @@ pub fn read(tracestate: &[u8]) -> OtEntry {
     entry
 }
 
+/// The value of the entry `key`; `None` when there is none, or when the tracestate is not one by the
+/// W3C's Trace Context 2: too many entries, one that is none, or two of one key.
+#[must_use]
+pub fn value_of<'a>(tracestate: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    let mut found = None;
+    for (index, member) in members(tracestate).enumerate() {
+        if index >= MEMBERS_MAX || !is_entry(member) {
+            return None;
+        }
+        let of = key_of(member);
+        if members(tracestate).take(index).any(|before| key_of(before) == of) {
+            return None;
+        }
+        if of == key {
+            found = member.get(of.len() + 1..);
+        }
+    }
+    found
+}
+
 /// The value of the first `ot` entry, empty when there is none.
 fn ot_value(tracestate: &[u8]) -> &[u8] {
     // Most tracestates are empty or another vendor's.

@@ -14,7 +14,7 @@ use crate::{
         open_traces::{NewTrace, OpenTrace, OpenTraces, Slot},
         policy_versions::PolicyVersions,
     },
-    policy::Bits,
+    policy::Heads,
 };
 
 /// What was found in a frame.
@@ -43,10 +43,10 @@ pub(crate) struct Fold<'s, 'f> {
     /// Whether traces may be opened.
     opening: bool,
     head: Option<Cow<'f, [u8]>>,
-    /// What the resource tells the newest set of policies.
-    resource: Bits,
-    /// What it tells an older one that open traces still use.
-    older: Option<(u8, Bits)>,
+    /// What the heads tell the newest set of policies.
+    heads: Heads,
+    /// What they tell an older one that open traces still use.
+    older: Option<(u8, Heads)>,
     /// The trace of the last span: spans of a trace often come together.
     last: Option<(TraceKey, Lookup)>,
     folded: Folded,
@@ -75,7 +75,7 @@ impl<'s, 'f> Fold<'s, 'f> {
             frame,
             opening: true,
             head: None,
-            resource: Bits::NONE,
+            heads: Heads::default(),
             older: None,
             last: None,
             folded: Folded::default(),
@@ -112,41 +112,38 @@ impl<'s, 'f> Fold<'s, 'f> {
             return Lookup::Decided { late: false };
         }
         let policy_version = self.policy_versions.current();
+        let Some(policies) = self.policy_versions.get(policy_version) else {
+            return Lookup::Decided { late: false };
+        };
+        let (first_seen, first_frame) = (self.time, self.frame);
+        let blank = policies.blank_record();
+        let slot =
+            self.open.open(&NewTrace { key, first_seen, first_frame, policy_version, blank });
         self.policy_versions.opened(policy_version);
         self.folded.opened += 1;
-        let (first_seen, first_frame) = (self.time, self.frame);
-        Lookup::Open(self.open.open(&NewTrace { key, first_seen, first_frame, policy_version }))
+        Lookup::Open(slot)
     }
 
     fn observe(&mut self, slot: Slot, body: &[u8]) {
-        let policy_version = self.open.get(slot).policy_version;
-        let resource = if policy_version == self.policy_versions.current() {
-            self.resource
-        } else {
-            self.older(policy_version)
-        };
+        let policy_version = self.open.policy_version(slot);
         let Some(policies) = self.policy_versions.get(policy_version) else { return };
-        let trace = self.open.get_mut(slot);
-        let observed = policies.observe(body, resource, &mut trace.summary);
+        let heads = if policy_version == self.policy_versions.current() {
+            &mut self.heads
+        } else {
+            let head = self.head.as_deref().unwrap_or_default();
+            let older = self.older.take().filter(|(of, _)| *of == policy_version);
+            let older = older.unwrap_or_else(|| {
+                let mut heads = Heads::default();
+                policies.resource(head, &mut heads);
+                (policy_version, heads)
+            });
+            &mut self.older.insert(older).1
+        };
+        let observed = policies.observe(body, heads, self.open.record_mut(slot));
         self.folded.malformed += u64::from(observed.malformed);
         if observed.root {
             self.open.root_seen(slot, self.time);
         }
-    }
-
-    fn older(&mut self, policy_version: u8) -> Bits {
-        if let Some((known, bits)) = self.older
-            && known == policy_version
-        {
-            return bits;
-        }
-        let (Some(policies), Some(head)) = (self.policy_versions.get(policy_version), &self.head)
-        else {
-            return Bits::NONE;
-        };
-        let bits = policies.resource_bits(head);
-        self.older = Some((policy_version, bits));
-        bits
     }
 }
 
@@ -154,7 +151,7 @@ impl<'f> Visitor<'f> for Fold<'_, 'f> {
     fn resource(&mut self, head: Head<'f>) {
         let head = head.bytes();
         if let Some(policies) = self.policy_versions.get(self.policy_versions.current()) {
-            self.resource = policies.resource_bits(&head);
+            policies.resource(&head, &mut self.heads);
         }
         self.older = None;
         self.head = Some(head);

@@ -3,31 +3,24 @@
 use std::collections::HashMap;
 
 use wholetrace_proto::{record::POLICIES_MAX, translated::KEEP_ATTRIBUTE};
-use wholetrace_runtime::{
-    problems::{Problems, did_you_mean},
-    units::HumanDuration,
-};
+use wholetrace_runtime::{problems::Problems, units::HumanDuration};
 
 use crate::policy::{
-    attributes::ValueTest,
     config::{KeepSignal, TailSamplingConfig},
-    kind::{self, Kind, Named},
-    leaf::{
-        Leaf, always_sample::AlwaysSample, latency::Latency, probabilistic::Probabilistic,
-        status_code::StatusCode, string_attribute::StringAttribute,
-    },
-    observations::{KEEP_SIGNAL, Observations, fixed},
-    policies::{AndConfig, DropConfig, PolicyConfig},
-    report::{Report, Unknown, list},
-    scan::Scan,
-    set::{PolicySet, Rule},
+    lower::Lowering,
+    plan::{Fact, Planner, ValueTest},
+    report::Report,
+    set::{Effect, Policy, PolicySet},
 };
 
 /// What traces are said to be kept by that their spans asked for.
 const KEEP_SIGNALS: &str = "keep_signals";
 
-/// The most policies at the top: two more names are needed where decisions are recorded.
-const RULES_MAX: usize = POLICIES_MAX - 2;
+/// What traces are said to be discarded by that have too many bytes: the key of the bound.
+const MOST_BYTES: &str = "maximum_trace_size_bytes";
+
+/// The most policies at the top: three more names are needed where decisions are recorded.
+const RULES_MAX: usize = POLICIES_MAX - 3;
 
 /// The longest time that a trace may wait.
 const WAIT_MAX: HumanDuration = HumanDuration::from_secs(24 * 3600);
@@ -53,9 +46,18 @@ impl PolicySet {
         warn_of_useless(config, &mut report);
         check_strategy(config, &mut report);
 
-        let mut observations = Observations::default();
-        ask_for_signals(&config.keep_signals, &mut observations);
-        let rules = compile_rules(config, &mut observations, &mut report);
+        let mut planner = Planner::default();
+        let signal = ask_for_signals(&config.keep_signals, &mut planner);
+        let mut lowering = Lowering::new(&mut planner, config.compatibility);
+        let policies = lower_policies(config, &mut lowering, &mut report);
+        let most_bytes = config.maximum_trace_size_bytes.filter(|most| *most > 0);
+        if most_bytes.is_some() {
+            planner.bytes();
+        }
+        let plan = planner.finish().map_err(|(key, error)| {
+            let message = format!("the patterns for `{key}` are too large together: {error}");
+            report.under("policies").error(message, "give fewer or shorter ones");
+        });
 
         if problems.errors().len() > errors {
             return None;
@@ -63,9 +65,14 @@ impl PolicySet {
         let names = config.policies.iter().map(|policy| policy.name.clone());
         let after_root = config.decision_wait_after_root_received.get();
         Some(Self {
-            scan: Scan::new(observations),
-            rules,
-            names: names.chain([KEEP_SIGNALS.to_owned()]).collect(),
+            plan: plan.ok()?,
+            policies,
+            signal,
+            most_bytes,
+            names: names
+                .chain([KEEP_SIGNALS.to_owned()])
+                .chain(most_bytes.map(|_| MOST_BYTES.to_owned()))
+                .collect(),
             decision_wait: config.decision_wait.get(),
             decision_wait_after_root: (!after_root.is_zero()).then_some(after_root),
             decision_cache: config.decision_cache.clone(),
@@ -100,8 +107,6 @@ fn warn_of_useless(config: &TailSamplingConfig, report: &mut Report<'_>) {
     let pending = "undecided traces are in the log, and are decided whole after a restart";
     let given = config.drop_pending_traces_on_shutdown.is_some();
     useless("drop_pending_traces_on_shutdown", given, pending);
-    let giant = "a giant trace takes no more memory than a small one; it is not discarded";
-    useless("maximum_trace_size_bytes", config.maximum_trace_size_bytes.is_some(), giant);
     useless("tail_storage", config.tail_storage.is_some(), "the span log is the storage");
     let shards = "the partitions of the span log are the shards";
     useless("num_shards", config.num_shards.is_some(), shards);
@@ -110,6 +115,10 @@ fn warn_of_useless(config: &TailSamplingConfig, report: &mut Report<'_>) {
 fn check_strategy(config: &TailSamplingConfig, report: &mut Report<'_>) {
     match config.sampling_strategy.as_deref() {
         None | Some("trace-complete") => {}
+        Some("span-ingest") => {
+            let why = "every decision sees the whole trace, as with `trace-complete`";
+            report.warn("sampling_strategy", "`span-ingest` is not needed", why);
+        }
         Some(strategy) => report.under("sampling_strategy").bad_value(
             strategy,
             "is not supported",
@@ -118,34 +127,36 @@ fn check_strategy(config: &TailSamplingConfig, report: &mut Report<'_>) {
     }
 }
 
-fn ask_for_signals(signals: &[KeepSignal], observations: &mut Observations) {
+fn ask_for_signals(signals: &[KeepSignal], planner: &mut Planner) -> Option<Fact> {
+    let mut fact = None;
     for signal in signals {
         let (key, test) = match signal {
             KeepSignal::Debug => (KEEP_ATTRIBUTE, ValueTest::Present),
             KeepSignal::JaegerDebugId => ("jaeger-debug-id", ValueTest::Present),
             KeepSignal::SamplingPriority => ("sampling.priority", ValueTest::Positive),
         };
-        observations.attributes.ask(key, test, fixed(KEEP_SIGNAL));
+        // The first of all facts: there is room.
+        fact = planner.keep_signal(key, test).ok();
     }
+    fact
 }
 
-fn compile_rules(
+fn lower_policies(
     config: &TailSamplingConfig,
-    observations: &mut Observations,
+    into: &mut Lowering<'_>,
     report: &mut Report<'_>,
-) -> Vec<Rule> {
+) -> Vec<Policy> {
     const KEY: &str = "policies";
     let count = config.policies.len();
     if count == 0 {
-        let message = "there are none, so no trace would be kept";
-        report.under(KEY).error(message, "give at least one policy");
+        report.warn(KEY, "there are none, so no trace is kept", "give at least one policy");
     }
     if count > RULES_MAX {
         let message = format!("has `{count}` policies, at most `{RULES_MAX}` are possible");
         report.under(KEY).error(message, "join values of one key in one policy where you can");
     }
     let mut named: HashMap<&str, usize> = HashMap::new();
-    let mut rules = Vec::with_capacity(count);
+    let mut policies = Vec::with_capacity(count);
     for (index, policy) in config.policies.iter().enumerate() {
         let mut report = report.item(KEY, index);
         let mut at_name = report.under("name");
@@ -155,134 +166,8 @@ fn compile_rules(
             let message = format!("is the name of {KEY}[{other}] already");
             at_name.bad_value(&policy.name, message, "give each policy a name of its own");
         }
-        rules.extend(compile_rule(policy, observations, &mut report));
+        let effect = if policy.kind == "drop" { Effect::Drop } else { Effect::Keep };
+        policies.extend(policy.lower(into, &mut report).map(|rule| Policy { rule, effect }));
     }
-    rules
-}
-
-fn compile_rule(
-    policy: &PolicyConfig,
-    observations: &mut Observations,
-    report: &mut Report<'_>,
-) -> Option<Rule> {
-    let kind = kind_of(policy, false, report)?;
-    match kind {
-        Kind::And => {
-            let AndConfig { and_sub_policy, unknown } = body(policy.and.as_ref(), kind, report)?;
-            let why = "a Collector would keep every trace by it";
-            compile_group(and_sub_policy, "and_sub_policy", unknown, why, observations, report)
-                .map(Rule::And)
-        }
-        Kind::Drop => {
-            let DropConfig { drop_sub_policy, unknown } = body(policy.drop.as_ref(), kind, report)?;
-            let why = "a Collector would discard every trace by it";
-            compile_group(drop_sub_policy, "drop_sub_policy", unknown, why, observations, report)
-                .map(Rule::Drop)
-        }
-        _ => compile_leaf(kind, policy, observations, report).map(Rule::Leaf),
-    }
-}
-
-fn compile_group(
-    policies: &[PolicyConfig],
-    key: &str,
-    unknown: &Unknown,
-    why_not_empty: &str,
-    observations: &mut Observations,
-    report: &mut Report<'_>,
-) -> Option<Box<[Leaf]>> {
-    let (block, _) = key.split_once('_')?;
-    let mut report = report.under(block);
-    report.refuse(unknown, &[key]);
-    if policies.is_empty() {
-        report.under(key).error("there are no policies in it", why_not_empty);
-        return None;
-    }
-    // All are compiled before one that fails ends it, so that all problems are told.
-    let leaves: Vec<Option<Leaf>> = (0..)
-        .zip(policies)
-        .map(|(index, policy)| {
-            let mut report = report.item(key, index);
-            let kind = kind_of(policy, true, &mut report)?;
-            compile_leaf(kind, policy, observations, &mut report)
-        })
-        .collect();
-    leaves.into_iter().collect()
-}
-
-/// The type of a policy, if it is one that may stand here.
-fn kind_of(policy: &PolicyConfig, leaves_only: bool, report: &mut Report<'_>) -> Option<Kind> {
-    let (name, kind) = (&policy.name, policy.kind.as_str());
-    let usable = kind::supported(leaves_only);
-    let hint = format!("supported here are {}", list(&usable));
-    let (message, hint) = match Kind::of(kind) {
-        Named::Supported(kind) if !leaves_only || kind.is_leaf() => {
-            check_keys(policy, kind, &usable, report);
-            return Some(kind);
-        }
-        Named::Supported(_) => ("of a type that cannot stand inside another", hint),
-        Named::NotYet => ("of a type that is not supported yet", hint),
-        Named::Unknown => {
-            let meant = did_you_mean(kind, kind::all());
-            ("of an unknown type", meant.map_or(hint, |meant| format!("did you mean `{meant}`?")))
-        }
-    };
-    report.under("type").bad_value(kind, format!("policy `{name}` is {message}"), hint);
-    None
-}
-
-/// Refuses keys that no policy has, and warns of settings for another type of policy.
-fn check_keys(policy: &PolicyConfig, kind: Kind, usable: &[&str], report: &mut Report<'_>) {
-    let mut known = vec!["name", "type"];
-    known.extend(usable.iter().filter(|name| **name != Kind::AlwaysSample.name()));
-    let not_ours = |key: &String| !matches!(Kind::of(key), Named::Unknown);
-    let (others, unknown): (Unknown, Unknown) =
-        policy.unknown.clone().into_iter().partition(|(key, _)| not_ours(key));
-    report.refuse(&unknown, &known);
-    let others = others.keys().map(String::as_str);
-    let blocks: Vec<&str> = policy.blocks().chain(others).collect();
-    for block in blocks.into_iter().filter(|block| *block != kind.name()) {
-        report.warn(block, "not looked at", format!("the type of the policy is `{}`", kind.name()));
-    }
-}
-
-/// The block of settings of a policy of type `kind`.
-fn body<'a, T>(body: Option<&'a T>, kind: Kind, report: &mut Report<'_>) -> Option<&'a T> {
-    if body.is_none() {
-        let kind = kind.name();
-        let message = format!("a policy of type `{kind}` without its settings");
-        report.error(message, format!("give them under `{kind}`"));
-    }
-    body
-}
-
-fn compile_leaf(
-    kind: Kind,
-    policy: &PolicyConfig,
-    observations: &mut Observations,
-    report: &mut Report<'_>,
-) -> Option<Leaf> {
-    match kind {
-        Kind::AlwaysSample => Some(Leaf::AlwaysSample(AlwaysSample)),
-        Kind::Latency => {
-            let config = body(policy.latency.as_ref(), kind, report)?;
-            Some(Leaf::Latency(Latency::compile(config, &mut report.under(kind.name()))))
-        }
-        Kind::Probabilistic => {
-            let config = body(policy.probabilistic.as_ref(), kind, report)?;
-            let compiled = Probabilistic::compile(config, &mut report.under(kind.name()))?;
-            Some(Leaf::Probabilistic(compiled))
-        }
-        Kind::StatusCode => {
-            let config = body(policy.status_code.as_ref(), kind, report)?;
-            let compiled = StatusCode::compile(config, &mut report.under(kind.name()))?;
-            Some(Leaf::StatusCode(compiled))
-        }
-        Kind::StringAttribute => {
-            let config = body(policy.string_attribute.as_ref(), kind, report)?;
-            let report = &mut report.under(kind.name());
-            Some(Leaf::StringAttribute(StringAttribute::compile(config, observations, report)?))
-        }
-        Kind::And | Kind::Drop => None,
-    }
+    policies
 }

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use wholetrace_runtime::units::HumanDuration;
 
 use crate::policy::{
-    leaf::{probabilistic::ProbabilisticConfig, status_code::StatusCodeConfig},
     lenient::one_or_many,
     policies::PolicyConfig,
+    types::{probabilistic::ProbabilisticConfig, status_code::StatusCodeConfig},
 };
 
 /// Which traces are kept, and when that is decided. A block that a Collector's `tail_sampling`
@@ -34,6 +34,10 @@ pub struct TailSamplingConfig {
     /// `sampling.priority` above 0. The Collector knows none of them; the default honours only
     /// what plain OTLP cannot say. An empty list for none.
     pub keep_signals: Vec<KeepSignal>,
+    /// Which traces `probabilistic` policies without a `hash_salt` keep. `consistent`: by the
+    /// randomness in the ids, as all samplers that follow OpenTelemetry do. `collector`: the very
+    /// traces that a Collector keeps, by its hash with its default salt.
+    pub compatibility: Compatibility,
 
     /// Not needed: traces are not bounded by number, but the bytes in memory are.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,14 +51,16 @@ pub struct TailSamplingConfig {
     /// Not needed: the decision is the same, and all policies together cost one pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample_on_first_match: Option<bool>,
-    /// Only `trace-complete`: decisions see the whole trace.
+    /// `trace-complete`, and nothing else happens with `span-ingest`: decisions see the whole trace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sampling_strategy: Option<String>,
     /// Not needed: undecided traces are in the log when the process stops, and are decided whole
     /// when it, or another, goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_pending_traces_on_shutdown: Option<bool>,
-    /// Not needed: a giant trace takes no more memory than a small one. It is not discarded.
+    /// Traces whose spans have more bytes than this together are discarded when they are decided, as
+    /// by a `drop` policy; 0 or unset for no such bound. Here a giant trace takes no more memory than
+    /// a small one. Heads of resources and scopes do not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum_trace_size_bytes: Option<u64>,
     /// Not needed: the span log is the storage.
@@ -96,6 +102,17 @@ pub enum KeepSignal {
     SamplingPriority,
 }
 
+/// With whom `probabilistic` policies without a `hash_salt` agree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compatibility {
+    /// With all samplers that follow OpenTelemetry's consistent probability sampling.
+    #[default]
+    Consistent,
+    /// With the Collector's `tail_sampling` processor.
+    Collector,
+}
+
 impl Default for TailSamplingConfig {
     /// The Collector's defaults, and no policies.
     fn default() -> Self {
@@ -105,6 +122,7 @@ impl Default for TailSamplingConfig {
             decision_wait_after_root_received: HumanDuration::from_secs(0),
             decision_cache: DecisionCacheConfig::default(),
             keep_signals: vec![KeepSignal::Debug],
+            compatibility: Compatibility::Consistent,
             num_traces: None,
             expected_new_traces_per_sec: None,
             block_on_overflow: None,

@@ -1,22 +1,6 @@
 //! What one policy makes of a trace, and how evaluations combine.
 
-use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
-
-use crate::policy::summary::Summary;
-
-/// The trace that is being decided.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Trace<'a> {
-    pub(super) summary: &'a Summary,
-    pub(super) key: TraceKey,
-}
-
-impl Trace<'_> {
-    /// What thresholds are compared with: the explicit randomness, else the low bits of the id.
-    pub(super) fn randomness(&self) -> u64 {
-        self.summary.randomness().unwrap_or_else(|| self.key.randomness())
-    }
-}
+use wholetrace_proto::tracestate::Threshold;
 
 /// What one policy makes of a trace: a threshold and, for policies that draw by a hash of their
 /// own, the result of that draw, which no threshold expresses.
@@ -55,6 +39,28 @@ impl Evaluation {
             (a, b) => a.or(b),
         };
         Self { threshold, drawn }
+    }
+
+    /// Yes where one says yes. A share of one and a draw of another, or two draws, are together a
+    /// draw, of which no threshold tells the probability.
+    pub(super) fn or(self, other: Self, randomness: u64) -> Self {
+        match (self.drawn, other.drawn) {
+            (None, None) => Self::of(self.threshold.min(other.threshold)),
+            _ if self == Self::ALWAYS || other == Self::ALWAYS => Self::ALWAYS,
+            _ if other == Self::NEVER => self,
+            _ if self == Self::NEVER => other,
+            _ => Self::drawn(self.says_yes(randomness) || other.says_yes(randomness)),
+        }
+    }
+
+    /// Yes where it says no. Of a share that leaves the traces of the lowest randomness, which no
+    /// threshold expresses: it is a draw.
+    pub(super) fn not(self, randomness: u64) -> Self {
+        if self.is_by_chance() {
+            Self::drawn(!self.says_yes(randomness))
+        } else {
+            Self::by_contents(self == Self::NEVER)
+        }
     }
 
     /// Whether it says yes to a trace of this randomness.

@@ -1,35 +1,41 @@
-//! Policies: a fold over the spans of a trace, and a decision.
+//! Policies: what spans tell of a trace, and what follows from it.
 //!
-//! A [`TailSamplingConfig`] is compiled into a [`PolicySet`]. Spans are folded into a [`Summary`]
-//! of their trace ([`PolicySet::observe`]), and the summary is turned into a [`SamplingDecision`]
-//! ([`PolicySet::decide`]). How a new type of policy is added is told in [`leaf`].
+//! ```text
+//!  configuration            compiled                      used
+//!  TailSamplingConfig ──▶ PolicySet
+//!    PolicyConfig …  lower  ├─ Rule …   (a tree)   ◀── decide(key, record) ──▶ SamplingDecision
+//!    (types/*.rs)  ───────▶ └─ Plan     (a scan)   ◀── resource(head), observe(span, record)
+//! ```
+//!
+//! One trace, with the policies "errors" and "a tenth": its first span has no status, so its
+//! record, blank so far, learns only when it ended; the second one failed: the fact *a span has the
+//! status ERROR* is added. When the trace is due, "errors" says yes, so its threshold is 0 and it is
+//! kept, whatever its randomness.
+//!
+//! A type of policy is a file in [`types`] and a row in the table of [`policies`]. What policies may
+//! ask of spans, and how that is found out, is in `plan`.
 
-mod attributes;
-pub mod bits;
 pub mod compile;
 pub mod config;
 mod evaluation;
 mod fnv;
-mod kind;
-pub mod leaf;
 mod lenient;
-mod observations;
+mod lower;
 pub mod offline;
+mod plan;
 pub mod policies;
 mod report;
+mod rule;
 pub mod sampling_decision;
-pub mod scan;
 pub mod set;
-pub mod summary;
+pub mod types;
 
-pub use bits::Bits;
-pub use config::{DecisionCacheConfig, KeepSignal, TailSamplingConfig};
-pub use policies::{AndConfig, DropConfig, PolicyConfig};
+pub use config::{Compatibility, DecisionCacheConfig, KeepSignal, TailSamplingConfig};
+pub use plan::{Heads, Observed};
+pub use policies::{POLICY_TYPES, PolicyConfig};
 pub use report::Unknown;
 pub use sampling_decision::{PolicyBits, PolicyIndex, SamplingDecision};
-pub use scan::Observed;
 pub use set::PolicySet;
-pub use summary::Summary;
 
 #[cfg(test)]
 mod tests;

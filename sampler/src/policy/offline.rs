@@ -8,9 +8,7 @@ use wholetrace_proto::{
     wire::WireError,
 };
 
-use crate::policy::{
-    bits::Bits, sampling_decision::SamplingDecision, set::PolicySet, summary::Summary,
-};
+use crate::policy::{plan::Heads, sampling_decision::SamplingDecision, set::PolicySet};
 
 /// What `policies` decide about each trace in `traces`, the bytes of an OTLP `TracesData` or of an
 /// `ExportTraceServiceRequest`, in the order of their keys. Spans without a trace id are left out.
@@ -21,27 +19,28 @@ pub fn decide(
     policies: &PolicySet,
     traces: &[u8],
 ) -> Result<Vec<(TraceKey, SamplingDecision)>, WireError> {
-    let mut fold = Fold { policies, resource: Bits::NONE, summaries: BTreeMap::new() };
+    let mut fold = Fold { policies, heads: Heads::default(), records: BTreeMap::new() };
     spans::visit(traces, &mut fold)?;
-    let decided = fold.summaries.iter();
-    Ok(decided.map(|(key, summary)| (*key, policies.decide(*key, summary))).collect())
+    let decided = fold.records.iter();
+    Ok(decided.map(|(key, record)| (*key, policies.decide(*key, record))).collect())
 }
 
 struct Fold<'p> {
     policies: &'p PolicySet,
-    resource: Bits,
-    summaries: BTreeMap<TraceKey, Summary>,
+    heads: Heads,
+    records: BTreeMap<TraceKey, Vec<u64>>,
 }
 
 impl<'a> Visitor<'a> for Fold<'_> {
     fn resource(&mut self, head: Head<'a>) {
-        self.resource = self.policies.resource_bits(&head.bytes());
+        self.policies.resource(&head.bytes(), &mut self.heads);
     }
 
     fn span(&mut self, span: SpanRef<'a>) {
         if let Some(key) = span.key() {
-            let summary = self.summaries.entry(key).or_default();
-            self.policies.observe(span.body, self.resource, summary);
+            let blank = self.policies.blank_record();
+            let record = self.records.entry(key).or_insert_with(|| blank.to_vec());
+            self.policies.observe(span.body, &mut self.heads, record);
         }
     }
 }

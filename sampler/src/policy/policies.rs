@@ -1,90 +1,167 @@
-//! The `policies` list of the configuration.
+//! The `policies` list of the configuration, and the table of all types of policies.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wholetrace_runtime::problems::did_you_mean;
 
 use crate::policy::{
-    leaf::{
-        latency::LatencyConfig, probabilistic::ProbabilisticConfig, status_code::StatusCodeConfig,
-        string_attribute::StringAttributeConfig,
+    lower::{Lower, Lowering},
+    report::{Report, Unknown, list},
+    rule::Rule,
+    types::{
+        always_sample::AlwaysSampleConfig, and::AndConfig,
+        boolean_attribute::BooleanAttributeConfig, drop::DropConfig, latency::LatencyConfig,
+        not::NotConfig, numeric_attribute::NumericAttributeConfig, or::OrConfig,
+        probabilistic::ProbabilisticConfig, span_count::SpanCountConfig,
+        status_code::StatusCodeConfig, string_attribute::StringAttributeConfig,
+        trace_flags::TraceFlagsConfig, trace_state::TraceStateConfig,
     },
-    lenient::one_or_many,
-    report::Unknown,
 };
 
-/// A policy: a name, a type, and under the name of the type its settings. The same stands in the lists
-/// of an `and` and a `drop`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default)]
-pub struct PolicyConfig {
-    /// Names the policy in metrics and decisions: not empty, and different from all others. Within an
-    /// `and` or a `drop` it names the policy in messages only.
-    pub name: String,
-    /// The type: `always_sample`, `and`, `drop`, `latency`, `probabilistic`, `status_code` or
-    /// `string_attribute`; not `and` or `drop` within one of these.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Keeps traces that lasted long.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub latency: Option<LatencyConfig>,
-    /// Keeps a share of all traces.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub probabilistic: Option<ProbabilisticConfig>,
-    /// Keeps traces with a span of given statuses.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status_code: Option<StatusCodeConfig>,
-    /// Keeps traces with a text attribute of given values.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub string_attribute: Option<StringAttributeConfig>,
+/// Types that a Collector has and that are not there yet.
+const NOT_YET: [&str; 4] = ["bytes_limiting", "composite", "ottl_condition", "rate_limiting"];
+
+/// Makes the configuration of a policy from the table of types: a row is the name of a type, which is
+/// also the key of its settings, and what they are.
+macro_rules! policy_types {
+    ($($(#[doc = $doc:literal])+ $name:ident: $settings:ty,)+) => {
+        /// A policy: a name, a type, and under the name of the type its settings. The same stands in
+        /// the lists of policies that hold others.
+        #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+        #[serde(default)]
+        pub struct PolicyConfig {
+            /// Names the policy in metrics and decisions: not empty, and different from all others.
+            /// Inside another policy it names it in messages only.
+            pub name: String,
+            /// The type, which is also the key of the settings.
+            #[serde(rename = "type")]
+            pub kind: String,
+            $(
+                $(#[doc = $doc])+
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $name: Option<$settings>,
+            )+
+            /// Keys that are refused.
+            #[serde(flatten)]
+            #[schemars(skip)]
+            pub unknown: Unknown,
+        }
+
+        /// The names of all types of policies, in the order of the table.
+        pub const POLICY_TYPES: &[&str] = &[$(stringify!($name)),+];
+
+        impl PolicyConfig {
+            /// The blocks of settings that are given.
+            fn blocks(&self) -> Vec<&'static str> {
+                let given = [$((stringify!($name), self.$name.is_some())),+];
+                given.into_iter().filter(|(_, given)| *given).map(|(block, _)| block).collect()
+            }
+
+            /// The rule of the settings of its type, which is one of the table.
+            fn lower_settings(
+                &self,
+                into: &mut Lowering<'_>,
+                report: &mut Report<'_>,
+            ) -> Option<Rule> {
+                match self.kind.as_str() {
+                    $(
+                        stringify!($name) => {
+                            settings(self.$name.as_ref(), stringify!($name), into, report)
+                        }
+                    )+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+policy_types! {
+    /// Keeps every trace; it has no settings.
+    always_sample: AlwaysSampleConfig,
     /// Keeps traces that several policies would keep.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub and: Option<AndConfig>,
+    and: AndConfig,
+    /// Keeps traces with a yes or a no under a key.
+    boolean_attribute: BooleanAttributeConfig,
     /// Discards traces, whatever other policies say.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub drop: Option<DropConfig>,
-    /// Keys that are refused.
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub unknown: Unknown,
-}
-
-/// The body of an `and` policy.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default)]
-pub struct AndConfig {
-    /// A trace is kept if every one of these would keep it; at least one.
-    #[serde(deserialize_with = "one_or_many")]
-    pub and_sub_policy: Vec<PolicyConfig>,
-    /// Keys that are refused.
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub unknown: Unknown,
-}
-
-/// The body of a `drop` policy.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default)]
-pub struct DropConfig {
-    /// A trace is not kept if every one of these would keep it; at least one.
-    #[serde(deserialize_with = "one_or_many")]
-    pub drop_sub_policy: Vec<PolicyConfig>,
-    /// Keys that are refused.
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub unknown: Unknown,
+    drop: DropConfig,
+    /// Keeps traces that lasted long.
+    latency: LatencyConfig,
+    /// Keeps traces that another policy would not keep.
+    not: NotConfig,
+    /// Keeps traces with a whole number under a key that lies within bounds.
+    numeric_attribute: NumericAttributeConfig,
+    /// Keeps traces that one of several policies would keep.
+    or: OrConfig,
+    /// Keeps a share of all traces.
+    probabilistic: ProbabilisticConfig,
+    /// Keeps traces of a number of spans.
+    span_count: SpanCountConfig,
+    /// Keeps traces with a span of given statuses.
+    status_code: StatusCodeConfig,
+    /// Keeps traces with a text attribute of given values.
+    string_attribute: StringAttributeConfig,
+    /// Keeps traces that a tracer has sampled; it has no settings.
+    trace_flags: TraceFlagsConfig,
+    /// Keeps traces with given values in their tracestate.
+    trace_state: TraceStateConfig,
 }
 
 impl PolicyConfig {
-    /// The blocks of settings that are given.
-    pub(super) fn blocks<'a>(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let given = [
-            ("latency", self.latency.is_some()),
-            ("probabilistic", self.probabilistic.is_some()),
-            ("status_code", self.status_code.is_some()),
-            ("string_attribute", self.string_attribute.is_some()),
-            ("and", self.and.is_some()),
-            ("drop", self.drop.is_some()),
-        ];
-        given.into_iter().filter(|(_, given)| *given).map(|(block, _)| block)
+    /// Its rule; `None` if anything is wrong with it, which `report` is told.
+    pub(super) fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
+        if !POLICY_TYPES.contains(&self.kind.as_str()) {
+            self.refuse_type(report);
+            return None;
+        }
+        self.check_keys(report);
+        self.lower_settings(into, report)
+    }
+
+    fn refuse_type(&self, report: &mut Report<'_>) {
+        let (name, kind) = (&self.name, self.kind.as_str());
+        let hint = format!("supported here are {}", list(POLICY_TYPES));
+        let (message, hint) = if NOT_YET.contains(&kind) {
+            ("of a type that is not supported yet", hint)
+        } else {
+            let meant = did_you_mean(kind, POLICY_TYPES.iter().chain(&NOT_YET).copied());
+            ("of an unknown type", meant.map_or(hint, |meant| format!("did you mean `{meant}`?")))
+        };
+        report.under("type").bad_value(kind, format!("policy `{name}` is {message}"), hint);
+    }
+
+    /// Refuses keys that no policy has, and warns of settings for another type of policy.
+    fn check_keys(&self, report: &mut Report<'_>) {
+        let (others, unknown): (Unknown, Unknown) =
+            self.unknown.clone().into_iter().partition(|(key, _)| NOT_YET.contains(&key.as_str()));
+        let known: Vec<&str> = ["name", "type"].iter().chain(POLICY_TYPES).copied().collect();
+        report.refuse(&unknown, &known);
+        let others = others.keys().map(String::as_str);
+        let blocks: Vec<&str> = self.blocks().into_iter().chain(others).collect();
+        for block in blocks.into_iter().filter(|block| *block != self.kind) {
+            report.warn(
+                block,
+                "not looked at",
+                format!("the type of the policy is `{}`", self.kind),
+            );
+        }
+    }
+}
+
+/// The rule of the settings of a policy of type `kind`.
+fn settings<S: Lower>(
+    given: Option<&S>,
+    kind: &str,
+    into: &mut Lowering<'_>,
+    report: &mut Report<'_>,
+) -> Option<Rule> {
+    match given {
+        Some(settings) => settings.lower(into, &mut report.under(kind)),
+        None if S::NEEDS_SETTINGS => {
+            let message = format!("a policy of type `{kind}` without its settings");
+            report.error(message, format!("give them under `{kind}`"));
+            None
+        }
+        None => S::default().lower(into, &mut report.under(kind)),
     }
 }

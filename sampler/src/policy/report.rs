@@ -34,6 +34,14 @@ impl<'a> Report<'a> {
         self.problems.error(&self.path, message, hint);
     }
 
+    /// A warning if no attribute is named under `key`.
+    pub(super) fn named(&mut self, key: &str) {
+        if key.is_empty() {
+            let message = "no attribute is named, so nothing matches";
+            self.warn("key", message, "give the name of one");
+        }
+    }
+
     /// A problem with the value of this part.
     pub(super) fn bad_value(
         &mut self,

@@ -5,48 +5,43 @@ use std::time::Duration;
 use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 
 use crate::policy::{
-    bits::Bits,
     config::DecisionCacheConfig,
-    evaluation::{Evaluation, Trace},
-    leaf::Leaf,
-    observations::{KEEP_SIGNAL, fixed},
+    plan::{Fact, Heads, Observed, Plan, Record},
+    rule::{Rule, Trace},
     sampling_decision::{PolicyBits, PolicyIndex, SamplingDecision},
-    scan::{Observed, Scan},
-    summary::Summary,
 };
+
+/// What a policy does with the traces that its rule says yes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Keeps them.
+    Keep,
+    /// Discards them, whatever the other policies say.
+    Drop,
+}
 
 /// A compiled policy.
 #[derive(Clone, Debug)]
-pub(super) enum Rule {
-    /// Keeps what the leaf says yes to.
-    Leaf(Leaf),
-    /// Keeps what all say yes to.
-    And(Box<[Leaf]>),
-    /// Discards what all say yes to, whatever the other policies say.
-    Drop(Box<[Leaf]>),
-}
-
-impl Rule {
-    fn evaluate(&self, trace: &Trace<'_>) -> Evaluation {
-        match self {
-            Self::Leaf(leaf) => leaf.evaluate(trace),
-            Self::And(leaves) | Self::Drop(leaves) => leaves
-                .iter()
-                .fold(Evaluation::ALWAYS, |evaluation, leaf| evaluation.and(leaf.evaluate(trace))),
-        }
-    }
+pub(super) struct Policy {
+    pub(super) rule: Rule,
+    pub(super) effect: Effect,
 }
 
 /// The policies of a configuration, compiled: what they ask of spans is found in one scan, and
-/// what that tells of a trace fits a [`Summary`].
+/// what that tells of a trace fits a record of a few words, which only this set can read.
 ///
 /// Folding and deciding allocate nothing, and depend on nothing but what they are given: the same
-/// spans in any order make the same summary, and that the same decision, on every machine.
+/// spans in any order make the same record, and that the same decision, on every machine.
 #[derive(Clone, Debug)]
 pub struct PolicySet {
-    pub(super) scan: Scan,
-    pub(super) rules: Vec<Rule>,
-    /// The names of the rules, and behind them the one of the keep signals.
+    pub(super) plan: Plan,
+    pub(super) policies: Vec<Policy>,
+    /// That something asks for the trace to be kept.
+    pub(super) signal: Option<Fact>,
+    /// Traces with more bytes of spans are discarded.
+    pub(super) most_bytes: Option<u64>,
+    /// The names of the policies, and behind them the one of the keep signals and, if there is such a
+    /// bound, the one of the bound for bytes.
     pub(super) names: Vec<String>,
     pub(super) decision_wait: Duration,
     pub(super) decision_wait_after_root: Option<Duration>,
@@ -54,40 +49,52 @@ pub struct PolicySet {
 }
 
 impl PolicySet {
-    /// What the head of a resource (the bytes of its `Head`: the fields of `ResourceSpans` but for
-    /// the spans) tells of all its spans. To be asked once for each resource of a frame.
+    /// The record of a trace of which no span has been seen. All records of a set have its length.
     #[must_use]
-    pub fn resource_bits(&self, head: &[u8]) -> Bits {
-        self.scan.resource(head)
+    pub const fn blank_record(&self) -> &[u64] {
+        self.plan.layout.blank()
     }
 
-    /// Folds a span, the body of a `Span` message, into the summary of its trace; `resource` is
-    /// what [`resource_bits`](Self::resource_bits) told of its resource.
+    /// Takes the head of a resource (the bytes of its `Head`: the fields of `ResourceSpans` but for
+    /// the spans), into `heads` that this set alone uses. To be told once for each resource of a
+    /// frame, before its spans.
+    pub fn resource(&self, head: &[u8], heads: &mut Heads) {
+        self.plan.scan.resource(head, &self.plan.layout, heads);
+    }
+
+    /// Folds a span, the body of a `Span` message, into the record of its trace; `heads` have what
+    /// was told of its resource.
     #[inline]
-    pub fn observe(&self, span: &[u8], resource: Bits, summary: &mut Summary) -> Observed {
-        self.scan.span(span, resource, summary)
+    pub fn observe(&self, span: &[u8], heads: &mut Heads, record: &mut [u64]) -> Observed {
+        self.plan.scan.span(span, heads, &self.plan.layout, record)
     }
 
-    /// Decides about the trace `key`, of whose spans this set made `summary`. A summary that another
+    /// The latest end of a span of the trace of `record`, in nanoseconds since the Unix epoch; `None`
+    /// while no sender has told one.
+    #[must_use]
+    pub fn latest_end_ns(&self, record: &[u64]) -> Option<u64> {
+        self.record(record).latest_end_ns()
+    }
+
+    const fn record<'r>(&'r self, words: &'r [u64]) -> Record<'r> {
+        Record { layout: &self.plan.layout, words }
+    }
+
+    /// Decides about the trace `key`, of whose spans this set made `record`. A record that another
     /// set made says other things.
     #[must_use]
-    pub fn decide(&self, key: TraceKey, summary: &Summary) -> SamplingDecision {
-        let trace = Trace { summary, key };
+    pub fn decide(&self, key: TraceKey, record: &[u64]) -> SamplingDecision {
+        let trace = Trace { record: self.record(record), key };
         let randomness = trace.randomness();
+        if self.most_bytes.is_some_and(|most| trace.record.bytes() > most) {
+            return discarded(PolicyIndex::try_from(self.policies.len() + 1).ok());
+        }
         // Whether traces with the same contents may get another decision, which no threshold tells.
         let mut by_unknown_chance = false;
-        let mut dropping = self.numbered().filter(|(_, rule)| matches!(rule, Rule::Drop(_)));
-        for (index, rule) in &mut dropping {
-            let evaluation = rule.evaluate(&trace);
+        for (index, policy) in self.with(Effect::Drop) {
+            let evaluation = policy.rule.evaluate(&trace);
             if evaluation.says_yes(randomness) {
-                return SamplingDecision {
-                    kept: false,
-                    threshold: Threshold::NEVER.get(),
-                    probability_known: true,
-                    policy: Some(index),
-                    matched: std::iter::once(index).collect(),
-                    shadow: PolicyBits::NONE,
-                };
+                return discarded(Some(index));
             }
             by_unknown_chance |= evaluation.is_by_chance();
         }
@@ -96,14 +103,13 @@ impl PolicySet {
         let mut drawn = false;
         let mut first = None;
         let mut matched = PolicyBits::NONE;
-        if summary.seen.intersects(fixed(KEEP_SIGNAL)) {
+        if self.signal.is_some_and(|signal| trace.record.has(signal)) {
             lowest = Threshold::ALWAYS;
-            first = PolicyIndex::try_from(self.rules.len()).ok();
+            first = PolicyIndex::try_from(self.policies.len()).ok();
             matched.extend(first);
         }
-        let keeping = self.numbered().filter(|(_, rule)| !matches!(rule, Rule::Drop(_)));
-        for (index, rule) in keeping {
-            let evaluation = rule.evaluate(&trace);
+        for (index, policy) in self.with(Effect::Keep) {
+            let evaluation = policy.rule.evaluate(&trace);
             if evaluation.drawn.is_some() {
                 drawn = true;
             } else {
@@ -128,8 +134,9 @@ impl PolicySet {
         }
     }
 
-    fn numbered(&self) -> impl Iterator<Item = (PolicyIndex, &Rule)> {
-        (0..).zip(&self.rules)
+    /// The policies of an effect, with their numbers.
+    fn with(&self, effect: Effect) -> impl Iterator<Item = (PolicyIndex, &Policy)> {
+        (0..).zip(&self.policies).filter(move |(_, policy)| policy.effect == effect)
     }
 
     /// The name of a policy that a decision speaks of: as configured, or `keep_signals`.
@@ -160,5 +167,17 @@ impl PolicySet {
     #[must_use]
     pub const fn decision_wait_after_root(&self) -> Option<Duration> {
         self.decision_wait_after_root
+    }
+}
+
+/// What is decided about a trace that the policy `index` discards.
+fn discarded(policy: Option<PolicyIndex>) -> SamplingDecision {
+    SamplingDecision {
+        kept: false,
+        threshold: Threshold::NEVER.get(),
+        probability_known: true,
+        policy,
+        matched: policy.into_iter().collect(),
+        shadow: PolicyBits::NONE,
     }
 }

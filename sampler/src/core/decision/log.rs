@@ -10,7 +10,7 @@ use wholetrace_spanlog::LogTime;
 
 use crate::{
     core::decision::table::{PackedDecision, TraceDecision},
-    policy::{PolicyIndex, PolicySet, Summary},
+    policy::{PolicyIndex, PolicySet},
 };
 
 /// Name in the decision log of what decides about a trace that no policy wanted.
@@ -18,22 +18,22 @@ const NO_POLICY: &str = "";
 
 /// Whether all that a trace first seen at `first_seen` has ended longer before than decisions are
 /// remembered, which is `retention` milliseconds: if there was more of it, nobody knows any more
-/// what was decided.
-pub(crate) fn is_late_fragment(summary: &Summary, first_seen: LogTime, retention: u64) -> bool {
+/// what was decided. Its latest span ended at `end_ns`.
+fn is_late_fragment(end_ns: Option<u64>, first_seen: LogTime, retention: u64) -> bool {
     let forgotten = |end_ns: u64| (end_ns / 1_000_000).saturating_add(retention) < first_seen.0;
-    summary.latest_end_ns().is_some_and(forgotten)
+    end_ns.is_some_and(forgotten)
 }
 
-/// Decides about a trace by its summary, and writes it down. Decisions are remembered for
-/// `retention` milliseconds.
+/// Decides about a trace by the record that `policies` have of it, and writes it down. Decisions are
+/// remembered for `retention` milliseconds.
 pub(crate) fn decide(
     policies: &PolicySet,
     key: TraceKey,
-    summary: &Summary,
+    record: &[u64],
     (first_seen, decided_at): (LogTime, LogTime),
     retention: u64,
 ) -> Decision {
-    let mut decision = policies.decide(key, summary);
+    let mut decision = policies.decide(key, record);
     if let Some(policy) = decision.policy {
         decision.matched.remove(policy);
     }
@@ -48,7 +48,7 @@ pub(crate) fn decide(
         policy: decision.policy.unwrap_or(none),
         also: decision.matched,
         shadow: decision.shadow,
-        late_fragment: is_late_fragment(summary, first_seen, retention),
+        late_fragment: is_late_fragment(policies.latest_end_ns(record), first_seen, retention),
     }
 }
 

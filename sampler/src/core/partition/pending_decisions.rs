@@ -38,11 +38,10 @@ impl PendingDecisions {
     ) {
         while let Some(slot) = open.next_due(now) {
             let trace = open.get(slot);
-            let (policy_version, first_seen, deadline) =
-                (trace.policy_version, trace.first_seen, trace.deadline());
+            let policy_version = open.policy_version(slot);
             let Some(policies) = policy_versions.get(policy_version) else { continue };
-            let times = (first_seen, deadline);
-            let decision = decide(policies, trace.key, &trace.summary, times, retention);
+            let times = (trace.first_seen(), trace.deadline());
+            let decision = decide(policies, trace.key(), open.record(slot), times, retention);
             let late = u64::from(decision.late_fragment);
             if decision.kept {
                 stats.traces_kept += 1;

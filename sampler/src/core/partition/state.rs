@@ -157,6 +157,7 @@ impl PartitionState {
             Input::Idle => self.idle(effects),
             Input::Policies(policies) => {
                 self.stats.policies_delayed += u64::from(!self.policy_versions.replace(policies));
+                self.open.replace_policies(self.policy_versions.current());
             }
             Input::Continue => {}
         }

@@ -7,7 +7,10 @@ use wholetrace_proto::{
     tracestate::Threshold,
 };
 
-use crate::policy::{bits::Bits, summary::Summary, tests::support::*};
+use crate::policy::{
+    plan::{Heads, Record},
+    tests::support::*,
+};
 
 const MS: u64 = 1_000_000;
 /// A randomness that consistent sampling keeps at any share above 0.
@@ -364,7 +367,10 @@ fn what_asks_to_be_kept_is_kept_when_that_is_honoured() {
 #[test]
 fn roots_and_defects_are_told() {
     let policies = policies(AND);
-    let observe = |bytes: &[u8]| policies.observe(bytes, Bits::NONE, &mut Summary::new());
+    let observe = |bytes: &[u8]| {
+        let mut record = policies.blank_record().to_vec();
+        policies.observe(bytes, &mut Heads::default(), &mut record)
+    };
     let child = Span { parent_span_id: vec![0, 0, 0, 0, 0, 0, 0, 1], ..Span::default() };
     let zeros = Span { parent_span_id: vec![0; 8], ..Span::default() };
     assert!(observe(&[]).root);
@@ -379,12 +385,17 @@ fn roots_and_defects_are_told() {
 /// Tracers that cut ids to 64 bits and others that do not meet in one trace.
 #[test]
 fn the_widest_id_names_the_trace() {
-    let policies = policies(AND);
-    let mut summary = Summary::new();
+    let yaml = "
+  - { name: a, type: probabilistic, probabilistic: { sampling_percentage: 5, hash_salt: a } }
+  - { name: b, type: span_count, span_count: { min_spans: 3, max_spans: 3 } }
+";
+    let policies = policies(yaml);
+    let mut words = policies.blank_record().to_vec();
     for id in [5_u128, 3 << 64 | 5, 5] {
         let span = Span { trace_id: id.to_be_bytes().into(), ..Span::default() };
-        policies.observe(&span.encode_to_vec(), Bits::NONE, &mut summary);
+        policies.observe(&span.encode_to_vec(), &mut Heads::default(), &mut words);
     }
-    assert_eq!(summary.trace_id(TraceKey(5)), (3_u128 << 64 | 5).to_be_bytes());
-    assert_eq!(summary.spans(), 3);
+    let record = Record { layout: &policies.plan.layout, words: &words };
+    assert_eq!(record.trace_id(TraceKey(5)), (3_u128 << 64 | 5).to_be_bytes());
+    assert!(policies.decide(TraceKey(5), &words).matched.contains(1), "three spans");
 }

@@ -9,12 +9,13 @@ use wholetrace_proto::{
 use crate::policy::{
     config::TailSamplingConfig,
     fnv,
-    leaf::{
-        latency::LatencyConfig, probabilistic::ProbabilisticConfig,
-        string_attribute::StringAttributeConfig,
-    },
     policies::PolicyConfig,
     tests::support::Trace,
+    types::{
+        boolean_attribute::BooleanAttributeConfig, latency::LatencyConfig,
+        numeric_attribute::NumericAttributeConfig, probabilistic::ProbabilisticConfig,
+        string_attribute::StringAttributeConfig,
+    },
 };
 
 /// Whether a trace is kept.
@@ -41,7 +42,27 @@ fn says_yes(policy: &PolicyConfig, trace: &Trace) -> bool {
         "latency" => latency(policy.latency.as_ref().unwrap(), trace),
         "string_attribute" => string_attribute(policy.string_attribute.as_ref().unwrap(), trace),
         "probabilistic" => probabilistic(policy.probabilistic.as_ref().unwrap(), trace),
+        "numeric_attribute" => numeric(policy.numeric_attribute.as_ref().unwrap(), trace),
+        "boolean_attribute" => boolean(policy.boolean_attribute.as_ref().unwrap(), trace),
+        "span_count" => {
+            let config = policy.span_count.as_ref().unwrap();
+            let (count, most) = (trace.spans.len() as i64, config.max_spans);
+            count >= config.min_spans && (most == 0 || count <= most)
+        }
+        "trace_flags" => trace.spans.iter().any(|(_, span)| span.flags % 2 == 1),
+        "trace_state" => {
+            let config = policy.trace_state.as_ref().unwrap();
+            trace.spans.iter().any(|(_, span)| {
+                let value = entry(&span.trace_state, &config.key);
+                value.is_some_and(|value| config.values.contains(&value))
+            })
+        }
         "and" => all(&policy.and.as_ref().unwrap().and_sub_policy),
+        "or" => {
+            let policies = &policy.or.as_ref().unwrap().or_sub_policy;
+            policies.iter().any(|policy| says_yes(policy, trace))
+        }
+        "not" => !all(&policy.not.as_ref().unwrap().not_sub_policy),
         "drop" => all(&policy.drop.as_ref().unwrap().drop_sub_policy),
         kind => panic!("{kind}"),
     }
@@ -85,6 +106,36 @@ fn text<'a>(key: &str, attributes: &'a [KeyValue]) -> Option<&'a str> {
     }
 }
 
+/// Whether one of the values under a key, the first of each list, passes.
+fn any_value(trace: &Trace, key: &str, passes: impl Fn(Option<&Value>) -> bool) -> bool {
+    let first = |attributes: &[KeyValue]| {
+        let attribute = attributes.iter().find(|attribute| attribute.key == key);
+        attribute.is_some_and(|a| passes(a.value.as_ref().and_then(|value| value.value.as_ref())))
+    };
+    trace.spans.iter().any(|(resource, span)| first(resource) || first(&span.attributes))
+}
+
+fn numeric(config: &NumericAttributeConfig, trace: &Trace) -> bool {
+    let (least, most) = (config.min_value, config.max_value);
+    let within = |value: Option<&Value>| {
+        let number = if let Some(Value::IntValue(number)) = value { *number } else { 0 };
+        (least == 0 || number >= least) && (most == 0 || number <= most)
+    };
+    any_value(trace, &config.key, within) != config.invert_match
+}
+
+fn boolean(config: &BooleanAttributeConfig, trace: &Trace) -> bool {
+    let is = |value: Option<&Value>| matches!(value, Some(Value::BoolValue(true))) == config.value;
+    any_value(trace, &config.key, is) != config.invert_match
+}
+
+/// The value under a key of a tracestate without defects.
+fn entry(tracestate: &str, key: &str) -> Option<String> {
+    let members = tracestate.split(',').map(str::trim).filter(|member| !member.is_empty());
+    let mut pairs = members.filter_map(|member| member.split_once('='));
+    pairs.find(|(of, _)| *of == key).map(|(_, value)| value.to_owned())
+}
+
 fn probabilistic(config: &ProbabilisticConfig, trace: &Trace) -> bool {
     let ratio = config.sampling_percentage / 100.0;
     match &config.hash_salt {
@@ -96,7 +147,7 @@ fn probabilistic(config: &ProbabilisticConfig, trace: &Trace) -> bool {
         }
         None => {
             let stated = trace.spans.iter().filter_map(|(_, span)| {
-                u64::from_str_radix(span.trace_state.strip_prefix("ot=rv:")?, 16).ok()
+                u64::from_str_radix(entry(&span.trace_state, "ot")?.strip_prefix("rv:")?, 16).ok()
             });
             let randomness = stated.min().unwrap_or((trace.id & ((1 << 56) - 1)) as u64);
             randomness >= Threshold::of_probability(ratio).get()

@@ -9,13 +9,12 @@ use wholetrace_proto::{
 };
 
 use crate::policy::{
-    bits::Bits,
+    plan::{Heads, Record},
     set::PolicySet,
-    summary::Summary,
     tests::{naive, support::*},
 };
 
-const SETS: [&str; 5] = [
+const SETS: [&str; 7] = [
     "
   - { name: errors, type: status_code, status_code: { status_codes: [ERROR] } }
   - { name: slow, type: latency, latency: { threshold_ms: 3 } }
@@ -46,6 +45,29 @@ const SETS: [&str; 5] = [
   - { name: b, type: drop, drop: { drop_sub_policy: [
       { name: b, type: probabilistic, probabilistic: { sampling_percentage: 60 } } ] } }
 ",
+    "
+  - { name: a, type: numeric_attribute, numeric_attribute: { key: k, min_value: 3 } }
+  - { name: b, type: numeric_attribute, numeric_attribute: {
+      key: kk, min_value: -9, max_value: 4, invert_match: true } }
+  - { name: c, type: boolean_attribute, boolean_attribute: { key: other, value: true } }
+  - { name: d, type: boolean_attribute, boolean_attribute: { key: k, invert_match: true } }
+  - { name: e, type: trace_state, trace_state: { key: vendor, values: [x, yy] } }
+  - { name: f, type: drop, drop: { drop_sub_policy: [
+      { name: g, type: span_count, span_count: { min_spans: 2, max_spans: 4 } },
+      { name: h, type: trace_flags } ] } }
+",
+    "
+  - { name: a, type: not, not: { not_sub_policy: { name: b, type: or, or: { or_sub_policy: [
+      { name: c, type: status_code, status_code: { status_codes: [OK] } },
+      { name: d, type: probabilistic, probabilistic: { sampling_percentage: 30 } } ] } } } }
+  - { name: e, type: and, and: { and_sub_policy: [
+      { name: f, type: span_count, span_count: { min_spans: 3 } },
+      { name: g, type: or, or: { or_sub_policy: [
+        { name: h, type: trace_state, trace_state: { key: vendor, values: [x] } },
+        { name: i, type: probabilistic, probabilistic: { sampling_percentage: 70 } },
+        { name: j, type: probabilistic, probabilistic: { sampling_percentage: 20, hash_salt: s } }
+      ] } } ] } }
+",
 ];
 
 fn compiled(yaml: &str) -> PolicySet {
@@ -59,6 +81,7 @@ fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
             .prop_map(|text| Value::StringValue(text.to_owned())),
         1 => select(vec!["a", "b"]).prop_map(|text| Value::StringValue(text.repeat(200))),
         1 => any::<i64>().prop_map(Value::IntValue),
+        1 => (-9..9_i64).prop_map(Value::IntValue),
         1 => any::<bool>().prop_map(Value::BoolValue),
     ];
     vec((key, value).prop_map(|(key, value)| attribute(key, value)), 0..4)
@@ -68,14 +91,17 @@ fn span(id: u128) -> impl Strategy<Value = (Vec<KeyValue>, Span)> {
     let time = || prop_oneof![1 => Just(0), 6 => 1_000_000..9_000_000_u64];
     let randomness = prop_oneof![
         4 => Just(String::new()),
-        1 => (0..1_u64 << 56).prop_map(|rv| format!("ot=rv:{rv:014x}")),
+        1 => (0..1_u64 << 56).prop_map(|rv| format!("vendor=x,ot=rv:{rv:014x}")),
+        1 => select(vec!["vendor=x", "a=b, vendor=yy", "vendor=z,,"]).prop_map(str::to_owned),
     ];
     let status = prop_oneof![2 => Just(None), 3 => (-1..4).prop_map(Some)];
-    (attributes(), attributes(), time(), time(), randomness, status).prop_map(
-        move |(resource, attributes, start, end, trace_state, code)| {
+    let flags = select(vec![0, 1, 0x301, 0x300]);
+    (attributes(), attributes(), time(), time(), randomness, status, flags).prop_map(
+        move |(resource, attributes, start, end, trace_state, code, flags)| {
             let span = Span {
                 trace_id: id.to_be_bytes().into(),
                 trace_state,
+                flags,
                 attributes,
                 status: code.and_then(status_of),
                 ..times(start, end)
@@ -142,14 +168,14 @@ proptest! {
     ) {
         for yaml in SETS {
             let policies = compiled(yaml);
-            let whole = trace.summary(&policies);
+            let whole = trace.record(&policies);
             let part = |spans: &[(Vec<KeyValue>, Span)]| {
-                Trace { id: trace.id, spans: spans.to_vec() }.summary(&policies)
+                Trace { id: trace.id, spans: spans.to_vec() }.record(&policies)
             };
-            prop_assert_eq!(part(&shuffled), whole);
+            prop_assert_eq!(&part(&shuffled), &whole);
             let (first, second) = shuffled.split_at(cut.index(shuffled.len() + 1));
             let mut merged = part(second);
-            merged.merge(&part(first));
+            policies.plan.layout.merge(&mut merged, &part(first));
             prop_assert_eq!(merged, whole);
         }
     }
@@ -160,14 +186,16 @@ proptest! {
     fn prop_a_known_threshold_tells_who_is_kept(trace in trace(), others: [u64; 8]) {
         for yaml in SETS {
             let policies = compiled(yaml);
-            let summary = trace.summary(&policies);
+            let record = trace.record(&policies);
             let own = TraceId(trace.id.to_be_bytes()).key();
             for key in others.into_iter().map(TraceKey).chain([own]) {
-                let decision = policies.decide(key, &summary);
-                let randomness = summary.randomness().unwrap_or_else(|| key.randomness());
+                let decision = policies.decide(key, &record);
+                let randomness = Record { layout: &policies.plan.layout, words: &record }
+                    .randomness()
+                    .unwrap_or_else(|| key.randomness());
                 prop_assert!(!decision.kept || randomness >= decision.threshold);
                 prop_assert!(decision.threshold <= 1 << 56);
-                prop_assert_eq!(&decision, &policies.decide(key, &summary));
+                prop_assert_eq!(&decision, &policies.decide(key, &record));
                 if decision.probability_known && decision.threshold < 1 << 56 {
                     prop_assert_eq!(decision.kept, randomness >= decision.threshold);
                 }
@@ -179,9 +207,10 @@ proptest! {
     fn prop_bytes_that_are_no_span_are_noticed(bytes in bytes()) {
         for yaml in SETS {
             let policies = compiled(yaml);
-            let observed = policies.observe(&bytes, Bits::NONE, &mut Summary::new());
+            let mut record = policies.blank_record().to_vec();
+            let observed = policies.observe(&bytes, &mut Heads::default(), &mut record);
             prop_assert_eq!(observed.malformed, check(&bytes).is_err());
-            let _ = policies.resource_bits(&bytes);
+            policies.resource(&bytes, &mut Heads::default());
         }
     }
 }

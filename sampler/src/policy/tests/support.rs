@@ -9,8 +9,7 @@ use wholetrace_proto::{
 use wholetrace_runtime::problems::Problems;
 
 use crate::policy::{
-    config::TailSamplingConfig, sampling_decision::SamplingDecision, set::PolicySet,
-    summary::Summary,
+    config::TailSamplingConfig, plan::Heads, sampling_decision::SamplingDecision, set::PolicySet,
 };
 
 pub(super) const UNSET: i32 = 0;
@@ -71,19 +70,20 @@ impl Trace {
         self
     }
 
-    pub(super) fn summary(&self, policies: &PolicySet) -> Summary {
-        let mut summary = Summary::new();
+    pub(super) fn record(&self, policies: &PolicySet) -> Vec<u64> {
+        let mut record = policies.blank_record().to_vec();
+        let mut heads = Heads::default();
         for (resource, span) in &self.spans {
-            let bits = policies.resource_bits(&head(resource));
-            let observed = policies.observe(&span.encode_to_vec(), bits, &mut summary);
+            policies.resource(&head(resource), &mut heads);
+            let observed = policies.observe(&span.encode_to_vec(), &mut heads, &mut record);
             assert!(!observed.malformed);
         }
-        summary
+        record
     }
 
     pub(super) fn decision(&self, policies: &PolicySet) -> SamplingDecision {
         let key = TraceId(self.id.to_be_bytes()).key();
-        policies.decide(key, &self.summary(policies))
+        policies.decide(key, &self.record(policies))
     }
 
     pub(super) fn is_kept(&self, policies: &PolicySet) -> bool {

@@ -7,10 +7,7 @@ use wholetrace_proto::record::{Claim, Decision, DecisionBatch};
 use wholetrace_runtime::invariant::Invariant::{I1, I3, I4, I5};
 use wholetrace_spanlog::{Frame, Position, RecordKind};
 
-use crate::{
-    policy::{Bits, Summary},
-    testing::body,
-};
+use crate::{policy::Heads, testing::body};
 
 use super::{events::Event, scene::policies, world::World};
 
@@ -23,7 +20,8 @@ struct Trace {
     ahead: u64,
     /// Number of the record that it begins in.
     frame: usize,
-    summary: Summary,
+    /// What the policies know of it.
+    record: Vec<u64>,
 }
 
 /// A span, where it stands in the log, and which of its key's traces it is of.
@@ -56,14 +54,14 @@ fn read(world: &World) -> (Vec<Placed>, HashMap<u64, Vec<Trace>>) {
                     deadline,
                     ahead: 0,
                     frame: index,
-                    summary: Summary::new(),
+                    record: policies.blank_record().to_vec(),
                 });
             }
             let number = of_key.len() - 1;
             let trace = &mut of_key[number];
             // Nothing is decided before the next record.
             if time < trace.deadline || trace.frame == index {
-                policies.observe(&body(span), Bits::NONE, &mut trace.summary);
+                policies.observe(&body(span), &mut Heads::default(), &mut trace.record);
                 if span.root && root_wait > 0 {
                     trace.deadline = trace.deadline.min(time + root_wait);
                 }
@@ -241,11 +239,11 @@ fn decisions_are_those_of_the_log(
         let trace = trace.unwrap_or_else(|| panic!("no such trace: {decision:?}"));
         assert_eq!(decision.decided_at_ms, trace.deadline, "{decision:?}");
         let retention = world.scene.settings.decision_retention;
-        let end_ms = trace.summary.latest_end_ns().map(|ns| ns / 1_000_000);
+        let end_ms = set.latest_end_ns(&trace.record).map(|ns| ns / 1_000_000);
         let late = end_ms.is_some_and(|end| trace.first_seen > end + retention + trace.ahead);
         assert_eq!(decision.late_fragment, late, "{decision:?}");
         if world.met.reloads == 0 && !world.scene.quarrel {
-            let expected = set.decide(decision.key, &trace.summary);
+            let expected = set.decide(decision.key, &trace.record);
             assert_eq!(decision.kept, expected.kept, "{decision:?}");
         }
     }

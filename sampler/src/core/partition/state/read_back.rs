@@ -39,10 +39,10 @@ impl PartitionState {
             }
             let decided = &self.decided;
             let has_decision =
-                |trace: &OpenTrace| decided.find(trace.key, trace.first_seen).is_some();
+                |trace: &OpenTrace| decided.find(trace.key(), trace.first_seen()).is_some();
             let Some(slot) = self.open.find(decision.key, has_decision) else { continue };
-            let trace = self.open.get(slot);
-            let (first_frame, version) = (trace.first_frame, trace.policy_version);
+            let first_frame = self.open.get(slot).first_frame();
+            let version = self.open.policy_version(slot);
             self.open.close(slot);
             self.policy_versions.closed(version);
             self.window.arrived(first_frame);

@@ -5,15 +5,18 @@ use serde::{Deserialize, Serialize};
 use wholetrace_proto::tracestate::Threshold;
 
 use crate::policy::{
-    evaluation::{Evaluation, Trace},
+    config::Compatibility,
+    evaluation::Evaluation,
     fnv,
+    lower::{Lower, Lowering},
     report::{Report, Unknown},
+    rule::{Leaf, Rule, Trace},
 };
 
 /// What the Collector salts its hash with when its user names no salt.
 const DEFAULT_SALT: &str = "default-hash-seed";
 
-/// The body of a `probabilistic` policy.
+/// The settings of a `probabilistic` policy.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct ProbabilisticConfig {
@@ -21,7 +24,7 @@ pub struct ProbabilisticConfig {
     pub sampling_percentage: f64,
     /// Without it traces are drawn by the randomness in their ids, consistently with all other
     /// samplers that follow OpenTelemetry, and kept spans tell in their tracestate what they count
-    /// for. With it (an empty one stands for `default-hash-seed`) they are drawn by the hash of
+    /// for, unless the whole block is set to `compatibility: collector`. With it (an empty one stands for `default-hash-seed`) they are drawn by the hash of
     /// the Collector, bit for bit: the same traces as a Collector with that salt keeps, of which
     /// no tracestate can tell the probability.
     pub hash_salt: Option<String>,
@@ -31,28 +34,20 @@ pub struct ProbabilisticConfig {
     pub unknown: Unknown,
 }
 
-/// The compiled policy.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::policy) enum Probabilistic {
-    /// By the randomness of the trace.
-    Consistent(Threshold),
-    /// By the Collector's hash of the trace id.
-    Hashed {
-        /// The hash of the salt.
-        salt: u64,
-        /// Traces with a greater hash are not kept.
-        greatest: u64,
-    },
+/// By the Collector's hash of the trace id.
+#[derive(Debug)]
+struct Hashed {
+    /// The hash of the salt.
+    salt: u64,
+    /// Traces with a greater hash are not kept.
+    greatest: u64,
 }
 
-impl Probabilistic {
-    pub(in crate::policy) fn compile(
-        config: &ProbabilisticConfig,
-        report: &mut Report<'_>,
-    ) -> Option<Self> {
+impl Lower for ProbabilisticConfig {
+    fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
         const KEY: &str = "sampling_percentage";
-        report.refuse(&config.unknown, &["hash_salt", KEY]);
-        let percentage = config.sampling_percentage;
+        report.refuse(&self.unknown, &["hash_salt", KEY]);
+        let percentage = self.sampling_percentage;
         if percentage.is_nan() {
             report.under(KEY).bad_value(percentage, "is no number", "take 0 to 100");
             return None;
@@ -68,27 +63,27 @@ impl Probabilistic {
             );
         }
         let ratio = percentage / 100.0;
-        Some(match config.hash_salt.as_deref() {
-            None => Self::Consistent(Threshold::of_probability(ratio)),
-            Some(salt) => {
-                let salt = if salt.is_empty() { DEFAULT_SALT } else { salt };
-                Self::Hashed {
-                    salt: fnv::hash(salt.as_bytes()),
-                    greatest: fnv::greatest_kept(ratio),
-                }
+        let salt = match (self.hash_salt.as_deref(), into.compatibility) {
+            (None, Compatibility::Consistent) => {
+                into.planner.randomness();
+                return Some(Rule::Share(Threshold::of_probability(ratio)));
             }
-        })
-    }
-
-    pub(in crate::policy) fn evaluate(self, trace: &Trace<'_>) -> Evaluation {
-        match self {
-            Self::Consistent(threshold) => Evaluation::of(threshold),
+            (None | Some(""), _) => DEFAULT_SALT,
+            (Some(salt), _) => salt,
+        };
+        let greatest = fnv::greatest_kept(ratio);
+        if greatest == u64::MAX {
             // Everything is kept, whatever the hash.
-            Self::Hashed { greatest: u64::MAX, .. } => Evaluation::ALWAYS,
-            Self::Hashed { salt, greatest } => {
-                let hash = fnv::hash_on(salt, trace.summary.trace_id(trace.key));
-                Evaluation::drawn(hash <= greatest)
-            }
+            return Some(Rule::Always);
         }
+        into.planner.whole_id();
+        Some(Rule::leaf(Hashed { salt: fnv::hash(salt.as_bytes()), greatest }))
+    }
+}
+
+impl Leaf for Hashed {
+    fn evaluate(&self, trace: &Trace<'_>) -> Evaluation {
+        let hash = fnv::hash_on(self.salt, trace.record.trace_id(trace.key));
+        Evaluation::drawn(hash <= self.greatest)
     }
 }

@@ -4,14 +4,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{
-    evaluation::{Evaluation, Trace},
+    evaluation::Evaluation,
     lenient::whole,
+    lower::{Lower, Lowering},
     report::{Report, Unknown},
+    rule::{Leaf, Rule, Trace},
 };
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// The body of a `latency` policy. A trace lasts from its earliest start to its latest end, cut to
+/// The settings of a `latency` policy. A trace lasts from its earliest start to its latest end, cut to
 /// whole milliseconds; times that the sender did not know (0) do not count.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
@@ -30,27 +32,30 @@ pub struct LatencyConfig {
     pub unknown: Unknown,
 }
 
-/// The compiled policy.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::policy) struct Latency {
+#[derive(Debug)]
+struct Latency {
     longer_than_ms: i64,
     at_most_ms: Option<i64>,
 }
 
-impl Latency {
-    pub(in crate::policy) fn compile(config: &LatencyConfig, report: &mut Report<'_>) -> Self {
+impl Lower for LatencyConfig {
+    fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
         const UPPER: &str = "upper_threshold_ms";
-        report.refuse(&config.unknown, &["threshold_ms", UPPER]);
-        let (lower, upper) = (config.threshold_ms, config.upper_threshold_ms);
+        report.refuse(&self.unknown, &["threshold_ms", UPPER]);
+        let (lower, upper) = (self.threshold_ms, self.upper_threshold_ms);
         if upper != 0 && upper <= lower {
             let message = format!("`{upper}` is not above `threshold_ms`, which is `{lower}`");
             report.warn(UPPER, message, "no trace lasts longer than one and not than the other");
         }
-        Self { longer_than_ms: lower, at_most_ms: (upper != 0).then_some(upper) }
+        into.planner.duration();
+        let at_most_ms = (upper != 0).then_some(upper);
+        Some(Rule::leaf(Latency { longer_than_ms: lower, at_most_ms }))
     }
+}
 
-    pub(in crate::policy) fn evaluate(self, trace: &Trace<'_>) -> Evaluation {
-        let ms = (trace.summary.duration_ns() / NS_PER_MS).cast_signed();
+impl Leaf for Latency {
+    fn evaluate(&self, trace: &Trace<'_>) -> Evaluation {
+        let ms = (trace.record.duration_ns() / NS_PER_MS).cast_signed();
         let in_time = self.at_most_ms.is_none_or(|at_most| ms <= at_most);
         Evaluation::by_contents(ms > self.longer_than_ms && in_time)
     }

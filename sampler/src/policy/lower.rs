@@ -1,0 +1,76 @@
+//! From the settings of a policy to its rule.
+
+use crate::policy::{
+    config::Compatibility,
+    plan::{Fact, Full, Planner},
+    policies::PolicyConfig,
+    report::Report,
+    rule::Rule,
+};
+
+/// How deep policies may stand in one another. A Collector knows three levels.
+const DEPTH_MAX: usize = 16;
+
+/// The settings of a type of policy.
+pub(super) trait Lower: Default {
+    /// Whether a policy of the type is nothing without its block of settings.
+    const NEEDS_SETTINGS: bool = true;
+
+    /// The rule of these settings, which asks `into` for what it wants to know. What is wrong is
+    /// told to `report`, which stands at the block; `None` if anything is wrong.
+    fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule>;
+}
+
+/// What the policies of a set are lowered into.
+#[derive(Debug)]
+pub(super) struct Lowering<'p> {
+    pub(super) planner: &'p mut Planner,
+    pub(super) compatibility: Compatibility,
+    depth: usize,
+}
+
+impl<'p> Lowering<'p> {
+    pub(super) const fn new(planner: &'p mut Planner, compatibility: Compatibility) -> Self {
+        Self { planner, compatibility, depth: 0 }
+    }
+
+    /// The fact, unless there was no room for it.
+    pub(super) fn fact(
+        &mut self,
+        asked: Result<Fact, Full>,
+        report: &mut Report<'_>,
+    ) -> Option<Fact> {
+        if asked.is_err() {
+            let message = format!("more than `{}` different conditions", Fact::MAX);
+            report.error(message, "join values of one key in one policy where you can");
+        }
+        asked.ok()
+    }
+
+    /// The rules of the policies in the list under `key`. All are lowered before one that fails ends
+    /// it, so that all problems are told.
+    pub(super) fn all(
+        &mut self,
+        policies: &[PolicyConfig],
+        key: &str,
+        report: &mut Report<'_>,
+    ) -> Option<Box<[Rule]>> {
+        if self.depth == DEPTH_MAX {
+            let message = format!("stands inside `{DEPTH_MAX}` others, which is the most");
+            report.under(key).error(message, "take policies out of one another");
+            return None;
+        }
+        self.depth += 1;
+        let rules: Vec<Option<Rule>> = (0..)
+            .zip(policies)
+            .map(|(index, policy)| policy.lower(self, &mut report.item(key, index)))
+            .collect();
+        self.depth -= 1;
+        rules.into_iter().collect()
+    }
+
+    /// Whether what is lowered stands inside another policy.
+    pub(super) const fn is_nested(&self) -> bool {
+        self.depth > 0
+    }
+}

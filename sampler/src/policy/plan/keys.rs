@@ -1,0 +1,308 @@
+//! The attributes that a policy set asks for: which keys, and what their values must be.
+//!
+//! A key is looked up once for each attribute, whatever the number of policies that ask for it; all
+//! its texts are found in one search, and all its patterns in one [`RegexSet`].
+
+use std::collections::BTreeMap;
+
+use regex::bytes::RegexSet;
+use wholetrace_proto::{
+    otlp::numbers::key_value,
+    wire::{Cursor, LEN, Tag, Value},
+};
+
+use crate::policy::plan::{
+    fact::{Fact, Facts},
+    value::Attribute,
+};
+
+/// Tag of `KeyValue.key`.
+const KEY_TAG: u8 = Tag::new(key_value::KEY, LEN).byte();
+
+/// Where an attribute stands. The Collector judges an empty text only on resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AttributeSource {
+    Resource,
+    Span,
+}
+
+/// What is asked of the value of an attribute, besides texts and patterns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::policy) enum ValueTest {
+    /// A yes: `true`, a number above 0, or either as text.
+    Positive,
+    /// Any value but an empty text.
+    Present,
+    /// A whole number within these bounds; other values count as 0.
+    IntWithin(i64, i64),
+    /// This truth; values of other kinds count as `false`.
+    Bool(bool),
+}
+
+/// What is asked of a key while the plan is made.
+#[derive(Debug, Default)]
+pub(super) struct KeyAsks {
+    texts: BTreeMap<Box<[u8]>, Vec<Fact>>,
+    patterns: Vec<(String, Fact)>,
+    tests: Vec<(ValueTest, Fact)>,
+}
+
+impl KeyAsks {
+    pub(super) fn text(&mut self, text: &str, fact: Fact) {
+        self.texts.entry(text.as_bytes().into()).or_default().push(fact);
+    }
+
+    /// `pattern` is in the syntax of the `regex` crate.
+    pub(super) fn pattern(&mut self, pattern: String, fact: Fact) {
+        self.patterns.push((pattern, fact));
+    }
+
+    pub(super) fn test(&mut self, test: ValueTest, fact: Fact) {
+        self.tests.push((test, fact));
+    }
+}
+
+/// All that is asked of one attribute key.
+#[derive(Clone, Debug)]
+struct AskedKey {
+    key: Box<[u8]>,
+    /// Texts and what they tell, ordered by text.
+    texts: Box<[(Box<[u8]>, Facts)]>,
+    patterns: Option<(RegexSet, Box<[Facts]>)>,
+    tests: Box<[(ValueTest, Facts)]>,
+    /// Everything that the key can tell.
+    all: Facts,
+    /// The next key of the same [place](Places::of).
+    next: Option<u16>,
+}
+
+/// The keys that are asked for.
+#[derive(Clone, Debug)]
+pub(super) struct AskedKeys {
+    /// Tells nearly all other keys apart from those asked for at a glance.
+    places: Places,
+    keys: Box<[AskedKey]>,
+}
+
+/// Which of the asked keys were met in a list of attributes: of attributes of the same name only
+/// the first counts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MetKeys(Vec<u64>);
+
+impl MetKeys {
+    /// Forgets all, for a new list.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.0.fill(0);
+    }
+
+    /// Notes key number `index`; false when it was met before.
+    #[inline]
+    fn meet(&mut self, index: usize) -> bool {
+        let (word, bit) = (index / 64, 1 << (index % 64));
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        let Some(word) = self.0.get_mut(word) else { return false };
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+}
+
+impl AskedKeys {
+    /// The compiled form of what is asked. Each pattern compiles by itself.
+    ///
+    /// # Errors
+    /// The key whose patterns are too large together, and why.
+    pub(super) fn new(asks: &BTreeMap<String, KeyAsks>) -> Result<Self, (String, regex::Error)> {
+        let mut keys = Vec::with_capacity(asks.len());
+        let mut places = Places::default();
+        for (index, (key, asks)) in (0_u16..).zip(asks) {
+            let next = places.add(key.as_bytes(), index);
+            let asked = AskedKey::new(key, asks, next).map_err(|error| (key.clone(), error))?;
+            keys.push(asked);
+        }
+        Ok(Self { places, keys: keys.into() })
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Looks at one attribute, the body of a `KeyValue`, and adds to `facts` what it tells. What is
+    /// known already is not found out again. `met` has the keys that were met before in the same
+    /// list.
+    #[inline]
+    pub(super) fn look_at(
+        &self,
+        body: &[u8],
+        source: AttributeSource,
+        met: &mut MetKeys,
+        facts: &mut [u64],
+    ) {
+        // Every encoder writes the key first, and few keys are as long as 128 bytes.
+        match body {
+            [KEY_TAG, length @ 0..0x80, rest @ ..] => {
+                if let Some((key, value)) = rest.split_at_checked(usize::from(*length))
+                    && let Some(first) = self.places.first(key)
+                {
+                    self.look_up(first, key, value, source, met, facts);
+                }
+            }
+            _ => self.look_at_unusual(body, source, met, facts),
+        }
+    }
+
+    #[cold]
+    fn look_at_unusual(
+        &self,
+        body: &[u8],
+        source: AttributeSource,
+        met: &mut MetKeys,
+        facts: &mut [u64],
+    ) {
+        let mut fields = Cursor::new(body);
+        let mut key: &[u8] = &[];
+        while let Ok(Some(field)) = fields.next_field() {
+            if let (key_value::KEY, Value::Bytes(bytes)) = (field.number, field.value) {
+                key = bytes;
+            }
+        }
+        if let Some(first) = self.places.first(key) {
+            self.look_up(first, key, body, source, met, facts);
+        }
+    }
+
+    fn look_up(
+        &self,
+        first: u16,
+        key: &[u8],
+        body: &[u8],
+        source: AttributeSource,
+        met: &mut MetKeys,
+        facts: &mut [u64],
+    ) {
+        let mut place = Some(first);
+        while let Some(index) = place.map(usize::from)
+            && let Some(asked) = self.keys.get(index)
+        {
+            if *asked.key == *key {
+                if !asked.all.are_in(facts) && met.meet(index) {
+                    asked.judge(Attribute::read(body), source, facts);
+                }
+                return;
+            }
+            place = asked.next;
+        }
+    }
+}
+
+impl AskedKey {
+    fn new(key: &str, asks: &KeyAsks, next: Option<u16>) -> Result<Self, regex::Error> {
+        let one = |fact: Fact| -> Facts { std::iter::once(fact).collect() };
+        let texts = asks.texts.iter();
+        let all = texts.clone().flat_map(|(_, facts)| facts.iter().copied());
+        let all = all.chain(asks.patterns.iter().map(|(_, fact)| *fact));
+        let all = all.chain(asks.tests.iter().map(|(_, fact)| *fact));
+        let patterns = if asks.patterns.is_empty() {
+            None
+        } else {
+            let set = RegexSet::new(asks.patterns.iter().map(|(pattern, _)| pattern))?;
+            Some((set, asks.patterns.iter().map(|(_, fact)| one(*fact)).collect()))
+        };
+        Ok(Self {
+            key: key.as_bytes().into(),
+            all: all.collect(),
+            texts: texts
+                .map(|(text, facts)| (text.clone(), facts.iter().copied().collect()))
+                .collect(),
+            patterns,
+            tests: asks.tests.iter().map(|(test, fact)| (*test, one(*fact))).collect(),
+            next,
+        })
+    }
+
+    fn judge(&self, value: Attribute<'_>, source: AttributeSource, facts: &mut [u64]) {
+        let text = value.text();
+        if source == AttributeSource::Resource || !text.is_empty() {
+            if let Ok(found) = self.texts.binary_search_by(|(asked, _)| (**asked).cmp(text))
+                && let Some((_, told)) = self.texts.get(found)
+            {
+                told.add_to(facts);
+            }
+            self.match_patterns(text, facts);
+        }
+        for (test, told) in &self.tests {
+            let holds = match test {
+                ValueTest::Positive => value.is_positive(),
+                ValueTest::Present => value != Attribute::Text(&[]),
+                ValueTest::IntWithin(least, most) => (*least..=*most).contains(&value.int()),
+                ValueTest::Bool(truth) => (value == Attribute::Bool(true)) == *truth,
+            };
+            if holds {
+                told.add_to(facts);
+            }
+        }
+    }
+
+    fn match_patterns(&self, text: &[u8], facts: &mut [u64]) {
+        let Some((set, told)) = &self.patterns else { return };
+        // Most texts match nothing, which is found out without an allocation.
+        if !set.is_match(text) {
+            return;
+        }
+        if let [told] = &**told {
+            told.add_to(facts);
+            return;
+        }
+        for told in set.matches(text).iter().filter_map(|index| told.get(index)) {
+            told.add_to(facts);
+        }
+    }
+}
+
+/// The first of the keys of each length and last byte, in which names of attributes differ most.
+#[derive(Clone, Debug)]
+struct Places {
+    taken: [u64; 4],
+    first: Box<[u16; 256]>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { taken: [0; 4], first: Box::new([0; 256]) }
+    }
+}
+
+impl Places {
+    /// Adds key number `index`; gives back the one that stood first at its place.
+    fn add(&mut self, key: &[u8], index: u16) -> Option<u16> {
+        let before = self.first(key);
+        let place = Self::of(key);
+        if let Some(taken) = self.taken.get_mut(usize::from(place >> 6)) {
+            *taken |= 1 << (place & 63);
+        }
+        if let Some(first) = self.first.get_mut(usize::from(place)) {
+            *first = index;
+        }
+        before
+    }
+
+    /// The first key that `key` may be.
+    #[inline]
+    fn first(&self, key: &[u8]) -> Option<u16> {
+        let place = Self::of(key);
+        let taken = self.taken.get(usize::from(place >> 6))?;
+        if taken & 1 << (place & 63) == 0 {
+            return None;
+        }
+        self.first.get(usize::from(place)).copied()
+    }
+
+    #[inline]
+    fn of(key: &[u8]) -> u8 {
+        let last = key.last().copied().unwrap_or_default();
+        last.wrapping_add((key.len() as u8).wrapping_mul(37))
+    }
+}

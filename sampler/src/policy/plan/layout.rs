@@ -1,0 +1,177 @@
+//! The record of a trace: a few words that hold what the policies of a set ask for, and no more.
+//!
+//! ```text
+//!  word 0   latest end of a span, nanoseconds (tells fragments that come late from new traces)
+//!  word 1…  facts, 64 to a word
+//!  then     earliest start         if a duration is asked for
+//!           high half of the id    if a hash of the whole id is
+//!           explicit randomness    if a share of the traces is
+//!           bytes                  if sizes are
+//!           counters, two a word   if something is counted
+//! ```
+//!
+//! The starter policies (errors, slow traces, a tenth of the rest) need four words.
+
+use wholetrace_proto::id::TraceKey;
+
+use crate::policy::plan::fact::Fact;
+
+/// Marks that no span carried an explicit randomness. Greater than every randomness, so that the
+/// smallest wins.
+const NO_RV: u64 = u64::MAX;
+
+/// The number of a counter in the records of a policy set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::policy) struct Counter(pub(super) u16);
+
+/// Where things stand in the records of a policy set.
+#[derive(Clone, Debug, Default)]
+pub(in crate::policy) struct Layout {
+    pub(super) facts: usize,
+    pub(super) start: Option<usize>,
+    pub(super) id_high: Option<usize>,
+    pub(super) randomness: Option<usize>,
+    pub(super) bytes: Option<usize>,
+    counters: usize,
+    /// The record of a trace of which no span has been seen.
+    blank: Box<[u64]>,
+}
+
+/// What a record is to hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Contents {
+    pub(super) facts: usize,
+    pub(super) start: bool,
+    pub(super) id_high: bool,
+    pub(super) randomness: bool,
+    pub(super) bytes: bool,
+    pub(super) counters: u16,
+}
+
+impl Layout {
+    pub(super) fn new(contents: &Contents) -> Self {
+        let facts = Fact::words(contents.facts);
+        let mut blank = vec![0; 1 + facts];
+        let mut word = |asked: bool, value: u64| {
+            asked.then(|| {
+                blank.push(value);
+                blank.len() - 1
+            })
+        };
+        let start = word(contents.start, u64::MAX);
+        let id_high = word(contents.id_high, 0);
+        let randomness = word(contents.randomness, NO_RV);
+        let bytes = word(contents.bytes, 0);
+        let counters = blank.len();
+        blank.resize(counters + usize::from(contents.counters.div_ceil(2)), 0);
+        Self { facts, start, id_high, randomness, bytes, counters, blank: blank.into() }
+    }
+
+    /// The record of a trace of which no span has been seen.
+    pub(in crate::policy) const fn blank(&self) -> &[u64] {
+        &self.blank
+    }
+
+    /// The facts of a record.
+    #[inline]
+    pub(super) fn facts<'r>(&self, record: &'r [u64]) -> &'r [u64] {
+        record.get(1..=self.facts).unwrap_or_default()
+    }
+
+    /// The facts of a record, to add some.
+    #[inline]
+    pub(super) fn facts_mut<'r>(&self, record: &'r mut [u64]) -> &'r mut [u64] {
+        record.get_mut(1..=self.facts).unwrap_or_default()
+    }
+
+    /// Counts `more` on `counter`, no further than `u32::MAX`.
+    #[inline]
+    pub(super) fn count(&self, record: &mut [u64], counter: Counter, more: u32) {
+        let (place, shift) = self.counter(counter);
+        if let Some(word) = record.get_mut(place) {
+            let count = ((*word >> shift) as u32).saturating_add(more);
+            *word = *word & !(u64::from(u32::MAX) << shift) | u64::from(count) << shift;
+        }
+    }
+
+    const fn counter(&self, counter: Counter) -> (usize, u32) {
+        (self.counters + counter.0 as usize / 2, 32 * (counter.0 as u32 % 2))
+    }
+
+    /// Folds the record `other` of another part of the same trace into `record`. Folding spans one
+    /// by one, or parts of the trace each and then the parts, gives the same record.
+    #[cfg(test)]
+    pub(in crate::policy) fn merge(&self, record: &mut [u64], other: &[u64]) {
+        let facts = self.facts(other).to_vec();
+        for (fact, more) in self.facts_mut(record).iter_mut().zip(facts) {
+            *fact |= more;
+        }
+        let mut fold = |place: Option<usize>, fold: fn(u64, u64) -> u64| {
+            if let Some(place) = place {
+                record[place] = fold(record[place], other[place]);
+            }
+        };
+        fold(Some(0), u64::max);
+        fold(self.start, u64::min);
+        fold(self.id_high, u64::max);
+        fold(self.randomness, u64::min);
+        fold(self.bytes, u64::saturating_add);
+        for number in 0..2 * (self.blank.len() - self.counters) {
+            let counter = Counter(u16::try_from(number).unwrap());
+            self.count(record, counter, Record { layout: self, words: other }.count(counter));
+        }
+    }
+}
+
+/// A record, as its layout reads it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::policy) struct Record<'r> {
+    pub(in crate::policy) layout: &'r Layout,
+    pub(in crate::policy) words: &'r [u64],
+}
+
+impl Record<'_> {
+    /// Whether a span of the trace showed it.
+    pub(in crate::policy) fn has(&self, fact: Fact) -> bool {
+        fact.is_in(self.layout.facts(self.words))
+    }
+
+    fn word(&self, place: Option<usize>) -> Option<u64> {
+        self.words.get(place?).copied()
+    }
+
+    /// From the earliest start to the latest end, in nanoseconds; 0 while either is unknown, or
+    /// when the ends lie before the starts, or when nobody asked for it.
+    pub(in crate::policy) fn duration_ns(&self) -> u64 {
+        let start = self.word(self.layout.start).unwrap_or(u64::MAX);
+        self.word(Some(0)).unwrap_or_default().saturating_sub(start)
+    }
+
+    /// The latest end of a span, in nanoseconds since the Unix epoch; `None` while no sender has
+    /// told one.
+    pub(in crate::policy) fn latest_end_ns(&self) -> Option<u64> {
+        self.word(Some(0)).filter(|end| *end != 0)
+    }
+
+    /// The explicit randomness (`rv`) that a span carried, if one did and it was asked for.
+    pub(in crate::policy) fn randomness(&self) -> Option<u64> {
+        self.word(self.layout.randomness).filter(|rv| *rv != NO_RV)
+    }
+
+    /// The full trace id, given what names the trace. A trace whose spans disagree in the high half
+    /// (some tracers cut ids to 64 bits) is called by the greatest.
+    pub(in crate::policy) fn trace_id(&self, key: TraceKey) -> [u8; 16] {
+        key.trace_id(self.word(self.layout.id_high).unwrap_or_default()).0
+    }
+
+    /// What `counter` has come to.
+    pub(in crate::policy) fn count(&self, counter: Counter) -> u32 {
+        let (place, shift) = self.layout.counter(counter);
+        self.word(Some(place)).map_or(0, |word| (word >> shift) as u32)
+    }
+
+    /// The bytes of all spans, if asked for.
+    pub(in crate::policy) fn bytes(&self) -> u64 {
+        self.word(self.layout.bytes).unwrap_or_default()
+    }
+}

@@ -1,0 +1,41 @@
+//! What the policies of a set want to know, and how it is found out and remembered.
+//!
+//! ```text
+//!  types/*.rs ──ask──▶ Planner ──▶ Plan { Scan, Layout }
+//!                                         │        │
+//!  bytes of a resource, a span ──observe──┘        │
+//!        one look-up for each key that is asked    │
+//!        for, each field read once        ──▶ record of the trace: [u64]
+//!                                              end | facts … | start? | rv? | counters? …
+//! ```
+//!
+//! * An **atom** is one test on one field of a resource or a span: the text under a key is one of
+//!   some, a status is ERROR.
+//! * A **fact** is a bit in the record of a trace: that some span, or its resource, has passed a
+//!   test. Facts are only ever added.
+//! * A **fold** is a number in the record: the earliest start, the latest end, a count. All folds are
+//!   commutative and associative, so neither the order nor the grouping of spans matters.
+//!
+//! The record holds nothing that no policy asks for: see [`layout`].
+
+pub(super) mod fact;
+mod keys;
+pub(super) mod layout;
+mod planner;
+mod scan;
+mod value;
+
+pub(super) use fact::Fact;
+pub(super) use keys::ValueTest;
+pub(super) use layout::{Counter, Record};
+pub(super) use planner::{Full, Planner};
+pub use scan::{Heads, Observed};
+
+use crate::policy::plan::{layout::Layout, scan::Scan};
+
+/// The compiled plan of a policy set.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) scan: Scan,
+    pub(super) layout: Layout,
+}

@@ -1,0 +1,189 @@
+//! Collects what the policies of a set want to know, so that one scan finds it out.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::policy::plan::{
+    Plan,
+    fact::Fact,
+    keys::{AskedKeys, KeyAsks, ValueTest},
+    layout::{Contents, Counter, Layout},
+    scan::{Scan, ScanParts},
+};
+
+/// There is no room for another fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::policy) struct Full;
+
+/// A question about spans. Equal ones share a fact.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Question {
+    /// A span has this status.
+    Status(u8),
+    /// Something asks for the trace to be kept.
+    KeepSignal,
+    /// The text under a key is one of these.
+    Texts(String, Vec<String>),
+    /// One of these patterns is found in the text under a key.
+    Patterns(String, Vec<String>),
+    /// The value under a key passes a test.
+    Test(String, ValueTest),
+    /// The tracestate of a span has one of these values under a key.
+    TraceState(String, Vec<String>),
+    /// A span has the sampled flag.
+    SampledFlag,
+}
+
+/// What is asked for so far.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Planner {
+    facts: HashMap<Question, Fact>,
+    /// What is asked of attributes of resources and spans, by key.
+    keys: BTreeMap<String, KeyAsks>,
+    parts: ScanParts,
+    contents: Contents,
+    spans: Option<Counter>,
+}
+
+impl Planner {
+    /// The fact that answers `question`, and whether it is new.
+    fn fact(&mut self, question: Question) -> Result<(Fact, bool), Full> {
+        if let Some(fact) = self.facts.get(&question) {
+            return Ok((*fact, false));
+        }
+        let fact = Fact::new(self.contents.facts).ok_or(Full)?;
+        self.contents.facts += 1;
+        self.facts.insert(question, fact);
+        Ok((fact, true))
+    }
+
+    /// Holds when a span has the status `code`: 0 unset, 1 OK, 2 ERROR.
+    pub(in crate::policy) fn status(&mut self, code: u8) -> Result<Fact, Full> {
+        let (fact, new) = self.fact(Question::Status(code))?;
+        if new {
+            self.parts.statuses.push((code, fact));
+        }
+        Ok(fact)
+    }
+
+    /// Holds when the value under `key`, on a resource or a span, passes `test`: a signal to keep
+    /// the trace. All signals are one fact.
+    pub(in crate::policy) fn keep_signal(
+        &mut self,
+        key: &str,
+        test: ValueTest,
+    ) -> Result<Fact, Full> {
+        let (fact, _) = self.fact(Question::KeepSignal)?;
+        self.keys.entry(key.to_owned()).or_default().test(test, fact);
+        Ok(fact)
+    }
+
+    /// Holds when the text under `key`, on a resource or on a span, is one of `values`.
+    pub(in crate::policy) fn text_is_one_of(
+        &mut self,
+        key: &str,
+        values: &[&str],
+    ) -> Result<Fact, Full> {
+        let values = sorted(values);
+        let (fact, new) = self.fact(Question::Texts(key.to_owned(), values.clone()))?;
+        if new {
+            let asks = self.keys.entry(key.to_owned()).or_default();
+            values.iter().for_each(|value| asks.text(value, fact));
+        }
+        Ok(fact)
+    }
+
+    /// Holds when one of `patterns`, in the syntax of the `regex` crate, is found in the text under
+    /// `key`.
+    pub(in crate::policy) fn text_matches_one_of(
+        &mut self,
+        key: &str,
+        patterns: &[String],
+    ) -> Result<Fact, Full> {
+        let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+        let patterns = sorted(&patterns);
+        let (fact, new) = self.fact(Question::Patterns(key.to_owned(), patterns.clone()))?;
+        if new {
+            let asks = self.keys.entry(key.to_owned()).or_default();
+            patterns.into_iter().for_each(|pattern| asks.pattern(pattern, fact));
+        }
+        Ok(fact)
+    }
+
+    /// Holds when the value under `key`, on a resource or on a span, passes `test`.
+    pub(in crate::policy) fn value(&mut self, key: &str, test: ValueTest) -> Result<Fact, Full> {
+        let (fact, new) = self.fact(Question::Test(key.to_owned(), test))?;
+        if new {
+            self.keys.entry(key.to_owned()).or_default().test(test, fact);
+        }
+        Ok(fact)
+    }
+
+    /// Holds when the tracestate of a span has one of `values` under `key`.
+    pub(in crate::policy) fn trace_state(
+        &mut self,
+        key: &str,
+        values: &[&str],
+    ) -> Result<Fact, Full> {
+        let values = sorted(values);
+        let (fact, new) = self.fact(Question::TraceState(key.to_owned(), values.clone()))?;
+        if new {
+            self.parts.trace_states.push((key.to_owned(), values, fact));
+        }
+        Ok(fact)
+    }
+
+    /// Holds when the sampled flag of a span is set.
+    pub(in crate::policy) fn sampled_flag(&mut self) -> Result<Fact, Full> {
+        let (fact, _) = self.fact(Question::SampledFlag)?;
+        self.parts.sampled_flag = Some(fact);
+        Ok(fact)
+    }
+
+    /// Asks for the duration of traces.
+    pub(in crate::policy) const fn duration(&mut self) {
+        self.contents.start = true;
+    }
+
+    /// Asks for the whole id of traces.
+    pub(in crate::policy) const fn whole_id(&mut self) {
+        self.contents.id_high = true;
+    }
+
+    /// Asks for the explicit randomness of traces.
+    pub(in crate::policy) const fn randomness(&mut self) {
+        self.contents.randomness = true;
+    }
+
+    /// Asks for the bytes of all spans of a trace.
+    pub(in crate::policy) const fn bytes(&mut self) {
+        self.contents.bytes = true;
+    }
+
+    /// Counts the spans of a trace.
+    pub(in crate::policy) fn spans(&mut self) -> Counter {
+        if let Some(counter) = self.spans {
+            return counter;
+        }
+        let counter = Counter(self.contents.counters);
+        self.contents.counters += 1;
+        self.spans = Some(counter);
+        counter
+    }
+
+    /// The plan for all that was asked.
+    ///
+    /// # Errors
+    /// The key whose patterns are too large together, and why.
+    pub(in crate::policy) fn finish(self) -> Result<Plan, (String, regex::Error)> {
+        let keys = AskedKeys::new(&self.keys)?;
+        let layout = Layout::new(&self.contents);
+        Ok(Plan { scan: Scan::new(keys, self.parts, self.spans), layout })
+    }
+}
+
+fn sorted(values: &[&str]) -> Vec<String> {
+    let mut values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
+    values.sort_unstable();
+    values.dedup();
+    values
+}

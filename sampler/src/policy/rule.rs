@@ -1,0 +1,81 @@
+//! Policies as they are evaluated: a tree of rules over the record of a trace.
+
+use std::{fmt::Debug, sync::Arc};
+
+use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
+
+use crate::policy::{
+    evaluation::Evaluation,
+    plan::{Fact, Record},
+};
+
+/// The trace that is being decided.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trace<'a> {
+    pub(super) record: Record<'a>,
+    pub(super) key: TraceKey,
+}
+
+impl Trace<'_> {
+    /// What thresholds are compared with: the explicit randomness, else the low bits of the id.
+    pub(super) fn randomness(&self) -> u64 {
+        self.record.randomness().unwrap_or_else(|| self.key.randomness())
+    }
+}
+
+/// What judges a trace by itself, from its record alone.
+pub(super) trait Leaf: Debug + Send + Sync {
+    /// What it makes of the trace.
+    fn evaluate(&self, trace: &Trace<'_>) -> Evaluation;
+}
+
+/// A compiled policy.
+#[derive(Clone, Debug)]
+pub(super) enum Rule {
+    /// Keeps every trace.
+    Always,
+    /// Keeps what shows one of these facts.
+    Any(Box<[Fact]>),
+    /// Keeps what shows none of these facts.
+    None(Box<[Fact]>),
+    /// Keeps this share, by the randomness of the trace.
+    Share(Threshold),
+    /// Keeps what the leaf says yes to.
+    Leaf(Arc<dyn Leaf>),
+    /// Keeps what all say yes to.
+    And(Box<[Self]>),
+    /// Keeps what one of them says yes to.
+    Or(Box<[Self]>),
+    /// Keeps what the rule says no to.
+    Not(Box<Self>),
+}
+
+impl Rule {
+    /// Keeps what shows the fact, or what does not.
+    pub(super) fn matching(fact: Fact, invert: bool) -> Self {
+        let facts = Box::new([fact]);
+        if invert { Self::None(facts) } else { Self::Any(facts) }
+    }
+
+    pub(super) fn leaf(leaf: impl Leaf + 'static) -> Self {
+        Self::Leaf(Arc::new(leaf))
+    }
+
+    pub(super) fn evaluate(&self, trace: &Trace<'_>) -> Evaluation {
+        let any = |facts: &[Fact]| facts.iter().any(|fact| trace.record.has(*fact));
+        match self {
+            Self::Always => Evaluation::ALWAYS,
+            Self::Any(facts) => Evaluation::by_contents(any(facts)),
+            Self::None(facts) => Evaluation::by_contents(!any(facts)),
+            Self::Share(threshold) => Evaluation::of(*threshold),
+            Self::Leaf(leaf) => leaf.evaluate(trace),
+            Self::And(rules) => rules
+                .iter()
+                .fold(Evaluation::ALWAYS, |evaluation, rule| evaluation.and(rule.evaluate(trace))),
+            Self::Or(rules) => rules.iter().fold(Evaluation::NEVER, |evaluation, rule| {
+                evaluation.or(rule.evaluate(trace), trace.randomness())
+            }),
+            Self::Not(rule) => rule.evaluate(trace).not(trace.randomness()),
+        }
+    }
+}

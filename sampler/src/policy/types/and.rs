@@ -1,0 +1,37 @@
+//! `and`: traces are kept that all of several policies would keep.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{
+    lenient::one_or_many,
+    lower::{Lower, Lowering},
+    policies::PolicyConfig,
+    report::{Report, Unknown},
+    rule::Rule,
+};
+
+/// The settings of an `and` policy.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub struct AndConfig {
+    /// A trace is kept if every one of these would keep it. An empty list keeps every trace.
+    #[serde(deserialize_with = "one_or_many")]
+    pub and_sub_policy: Vec<PolicyConfig>,
+    /// Keys that are refused.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub unknown: Unknown,
+}
+
+impl Lower for AndConfig {
+    fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
+        const KEY: &str = "and_sub_policy";
+        report.refuse(&self.unknown, &[KEY]);
+        if self.and_sub_policy.is_empty() {
+            let message = "there are no policies in it, so it keeps every trace";
+            report.warn(KEY, message, "take `always_sample` to say so");
+        }
+        into.all(&self.and_sub_policy, KEY, report).map(Rule::And)
+    }
+}

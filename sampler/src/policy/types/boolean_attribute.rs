@@ -1,0 +1,38 @@
+//! `boolean_attribute`: traces with a yes or a no under a key are kept.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{
+    lower::{Lower, Lowering},
+    plan::ValueTest,
+    report::{Report, Unknown},
+    rule::Rule,
+};
+
+/// The settings of a `boolean_attribute` policy. An attribute of a resource or of a span counts; a
+/// value that is neither yes nor no counts as `false`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub struct BooleanAttributeConfig {
+    /// The name of the attribute.
+    pub key: String,
+    /// The value that keeps a trace.
+    pub value: bool,
+    /// Keeps the traces in which nothing matches instead, those without the attribute among them.
+    pub invert_match: bool,
+    /// Keys that are refused.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub unknown: Unknown,
+}
+
+impl Lower for BooleanAttributeConfig {
+    fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
+        report.refuse(&self.unknown, &["invert_match", "key", "value"]);
+        report.named(&self.key);
+        let asked = into.planner.value(&self.key, ValueTest::Bool(self.value));
+        let fact = into.fact(asked, report)?;
+        Some(Rule::matching(fact, self.invert_match))
+    }
+}

@@ -1,0 +1,45 @@
+//! `drop`: traces are discarded that all of several policies would keep, whatever else would keep them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{
+    lenient::one_or_many,
+    lower::{Lower, Lowering},
+    policies::PolicyConfig,
+    report::{Report, Unknown},
+    rule::Rule,
+};
+
+/// The settings of a `drop` policy.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub struct DropConfig {
+    /// A trace is not kept if every one of these would keep it; at least one.
+    #[serde(deserialize_with = "one_or_many")]
+    pub drop_sub_policy: Vec<PolicyConfig>,
+    /// Keys that are refused.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub unknown: Unknown,
+}
+
+impl Lower for DropConfig {
+    fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
+        const KEY: &str = "drop_sub_policy";
+        report.refuse(&self.unknown, &[KEY]);
+        if self.drop_sub_policy.is_empty() {
+            report.under(KEY).error(
+                "there are no policies in it",
+                "a Collector would discard every trace by it",
+            );
+            return None;
+        }
+        if into.is_nested() {
+            let message = "discards traces whatever others say, and cannot stand inside another";
+            report.error(message, "take `not` here, or put it beside the other policies");
+            return None;
+        }
+        into.all(&self.drop_sub_policy, KEY, report).map(Rule::And)
+    }
+}

@@ -1,0 +1,44 @@
+//! `not`: traces are kept that a policy would not keep.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{
+    lenient::one_or_many,
+    lower::{Lower, Lowering},
+    policies::PolicyConfig,
+    report::{Report, Unknown},
+    rule::Rule,
+};
+
+/// The settings of a `not` policy.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub struct NotConfig {
+    /// A trace is kept if this would not keep it; exactly one.
+    #[serde(deserialize_with = "one_or_many")]
+    pub not_sub_policy: Vec<PolicyConfig>,
+    /// Keys that are refused.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub unknown: Unknown,
+}
+
+impl Lower for NotConfig {
+    fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
+        const KEY: &str = "not_sub_policy";
+        report.refuse(&self.unknown, &[KEY]);
+        if self.not_sub_policy.is_empty() {
+            report.under(KEY).error("there are no policies in it", "give the policy to turn round");
+            return None;
+        }
+        let rules = into.all(&self.not_sub_policy, KEY, report)?;
+        let count = rules.len();
+        let Ok([rule]) = <[Rule; 1]>::try_from(rules.into_vec()) else {
+            let message = format!("has `{count}` policies, must have `1`");
+            report.under(KEY).error(message, "put them into an `and` or an `or`");
+            return None;
+        };
+        Some(Rule::Not(Box::new(rule)))
+    }
+}

@@ -1,0 +1,54 @@
+//! `numeric_attribute`: traces with a whole number within bounds under a key are kept.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{
+    lenient::whole,
+    lower::{Lower, Lowering},
+    plan::ValueTest,
+    report::{Report, Unknown},
+    rule::Rule,
+};
+
+/// The settings of a `numeric_attribute` policy. An attribute of a resource or of a span counts; a
+/// value that is no whole number counts as 0.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub struct NumericAttributeConfig {
+    /// The name of the attribute.
+    pub key: String,
+    /// The least number that keeps a trace; 0 for no such bound. At least one bound is needed.
+    #[serde(deserialize_with = "whole")]
+    pub min_value: i64,
+    /// The greatest number that keeps a trace; 0 for no such bound.
+    #[serde(deserialize_with = "whole")]
+    pub max_value: i64,
+    /// Keeps the traces in which nothing matches instead, those without the attribute among them.
+    pub invert_match: bool,
+    /// Keys that are refused.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub unknown: Unknown,
+}
+
+impl Lower for NumericAttributeConfig {
+    fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
+        report.refuse(&self.unknown, &["invert_match", "key", "max_value", "min_value"]);
+        report.named(&self.key);
+        if self.min_value == 0 && self.max_value == 0 {
+            let message = "neither `min_value` nor `max_value` is given, and 0 stands for none";
+            report.error(message, "give at least one; a Collector panics at its first decision");
+            return None;
+        }
+        let least = if self.min_value == 0 { i64::MIN } else { self.min_value };
+        let most = if self.max_value == 0 { i64::MAX } else { self.max_value };
+        if least > most {
+            let message = format!("`{least}` is above `max_value`, which is `{most}`");
+            report.warn("min_value", message, "no number lies between them");
+        }
+        let asked = into.planner.value(&self.key, ValueTest::IntWithin(least, most));
+        let fact = into.fact(asked, report)?;
+        Some(Rule::matching(fact, self.invert_match))
+    }
+}

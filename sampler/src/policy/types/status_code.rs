@@ -1,0 +1,55 @@
+//! `status_code`: traces with a span of one of the given statuses are kept.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{
+    lenient::one_or_many,
+    lower::{Lower, Lowering},
+    report::{Report, Unknown},
+    rule::Rule,
+};
+
+/// The settings of a `status_code` policy.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub struct StatusCodeConfig {
+    /// The statuses of a span that keep its trace: `OK`, `ERROR`, `UNSET`; at least one.
+    #[serde(deserialize_with = "one_or_many")]
+    pub status_codes: Vec<String>,
+    /// Keys that are refused.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub unknown: Unknown,
+}
+
+impl Lower for StatusCodeConfig {
+    fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
+        const KEY: &str = "status_codes";
+        report.refuse(&self.unknown, &[KEY]);
+        let hint = "take `OK`, `ERROR` or `UNSET`";
+        if self.status_codes.is_empty() {
+            report.under(KEY).error("no status is given", hint);
+            return None;
+        }
+        let mut facts = Some(Vec::new());
+        for (index, code) in self.status_codes.iter().enumerate() {
+            let number = match code.as_str() {
+                "UNSET" => 0,
+                "OK" => 1,
+                "ERROR" => 2,
+                _ => {
+                    report.item(KEY, index).bad_value(code, "is no status", hint);
+                    facts = None;
+                    continue;
+                }
+            };
+            let asked = into.planner.status(number);
+            let fact = into.fact(asked, report)?;
+            if let Some(facts) = &mut facts {
+                facts.push(fact);
+            }
+        }
+        facts.map(|facts| Rule::Any(facts.into()))
+    }
+}
