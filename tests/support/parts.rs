@@ -12,9 +12,11 @@ use std::{
     },
 };
 
-/// The folder of the parts.
+/// The folder of the parts, whichever package of the workspace the test is of.
 pub(crate) fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parts")
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut folders = own.map(|folder| folder.join("tests/parts"));
+    folders.find(|parts| parts.is_dir()).expect("the workspace has the parts")
 }
 
 /// What the parts were built to.

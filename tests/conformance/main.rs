@@ -1,0 +1,20 @@
+//! Conformance with the OpenTelemetry Collector: what a real one kept, as data, and what our
+//! policies keep of the same traces by the same sets of policies.
+//!
+//! Every difference stands in `differences.yaml`, by name and with its reason. Where a Collector
+//! can be had, all of the data is recorded anew, and must come out as it stands.
+//!
+//! `tests/conformance/record` writes the data anew.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod collector;
+mod compare;
+mod configurations;
+mod differences;
+mod notation;
+mod ours;
+#[path = "../support/parts.rs"]
+mod parts;
+mod record;
+mod vectors;
