@@ -10,7 +10,7 @@ use crate::policy::{
     lower::Lowering,
     plan::{Fact, Planner, ValueTest},
     report::Report,
-    set::{Effect, Policy, PolicySet},
+    set::{Effect, Policy, PolicySet, Tried},
 };
 
 /// What traces are said to be kept by that their spans asked for.
@@ -166,7 +166,12 @@ fn lower_policies(
             let message = format!("is the name of {KEY}[{other}] already");
             at_name.bad_value(&policy.name, message, "give each policy a name of its own");
         }
-        let effect = if policy.kind == "drop" { Effect::Drop } else { Effect::Keep };
+        let effect = match (policy.kind == "drop", policy.shadow) {
+            (false, false) => Effect::Keep,
+            (true, false) => Effect::Drop,
+            (false, true) => Effect::Shadow(Tried::Keep),
+            (true, true) => Effect::Shadow(Tried::Drop),
+        };
         policies.extend(policy.lower(into, &mut report).map(|rule| Policy { rule, effect }));
     }
     policies

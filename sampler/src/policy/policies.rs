@@ -36,6 +36,10 @@ macro_rules! policy_types {
             /// The type, which is also the key of the settings.
             #[serde(rename = "type")]
             pub kind: String,
+            /// Whether the policy is tried only: it is evaluated, counted and recorded, and changes no
+            /// decision, also of type `drop`. Not for a policy inside another.
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            pub shadow: bool,
             $(
                 $(#[doc = $doc])+
                 #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,6 +119,12 @@ impl PolicyConfig {
             return None;
         }
         self.check_keys(report);
+        if self.shadow && into.is_nested() {
+            let message = "is for policies that stand in no other";
+            let hint = "try the outer one, or a copy of it: give `shadow` to that";
+            report.under("shadow").error(message, hint);
+            return None;
+        }
         self.lower_settings(into, report)
     }
 
@@ -134,7 +144,8 @@ impl PolicyConfig {
     fn check_keys(&self, report: &mut Report<'_>) {
         let (others, unknown): (Unknown, Unknown) =
             self.unknown.clone().into_iter().partition(|(key, _)| NOT_YET.contains(&key.as_str()));
-        let known: Vec<&str> = ["name", "type"].iter().chain(POLICY_TYPES).copied().collect();
+        let known: Vec<&str> =
+            ["name", "type", "shadow"].iter().chain(POLICY_TYPES).copied().collect();
         report.refuse(&unknown, &known);
         let others = others.keys().map(String::as_str);
         let blocks: Vec<&str> = self.blocks().into_iter().chain(others).collect();

@@ -18,6 +18,17 @@ pub(super) enum Effect {
     Keep,
     /// Discards them, whatever the other policies say.
     Drop,
+    /// Nothing: what it would do is told.
+    Shadow(Tried),
+}
+
+/// What a policy would do that is tried only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tried {
+    /// Keep traces.
+    Keep,
+    /// Discard them.
+    Drop,
 }
 
 /// A compiled policy.
@@ -86,13 +97,26 @@ impl PolicySet {
     pub fn decide(&self, key: TraceKey, record: &[u64]) -> SamplingDecision {
         let trace = Trace { record: self.record(record), key };
         let randomness = trace.randomness();
+        let decision = self.decide_by_obeyed(&trace, randomness);
+        SamplingDecision { shadow: self.shadows_of(&trace, randomness), ..decision }
+    }
+
+    /// The shadow policies that say yes, whatever is decided.
+    fn shadows_of(&self, trace: &Trace<'_>, randomness: u64) -> PolicyBits {
+        let shadows = self.with(|effect| matches!(effect, Effect::Shadow(_)));
+        let yes = shadows.filter(|(_, policy)| policy.rule.evaluate(trace).says_yes(randomness));
+        yes.map(|(index, _)| index).collect()
+    }
+
+    /// What those policies decide that are not only tried.
+    fn decide_by_obeyed(&self, trace: &Trace<'_>, randomness: u64) -> SamplingDecision {
         if self.most_bytes.is_some_and(|most| trace.record.bytes() > most) {
             return discarded(PolicyIndex::try_from(self.policies.len() + 1).ok());
         }
         // Whether traces with the same contents may get another decision, which no threshold tells.
         let mut by_unknown_chance = false;
-        for (index, policy) in self.with(Effect::Drop) {
-            let evaluation = policy.rule.evaluate(&trace);
+        for (index, policy) in self.with(|effect| effect == Effect::Drop) {
+            let evaluation = policy.rule.evaluate(trace);
             if evaluation.says_yes(randomness) {
                 return discarded(Some(index));
             }
@@ -108,8 +132,8 @@ impl PolicySet {
             first = PolicyIndex::try_from(self.policies.len()).ok();
             matched.extend(first);
         }
-        for (index, policy) in self.with(Effect::Keep) {
-            let evaluation = policy.rule.evaluate(&trace);
+        for (index, policy) in self.with(|effect| effect == Effect::Keep) {
+            let evaluation = policy.rule.evaluate(trace);
             if evaluation.drawn.is_some() {
                 drawn = true;
             } else {
@@ -134,9 +158,12 @@ impl PolicySet {
         }
     }
 
-    /// The policies of an effect, with their numbers.
-    fn with(&self, effect: Effect) -> impl Iterator<Item = (PolicyIndex, &Policy)> {
-        (0..).zip(&self.policies).filter(move |(_, policy)| policy.effect == effect)
+    /// The policies of some effects, with their numbers.
+    fn with(
+        &self,
+        effect: impl Fn(Effect) -> bool,
+    ) -> impl Iterator<Item = (PolicyIndex, &Policy)> {
+        (0..).zip(&self.policies).filter(move |(_, policy)| effect(policy.effect))
     }
 
     /// The name of a policy that a decision speaks of: as configured, or `keep_signals`.

@@ -4,4 +4,5 @@ mod configuration;
 mod decisions;
 mod naive;
 mod properties;
+mod shadows;
 mod support;

@@ -21,8 +21,8 @@ use crate::policy::{
 /// Whether a trace is kept.
 pub(super) fn is_kept(config: &TailSamplingConfig, trace: &Trace) -> bool {
     let yes = |kind: &str| {
-        let mut of_kind =
-            config.policies.iter().filter(|policy| (policy.kind == "drop") == (kind == "drop"));
+        let obeyed = config.policies.iter().filter(|policy| !policy.shadow);
+        let mut of_kind = obeyed.filter(|policy| (policy.kind == "drop") == (kind == "drop"));
         of_kind.any(|policy| says_yes(policy, trace))
     };
     !yes("drop") && yes("keep")

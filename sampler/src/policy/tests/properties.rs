@@ -14,7 +14,7 @@ use crate::policy::{
     tests::{naive, support::*},
 };
 
-const SETS: [&str; 7] = [
+pub(super) const SETS: [&str; 7] = [
     "
   - { name: errors, type: status_code, status_code: { status_codes: [ERROR] } }
   - { name: slow, type: latency, latency: { threshold_ms: 3 } }
@@ -115,7 +115,7 @@ fn status_of(code: i32) -> Option<wholetrace_proto::otlp::Status> {
     status(code).status
 }
 
-fn trace() -> impl Strategy<Value = Trace> {
+pub(super) fn trace() -> impl Strategy<Value = Trace> {
     any::<u128>().prop_flat_map(|id| vec(span(id), 1..6).prop_map(move |spans| Trace { id, spans }))
 }
 
