@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use prost::Message;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use wholetrace_proto::id::TraceId;
 use wholetrace_runtime::problems::Problems;
 use wholetrace_sampler::policy::{PolicySet, TailSamplingConfig, offline};
@@ -12,46 +12,19 @@ use crate::notation::{Trace, requests};
 
 /// Types of policies that are not there yet. A set with one of them that does not load counts as
 /// not supported, and the tests say how many those are.
-const NOT_YET: [&str; 10] = [
-    "boolean_attribute",
-    "bytes_limiting",
-    "composite",
-    "not",
-    "numeric_attribute",
-    "ottl_condition",
-    "rate_limiting",
-    "span_count",
-    "trace_flags",
-    "trace_state",
-];
+const NOT_YET: [&str; 4] = ["bytes_limiting", "composite", "ottl_condition", "rate_limiting"];
 
 /// The policies of a block `tail_sampling`, or why it is refused.
 pub(crate) fn load(block: &Value) -> Result<PolicySet, String> {
-    let block = with_salts(block.clone());
+    let mut block = block.clone();
+    if let Value::Object(block) = &mut block {
+        block.insert("compatibility".to_owned(), "collector".into());
+    }
     let config: TailSamplingConfig =
         serde_json::from_value(block).map_err(|error| error.to_string())?;
     let mut problems = Problems::new();
     let set = PolicySet::compile(&config, "tail_sampling", &mut problems);
     set.ok_or_else(|| problems.to_string())
-}
-
-/// With the salt that a Collector takes where none is given.
-fn with_salts(value: Value) -> Value {
-    match value {
-        Value::Array(list) => list.into_iter().map(with_salts).collect(),
-        Value::Object(map) => {
-            let mut map: Map<_, _> =
-                map.into_iter().map(|(key, value)| (key, with_salts(value))).collect();
-            if let Some(Value::Object(chance)) = map.get_mut("probabilistic") {
-                let salt = chance.entry("hash_salt").or_insert(Value::Null);
-                if salt.is_null() {
-                    *salt = "default-hash-seed".into();
-                }
-            }
-            map.into()
-        }
-        other => other,
-    }
 }
 
 /// The places of those of `traces` that `policies` keep.

@@ -50,7 +50,9 @@ pub fn read(tracestate: &[u8]) -> OtEntry {
 }
 
 /// The value of the entry `key`; `None` when there is none, or when the tracestate is not one by the
-/// W3C's Trace Context 2: too many entries, one that is none, or two of one key.
+/// W3C's Trace Context 1: too many entries, one that is none, or two of one key. (Trace Context 2
+/// lets keys begin with a digit, which the SDKs and the Collector take for a defect unless a tenant
+/// stands before an `@`.)
 #[must_use]
 pub fn value_of<'a>(tracestate: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     let mut found = None;
@@ -59,6 +61,9 @@ pub fn value_of<'a>(tracestate: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
             return None;
         }
         let of = key_of(member);
+        if of.first().is_some_and(u8::is_ascii_digit) && !of.contains(&b'@') {
+            return None;
+        }
         if members(tracestate).take(index).any(|before| key_of(before) == of) {
             return None;
         }

@@ -10,7 +10,8 @@ use serde::{
     },
 };
 
-/// A list, or a single value (a text or a mapping) that stands for a list of one.
+/// A list; or a mapping that stands for a list of one, or a text that is split at its commas, as the
+/// Collector does.
 pub(super) fn one_or_many<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     T: Deserialize<'de>,
@@ -37,7 +38,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMany<T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(vec![T::deserialize(StrDeserializer::new(text))?])
+        text.split(',').map(|part| T::deserialize(StrDeserializer::new(part))).collect()
     }
 }
 
