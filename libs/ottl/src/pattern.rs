@@ -22,6 +22,15 @@ pub fn compile(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(&rewrite(pattern)).build()
 }
 
+/// The most memory for a pattern that is compiled at each evaluation, in bytes.
+const SMALL_MAX: usize = 64 * 1024;
+
+/// Compiles a pattern that comes with the data: with less memory than [`compile`] allows, so that
+/// no span costs much time.
+pub(crate) fn compile_small(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(&rewrite(pattern)).size_limit(SMALL_MAX).dfa_size_limit(SMALL_MAX).build()
+}
+
 /// What is wrong with a pattern, in a line.
 #[must_use]
 pub fn reason(error: &regex::Error) -> String {
