@@ -54,8 +54,15 @@ struct Raw {
 }
 
 /// The files of vectors, each about one matter.
-const FILES: [&str; 6] =
-    ["attributes.yaml", "budgets.yaml", "chance.yaml", "latency.yaml", "nested.yaml", "spans.yaml"];
+const FILES: [&str; 7] = [
+    "attributes.yaml",
+    "budgets.yaml",
+    "chance.yaml",
+    "latency.yaml",
+    "nested.yaml",
+    "ottl.yaml",
+    "spans.yaml",
+];
 
 /// All files of vectors.
 pub(crate) fn all() -> Vec<Vectors> {
@@ -85,6 +92,9 @@ impl Vectors {
         let traces: Vec<Trace> = raw.traces.iter().map(trace).collect();
         let ids: BTreeSet<u128> = traces.iter().map(|trace| trace.id).collect();
         assert_eq!(ids.len(), traces.len(), "{name}: two traces have one id");
+        for word in ["all", "none"] {
+            assert!(!raw.traces.contains_key(word), "{name}: no trace can be called `{word}`");
+        }
         let names: BTreeSet<&str> = raw.sets.iter().map(|set| set.name.as_str()).collect();
         assert_eq!(names.len(), raw.sets.len(), "{name}: two sets have one name");
         Self { name, path: path.to_owned(), traces, sets: raw.sets }
