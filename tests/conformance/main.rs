@@ -12,6 +12,7 @@ mod collector;
 mod compare;
 mod configurations;
 mod differences;
+mod generate;
 mod notation;
 mod ours;
 #[path = "../support/parts.rs"]

@@ -54,10 +54,11 @@ struct Raw {
 }
 
 /// The files of vectors, each about one matter.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "attributes.yaml",
     "budgets.yaml",
     "chance.yaml",
+    "generated.yaml",
     "latency.yaml",
     "nested.yaml",
     "ottl.yaml",
