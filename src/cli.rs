@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::topics;
 use crate::{
     config::{Cost, Inputs, load, markdown, memory_limit},
-    dead_letters, metrics_page, process,
+    dead_letters, import, metrics_page, process,
     role::Role,
 };
 
@@ -35,9 +35,12 @@ Examples:
       sends them again.
   wholetrace check --config wholetrace.yaml
       Says everything that is wrong with a configuration, or what it comes to.
+  wholetrace import collector.yaml -o wholetrace.yaml
+      Writes the configuration that does what this one of a Collector does, and says what would be
+      lost.
 
 Exit codes: 0 fine, 1 configuration or topic problems, dead letters that stay, or failure, 2 wrong
-usage.";
+usage, or a loss with `import --strict`.";
 
 const STOPPING: &str = "SIGTERM and SIGINT drain and stop; a second one stops at once. \
     SIGHUP, or a change of a configuration file, has it say what takes effect at the next start.";
@@ -67,6 +70,9 @@ enum Command {
     Sampler(Sources),
     /// Check a configuration: print all problems, or the effective configuration and its cost.
     Check(Sources),
+    /// Write a configuration that does the same as one of a Collector.
+    #[command(after_help = import::HELP)]
+    Import(import::Options),
     /// Make, check or describe the topics of a cluster in Kafka.
     #[cfg(feature = "kafka")]
     Topics {
@@ -119,6 +125,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Gateway(sources) => run_role(Role::Gateway, sources),
         Command::Sampler(sources) => run_role(Role::Sampler, sources),
         Command::Check(sources) => check(sources),
+        Command::Import(options) => match import::run(&options) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         #[cfg(feature = "kafka")]
         Command::Topics { action, sources } => topics(action, sources),
         Command::DeadLetters { action, sources } => dead_letters(action, sources),

@@ -5,6 +5,7 @@ mod checks;
 mod cli;
 mod config;
 mod dead_letters;
+mod import;
 mod log;
 mod metrics_page;
 mod process;

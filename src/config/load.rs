@@ -37,13 +37,21 @@ impl Loaded {
     /// # Errors
     /// When it cannot be written as YAML, which is a defect.
     pub(crate) fn effective(&self) -> anyhow::Result<String> {
+        Ok(serde_saphyr::to_string(&self.tree()?)?)
+    }
+
+    /// The same as a tree.
+    ///
+    /// # Errors
+    /// When it cannot be written as one, which is a defect.
+    pub(crate) fn tree(&self) -> anyhow::Result<Value> {
         let mut config = self.config.clone();
         let cache = &mut config.tail_sampling.decision_cache;
         cache.max_entries = Some(cache.entries(config.memory.open_traces));
         let mut tree = serde_json::to_value(&config)?;
         self.expansions.restore(&mut tree);
         leave_out_nothing(&mut tree);
-        Ok(serde_saphyr::to_string(&tree)?)
+        Ok(tree)
     }
 }
 

@@ -35,6 +35,11 @@ impl Refused {
         };
         Self { problems: problems.errors().iter().map(located).collect() }
     }
+
+    /// What is wrong with it.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().map(|located| &located.problem)
+    }
 }
 
 impl fmt::Display for Refused {

@@ -18,6 +18,8 @@ const VARIABLE_PREFIX: &str = "WHOLETRACE__";
 pub(crate) struct Inputs {
     /// Files, later ones win.
     pub(crate) files: Vec<PathBuf>,
+    /// A configuration that stands in no file; it wins over files.
+    pub(crate) text: Option<String>,
     /// `key.path=value`, later ones win over everything else.
     pub(crate) settings: Vec<String>,
     /// All environment variables.
@@ -30,7 +32,7 @@ impl Inputs {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Self { files, settings, variables }
+        Self { files, settings, variables, text: None }
     }
 }
 
@@ -129,6 +131,9 @@ pub(crate) fn read(
 ) -> Sources {
     let mut sources = Sources { tree: Value::Object(Map::new()), ..Sources::default() };
     read_files(&inputs.files, &mut sources, problems);
+    if let Some(text) = &inputs.text {
+        read_text("the configuration".to_owned(), text, &mut sources, problems);
+    }
     let variables: Vec<(String, &String, &String)> = inputs
         .variables
         .iter()
@@ -172,30 +177,34 @@ fn read_files(files: &[PathBuf], sources: &mut Sources, problems: &mut Problems)
                 continue;
             }
         };
-        let document = match yaml::read(&text) {
-            Ok(document) => document,
-            Err(Unreadable::Twice { key, line, rest }) => {
-                problems.push_error(twice(&name, &key, line, &rest));
-                *rest
-            }
-            Err(Unreadable::Syntax(error)) => {
-                let message = format!("the file is not YAML: {}", error.trim_end());
-                problems.push_error(Problem::new(name, message));
-                continue;
-            }
-        };
-        if !document.value.is_object() {
-            let hint = "write `key: value` lines, such as `admin: { endpoint: … }`";
-            problems.error(name, "the file is not a map of sections", hint);
-            continue;
-        }
-        let Document { value, lines, written } = document;
-        sources.over(value, &|path| Some(format!("{name}:{}", lines.get(path)?)));
-        sources.written.retain(|path, _| !lines.contains_key(path));
-        let written = written.into_iter();
-        let written = written.map(|(path, text)| (path, Written { text, untyped: false }));
-        sources.written.extend(written);
+        read_text(name, &text, sources, problems);
     }
+}
+
+fn read_text(name: String, text: &str, sources: &mut Sources, problems: &mut Problems) {
+    let document = match yaml::read(text) {
+        Ok(document) => document,
+        Err(Unreadable::Twice { key, line, rest }) => {
+            problems.push_error(twice(&name, &key, line, &rest));
+            *rest
+        }
+        Err(Unreadable::Syntax(error)) => {
+            let message = format!("the file is not YAML: {}", error.trim_end());
+            problems.push_error(Problem::new(name, message));
+            return;
+        }
+    };
+    if !document.value.is_object() {
+        let hint = "write `key: value` lines, such as `admin: { endpoint: … }`";
+        problems.error(name, "the file is not a map of sections", hint);
+        return;
+    }
+    let Document { value, lines, written } = document;
+    sources.over(value, &|path| Some(format!("{name}:{}", lines.get(path)?)));
+    sources.written.retain(|path, _| !lines.contains_key(path));
+    let written = written.into_iter();
+    let written = written.map(|(path, text)| (path, Written { text, untyped: false }));
+    sources.written.extend(written);
 }
 
 /// The problem of a `key` that the file `name` has twice in one section, the second time in `line`.
@@ -257,6 +266,7 @@ mod tests {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
+            ..Inputs::default()
         };
         let mut problems = Problems::new();
         let sources = read(&inputs, &[], &mut problems);
@@ -291,7 +301,7 @@ mod tests {
         let inputs = Inputs {
             files: vec![folder.path().join("none.yaml"), bad, list],
             settings: vec!["nothing".to_owned(), "a..b=1".to_owned()],
-            variables: BTreeMap::new(),
+            ..Inputs::default()
         };
         let mut problems = Problems::new();
         read(&inputs, &[], &mut problems);

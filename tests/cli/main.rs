@@ -7,6 +7,7 @@ mod cluster;
 mod configuration;
 mod examples;
 mod generate;
+mod import;
 mod mistakes;
 mod process;
 mod signals;

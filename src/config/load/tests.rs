@@ -16,7 +16,7 @@ fn load_with(text: &str, settings: &[&str], variables: &[(&str, &str)]) -> Resul
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let variables = variables.iter().map(owned).collect();
     let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-    load(&Inputs { files: vec![file], settings, variables }, None)
+    load(&Inputs { files: vec![file], settings, variables, ..Inputs::default() }, None)
 }
 
 fn refused(text: &str) -> String {

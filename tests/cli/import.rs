@@ -1,0 +1,140 @@
+//! `wholetrace import`: what it writes loads, what it says is true, and its exit codes.
+
+use std::{fs, path::Path};
+
+use super::process::{Ran, run};
+
+const AGENT: &str = include_str!("../../libs/import/tests/fixtures/agent/collector.yaml");
+const GATEWAY: &str = include_str!("../../libs/import/tests/fixtures/gateway/collector.yaml");
+const BALANCER: &str = include_str!("../../libs/import/tests/fixtures/two-tiers/balancer.yaml");
+const SAMPLER: &str = include_str!("../../libs/import/tests/fixtures/two-tiers/sampler.yaml");
+#[cfg(feature = "kafka")]
+const PRODUCER: &str = include_str!("../../libs/import/tests/fixtures/kafka/producer.yaml");
+#[cfg(feature = "kafka")]
+const CONSUMER: &str = include_str!("../../libs/import/tests/fixtures/kafka/consumer.yaml");
+const CONFIGMAP: &str = include_str!("../../libs/import/tests/fixtures/configmap/resources.yaml");
+const PIPELINES: &str = include_str!("../../libs/import/tests/fixtures/pipelines/collector.yaml");
+
+/// Variables that the fixtures name.
+const VARIABLES: [(&str, &str); 3] = [
+    ("MY_POD_IP", "127.0.0.1"),
+    ("SENDERS_TOKEN", "a-token-of-many-letters"),
+    ("KAFKA_PASSWORD", "hunter2"),
+];
+
+/// Imports `texts`, in files `0.yaml`, `1.yaml`, …, with `options`.
+fn imported(folder: &Path, texts: &[&str], options: &[&str]) -> Ran {
+    let names: Vec<String> = (0..texts.len()).map(|index| format!("{index}.yaml")).collect();
+    for (name, text) in names.iter().zip(texts) {
+        fs::write(folder.join(name), text).expect("a fixture is written");
+    }
+    let mut arguments = vec!["import"];
+    arguments.extend(names.iter().map(String::as_str));
+    arguments.extend(options);
+    run(folder, &arguments, &[])
+}
+
+/// Guarantee: what is written is accepted by `check`, without a word about what it left out.
+#[test]
+fn what_is_written_loads() {
+    let rows: [(&[&str], &[&str]); 6] = [
+        (&[AGENT], &["receivers:", "zipkin: { endpoint: 0.0.0.0:9411 }", "type: always_sample"]),
+        (&[GATEWAY], &["decision_wait: 20s", "tenants:", "Bearer ${file:", "ten-percent"]),
+        (&[BALANCER, SAMPLER], &["hash_salt: fleet", "wholetrace standalone"]),
+        #[cfg(feature = "kafka")]
+        (&[PRODUCER, CONSUMER], &["SCRAM-SHA-512", "wholetrace topics create"]),
+        #[cfg(not(feature = "kafka"))]
+        (&[AGENT], &[]),
+        (&[CONFIGMAP], &["sampling_percentage: 25"]),
+        (&[PIPELINES], &["zipkin: {}", "otlp/a:", "otlp/b:"]),
+    ];
+    for (texts, expected) in rows {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ran = imported(folder.path(), texts, &["-o", "wholetrace.yaml"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert_eq!(ran.stdout, "", "it goes into the file");
+        let file = folder.path().join("wholetrace.yaml");
+        let written = fs::read_to_string(&file).expect("it is written");
+        for expected in expected {
+            assert!(written.contains(expected), "{expected}: {written}");
+        }
+        // The file that a secret comes from is on another machine.
+        let secret = folder.path().join("tempo");
+        fs::write(&secret, "secret of tempo").expect("a secret is written");
+        let secret = secret.display().to_string();
+        let here = written.replace("/var/run/secrets/tempo", &secret);
+        fs::write(&file, here).expect("it is written");
+        let checked = run(folder.path(), &["check", "--config", "wholetrace.yaml"], &VARIABLES);
+        assert_eq!(checked.code, Some(0), "{}\n{written}", checked.stderr);
+        for idle in ["has no effect", "not needed", "counts requests"] {
+            assert!(!checked.stderr.contains(idle), "{}", checked.stderr);
+        }
+    }
+}
+
+/// Guarantee: each thing that would be lost is said with its key path and the way to get it.
+#[test]
+fn what_would_be_lost_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ran = imported(folder.path(), &[GATEWAY], &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.starts_with("# Does what a Collector does"), "{}", ran.stdout);
+    let (rest, lost) = ran.stderr.split_once("\nlost: ").expect("three lists");
+    let (taken, not_needed) = rest.split_once("\nnot needed: ").expect("three lists");
+    for expected in ["processors.tail_sampling", "receivers.otlp.protocols.grpc.auth"] {
+        assert!(taken.contains(expected), "{expected}: {taken}");
+    }
+    for expected in [
+        "processors.batch",
+        "processors.tail_sampling.num_traces",
+        "receivers.otlp.protocols.http.include_metadata",
+        "exporters.otlphttp/tempo.sending_queue.queue_size",
+        "extensions.file_storage",
+    ] {
+        assert!(not_needed.contains(expected), "{expected}: {not_needed}");
+    }
+    for expected in [
+        "connectors.spanmetrics",
+        "service.pipelines.metrics",
+        "processors.k8sattributes",
+        "exporters.otlp/vendor.auth",
+        "without credentials",
+        "to get it: ",
+    ] {
+        assert!(lost.contains(expected), "{expected}: {lost}");
+    }
+}
+
+#[test]
+fn exit_codes_tell_losses_and_files_that_cannot_be_read() {
+    const FINE: &str = "receivers: { otlp: { protocols: { grpc: } } }\n\
+        processors: { tail_sampling: { policies: [{ name: all, type: always_sample }] } }\n\
+        exporters: { otlp: { endpoint: 'a:4317' } }\n\
+        service: { pipelines: { traces: { receivers: [otlp], processors: [tail_sampling], \
+        exporters: [otlp] } } }\n";
+    const UNKNOWN: &str = "{ name: odd, type: of_another_version }";
+    let folder = tempfile::tempdir().expect("a folder");
+    let unknown = FINE.replace("{ name: all, type: always_sample }", UNKNOWN);
+    let rows: [(&str, &[&str], i32, &str); 9] = [
+        (FINE, &["--strict"], 0, "nothing is lost"),
+        (PIPELINES, &[], 0, "lost: "),
+        (PIPELINES, &["--strict"], 2, "traces/archive"),
+        (PIPELINES, &["--pipeline", "traces/archive"], 0, "service.pipelines.traces/archive"),
+        (PIPELINES, &["--pipeline", "traces/none"], 1, "there are `traces/in`"),
+        (&unknown, &[], 1, "processors.tail_sampling.policies[0].type"),
+        ("a: [", &[], 1, "is not YAML"),
+        ("receivers: { otlp: {} }", &[], 1, "service.pipelines"),
+        ("admin: {}\nreceivers: {}", &[], 1, "neither"),
+    ];
+    for (text, options, code, expected) in rows {
+        let ran = imported(folder.path(), &[text], options);
+        assert_eq!(ran.code, Some(code), "{text}: {}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{expected}: {}", ran.stderr);
+        if text == unknown {
+            assert!(ran.stdout.contains(UNKNOWN), "it is written as it stands: {}", ran.stdout);
+        }
+    }
+    let ran = run(folder.path(), &["import", "nowhere.yaml"], &[]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`nowhere.yaml` cannot be read"), "{}", ran.stderr);
+}
