@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::topics;
 use crate::{
     config::{Cost, Inputs, load, markdown, memory_limit},
-    dead_letters, import, metrics_page, process,
+    dead_letters, import, metrics_page, policy_tests, process,
     role::Role,
 };
 
@@ -38,9 +38,11 @@ Examples:
   wholetrace import collector.yaml -o wholetrace.yaml
       Writes the configuration that does what this one of a Collector does, and says what would be
       lost.
+  wholetrace test policies.test.yaml
+      Runs the unit tests of your policies.
 
 Exit codes: 0 fine, 1 configuration or topic problems, dead letters that stay, or failure, 2 wrong
-usage, or a loss with `import --strict`.";
+usage, wrong files of tests, or a loss with `import --strict`.";
 
 const STOPPING: &str = "SIGTERM and SIGINT drain and stop; a second one stops at once. \
     SIGHUP, or a change of a configuration file, has it say what takes effect at the next start.";
@@ -73,6 +75,9 @@ enum Command {
     /// Write a configuration that does the same as one of a Collector.
     #[command(after_help = import::HELP)]
     Import(import::Options),
+    /// Run the unit tests of policies: traces in YAML, and what is to become of them.
+    #[command(after_help = policy_tests::HELP)]
+    Test(policy_tests::Options),
     /// Make, check or describe the topics of a cluster in Kafka.
     #[cfg(feature = "kafka")]
     Topics {
@@ -126,6 +131,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Sampler(sources) => run_role(Role::Sampler, sources),
         Command::Check(sources) => check(sources),
         Command::Import(options) => match import::run(&options) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
+        Command::Test(options) => match policy_tests::main(&options) {
             Ok(code) => return code,
             Err(error) => Err(error),
         },

@@ -8,6 +8,7 @@ mod dead_letters;
 mod import;
 mod log;
 mod metrics_page;
+mod policy_tests;
 mod process;
 mod reload;
 mod role;

@@ -148,6 +148,11 @@ fn check(config: &Config, roles: &[Role], sources: &Sources, problems: &mut Prob
             Cost::of(config, *role).check(memory_limit(config), strict, &mut found);
         }
     }
+    add_news(&found, &known, problems);
+}
+
+/// Adds what is `found`, unless it follows from what is `known` to be wrong at these paths.
+pub(super) fn add_news(found: &Problems, known: &[String], problems: &mut Problems) {
     for problem in found.errors() {
         if !known.iter().any(|known| known.starts_with(&problem.path)) {
             problems.push_error(problem.clone());

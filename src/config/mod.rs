@@ -4,8 +4,8 @@
 //! other, and `expand` fills `${…}` in. `foreign` says what is in the place of a Collector's sections
 //! and components, `collector` and `queue` what its keys mean here. `typed` makes `sections` of the
 //! tree and finds every problem on the way, which `words` puts into words. `load` does all of it, and
-//! `report` says what was found and where it stands. `cost` adds up what the sections may take of the
-//! memory; `document` describes them.
+//! `report` says what was found and where it stands; `other` reads other files likewise. `cost` adds
+//! up what the sections may take of the memory; `document` describes them.
 
 mod collector;
 mod cost;
@@ -13,6 +13,7 @@ mod document;
 mod expand;
 mod foreign;
 mod load;
+mod other;
 mod path;
 mod queue;
 mod report;
@@ -26,5 +27,7 @@ mod yaml;
 pub(crate) use cost::Cost;
 pub(crate) use document::markdown;
 pub(crate) use load::{Loaded, load};
+pub(crate) use other::{read_as, read_policies};
+pub(crate) use report::Refused;
 pub(crate) use sections::{Config, LogChoice, memory_limit};
 pub(crate) use sources::Inputs;

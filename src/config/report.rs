@@ -9,6 +9,8 @@ use super::{expand::Expansions, path::KeyPath, sources::Sources};
 /// A configuration that cannot be used: everything that is wrong with it.
 #[derive(Debug)]
 pub(crate) struct Refused {
+    /// What cannot be used, where it is something else.
+    subject: String,
     problems: Vec<Located>,
 }
 
@@ -33,7 +35,13 @@ impl Refused {
                 },
             }
         };
-        Self { problems: problems.errors().iter().map(located).collect() }
+        let problems = problems.errors().iter().map(located).collect();
+        Self { subject: "the configuration".to_owned(), problems }
+    }
+
+    /// The same of something else than a configuration.
+    pub(super) fn of(self, subject: String) -> Self {
+        Self { subject, ..self }
     }
 
     /// What is wrong with it.
@@ -46,7 +54,7 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.problems.len();
         let noun = if count == 1 { "problem" } else { "problems" };
-        writeln!(f, "the configuration has {count} {noun}:")?;
+        writeln!(f, "{} has {count} {noun}:", self.subject)?;
         for Located { problem, origin } in &self.problems {
             write!(f, "\n  {}", problem.path)?;
             if let Some(origin) = origin {

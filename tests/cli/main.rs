@@ -9,6 +9,7 @@ mod examples;
 mod generate;
 mod import;
 mod mistakes;
+mod policy_tests;
 mod process;
 mod signals;
 mod standalone;

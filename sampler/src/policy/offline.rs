@@ -8,7 +8,37 @@ use wholetrace_proto::{
     wire::WireError,
 };
 
-use crate::policy::{plan::Heads, sampling_decision::SamplingDecision, set::PolicySet};
+use crate::policy::{
+    plan::{Heads, Record},
+    rule::Trace,
+    sampling_decision::{PolicyIndex, SamplingDecision},
+    set::{Effect, Policy, PolicySet},
+};
+
+/// What one policy makes of a trace.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer {
+    /// Which policy it is.
+    pub policy: PolicyIndex,
+    /// Whether it discards what it says yes to.
+    pub discards: bool,
+    /// Whether it says yes.
+    pub says_yes: bool,
+    /// The probability that it says yes to a trace with these contents; `None` where it draws by a
+    /// hash of its own, which no threshold tells.
+    pub probability: Option<f64>,
+}
+
+/// A trace, what is decided about it and what each policy makes of it.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// What names the trace.
+    pub key: TraceKey,
+    /// What is decided.
+    pub decision: SamplingDecision,
+    /// The answers of all policies, in their order.
+    pub answers: Vec<Answer>,
+}
 
 /// What `policies` decide about each trace in `traces`, the bytes of an OTLP `TracesData` or of an
 /// `ExportTraceServiceRequest`, in the order of their keys. Spans without a trace id are left out.
@@ -19,10 +49,42 @@ pub fn decide(
     policies: &PolicySet,
     traces: &[u8],
 ) -> Result<Vec<(TraceKey, SamplingDecision)>, WireError> {
+    let records = records(policies, traces)?;
+    Ok(records.iter().map(|(key, record)| (*key, policies.decide(*key, record))).collect())
+}
+
+/// The same as [`decide`], with what each policy makes of the traces.
+///
+/// # Errors
+/// When the bytes are not such a message.
+pub fn examine(policies: &PolicySet, traces: &[u8]) -> Result<Vec<Examined>, WireError> {
+    let examined = |(key, record): (&TraceKey, &Vec<u64>)| Examined {
+        key: *key,
+        decision: policies.decide(*key, record),
+        answers: answers(policies, *key, record),
+    };
+    Ok(records(policies, traces)?.iter().map(examined).collect())
+}
+
+fn answers(policies: &PolicySet, key: TraceKey, record: &[u64]) -> Vec<Answer> {
+    let trace = Trace { record: Record { layout: &policies.plan.layout, words: record }, key };
+    let answer = |(policy, Policy { rule, effect }): (PolicyIndex, &Policy)| {
+        let evaluation = rule.evaluate(&trace);
+        Answer {
+            policy,
+            discards: *effect == Effect::Drop,
+            says_yes: evaluation.says_yes(trace.randomness()),
+            probability: evaluation.drawn.is_none().then(|| evaluation.threshold.probability()),
+        }
+    };
+    (0..).zip(&policies.policies).map(answer).collect()
+}
+
+/// The record of each trace.
+fn records(policies: &PolicySet, traces: &[u8]) -> Result<BTreeMap<TraceKey, Vec<u64>>, WireError> {
     let mut fold = Fold { policies, heads: Heads::default(), records: BTreeMap::new() };
     spans::visit(traces, &mut fold)?;
-    let decided = fold.records.iter();
-    Ok(decided.map(|(key, record)| (*key, policies.decide(*key, record))).collect())
+    Ok(fold.records)
 }
 
 struct Fold<'p> {
