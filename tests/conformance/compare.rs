@@ -2,20 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use wholetrace_proto::otlp::ExportTraceServiceRequest;
+
 use crate::{
     differences::Differences,
+    notation::requests,
     ours,
     vectors::{self, Set, Vectors},
 };
 
 /// What a set is beside the Collector's.
-enum Compared {
+pub(crate) enum Compared {
     Equal,
     NotSupported,
     Wrong(String),
 }
 
-fn compare(vectors: &Vectors, set: &Set, differences: &Differences) -> Compared {
+/// Our decisions by `set` beside those that were recorded.
+pub(crate) fn compare(vectors: &Vectors, set: &Set, differences: &Differences) -> Compared {
     let name = format!("{}/{}", vectors.name, set.name);
     let recorded = set.kept.as_deref().unwrap_or_else(|| panic!("{name} was not recorded"));
     let block = set.block.clone().into();
@@ -63,4 +67,31 @@ fn policies_keep_what_a_collector_keeps() {
         println!("{file}: {equal} sets as in a Collector, {not_yet} not supported");
     }
     assert!(wrong.is_empty(), "differences that nobody listed:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_order_of_spans_does_not_matter() {
+    for vectors in vectors::all() {
+        let forwards = requests(&vectors.traces);
+        let backwards = reversed(&forwards);
+        for set in &vectors.sets {
+            let Ok(policies) = ours::load(&set.block.clone().into()) else { continue };
+            let kept = |requests| ours::kept_of(&policies, &vectors.traces, requests);
+            assert_eq!(kept(&forwards), kept(&backwards), "{}/{}", vectors.name, set.name);
+        }
+    }
+}
+
+/// The requests from the last to the first, each with its spans from the last to the first.
+fn reversed(requests: &[ExportTraceServiceRequest]) -> Vec<ExportTraceServiceRequest> {
+    let mut requests = requests.to_vec();
+    requests.reverse();
+    for request in &mut requests {
+        request.resource_spans.reverse();
+        for scopes in request.resource_spans.iter_mut().map(|entry| &mut entry.scope_spans) {
+            scopes.reverse();
+            scopes.iter_mut().for_each(|scope| scope.spans.reverse());
+        }
+    }
+    requests
 }

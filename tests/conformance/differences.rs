@@ -28,6 +28,7 @@ pub(crate) struct Difference {
 }
 
 /// All of them.
+#[derive(Default)]
 pub(crate) struct Differences(pub(crate) Vec<Difference>);
 
 impl Differences {

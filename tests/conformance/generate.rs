@@ -1,5 +1,5 @@
-//! Traces and sets of policies by chance, always the same ones. Keys and values are few, so that
-//! policies meet traces.
+//! Traces and sets of policies by chance, the same ones for the same seed. Keys and values are few,
+//! so that policies meet traces.
 //!
 //! The first span of a trace lasts as long as the whole: what depends on the order of spans in a
 //! Collector does not occur.
@@ -17,11 +17,11 @@ const SETS: usize = 320;
 /// Another one makes other traces and sets.
 const SEED: u64 = 12;
 
-/// The file: all of it but what a Collector keeps.
-fn generated() -> String {
-    let mut random = Rng::with_seed(SEED);
+/// A file of vectors: all of it but what a Collector keeps.
+pub(crate) fn generated(seed: u64, traces: usize, sets: usize) -> String {
+    let mut random = Rng::with_seed(seed);
     let mut text = "# Made by tests/conformance/generate.rs.\ntraces:\n".to_owned();
-    for number in 1..=TRACES {
+    for number in 1..=traces {
         let spans = trace(&mut random);
         let _ = writeln!(text, "  t{number}:");
         for span in spans {
@@ -29,7 +29,7 @@ fn generated() -> String {
         }
     }
     text.push_str("\nsets:\n");
-    for number in 1..=SETS {
+    for number in 1..=sets {
         let _ = writeln!(text, "  - name: g{number}");
         if random.u8(..8) == 0 {
             text.push_str("    sample_on_first_match: true\n");
@@ -274,12 +274,13 @@ fn path() -> std::path::PathBuf {
 #[test]
 #[ignore = "writes traces and sets anew: tests/conformance/record"]
 fn generate() {
-    fs::write(path(), generated()).expect("written");
+    fs::write(path(), generated(SEED, TRACES, SETS)).expect("written");
 }
 
 #[test]
 fn the_generated_file_is_what_the_generator_makes() {
     let text = fs::read_to_string(path()).expect("generated.yaml");
     let bare = text.split_inclusive('\n').filter(|line| !line.starts_with("    kept:"));
-    assert_eq!(bare.collect::<String>(), generated(), "tests/conformance/record makes it anew");
+    let made = generated(SEED, TRACES, SETS);
+    assert_eq!(bare.collect::<String>(), made, "tests/conformance/record makes it anew");
 }

@@ -4,6 +4,9 @@
 //! Every difference stands in `differences.yaml`, by name and with its reason. Where a Collector
 //! can be had, all of the data is recorded anew, and must come out as it stands.
 //!
+//! And it decides traces that are made anew for each run, by sets that are. A failing seed is
+//! printed: `WHOLETRACE_SEED=<seed>` runs it again, `WHOLETRACE_RUNS=<count>` runs many.
+//!
 //! `tests/conformance/record` writes the data anew.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
@@ -12,6 +15,7 @@ mod collector;
 mod compare;
 mod configurations;
 mod differences;
+mod fresh;
 mod generate;
 mod notation;
 mod ours;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use prost::Message;
 use serde_json::Value;
-use wholetrace_proto::id::TraceId;
+use wholetrace_proto::{id::TraceId, otlp::ExportTraceServiceRequest};
 use wholetrace_runtime::problems::Problems;
 use wholetrace_sampler::policy::{PolicySet, TailSamplingConfig, offline};
 
@@ -29,8 +29,17 @@ pub(crate) fn load(block: &Value) -> Result<PolicySet, String> {
 
 /// The places of those of `traces` that `policies` keep.
 pub(crate) fn kept(policies: &PolicySet, traces: &[Trace]) -> BTreeSet<usize> {
+    kept_of(policies, traces, &requests(traces))
+}
+
+/// The places of those of `traces`, which are what the requests bring, that `policies` keep.
+pub(crate) fn kept_of(
+    policies: &PolicySet,
+    traces: &[Trace],
+    requests: &[ExportTraceServiceRequest],
+) -> BTreeSet<usize> {
     // Requests one after the other are one message: the lists in them are joined.
-    let bytes: Vec<u8> = requests(traces).iter().flat_map(Message::encode_to_vec).collect();
+    let bytes: Vec<u8> = requests.iter().flat_map(Message::encode_to_vec).collect();
     let decided = offline::decide(policies, &bytes).expect("a request");
     let kept: BTreeSet<_> =
         decided.iter().filter(|(_, decision)| decision.kept).map(|(key, _)| *key).collect();

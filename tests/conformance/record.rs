@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Which traces, by their places, a Collector keeps by each of `sets`.
-fn recorded(files: &[(&Vectors, Vec<&Set>)]) -> Vec<Vec<BTreeSet<usize>>> {
+pub(crate) fn recorded(files: &[(&Vectors, Vec<&Set>)]) -> Vec<Vec<BTreeSet<usize>>> {
     let jobs: Vec<Job<'_>> = files.iter().map(|(vectors, sets)| job(vectors, sets)).collect();
     let kept = collector::decide(&jobs);
     let of_file = |((vectors, sets), kept): (&(&Vectors, Vec<&Set>), Vec<Kept>)| {

@@ -84,9 +84,14 @@ pub(crate) fn from_yaml<T: DeserializeOwned>(text: &str, name: &str) -> T {
 
 impl Vectors {
     fn read(path: &Path) -> Self {
-        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-        let raw: Raw = from_yaml(&text, &name);
+        Self::parse(path, &text)
+    }
+
+    /// The vectors in a text that stands, or could stand, in the file `path`.
+    pub(crate) fn parse(path: &Path, text: &str) -> Self {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let raw: Raw = from_yaml(text, &name);
         let trace = |(trace, noted): (&String, &Value)| {
             Trace::parse(&name, trace, noted).unwrap_or_else(|error| panic!("{name}: {error}"))
         };
