@@ -84,11 +84,12 @@ impl Reload {
         };
         match wiring::policies(&loaded.config) {
             Ok(policies) => {
+                let hash = policies.hash();
                 handle.replace(policies);
                 self.running.tail_sampling = loaded.config.tail_sampling;
                 metrics::policies_reloaded(true);
                 let count = self.running.tail_sampling.policies.len();
-                tracing::info!(policies = count, "{why}: the policies are reloaded");
+                tracing::info!(policies = count, %hash, "{why}: the policies are reloaded");
             }
             Err(error) => self.refuse(why, &error),
         }

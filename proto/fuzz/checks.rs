@@ -16,7 +16,7 @@ use wholetrace_proto::{
         },
     },
     record::{
-        DeadLetter, Decision, DecisionBatch, PolicyBits, encode_decisions, encode_replayed,
+        DeadLetter, Decision, DecisionBatch, PolicyBits, encode_decisions_of, encode_replayed,
         read_replayed,
     },
     reject::SpanReject,
@@ -200,8 +200,10 @@ pub(crate) fn decisions(data: &[u8]) {
     // Eleven bytes are the least that a decision takes.
     assert!(decisions.len() <= data.len() / 11);
     let policies: Vec<&str> = batch.policies().collect();
-    let written = encode_decisions(&policies, batch.claim(), &decisions);
+    let hash = batch.policies_hash();
+    let written = encode_decisions_of(hash, &policies, batch.claim(), &decisions);
     let again = DecisionBatch::read(&written).unwrap();
+    assert_eq!(again.policies_hash(), hash);
     let named = |decision: &Decision, names: &[&str]| {
         let name = |policy: u16| names[usize::from(policy)].to_owned();
         let sets = [&decision.also, &decision.shadow];

@@ -64,13 +64,25 @@ pub fn encode_decisions<S: AsRef<str>>(
     claim: Option<Claim>,
     decisions: &[Decision],
 ) -> Vec<u8> {
+    encode_decisions_of(None, policies, claim, decisions)
+}
+
+/// The same, of a set of policies with this hash.
+#[must_use]
+pub fn encode_decisions_of<S: AsRef<str>>(
+    policies_hash: Option<u64>,
+    policies: &[S],
+    claim: Option<Claim>,
+    decisions: &[Decision],
+) -> Vec<u8> {
     let base_ms = decisions.iter().map(|decision| decision.first_seen_ms).min().unwrap_or(0);
     let numbers = Numbers::of(policies.len(), decisions);
     let occurring = || policies.iter().zip(&numbers.0).filter(|(_, number)| number.is_some());
     let claim_len = claim.map_or(0, |claim| 1 + varint_len(claim.term) + 9);
     let names = occurring().map(|(policy, _)| delimited_len(1, policy.as_ref().len()));
     let bodies = decisions.iter().map(|one| delimited_len(3, one.encoded_len(base_ms, &numbers)));
-    let rest = 1 + varint_len(base_ms) + 1 + varint_len(u64::from(VERSION)) + claim_len;
+    let hash_len = policies_hash.map_or(0, |_| 9);
+    let rest = hash_len + 1 + varint_len(base_ms) + 1 + varint_len(u64::from(VERSION)) + claim_len;
     let mut out = Vec::with_capacity(names.sum::<usize>() + bodies.sum::<usize>() + rest);
     put_uint(&mut out, 6, u64::from(VERSION));
     for (policy, _) in occurring() {
@@ -84,6 +96,9 @@ pub fn encode_decisions<S: AsRef<str>>(
     if let Some(claim) = claim {
         put_uint(&mut out, 4, claim.term);
         put_fixed64(&mut out, 5, claim.owner);
+    }
+    if let Some(hash) = policies_hash {
+        put_fixed64(&mut out, 9, hash);
     }
     out
 }
@@ -244,6 +259,7 @@ pub struct DecisionBatch<'a> {
     term: u64,
     owner: u64,
     version: u32,
+    policies_hash: Option<u64>,
     policies: usize,
     decisions: usize,
 }
@@ -254,8 +270,16 @@ impl<'a> DecisionBatch<'a> {
     /// # Errors
     /// When anything in it is not what `record.proto` says.
     pub fn read(record: &'a [u8]) -> Result<Self, RecordError> {
-        let mut batch =
-            Self { record, base_ms: 0, term: 0, owner: 0, version: 1, policies: 0, decisions: 0 };
+        let mut batch = Self {
+            record,
+            base_ms: 0,
+            term: 0,
+            owner: 0,
+            version: 1,
+            policies_hash: None,
+            policies: 0,
+            decisions: 0,
+        };
         let (mut policy_max, mut policy_max_at) = (0, 0);
         let mut fields = Cursor::new(record);
         while let Some(field) = fields.next_field()? {
@@ -276,6 +300,7 @@ impl<'a> DecisionBatch<'a> {
                 4 => batch.term = field.varint(BATCH)?,
                 5 => batch.owner = field.fixed64(BATCH)?,
                 6 => batch.version = bounded("version", field.varint(BATCH)?)?,
+                9 => batch.policies_hash = Some(field.fixed64(BATCH)?),
                 _ => {}
             }
         }
@@ -303,6 +328,12 @@ impl<'a> DecisionBatch<'a> {
     #[must_use]
     pub const fn version(&self) -> u32 {
         self.version
+    }
+
+    /// The hash of the set of policies that made the decisions, if it says so.
+    #[must_use]
+    pub const fn policies_hash(&self) -> Option<u64> {
+        self.policies_hash
     }
 
     /// How many decisions there are.

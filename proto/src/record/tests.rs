@@ -68,15 +68,17 @@ proptest! {
     fn prop_a_batch_reads_back(
         decisions in vec(decision(), 0..20),
         claim in proptest::option::of((1..u64::MAX, any::<u64>())),
+        hash in proptest::option::of(any::<u64>()),
     ) {
         let claim = claim.map(|(term, owner)| Claim { term, owner });
         let names: Vec<String> = (0..80).map(|number| format!("policy {number}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let record = encode_decisions(&names, claim, &decisions);
+        let record = encode_decisions_of(hash, &names, claim, &decisions);
         prop_assert_eq!(record.len(), record.capacity());
         let batch = DecisionBatch::read(&record).unwrap();
         prop_assert_eq!(batch.len(), decisions.len());
         prop_assert_eq!((batch.claim(), batch.version()), (claim, VERSION));
+        prop_assert_eq!(batch.policies_hash(), hash);
         let written: Vec<&str> = batch.policies().collect();
         let read: Vec<Decision> = batch.decisions().collect();
         let said = |decisions: &[Decision], names: &[&str]| -> Vec<_> {
@@ -87,7 +89,7 @@ proptest! {
             said(&read, &written).into_iter().flat_map(|(_, said)| said.concat()).collect();
         prop_assert_eq!(occurring.len(), written.len(), "only names that occur");
         // What is read and written again is the same.
-        prop_assert_eq!(encode_decisions(&written, claim, &read), record);
+        prop_assert_eq!(encode_decisions_of(hash, &written, claim, &read), record);
     }
 
     #[test]

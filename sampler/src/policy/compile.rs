@@ -9,6 +9,7 @@ use crate::policy::{
     config::{KeepSignal, TailSamplingConfig},
     lower::Lowering,
     plan::{Fact, Planner, ValueTest},
+    policy_hash::PolicyHash,
     report::Report,
     set::{Effect, Policy, PolicySet, Tried},
 };
@@ -73,6 +74,7 @@ impl PolicySet {
                 .chain([KEEP_SIGNALS.to_owned()])
                 .chain(most_bytes.map(|_| MOST_BYTES.to_owned()))
                 .collect(),
+            hash: PolicyHash::of(config),
             decision_wait: config.decision_wait.get(),
             decision_wait_after_root: (!after_root.is_zero()).then_some(after_root),
             decision_cache: config.decision_cache.clone(),

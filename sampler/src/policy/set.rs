@@ -7,6 +7,7 @@ use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 use crate::policy::{
     config::DecisionCacheConfig,
     plan::{Fact, Heads, Observed, Plan, Record},
+    policy_hash::PolicyHash,
     rule::{Rule, Trace},
     sampling_decision::{PolicyBits, PolicyIndex, SamplingDecision},
 };
@@ -54,6 +55,7 @@ pub struct PolicySet {
     /// The names of the policies, and behind them the one of the keep signals and, if there is such a
     /// bound, the one of the bound for bytes.
     pub(super) names: Vec<String>,
+    pub(super) hash: PolicyHash,
     pub(super) decision_wait: Duration,
     pub(super) decision_wait_after_root: Option<Duration>,
     pub(super) decision_cache: DecisionCacheConfig,
@@ -176,6 +178,12 @@ impl PolicySet {
     #[must_use]
     pub fn policy_names(&self) -> &[String] {
         &self.names
+    }
+
+    /// What tells it apart from sets that decide otherwise.
+    #[must_use]
+    pub const fn hash(&self) -> PolicyHash {
+        self.hash
     }
 
     /// Stream time from the first span of a trace to its decision.

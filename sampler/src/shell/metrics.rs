@@ -1,17 +1,12 @@
 //! What the sampler counts, beside its exporters.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
-
 use metrics::{Counter, Gauge, counter, gauge};
 use wholetrace_runtime::metrics::{Label, Metric, Unit};
 use wholetrace_spanlog::{Partition, Position, Replacement, TopicName};
 
 use crate::{
-    core::partition::{Levels, Made, Stats},
-    shell::partition_metrics::Takeovers,
+    core::partition::{Levels, Stats},
+    shell::{partition_metrics::Takeovers, policy_metrics::PolicyMetrics},
 };
 
 /// Handles made once; all partitions share them.
@@ -19,8 +14,7 @@ use crate::{
 pub(crate) struct SamplerMetrics {
     counters: Vec<Counter>,
     levels: [Gauge; 7],
-    /// One for each policy that has decided a trace, of this configuration or one before a reload.
-    by_policy: Arc<Mutex<BTreeMap<String, Counter>>>,
+    pub(crate) policies: PolicyMetrics,
     pub(crate) partitions: Gauge,
     pub(crate) commits: Counter,
     append_retries: [Counter; 3],
@@ -52,7 +46,7 @@ impl SamplerMetrics {
         Self {
             counters: COUNTED.iter().map(|(counted, _)| handle(counted)).collect(),
             levels: levels.map(|name| gauge!(name)),
-            by_policy: Arc::default(),
+            policies: PolicyMetrics::default(),
             partitions: gauge!(PARTITIONS),
             commits: counter!(COMMITS),
             append_retries: TOPICS.map(|topic| counter!(APPEND_RETRIES, "topic" => topic)),
@@ -81,24 +75,6 @@ impl SamplerMetrics {
         }
         let [[_, damaged], _] = &self.gaps;
         damaged.increment(stats.frames_unreadable);
-    }
-
-    /// Adds what policies have decided.
-    pub(crate) fn decided(&self, made: &Made) {
-        let mut by_policy = self.by_policy.lock().unwrap_or_else(PoisonError::into_inner);
-        for (policy, count) in made.named() {
-            let known = |policy: &&str| by_policy.contains_key(*policy);
-            let policy = policy.unwrap_or(NO_POLICY);
-            let room = by_policy.len() < POLICIES_MAX;
-            let policy = Some(policy).filter(|policy| room || known(policy)).unwrap_or(OTHERS);
-            if let Some(counter) = by_policy.get(policy) {
-                counter.increment(count);
-            } else {
-                let counter = counter!(BY_POLICY, "policy" => policy.to_owned());
-                counter.increment(count);
-                by_policy.insert(policy.to_owned(), counter);
-            }
-        }
     }
 
     /// Replaces the part of a partition in the levels.
@@ -217,12 +193,6 @@ const COUNTED: &[Counted] = &[
     ((DEAD_LETTERS, Some(("reason", "refused"))), |stats| stats.pieces_refused),
 ];
 
-/// So many names get a counter, those of reloads included; others are counted together.
-const POLICIES_MAX: usize = 1_000;
-const OTHERS: &str = "other";
-/// The label of traces that no policy wanted.
-const NO_POLICY: &str = "none";
-
 const TOPICS: [&str; 3] = ["spans", "decisions", "dead_letters"];
 
 const READ_RECORDS: &str = "wholetrace_sampler_read_records_total";
@@ -236,7 +206,6 @@ const LATE_ROOTS: &str = "wholetrace_sampler_late_roots_total";
 const DELAYED_POLICIES: &str = "wholetrace_sampler_delayed_policies_total";
 const INVALID_SPANS: &str = "wholetrace_sampler_invalid_spans_total";
 const DECISIONS: &str = "wholetrace_sampler_decisions_total";
-const BY_POLICY: &str = "wholetrace_sampler_policy_decisions_total";
 const LATE_FRAGMENTS: &str = "wholetrace_sampler_late_fragments_total";
 const IGNORED_DECISIONS: &str = "wholetrace_sampler_ignored_decisions_total";
 const FORGOTTEN_DECISIONS: &str = "wholetrace_sampler_forgotten_decisions_total";
@@ -273,7 +242,7 @@ const COMMITS: &str = "wholetrace_sampler_commits_total";
 const APPEND_RETRIES: &str = "wholetrace_sampler_append_retries_total";
 const READ_RETRIES: &str = "wholetrace_sampler_read_retries_total";
 
-/// The metrics of the sampler, those of its exporters aside.
+/// The metrics of the sampler, those of policies, partitions and exporters aside.
 pub const TABLE: &[Metric] = &[
     Metric::counter(READ_RECORDS, Unit::None, "Records read ahead from the span log."),
     Metric::counter(READ_BYTES, Unit::Bytes, "Bytes of records read ahead."),
@@ -313,17 +282,6 @@ pub const TABLE: &[Metric] = &[
     .labels(&[Label::closed("reason", &["trace_id", "malformed"])]),
     Metric::counter(DECISIONS, Unit::None, "Traces decided; after a restart, some again.")
         .labels(&[Label::closed("verdict", &["kept", "not_sampled"])]),
-    Metric::counter(
-        BY_POLICY,
-        Unit::None,
-        "Traces decided, by the first policy that decided so; one of type `drop` has turned them \
-         down, the others have kept them. After a restart, some again.",
-    )
-    .labels(&[Label::capped(
-        "policy",
-        "its name in the configuration, `keep_signals`, `none` for traces that no policy wanted, or \
-         `other` for those beyond 1,000 names",
-    )]),
     Metric::counter(
         LATE_FRAGMENTS,
         Unit::None,

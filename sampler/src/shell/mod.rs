@@ -6,5 +6,6 @@
 
 pub mod metrics;
 pub mod partition_metrics;
+pub mod policy_metrics;
 pub(crate) mod sampler;
 pub(crate) mod worker;

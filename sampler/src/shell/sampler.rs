@@ -24,6 +24,7 @@ use crate::{
     policy::PolicySet,
     shell::{
         metrics::SamplerMetrics,
+        policy_metrics::PoliciesInUse,
         worker::{Leaving, TakingUp, Worker, WorkerContext},
     },
 };
@@ -56,6 +57,7 @@ pub struct Sampler {
     exporters: Vec<ExporterHandle>,
     queues: Vec<Queue>,
     policies: watch::Sender<Arc<PolicySet>>,
+    in_use: PoliciesInUse,
     window_cache: ByteBudget,
     settings: Settings,
     retention: Option<u64>,
@@ -63,13 +65,17 @@ pub struct Sampler {
 
 /// Replaces the policies of a running sampler. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct PolicyHandle(watch::Sender<Arc<PolicySet>>);
+pub struct PolicyHandle {
+    policies: watch::Sender<Arc<PolicySet>>,
+    in_use: PoliciesInUse,
+}
 
 impl PolicyHandle {
     /// Judges traces that are first seen from now on by `policies`; open ones end as they began.
     /// If the policies wait for another time, the partitions start again from their commits.
     pub fn replace(&self, policies: Arc<PolicySet>) {
-        self.0.send_replace(policies);
+        self.in_use.replace(policies.hash());
+        self.policies.send_replace(policies);
     }
 }
 
@@ -97,6 +103,7 @@ impl Sampler {
             exporters,
             queues,
             policies: watch::Sender::new(policies),
+            in_use: PoliciesInUse::default(),
             window_cache,
             settings,
             retention: None,
@@ -114,7 +121,7 @@ impl Sampler {
     /// The handle that replaces the policies.
     #[must_use]
     pub fn policies(&self) -> PolicyHandle {
-        PolicyHandle(self.policies.clone())
+        PolicyHandle { policies: self.policies.clone(), in_use: self.in_use.clone() }
     }
 
     /// Works until `shutdown` or until the group ends; then stops in order: what is with the
@@ -126,6 +133,7 @@ impl Sampler {
     /// # Errors
     /// When the group fails.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), ReadError> {
+        self.in_use.replace(self.policies.borrow().hash());
         let exporting = Shutdown::new();
         let exporters = Tasks::new(shutdown.clone());
         for queue in self.queues {

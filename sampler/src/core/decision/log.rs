@@ -56,7 +56,7 @@ pub(crate) fn decide(
 pub(crate) fn encode(policies: &PolicySet, claim: Option<Claim>, decisions: &[Decision]) -> Bytes {
     let mut names: Vec<&str> = policies.policy_names().iter().map(String::as_str).collect();
     names.push(NO_POLICY);
-    record::encode_decisions(&names, claim, decisions).into()
+    record::encode_decisions_of(Some(policies.hash().0), &names, claim, decisions).into()
 }
 
 /// The record that makes `claim`.
@@ -111,6 +111,7 @@ mod tests {
         let names = |decisions: &[Decision]| {
             let record = encode(&policies, None, decisions);
             let batch = DecisionBatch::read(&record).unwrap();
+            assert_eq!(batch.policies_hash(), Some(policies.hash().0));
             batch.policies().map(str::to_owned).collect::<Vec<_>>()
         };
         let none = u16::try_from(policies.policy_names().len()).unwrap();

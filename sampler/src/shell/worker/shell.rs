@@ -265,7 +265,7 @@ impl Shell {
         let (partition, metrics) = (self.partition, self.context.metrics.clone());
         match effect {
             Effect::AppendDecisions(payload) => self.decided(Record::decisions(payload)),
-            Effect::Decided(made) => metrics.decided(&made),
+            Effect::Decided(made) => metrics.policies.decided(&made),
             Effect::AppendTick => {
                 let writer = Arc::clone(&spans.writer);
                 let job = append(writer, partition, Record::tick(), Appending::Ticks, metrics);
