@@ -18,25 +18,40 @@ use crate::{
 /// Collecting copies no span. It is a [`Visitor`], so that a request or frame can be poured in.
 #[derive(Debug, Default)]
 pub struct Assembler<'a> {
-    resources: Vec<Group<'a>>,
-    scopes: Vec<Group<'a>>,
+    resources: Vec<Group<Head<'a>>>,
+    scopes: Vec<Group<ScopeHead<'a>>>,
     spans: Vec<Body<'a>>,
-    /// Spans that were made on the way, in [`Body::Made`] ranges.
+    /// Spans and heads of scopes that were made on the way.
     made: Vec<u8>,
     resource: Option<Head<'a>>,
-    scope: Option<Head<'a>>,
+    scope: Option<ScopeHead<'a>>,
     /// The length of the message as far as its resources are closed.
     closed: usize,
 }
 
 /// A resource with its scopes, or a scope with its spans.
 #[derive(Debug)]
-struct Group<'a> {
-    head: Head<'a>,
+struct Group<H> {
+    head: H,
     /// How many scopes or spans it has.
     members: usize,
     /// The length of its body as far as its members are closed.
     len: usize,
+}
+
+#[derive(Debug)]
+enum ScopeHead<'a> {
+    Given(Head<'a>),
+    Made(Range<usize>),
+}
+
+impl ScopeHead<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Given(head) => head.len(),
+            Self::Made(range) => range.len(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -60,7 +75,13 @@ impl<'a> Assembler<'a> {
 
     /// The spans that follow belong to this scope of the last resource.
     pub fn scope(&mut self, head: Head<'a>) {
-        self.scope = Some(head);
+        self.scope = Some(ScopeHead::Given(head));
+    }
+
+    /// The spans that follow belong to a scope of the last resource whose head `make` appends to the
+    /// buffer that it is given; it must leave alone what is in there.
+    pub fn scope_with(&mut self, make: impl FnOnce(&mut Vec<u8>)) {
+        self.scope = Some(ScopeHead::Made(self.make(make)));
     }
 
     /// Adds a span: `body` is the bytes of a `Span` message.
@@ -73,10 +94,14 @@ impl<'a> Assembler<'a> {
     /// what is in there.
     #[inline]
     pub fn span_with(&mut self, make: impl FnOnce(&mut Vec<u8>)) {
+        let range = self.make(make);
+        self.add(range.len(), Body::Made(range));
+    }
+
+    fn make(&mut self, make: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
         let start = self.made.len();
         make(&mut self.made);
-        let range = start..self.made.len().max(start);
-        self.add(range.len(), Body::Made(range));
+        start..self.made.len().max(start)
     }
 
     /// How many spans there are.
@@ -110,7 +135,10 @@ impl<'a> Assembler<'a> {
             resource.head.append_to(out);
             for scope in scopes.by_ref().take(resource.members) {
                 put_delimited_head(out, SCOPE_SPANS, scope.len);
-                scope.head.append_to(out);
+                match &scope.head {
+                    ScopeHead::Given(head) => head.append_to(out),
+                    ScopeHead::Made(range) => out.extend_from_slice(self.made_at(range)),
+                }
                 for span in spans.by_ref().take(scope.members) {
                     put_bytes(out, SPANS, self.bytes_of(span));
                 }
@@ -159,7 +187,7 @@ impl<'a> Assembler<'a> {
             let head = self.resource.take().unwrap_or(Head::of(&[]));
             self.resources.push(Group { len: head.len(), head, members: 0 });
         }
-        let head = self.scope.take().unwrap_or(Head::of(&[]));
+        let head = self.scope.take().unwrap_or(ScopeHead::Given(Head::of(&[])));
         self.scopes.push(Group { len: head.len(), head, members: 0 });
         if let Some(resource) = self.resources.last_mut() {
             resource.members += 1;
@@ -171,15 +199,19 @@ impl<'a> Assembler<'a> {
         self.scopes.last().map_or(0, |scope| delimited_len(SCOPE_SPANS, scope.len))
     }
 
-    fn resource_len(&self, open: &Group<'_>) -> usize {
+    fn resource_len(&self, open: &Group<Head<'_>>) -> usize {
         delimited_len(RESOURCE_SPANS, open.len + self.open_scope_len())
     }
 
     fn bytes_of<'b>(&'b self, body: &'b Body<'a>) -> &'b [u8] {
         match body {
             Body::Given(bytes) => bytes,
-            Body::Made(range) => self.made.get(range.clone()).unwrap_or_default(),
+            Body::Made(range) => self.made_at(range),
         }
+    }
+
+    fn made_at(&self, range: &Range<usize>) -> &[u8] {
+        self.made.get(range.clone()).unwrap_or_default()
     }
 }
 

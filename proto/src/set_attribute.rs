@@ -1,26 +1,117 @@
-//! Sets an attribute of a span to true, without decoding the span.
+//! Sets attributes of a span, or of a scope, without decoding it.
 
 use crate::{
     otlp::numbers::{
-        any_value::BOOL_VALUE,
+        any_value::{BOOL_VALUE, INT_VALUE, STRING_VALUE},
+        instrumentation_scope,
         key_value::{KEY, VALUE},
-        span::ATTRIBUTES,
+        scope_spans::SCOPE,
+        span,
     },
-    wire::{Cursor, Field, Value, delimited_len, put_bytes, put_delimited_head, put_uint},
+    wire::{
+        Cursor, Field, Value, delimited_len, put_bytes, put_delimited_head, put_uint, varint_len,
+    },
 };
 
-/// A true `AnyValue`: tag and value.
-const TRUE_LEN: usize = 2;
+/// An attribute to set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attribute<'a> {
+    /// Its key.
+    pub key: &'a str,
+    /// Its value.
+    pub value: AttributeValue<'a>,
+}
+
+/// The value of an attribute to set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttributeValue<'a> {
+    /// The truth.
+    True,
+    /// A whole number.
+    Int(u64),
+    /// A text.
+    Text(&'a str),
+}
+
+impl Attribute<'_> {
+    /// How many bytes more a message has, at most, when this is set.
+    #[must_use]
+    pub const fn max_len(&self) -> usize {
+        // A tag and a length each: of the attribute, its key, its value, and the text in that.
+        let heads = 4 * 6;
+        let value = match self.value {
+            AttributeValue::Text(text) => text.len(),
+            AttributeValue::True | AttributeValue::Int(_) => 10,
+        };
+        heads + self.key.len() + value
+    }
+
+    fn value_len(&self) -> usize {
+        match self.value {
+            AttributeValue::True => 2,
+            AttributeValue::Int(number) => 1 + varint_len(number),
+            AttributeValue::Text(text) => delimited_len(STRING_VALUE, text.len()),
+        }
+    }
+
+    /// Appends it as the field `number` of a message.
+    fn append_to(&self, number: u32, out: &mut Vec<u8>) {
+        let value_len = self.value_len();
+        let len = delimited_len(KEY, self.key.len()) + delimited_len(VALUE, value_len);
+        put_delimited_head(out, number, len);
+        put_bytes(out, KEY, self.key.as_bytes());
+        put_delimited_head(out, VALUE, value_len);
+        match self.value {
+            AttributeValue::True => put_uint(out, BOOL_VALUE, 1),
+            AttributeValue::Int(value) => put_uint(out, INT_VALUE, value),
+            AttributeValue::Text(text) => put_bytes(out, STRING_VALUE, text.as_bytes()),
+        }
+    }
+}
 
 /// Appends to `out` the bytes of the span `body` with the attribute `key` set to true, whatever it
 /// was set to before. A malformed span is appended as it is.
 pub fn append_with_true(body: &[u8], key: &str, out: &mut Vec<u8>) {
+    append_with(body, &[Attribute { key, value: AttributeValue::True }], out);
+}
+
+/// Appends to `out` the bytes of the span `body` with these attributes, each of another key,
+/// whatever they were before. A malformed span is appended as it is.
+pub fn append_with(body: &[u8], attributes: &[Attribute<'_>], out: &mut Vec<u8>) {
+    set(body, span::ATTRIBUTES, attributes, out);
+}
+
+/// Appends to `out` the bytes of the head of a scope (the fields of a `ScopeSpans` but for the
+/// spans), with these attributes of the scope, each of another key, whatever they were before. A
+/// malformed head is appended as it is.
+pub fn append_scope_with(head: &[u8], attributes: &[Attribute<'_>], out: &mut Vec<u8>) {
+    let (mut scope, mut rest) = (Vec::new(), Vec::new());
+    let mut fields = Cursor::new(head);
+    loop {
+        match fields.next_field() {
+            // Bodies of a message that is given in several pieces are one when they are joined.
+            Ok(Some(Field { number: SCOPE, value: Value::Bytes(body), .. })) => {
+                scope.extend_from_slice(body);
+            }
+            Ok(Some(field)) => rest.extend_from_slice(head.get(field.range).unwrap_or_default()),
+            Ok(None) => break,
+            Err(_) => return out.extend_from_slice(head),
+        }
+    }
+    let mut changed = Vec::with_capacity(scope.len());
+    set(&scope, instrumentation_scope::ATTRIBUTES, attributes, &mut changed);
+    put_bytes(out, SCOPE, &changed);
+    out.extend_from_slice(&rest);
+}
+
+/// Appends the message `body`, whose attributes are the fields `number`, with these set.
+fn set(body: &[u8], number: u32, attributes: &[Attribute<'_>], out: &mut Vec<u8>) {
     let start = out.len();
     let mut fields = Cursor::new(body);
     let mut copied = 0;
     loop {
         match fields.next_field() {
-            Ok(Some(field)) if sets(&field, key) => {
+            Ok(Some(field)) if sets(&field, number, attributes) => {
                 out.extend_from_slice(body.get(copied..field.range.start).unwrap_or_default());
                 copied = field.range.end;
             }
@@ -34,24 +125,21 @@ pub fn append_with_true(body: &[u8], key: &str, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(body.get(copied..).unwrap_or_default());
-    put_delimited_head(
-        out,
-        ATTRIBUTES,
-        delimited_len(KEY, key.len()) + delimited_len(VALUE, TRUE_LEN),
-    );
-    put_bytes(out, KEY, key.as_bytes());
-    put_delimited_head(out, VALUE, TRUE_LEN);
-    put_uint(out, BOOL_VALUE, 1);
+    attributes.iter().for_each(|attribute| attribute.append_to(number, out));
 }
 
-/// Whether `field` of a span is the attribute `key`.
-fn sets(field: &Field<'_>, key: &str) -> bool {
-    let (ATTRIBUTES, Value::Bytes(attribute)) = (field.number, field.value) else { return false };
+/// Whether `field` of a message, whose attributes are the fields `number`, is one of these.
+fn sets(field: &Field<'_>, number: u32, attributes: &[Attribute<'_>]) -> bool {
+    let Value::Bytes(attribute) = field.value else { return false };
+    if field.number != number {
+        return false;
+    }
     let (mut fields, mut found) = (Cursor::new(attribute), false);
     while let Ok(Some(field)) = fields.next_field() {
         if field.number == KEY {
+            let is = |one: &Attribute<'_>| field.value == Value::Bytes(one.key.as_bytes());
             // The last one counts.
-            found = field.value == Value::Bytes(key.as_bytes());
+            found = attributes.iter().any(is);
         }
     }
     found
@@ -62,7 +150,9 @@ mod tests {
     use prost::Message;
 
     use super::*;
-    use crate::otlp::{AnyValue, KeyValue, Span, any_value::Value as Any};
+    use crate::otlp::{
+        AnyValue, InstrumentationScope, KeyValue, ScopeSpans, Span, any_value::Value as Any,
+    };
 
     fn attribute(key: &str, value: Any) -> KeyValue {
         KeyValue {
@@ -94,6 +184,69 @@ mod tests {
             assert_eq!(with_true(&given), expected);
         }
         assert_eq!(with_true(&expected), expected);
+    }
+
+    const RECORDED: [Attribute<'static>; 3] = [
+        Attribute { key: "policy", value: AttributeValue::Text("errors") },
+        Attribute { key: "cached", value: AttributeValue::True },
+        Attribute { key: "SampleRate", value: AttributeValue::Int(300) },
+    ];
+
+    fn recorded() -> [KeyValue; 3] {
+        [
+            attribute("policy", Any::StringValue("errors".into())),
+            attribute("cached", Any::BoolValue(true)),
+            attribute("SampleRate", Any::IntValue(300)),
+        ]
+    }
+
+    #[test]
+    fn several_attributes_are_set_at_once() {
+        let given = vec![attribute("policy", Any::IntValue(1)), attribute("a", Any::IntValue(2))];
+        let span = Span { name: "work".into(), attributes: given, ..Span::default() };
+        let (before, mut out) = (span.encode_to_vec(), Vec::new());
+        append_with(&before, &RECORDED, &mut out);
+        let more: usize = RECORDED.iter().map(Attribute::max_len).sum();
+        assert!(out.len() <= before.len() + more);
+        let [policy, cached, rate] = recorded();
+        let attributes = vec![attribute("a", Any::IntValue(2)), policy, cached, rate];
+        assert_eq!(Span::decode(&*out).unwrap(), Span { attributes, ..span });
+    }
+
+    /// Also where its parts are in several places.
+    #[test]
+    fn attributes_of_a_scope_are_set() {
+        let part = |name: &str, attributes: Vec<KeyValue>| {
+            let scope = InstrumentationScope {
+                name: name.into(),
+                attributes,
+                ..InstrumentationScope::default()
+            };
+            let mut field = Vec::new();
+            put_bytes(&mut field, SCOPE, &scope.encode_to_vec());
+            field
+        };
+        let old = || vec![attribute("policy", Any::StringValue("old".into()))];
+        let mut head = part("tracer", old());
+        put_bytes(&mut head, 3, b"https://schema");
+        head.extend(part("", vec![attribute("a", Any::IntValue(2))]));
+        for (head, attributes) in
+            [(head, vec![attribute("a", Any::IntValue(2))]), (part("tracer", vec![]), vec![])]
+        {
+            let mut out = Vec::new();
+            append_scope_with(&head, &RECORDED, &mut out);
+            let [policy, cached, rate] = recorded();
+            let attributes = attributes.into_iter().chain([policy, cached, rate]).collect();
+            let mut expected = ScopeSpans::decode(&*head).unwrap();
+            expected.scope.as_mut().unwrap().attributes = attributes;
+            assert_eq!(ScopeSpans::decode(&*out).unwrap(), expected);
+        }
+        let mut out = Vec::new();
+        append_scope_with(&[], &RECORDED[..1], &mut out);
+        let scope = ScopeSpans::decode(&*out).unwrap().scope.unwrap();
+        assert_eq!(scope.attributes, recorded()[..1]);
+        append_scope_with(b"\x0a", &RECORDED, &mut out);
+        assert_eq!(out.last(), Some(&0x0a), "a malformed head stays as it is");
     }
 
     #[test]

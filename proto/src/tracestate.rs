@@ -55,6 +55,51 @@ pub struct Rewrite<'a> {
 /// * What is no entry, or no sub-key, is left out: for one such, readers drop the whole tracestate.
 #[must_use]
 pub fn rewrite(body: &[u8], kept: Kept) -> Option<Rewrite<'_>> {
+    let Judged { state, field, repeated, came, outgoing, .. } = Judged::of(body, kept)?;
+    let same = outgoing == came.threshold && (outgoing.is_some() || !came.names_threshold);
+    if same || (kept == Kept::At(Threshold::ALWAYS) && came.threshold.is_none()) {
+        return None;
+    }
+    Some(Rewrite { body, state, field, repeated, entry: NewEntry::new(state, outgoing) })
+}
+
+/// How many spans a kept span with the bytes `body` stands for, itself included: the reciprocal of
+/// the probability that its threshold states, after it is [rewritten](rewrite). A span that came
+/// without a threshold counts as one that was sampled nowhere before. `None` when the probability
+/// is not known, and for malformed spans.
+///
+/// Of the two whole numbers next to the reciprocal it is the one or the other, by the randomness of
+/// the trace, so that over many traces the counts add up to the truth.
+#[must_use]
+pub fn adjusted_count(body: &[u8], kept: Kept) -> Option<u64> {
+    let Judged { came, randomness, outgoing, .. } = Judged::of(body, kept)?;
+    let threshold = match outgoing {
+        Some(threshold) => threshold,
+        None if kept == Kept::At(Threshold::ALWAYS) && !came.names_threshold => return Some(1),
+        None => return None,
+    };
+    let all = Threshold::NEVER.get();
+    // Those that are kept are drawn evenly from as many.
+    let kept = all.checked_sub(threshold.get()).filter(|kept| *kept > 0)?;
+    let drawn = randomness?.checked_sub(threshold.get())?;
+    Some(all / kept + u64::from(drawn < all % kept))
+}
+
+/// What a span says about sampling, and what it is to say.
+struct Judged<'a> {
+    /// The tracestate as it came.
+    state: &'a [u8],
+    /// The field it came in; empty, at the end of the body, when there was none.
+    field: Range<usize>,
+    /// Whether there are more such fields.
+    repeated: bool,
+    came: OtEntry,
+    randomness: Option<u64>,
+    outgoing: Option<Threshold>,
+}
+
+impl<'a> Judged<'a> {
+    fn of(body: &'a [u8], kept: Kept) -> Option<Self> {
     let (mut state, mut field, mut repeated) = (&body[..0], body.len()..body.len(), false);
     let mut fields = Cursor::new(body);
     while let Some(found) = fields.next_field().ok()? {
@@ -74,11 +119,8 @@ pub fn rewrite(body: &[u8], kept: Kept) -> Option<Rewrite<'_>> {
         (Kept::At(Threshold::ALWAYS), None) => None,
         (Kept::At(own), None) => Some(own).filter(holds),
     };
-    let same = outgoing == came.threshold && (outgoing.is_some() || !came.names_threshold);
-    if same || (kept == Kept::At(Threshold::ALWAYS) && came.threshold.is_none()) {
-        return None;
+        Some(Self { state, field, repeated, came, randomness, outgoing })
     }
-    Some(Rewrite { body, state, field, repeated, entry: NewEntry::new(state, outgoing) })
 }
 
 impl Rewrite<'_> {

@@ -24,6 +24,8 @@ pub(crate) fn policies(wait: &str, percent: u32) -> Arc<PolicySet> {
 pub(crate) fn many_policies(percent: u32) -> Arc<PolicySet> {
     compile(serde_json::json!({
         "keep_signals": ["sampling_priority"],
+        "record_policy": "scope",
+        "record_adjusted_count": true,
         "policies": [
             { "name": "errors", "type": "status_code",
               "status_code": { "status_codes": ["ERROR"] } },

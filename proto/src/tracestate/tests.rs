@@ -203,3 +203,41 @@ fn a_malformed_span_is_left_alone() {
     let body = span("", HIGHEST).encode_to_vec();
     assert!(rewrite(&body[..body.len() - 1], at("e")).is_none());
 }
+
+fn counted(trace_state: &str, randomness: u64, kept: Kept) -> Option<u64> {
+    adjusted_count(&span(trace_state, randomness).encode_to_vec(), kept)
+}
+
+#[test]
+fn a_span_counts_for_those_that_were_not_kept() {
+    let cases = [
+        ("", Kept::At(Threshold::ALWAYS), Some(1)),
+        ("", at("8"), Some(2)),
+        ("ot=th:c", Kept::At(Threshold::ALWAYS), Some(4)),
+        ("ot=th:8", at("c"), Some(4)),
+        ("ot=th:c", at("8"), Some(4)),
+        ("", Kept::Unknown, None),
+        ("ot=th:8", Kept::Unknown, None),
+        // It says what nobody can read, or what cannot be.
+        ("ot=th:XY", Kept::At(Threshold::ALWAYS), None),
+        ("ot=th:8;rv:00000000000000", at("8"), None),
+        ("ot=th:0", Kept::At(Threshold::ALWAYS), Some(1)),
+    ];
+    for (trace_state, kept, count) in cases {
+        assert_eq!(counted(trace_state, HIGHEST, kept), count, "{trace_state} {kept:?}");
+    }
+    assert_eq!(counted("", HIGHEST, at("ffffffffffffff")), Some(1 << 56));
+    assert_eq!(adjusted_count(b"\x0a", at("8")), None);
+}
+
+/// Counts are whole and add up to the truth: here over all that three digits can draw.
+#[test]
+fn counts_add_up() {
+    for threshold in ["4", "aab", "e66", "fd7", "ffe"] {
+        let drawn = (0..0x1000_u64).map(|digits| digits << 44);
+        let kept = Threshold::parse(threshold.as_bytes()).unwrap();
+        let counts = drawn.filter(|drawn| kept.keeps(*drawn));
+        let total: u64 = counts.filter_map(|drawn| counted("", drawn, Kept::At(kept))).sum();
+        assert!(total.abs_diff(0x1000) <= 1, "{threshold}: {total}");
+    }
+}

@@ -7,14 +7,20 @@ use wholetrace_proto::{
     assemble::Assembler,
     id::TraceKey,
     otlp::numbers::span::PARENT_SPAN_ID,
-    set_attribute::append_with_true,
+    set_attribute::{Attribute, AttributeValue, append_scope_with, append_with},
     spans::{Head, ScopeRef, SpanRef, Visitor, visit},
     tracestate::{self, Kept},
     wire::{Cursor, Value, WireError},
 };
 use wholetrace_spanlog::LogTime;
 
-use crate::core::decision::table::{DecisionTable, PackedDecision};
+use crate::{
+    core::decision::{
+        policy_names::PolicyNumber,
+        table::{DecisionTable, PackedDecision},
+    },
+    policy::{RecordPolicy, Recording},
+};
 
 /// What a span may take in a piece beside its body and its heads: tags, lengths, a threshold, a
 /// mark.
@@ -22,6 +28,34 @@ const OVERHEAD: usize = 96;
 
 /// The attribute that marks the spans of a trace whose rest may have been decided otherwise.
 const LATE_FRAGMENT: &str = "wholetrace.late_fragment";
+
+/// The attribute with the name of the policy that kept a trace, as the Collector has it.
+const POLICY: &str = "tailsampling.policy";
+
+/// The attribute that marks spans which follow a decision made before they came, as the Collector
+/// has it.
+const CACHED_DECISION: &str = "tailsampling.cached_decision";
+
+/// The attribute with how many spans a kept one stands for.
+const SAMPLE_RATE: &str = "SampleRate";
+
+/// How kept spans are cut out of frames.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pieces {
+    /// Bytes of a piece, unless one span alone is larger.
+    pub(crate) max_bytes: usize,
+    /// What the spans are told of their decision.
+    pub(crate) recording: Recording,
+}
+
+/// Spans that one policy has kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeptBy {
+    pub(crate) policy: PolicyNumber,
+    pub(crate) spans: u64,
+    /// Bytes of the spans, as they came.
+    pub(crate) bytes: u64,
+}
 
 /// What a frame has left after sampling.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +66,8 @@ pub(crate) struct Filtered {
     pub(crate) bytes: usize,
     /// Spans in all pieces.
     pub(crate) kept: u64,
+    /// Whose they are, in the order of the frame.
+    pub(crate) kept_by: Vec<KeptBy>,
     /// Spans that the policies do not want.
     pub(crate) not_sampled: u64,
     /// Root spans among them that came after the decision.
@@ -41,8 +77,7 @@ pub(crate) struct Filtered {
     pub(crate) undecided: u64,
 }
 
-/// Cuts the kept spans of the frame `payload` of time `time` into pieces of at most `max_piece`
-/// bytes, or of one span.
+/// Cuts the kept spans of the frame `payload` of time `time` into `pieces`.
 ///
 /// # Errors
 /// Malformed bytes: of the whole frame nothing can be exported.
@@ -50,16 +85,17 @@ pub(crate) fn filter(
     payload: &[u8],
     time: LogTime,
     decided: &DecisionTable,
-    max_piece: usize,
+    pieces: Pieces,
 ) -> Result<Filtered, WireError> {
     let mut filter = Filter {
         decided,
         time,
-        max_piece,
+        pieces,
         resource: None,
         scope: None,
         has_resource: false,
         has_scope: false,
+        scope_told: None,
         last: None,
         piece: Assembler::new(),
         spans: 0,
@@ -68,6 +104,41 @@ pub(crate) fn filter(
     visit(payload, &mut filter)?;
     filter.finish_piece();
     Ok(filter.filtered)
+}
+
+/// What a span may be told of its decision.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Why {
+    policy: PolicyNumber,
+    /// Whether it came after the decision.
+    cached: bool,
+}
+
+/// Attributes to set: at most four.
+struct Marks<'a> {
+    list: [Attribute<'a>; 4],
+    count: usize,
+}
+
+impl<'a> Marks<'a> {
+    const fn new() -> Self {
+        Self { list: [Attribute { key: "", value: AttributeValue::True }; 4], count: 0 }
+    }
+
+    fn push(&mut self, key: &'a str, value: AttributeValue<'a>) {
+        if let Some(place) = self.list.get_mut(self.count) {
+            *place = Attribute { key, value };
+            self.count += 1;
+        }
+    }
+
+    fn get(&self) -> &[Attribute<'a>] {
+        self.list.get(..self.count).unwrap_or_default()
+    }
+
+    fn max_len(&self) -> usize {
+        self.get().iter().map(Attribute::max_len).sum()
+    }
 }
 
 /// The head is looked for when the first span is kept: of most scopes none is.
@@ -80,20 +151,22 @@ enum Scope<'f> {
 struct Filter<'s, 'f> {
     decided: &'s DecisionTable,
     time: LogTime,
-    max_piece: usize,
+    pieces: Pieces,
     /// Whose the spans to come are.
     resource: Option<Head<'f>>,
     scope: Option<Scope<'f>>,
     /// Whether the piece under way has got their heads.
     has_resource: bool,
     has_scope: bool,
+    /// What the scope under way is told of decisions, if scopes are told.
+    scope_told: Option<Why>,
     last: Option<(TraceKey, Option<(PackedDecision, LogTime)>)>,
     piece: Assembler<'f>,
     spans: u32,
     filtered: Filtered,
 }
 
-impl<'f> Filter<'_, 'f> {
+impl<'s, 'f> Filter<'s, 'f> {
     /// The decision over a trace, and when it was made.
     fn decision(&mut self, key: TraceKey) -> Option<(PackedDecision, LogTime)> {
         if let Some((last, decision)) = self.last
@@ -106,37 +179,87 @@ impl<'f> Filter<'_, 'f> {
         decision
     }
 
-    fn keep(&mut self, body: &'f [u8], decision: Option<PackedDecision>) {
+    fn keep(&mut self, body: &'f [u8], decision: Option<(PackedDecision, LogTime)>) {
+        let (decision, decided_at) = decision.unzip();
+        let policy = decision.map_or(PolicyNumber::NONE, PackedDecision::policy);
+        self.count_kept(policy, body.len());
+        let why = Why { policy, cached: decided_at.is_some_and(|at| at <= self.time) };
+        let probability =
+            decision.and_then(PackedDecision::threshold).map_or(Kept::Unknown, Kept::At);
+        let late = decision.is_some_and(PackedDecision::is_late_fragment);
+
+        let told = (self.pieces.recording.policy == RecordPolicy::Scope).then_some(why);
+        self.has_scope &= told == self.scope_told;
+        let marks = self.marks(body, why, probability, late);
+        let scope_marks = told.map_or(Marks::new(), |why| self.why(why));
         let (resource, scope) = (self.resource.unwrap_or(Head::of(&[])), self.scope_head());
         let heads = if self.has_resource { 0 } else { resource.len() }
-            + if self.has_scope { 0 } else { scope.len() };
-        if self.spans > 0
-            && self.piece.encoded_len() + heads + body.len() + OVERHEAD > self.max_piece
-        {
+            + if self.has_scope { 0 } else { scope.len() + scope_marks.max_len() };
+        let size = heads + body.len() + marks.max_len() + OVERHEAD;
+        if self.spans > 0 && self.piece.encoded_len() + size > self.pieces.max_bytes {
             self.finish_piece();
         }
         if !std::mem::replace(&mut self.has_resource, true) {
             self.piece.resource(resource);
         }
         if !std::mem::replace(&mut self.has_scope, true) {
-            self.piece.scope(scope);
+            self.scope_told = told;
+            match scope_marks.get() {
+                [] => self.piece.scope(scope),
+                marks => self.piece.scope_with(|out| append_scope_with(&scope.bytes(), marks, out)),
+            }
         }
-        let probability =
-            decision.and_then(PackedDecision::threshold).map_or(Kept::Unknown, Kept::At);
-        let late = decision.is_some_and(PackedDecision::is_late_fragment);
-        match tracestate::rewrite(body, probability) {
-            rewrite if late => {
+        match (tracestate::rewrite(body, probability), marks.get()) {
+            (Some(rewrite), []) => self.piece.span_with(|out| rewrite.append_to(out)),
+            (None, []) => self.piece.span(body),
+            (rewrite, marks) => {
                 let mut rewritten = Cow::Borrowed(body);
                 if let Some(rewrite) = rewrite {
                     rewritten = Cow::Owned(Vec::new());
                     rewrite.append_to(rewritten.to_mut());
                 }
-                self.piece.span_with(|out| append_with_true(&rewritten, LATE_FRAGMENT, out));
+                self.piece.span_with(|out| append_with(&rewritten, marks, out));
             }
-            Some(rewrite) => self.piece.span_with(|out| rewrite.append_to(out)),
-            None => self.piece.span(body),
         }
         self.spans += 1;
+    }
+
+    fn count_kept(&mut self, policy: PolicyNumber, bytes: usize) {
+        let bytes = bytes as u64;
+        match self.filtered.kept_by.last_mut() {
+            Some(last) if last.policy == policy => {
+                last.spans += 1;
+                last.bytes += bytes;
+            }
+            _ => self.filtered.kept_by.push(KeptBy { policy, spans: 1, bytes }),
+        }
+    }
+
+    /// What a span is told in its attributes.
+    fn marks(&self, body: &[u8], why: Why, probability: Kept, late: bool) -> Marks<'s> {
+        let Recording { policy, adjusted_count } = self.pieces.recording;
+        let mut marks = match policy {
+            RecordPolicy::Span => self.why(why),
+            RecordPolicy::None | RecordPolicy::Scope => Marks::new(),
+        };
+        if late {
+            marks.push(LATE_FRAGMENT, AttributeValue::True);
+        }
+        if adjusted_count && let Some(count) = tracestate::adjusted_count(body, probability) {
+            marks.push(SAMPLE_RATE, AttributeValue::Int(count));
+        }
+        marks
+    }
+
+    fn why(&self, why: Why) -> Marks<'s> {
+        let mut marks = Marks::new();
+        if let Some(name) = self.decided.policies().name(why.policy) {
+            marks.push(POLICY, AttributeValue::Text(name));
+        }
+        if why.cached {
+            marks.push(CACHED_DECISION, AttributeValue::True);
+        }
+        marks
     }
 
     fn scope_head(&mut self) -> Head<'f> {
@@ -182,7 +305,7 @@ impl<'f> Visitor<'f> for Filter<'_, 'f> {
                 self.filtered.not_sampled += 1;
                 self.filtered.late_roots += u64::from(decided_at < self.time && is_root(span.body));
             }
-            Some((decision, _)) => self.keep(span.body, Some(decision)),
+            Some(_) => self.keep(span.body, decision),
             None => {
                 self.filtered.undecided += 1;
                 self.keep(span.body, None);

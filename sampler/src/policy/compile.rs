@@ -6,7 +6,7 @@ use wholetrace_proto::{record::POLICIES_MAX, translated::KEEP_ATTRIBUTE};
 use wholetrace_runtime::{problems::Problems, units::HumanDuration};
 
 use crate::policy::{
-    config::{KeepSignal, TailSamplingConfig},
+    config::{KeepSignal, Recording, TailSamplingConfig},
     lower::Lowering,
     plan::{Fact, Planner, ValueTest},
     policy_hash::PolicyHash,
@@ -75,6 +75,10 @@ impl PolicySet {
                 .chain(most_bytes.map(|_| MOST_BYTES.to_owned()))
                 .collect(),
             hash: PolicyHash::of(config),
+            recording: Recording {
+                policy: config.record_policy,
+                adjusted_count: config.record_adjusted_count,
+            },
             decision_wait: config.decision_wait.get(),
             decision_wait_after_root: (!after_root.is_zero()).then_some(after_root),
             decision_cache: config.decision_cache.clone(),

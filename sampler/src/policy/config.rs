@@ -38,6 +38,15 @@ pub struct TailSamplingConfig {
     /// randomness in the ids, as all samplers that follow OpenTelemetry do. `collector`: the very
     /// traces that a Collector keeps, by its hash with its default salt.
     pub compatibility: Compatibility,
+    /// Where kept spans are told why: the attribute `tailsampling.policy` has the name of the first
+    /// policy that kept the trace, and `tailsampling.cached_decision` is true for spans that came after
+    /// the decision. `scope`: on the instrumentation scope, as a Collector does behind its gate
+    /// `recordpolicy`; `span`: on each span; `none`: nowhere.
+    pub record_policy: RecordPolicy,
+    /// Whether each kept span is told how many it stands for, as whole number in the attribute
+    /// `SampleRate`, for backends that do not read the threshold in the tracestate. Where the
+    /// probability is not known there is none.
+    pub record_adjusted_count: bool,
 
     /// Not needed: traces are not bounded by number, but the bytes in memory are.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,6 +122,28 @@ pub enum Compatibility {
     Collector,
 }
 
+/// Where kept spans are told which policy kept them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordPolicy {
+    /// Nowhere.
+    #[default]
+    None,
+    /// On the instrumentation scope.
+    Scope,
+    /// On each span.
+    Span,
+}
+
+/// What kept spans are told of their decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// Where they are told the policy.
+    pub policy: RecordPolicy,
+    /// Whether they are told how many they stand for.
+    pub adjusted_count: bool,
+}
+
 impl Default for TailSamplingConfig {
     /// The Collector's defaults, and no policies.
     fn default() -> Self {
@@ -123,6 +154,8 @@ impl Default for TailSamplingConfig {
             decision_cache: DecisionCacheConfig::default(),
             keep_signals: vec![KeepSignal::Debug],
             compatibility: Compatibility::Consistent,
+            record_policy: RecordPolicy::None,
+            record_adjusted_count: false,
             num_traces: None,
             expected_new_traces_per_sec: None,
             block_on_overflow: None,

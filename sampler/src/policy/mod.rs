@@ -31,7 +31,7 @@ pub mod sampling_decision;
 pub mod set;
 pub mod types;
 
-pub use config::{Compatibility, DecisionCacheConfig, KeepSignal, TailSamplingConfig};
+pub use config::{Compatibility, DecisionCacheConfig, KeepSignal, RecordPolicy, Recording, TailSamplingConfig};
 pub use plan::{Heads, Observed};
 pub use policies::{POLICY_TYPES, PolicyConfig};
 pub use policy_hash::PolicyHash;

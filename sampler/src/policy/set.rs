@@ -5,7 +5,7 @@ use std::time::Duration;
 use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 
 use crate::policy::{
-    config::DecisionCacheConfig,
+    config::{DecisionCacheConfig, Recording},
     plan::{Fact, Heads, Observed, Plan, Record},
     policy_hash::PolicyHash,
     rule::{Rule, Trace},
@@ -56,6 +56,7 @@ pub struct PolicySet {
     /// bound, the one of the bound for bytes.
     pub(super) names: Vec<String>,
     pub(super) hash: PolicyHash,
+    pub(super) recording: Recording,
     pub(super) decision_wait: Duration,
     pub(super) decision_wait_after_root: Option<Duration>,
     pub(super) decision_cache: DecisionCacheConfig,
@@ -184,6 +185,12 @@ impl PolicySet {
     #[must_use]
     pub const fn hash(&self) -> PolicyHash {
         self.hash
+    }
+
+    /// What kept spans are told of their decision.
+    #[must_use]
+    pub const fn recording(&self) -> Recording {
+        self.recording
     }
 
     /// Stream time from the first span of a trace to its decision.

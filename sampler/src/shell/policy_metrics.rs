@@ -8,29 +8,58 @@ use std::{
 use metrics::{Counter, Gauge, counter, gauge};
 use wholetrace_runtime::metrics::{Label, Metric, Unit};
 
-use crate::{core::partition::Made, policy::PolicyHash};
+use crate::{
+    core::partition::{Made, Released},
+    policy::PolicyHash,
+};
 
 /// Counters of each policy that has decided a trace, of this configuration or one before a reload.
 #[derive(Clone, Default)]
 pub(crate) struct PolicyMetrics {
-    by_policy: Arc<Mutex<BTreeMap<String, Counter>>>,
+    by_policy: Arc<Mutex<BTreeMap<String, Counters>>>,
+}
+
+/// The counters of one policy: each is made when there is something to count.
+#[derive(Default)]
+struct Counters([Option<Counter>; NAMES.len()]);
+
+impl Counters {
+    fn add(&mut self, policy: &str, counts: [u64; NAMES.len()]) {
+        for ((counter, name), count) in self.0.iter_mut().zip(NAMES).zip(counts) {
+            if count > 0 {
+                let made = || counter!(name, "policy" => policy.to_owned());
+                counter.get_or_insert_with(made).increment(count);
+            }
+        }
+    }
 }
 
 impl PolicyMetrics {
     /// Adds what policies have decided.
     pub(crate) fn decided(&self, made: &Made) {
+        let named = made.named().map(|(policy, count)| (policy.unwrap_or(NO_POLICY), count));
+        self.add(named.map(|(policy, count)| (policy, [count, 0, 0])));
+    }
+
+    /// Adds what was released.
+    pub(crate) fn released(&self, released: &[Released]) {
+        if released.is_empty() {
+            return;
+        }
+        self.add(released.iter().map(|Released { policy, spans, bytes }| {
+            (policy.as_deref().unwrap_or(OTHERS), [0, *spans, *bytes])
+        }));
+    }
+
+    fn add<'a>(&self, counts: impl Iterator<Item = (&'a str, [u64; NAMES.len()])>) {
         let mut by_policy = self.by_policy.lock().unwrap_or_else(PoisonError::into_inner);
-        for (policy, count) in made.named() {
-            let known = |policy: &&str| by_policy.contains_key(*policy);
-            let policy = policy.unwrap_or(NO_POLICY);
+        for (policy, counts) in counts {
             let room = by_policy.len() < POLICIES_MAX;
-            let policy = Some(policy).filter(|policy| room || known(policy)).unwrap_or(OTHERS);
-            if let Some(counter) = by_policy.get(policy) {
-                counter.increment(count);
+            let policy = if room || by_policy.contains_key(policy) { policy } else { OTHERS };
+            if let Some(counters) = by_policy.get_mut(policy) {
+                counters.add(policy, counts);
             } else {
-                let counter = counter!(BY_POLICY, "policy" => policy.to_owned());
-                counter.increment(count);
-                by_policy.insert(policy.to_owned(), counter);
+                by_policy.entry(policy.to_owned()).or_default().add(policy, counts);
             }
         }
     }
@@ -75,7 +104,17 @@ const OTHERS: &str = "other";
 const NO_POLICY: &str = "none";
 
 const BY_POLICY: &str = "wholetrace_sampler_policy_decisions_total";
+const KEPT_SPANS: &str = "wholetrace_sampler_policy_kept_spans_total";
+const KEPT_BYTES: &str = "wholetrace_sampler_policy_kept_bytes_total";
+/// The counters of a policy.
+const NAMES: [&str; 3] = [BY_POLICY, KEPT_SPANS, KEPT_BYTES];
 const POLICIES_INFO: &str = "wholetrace_sampler_policies_info";
+
+const POLICY: Label = Label::capped(
+    "policy",
+    "its name in the configuration, `keep_signals`, `none` for traces that no policy wanted, or \
+     `other` for those beyond 1,000 names",
+);
 
 /// The metrics of policies.
 pub const TABLE: &[Metric] = &[
@@ -85,11 +124,16 @@ pub const TABLE: &[Metric] = &[
         "Traces decided, by the first policy that decided so; one of type `drop` has turned them \
          down, the others have kept them. After a restart, some again.",
     )
-    .labels(&[Label::capped(
-        "policy",
-        "its name in the configuration, `keep_signals`, `none` for traces that no policy wanted, or \
-         `other` for those beyond 1,000 names",
-    )]),
+    .labels(&[POLICY]),
+    Metric::counter(
+        KEPT_SPANS,
+        Unit::None,
+        "Spans released to the exporters, by the first policy that kept their trace; not those for \
+         an exporter that is behind the others.",
+    )
+    .labels(&[POLICY]),
+    Metric::counter(KEPT_BYTES, Unit::Bytes, "Bytes of those spans, as they came.")
+        .labels(&[POLICY]),
     Metric::gauge(
         POLICIES_INFO,
         Unit::None,

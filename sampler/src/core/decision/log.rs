@@ -9,7 +9,10 @@ use wholetrace_proto::{
 use wholetrace_spanlog::LogTime;
 
 use crate::{
-    core::decision::table::{PackedDecision, TraceDecision},
+    core::decision::{
+        policy_names::{PolicyNames, PolicyNumber},
+        table::{PackedDecision, TraceDecision},
+    },
     policy::{PolicyIndex, PolicySet},
 };
 
@@ -64,15 +67,19 @@ pub(crate) fn encode_claim(claim: Claim) -> Bytes {
     record::encode_decisions::<&str>(&[], Some(claim), &[]).into()
 }
 
-/// What a record of the decision log says: the claim of its owner, and the decisions in order.
+/// What a record of the decision log says: the claim of its owner, and the decisions in order, made by
+/// policies that `names` get numbers for.
 ///
 /// # Errors
 /// When it is not a batch of decisions.
-pub(crate) fn decode(
-    record: &[u8],
-) -> Result<(Option<Claim>, impl Iterator<Item = TraceDecision>), RecordError> {
+pub(crate) fn decode<'r>(
+    record: &'r [u8],
+    names: &mut PolicyNames,
+) -> Result<(Option<Claim>, impl Iterator<Item = TraceDecision> + use<'r>), RecordError> {
     let batch = DecisionBatch::read(record)?;
-    let decisions = batch.decisions().map(|decision| TraceDecision {
+    let numbers: Vec<PolicyNumber> = batch.policies().map(|name| names.number(name)).collect();
+    let number = move |policy: u16| numbers.get(usize::from(policy)).copied().unwrap_or_default();
+    let decisions = batch.decisions().map(move |decision| TraceDecision {
         key: decision.key,
         first_seen: LogTime(decision.first_seen_ms),
         decided_at: LogTime(decision.decided_at_ms),
@@ -80,7 +87,8 @@ pub(crate) fn decode(
             decision.kept,
             decision.probability_known.then_some(decision.threshold),
         )
-        .of_late_fragment(decision.late_fragment),
+        .of_late_fragment(decision.late_fragment)
+        .by(number(decision.policy)),
     });
     Ok((batch.claim(), decisions))
 }

@@ -3,4 +3,5 @@
 
 pub(crate) mod claims;
 pub(crate) mod log;
+pub(crate) mod policy_names;
 pub(crate) mod table;

@@ -6,51 +6,70 @@ use hashbrown::HashTable;
 use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 use wholetrace_spanlog::{LogTime, Position};
 
-use crate::core::hash::KeyHash;
+use crate::core::{
+    decision::policy_names::{PolicyNames, PolicyNumber},
+    hash::KeyHash,
+};
 
 /// Decisions of a chunk: growing never copies.
 const CHUNK: usize = 256;
 const KEPT: u64 = 1 << 63;
 const KNOWN: u64 = 1 << 62;
 const LATE_FRAGMENT: u64 = 1 << 61;
+/// The bits of a time in an entry.
+const TIME: u64 = (1 << 48) - 1;
 
 /// What to do with the spans of a decided trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PackedDecision(u64);
+pub(crate) struct PackedDecision {
+    word: u64,
+    policy: PolicyNumber,
+}
 
 impl PackedDecision {
     /// What a decision means for spans: whether they are kept, and the rejection threshold to
     /// write to them, or `None` when the probability is unknown.
     pub(crate) const fn new(kept: bool, threshold: Option<Threshold>) -> Self {
         let kept = if kept { KEPT } else { 0 };
-        match threshold {
-            Some(threshold) => Self(threshold.get() | kept | KNOWN),
-            None => Self(kept),
-        }
+        let word = match threshold {
+            Some(threshold) => threshold.get() | kept | KNOWN,
+            None => kept,
+        };
+        Self { word, policy: PolicyNumber::NONE }
+    }
+
+    /// The same, made by this policy.
+    pub(crate) const fn by(self, policy: PolicyNumber) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// The policy that decided.
+    pub(crate) const fn policy(self) -> PolicyNumber {
+        self.policy
     }
 
     /// The same, noting whether the trace may be the rest of one whose decision was forgotten.
     pub(crate) const fn of_late_fragment(self, late: bool) -> Self {
-        if late { Self(self.0 | LATE_FRAGMENT) } else { self }
+        if late { Self { word: self.word | LATE_FRAGMENT, ..self } } else { self }
     }
 
     /// Whether the spans may be the rest of a trace whose decision was forgotten.
     pub(crate) const fn is_late_fragment(self) -> bool {
-        self.0 & LATE_FRAGMENT != 0
+        self.word & LATE_FRAGMENT != 0
     }
 
     /// Whether the spans are kept.
     #[inline]
     pub(crate) const fn kept(self) -> bool {
-        self.0 & KEPT != 0
+        self.word & KEPT != 0
     }
 
     /// The rejection threshold to write to the spans; `None` when the probability is unknown.
     pub(crate) const fn threshold(self) -> Option<Threshold> {
-        if self.0 & KNOWN == 0 {
+        if self.word & KNOWN == 0 {
             None
         } else {
-            Threshold::new(self.0 & !(KEPT | KNOWN | LATE_FRAGMENT))
+            Threshold::new(self.word & !(KEPT | KNOWN | LATE_FRAGMENT))
         }
     }
 }
@@ -69,8 +88,11 @@ pub(crate) struct TraceDecision {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     key: TraceKey,
-    decision: PackedDecision,
-    first_seen: LogTime,
+    /// The word of the decision.
+    decision: u64,
+    /// When the trace was first seen, in milliseconds, and above the 48 bits of it the number of the policy
+    /// that decided. The bits suffice until the year 10889.
+    first_seen: u64,
     /// Milliseconds from `first_seen` to the decision.
     wait: u32,
     /// Milliseconds from `first_seen` to the last frame time that obeys this decision.
@@ -78,34 +100,48 @@ struct Entry {
 }
 
 impl Entry {
+    const fn first_seen(&self) -> LogTime {
+        LogTime(self.first_seen & TIME)
+    }
+
+    fn set_first_seen(&mut self, time: LogTime) {
+        self.first_seen = self.first_seen & !TIME | time.0.min(TIME);
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "as many bits are above the time")]
+    const fn decision(&self) -> PackedDecision {
+        let policy = PolicyNumber((self.first_seen >> TIME.count_ones()) as u16);
+        PackedDecision { word: self.decision, policy }
+    }
+
     fn obeyed_at(&self, time: LogTime) -> bool {
-        self.first_seen <= time && time <= self.until()
+        self.first_seen() <= time && time <= self.until()
     }
 
     const fn until(&self) -> LogTime {
-        self.first_seen.plus(self.reach as u64)
+        self.first_seen().plus(self.reach as u64)
     }
 
     /// Whether this and a decision over the times from `first_seen` to `decided_at` are about the
     /// same trace: both had it open at a time.
     fn overlaps(&self, first_seen: LogTime, decided_at: LogTime) -> bool {
         let end = |first: LogTime, wait: u64| first.plus(wait.max(1));
-        self.first_seen < end(first_seen, decided_at.since(first_seen))
-            && first_seen < end(self.first_seen, u64::from(self.wait))
+        self.first_seen() < end(first_seen, decided_at.since(first_seen))
+            && first_seen < end(self.first_seen(), u64::from(self.wait))
     }
 
     /// Moves its start back to `first_seen`, if that is earlier.
     fn begin_at(&mut self, first_seen: LogTime) {
-        let first_seen = first_seen.min(self.first_seen);
-        let earlier = millis(self.first_seen.since(first_seen));
-        self.first_seen = first_seen;
+        let first_seen = first_seen.min(self.first_seen());
+        let earlier = millis(self.first_seen().since(first_seen));
+        self.set_first_seen(first_seen);
         self.wait = self.wait.saturating_add(earlier);
         self.reach = self.reach.saturating_add(earlier);
     }
 
     /// Ends its reach at `until`, if that is earlier.
     fn cut(&mut self, until: LogTime) {
-        self.reach = self.reach.min(millis(until.since(self.first_seen)));
+        self.reach = self.reach.min(millis(until.since(self.first_seen())));
     }
 }
 
@@ -141,6 +177,8 @@ pub(crate) struct DecisionTable {
     index: HashTable<u32>,
     /// Where in the decision log the decisions from a number on were read.
     origins: VecDeque<(u64, Position)>,
+    /// The names of the policies that decided.
+    policies: PolicyNames,
 }
 
 impl DecisionTable {
@@ -156,6 +194,7 @@ impl DecisionTable {
             next: 0,
             index: HashTable::new(),
             origins: VecDeque::new(),
+            policies: PolicyNames::default(),
         }
     }
 
@@ -163,6 +202,16 @@ impl DecisionTable {
     #[inline]
     pub(crate) const fn retention(&self) -> u64 {
         self.retention
+    }
+
+    /// The names of the policies that decided.
+    pub(crate) const fn policies(&self) -> &PolicyNames {
+        &self.policies
+    }
+
+    /// The names of the policies that decided, for those of decisions to come.
+    pub(crate) const fn policies_mut(&mut self) -> &mut PolicyNames {
+        &mut self.policies
     }
 
     /// How many decisions are held, forgotten ones that are still asked for included.
@@ -192,7 +241,7 @@ impl DecisionTable {
             entry.key == key && entry.obeyed_at(time)
         })?;
         let entry = self.entry(*number);
-        Some((entry.decision, entry.first_seen.plus(u64::from(entry.wait))))
+        Some((entry.decision(), entry.first_seen().plus(u64::from(entry.wait))))
     }
 
     /// Takes in a decision that stands at `origin` in the decision log, when frames have been read up
@@ -212,28 +261,29 @@ impl DecisionTable {
         let wait = millis(new.decided_at.since(new.first_seen));
         let mut entry = Entry {
             key: new.key,
-            decision: new.decision,
-            first_seen: new.first_seen,
+            decision: new.decision.word,
+            first_seen: u64::from(new.decision.policy.0) << TIME.count_ones(),
             wait,
             reach: wait.saturating_add(millis(self.retention)),
         };
+        entry.set_first_seen(new.first_seen);
         let mut same: Vec<u32> = self
             .index
             .iter_hash(hash)
             .copied()
             .filter(|number| self.entry(*number).key == new.key)
             .collect();
-        same.sort_unstable_by_key(|number| self.entry(*number).first_seen);
+        same.sort_unstable_by_key(|number| self.entry(*number).first_seen());
         // Frames that were read while the trace was open, or its decision on its way, count on it.
         let counted_on = entry.until().min(now).max(new.decided_at);
         let overlaps = |number: &u32| self.entry(*number).overlaps(new.first_seen, new.decided_at);
         let first = same.iter().copied().find(overlaps);
         for number in &same {
             let other = self.entry_mut(*number);
-            if other.first_seen < new.first_seen && Some(*number) != first {
+            if other.first_seen() < new.first_seen && Some(*number) != first {
                 other.cut(new.first_seen.minus(1));
-            } else if other.first_seen > new.first_seen {
-                entry.cut(other.first_seen.minus(1));
+            } else if other.first_seen() > new.first_seen {
+                entry.cut(other.first_seen().minus(1));
             }
         }
         if let Some(first) = first {
@@ -251,11 +301,11 @@ impl DecisionTable {
     /// they hold to `until` without a gap.
     fn cover(&mut self, same: &[u32], from: LogTime, until: LogTime) {
         for (index, number) in same.iter().enumerate() {
-            let next = same.get(index + 1).map(|next| self.entry(*next).first_seen);
+            let next = same.get(index + 1).map(|next| self.entry(*next).first_seen());
             let entry = self.entry_mut(*number);
             if entry.until() >= from {
                 let until = next.map_or(until, |next| until.min(next.minus(1)));
-                entry.reach = entry.reach.max(millis(until.since(entry.first_seen)));
+                entry.reach = entry.reach.max(millis(until.since(entry.first_seen())));
             }
         }
     }
@@ -269,7 +319,7 @@ impl DecisionTable {
             let entry = &mut self.chunks[chunk][place];
             if entry.until() > now {
                 // What is before the decision is ruled by it whatever else happens.
-                let floor = entry.first_seen.plus(u64::from(entry.wait));
+                let floor = entry.first_seen().plus(u64::from(entry.wait));
                 entry.cut(now.max(floor));
             }
             self.remembered += 1;

@@ -1,7 +1,11 @@
 //! Tests of the filter.
 
 use prost::Message;
-use wholetrace_proto::{otlp::TracesData, spans::count, tracestate::Threshold};
+use wholetrace_proto::{
+    otlp::{KeyValue, TracesData, any_value::Value},
+    spans::count,
+    tracestate::Threshold,
+};
 use wholetrace_spanlog::Position;
 
 use super::*;
@@ -11,6 +15,16 @@ use crate::{
 };
 
 const TIME: LogTime = LogTime(50);
+
+fn filter(
+    payload: &[u8],
+    time: LogTime,
+    decided: &DecisionTable,
+    max_bytes: usize,
+) -> Result<Filtered, WireError> {
+    let recording = Recording::default();
+    super::filter(payload, time, decided, Pieces { max_bytes, recording })
+}
 
 /// Even keys are kept.
 fn decided(keys: u64) -> DecisionTable {
@@ -117,4 +131,103 @@ fn malformed_frames_are_errors() {
     for payload in [&b"\x0a\xff"[..], b"\x07", b"\x0a\x02\x12\x09"] {
         assert!(filter(payload, TIME, &decided(0), 100).is_err(), "{payload:?}");
     }
+}
+
+/// Keys from 0 on are kept by policies in turn, every second one with a probability of a half.
+fn by(policies: &[&str]) -> DecisionTable {
+    let mut table = DecisionTable::new(1000, KeyHash::new(5));
+    for key in 0..10_u64 {
+        let threshold = Threshold::of_probability(if key % 2 == 0 { 1.0 } else { 0.5 });
+        let policy = table.policies_mut().number(policies[key as usize % policies.len()]);
+        let decision = PackedDecision::new(true, Some(threshold)).by(policy);
+        let (first_seen, decided_at) = (LogTime(10), LogTime(20));
+        let key = TraceKey(u64::MAX - key);
+        table.insert(&TraceDecision { key, first_seen, decided_at, decision }, Position(0), TIME);
+    }
+    table
+}
+
+fn of_keys(keys: impl IntoIterator<Item = u64>) -> Bytes {
+    let spans = keys.into_iter().map(|n| Span { key: u64::MAX - n, id: n, ..Span::default() });
+    frame(&spans.collect::<Vec<_>>())
+}
+
+type Told = Vec<(String, String)>;
+
+/// The ids of spans, with what they and their scopes are told.
+fn told(payload: &[u8], time: u64, table: &DecisionTable, pieces: Pieces) -> Vec<(u64, Told, Told)> {
+    let said = |attributes: &[KeyValue]| -> Told {
+        let value = |one: &KeyValue| match one.value.clone().and_then(|value| value.value) {
+            Some(Value::StringValue(text)) => text,
+            Some(Value::IntValue(number)) => number.to_string(),
+            other => format!("{other:?}"),
+        };
+        attributes.iter().map(|one| (one.key.clone(), value(one))).collect()
+    };
+    let filtered = super::filter(payload, LogTime(time), table, pieces).unwrap();
+    let mut all = Vec::new();
+    for (piece, spans) in &filtered.pieces {
+        assert!(piece.len() <= pieces.max_bytes || *spans == 1, "{}", piece.len());
+        let message = TracesData::decode(piece.clone()).unwrap();
+        for scope in message.resource_spans.iter().flat_map(|resource| &resource.scope_spans) {
+            let of_scope = scope.scope.as_ref().map(|scope| said(&scope.attributes));
+            for span in &scope.spans {
+                let id = u64::from_be_bytes(span.span_id.clone().try_into().unwrap());
+                all.push((id, of_scope.clone().unwrap_or_default(), said(&span.attributes)));
+            }
+        }
+    }
+    all
+}
+
+fn text(key: &str, value: &str) -> (String, String) {
+    (key.to_owned(), value.to_owned())
+}
+
+/// Spans of one scope may follow decisions of several policies.
+#[test]
+fn scopes_are_told_the_policy() {
+    let table = by(&["errors", "slow"]);
+    let recording = Recording { policy: RecordPolicy::Scope, adjusted_count: false };
+    let payload = of_keys([0, 2, 1, 1, 3, 0]);
+    for max_bytes in [1, 200, 1 << 20] {
+        let told = told(&payload, 19, &table, Pieces { max_bytes, recording });
+        let expected: Vec<_> = [(0, "errors"), (2, "errors"), (1, "slow"), (1, "slow")]
+            .into_iter()
+            .chain([(3, "slow"), (0, "errors")])
+            .map(|(id, policy)| (id, vec![text("tailsampling.policy", policy)], vec![]))
+            .collect();
+        assert_eq!(told, expected, "{max_bytes}");
+    }
+}
+
+#[test]
+fn spans_are_told_why_and_how_many_they_stand_for() {
+    let table = by(&["errors", ""]);
+    let recording = Recording { policy: RecordPolicy::Span, adjusted_count: true };
+    let pieces = Pieces { max_bytes: 1 << 20, recording };
+    let rate = |rate: &str| text("SampleRate", rate);
+    let policy = text("tailsampling.policy", "errors");
+    let expected = vec![
+        (0, vec![], vec![policy.clone(), rate("1")]),
+        // A policy whose name is not known.
+        (1, vec![], vec![rate("2")]),
+    ];
+    assert_eq!(told(&of_keys([0, 1]), 19, &table, pieces), expected);
+    // Spans that come when the trace is decided follow the decision.
+    let cached = text("tailsampling.cached_decision", "Some(BoolValue(true))");
+    let expected = vec![(0, vec![], vec![policy, cached, rate("1")])];
+    assert_eq!(told(&of_keys([0]), 20, &table, pieces), expected);
+}
+
+#[test]
+fn what_policies_keep_is_counted() {
+    let table = by(&["errors", "slow"]);
+    let filtered = filter(&of_keys([0, 2, 1, 0]), TIME, &table, 1 << 20).unwrap();
+    let size = crate::testing::body(&Span { key: u64::MAX, ..Span::default() }).len() as u64;
+    let name = |kept: &KeptBy| table.policies().name(kept.policy).unwrap().to_string();
+    let counts: Vec<_> =
+        filtered.kept_by.iter().map(|kept| (name(kept), kept.spans, kept.bytes)).collect();
+    let of = |name: &str, spans: u64| (name.to_owned(), spans, spans * size);
+    assert_eq!(counts, [of("errors", 2), of("slow", 1), of("errors", 1)]);
 }

@@ -129,7 +129,7 @@ impl CatchUp {
         }
         let found = match frame.kind {
             RecordKind::Spans => {
-                filter(&frame.payload, clock.now(), &self.decided, settings.max_piece_bytes)
+                filter(&frame.payload, clock.now(), &self.decided, settings.pieces())
             }
             _ => Ok(Filtered::default()),
         };
@@ -195,7 +195,7 @@ impl CatchUp {
         if record.kind != RecordKind::Decisions {
             return;
         }
-        let Ok((claim, decisions)) = decode(&record.payload) else { return };
+        let Ok((claim, decisions)) = decode(&record.payload, self.decided.policies_mut()) else { return };
         if !self.claims.accept(claim, record.position) {
             return;
         }

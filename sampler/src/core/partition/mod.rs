@@ -36,7 +36,7 @@ pub use effect::{DeadLetterId, Effect, Made};
 pub use input::{Found, Input, ReadFrame};
 pub use settings::{Bounds, Settings};
 pub use state::PartitionState;
-pub use stats::{Levels, Stats};
+pub use stats::{Levels, Released, Stats};
 
 #[cfg(test)]
 mod sim;

@@ -11,8 +11,8 @@ use wholetrace_spanlog::{Frame, LogTime, Position};
 
 use crate::core::{
     checkpoint::ResumePoint,
-    decision::table::DecisionTable,
-    filter::{Filtered, filter},
+    decision::{policy_names::PolicyNumber, table::DecisionTable},
+    filter::{Filtered, KeptBy, filter},
     partition::{
         catch_up::CatchUp,
         effect::Effect,
@@ -77,6 +77,9 @@ pub(super) struct Releases {
     last_filtered: Option<(u64, Filtered)>,
     /// Number of the first frame that no exporter has passed.
     fresh: u64,
+    /// Spans released since they were last taken, by the policy that kept them: those of a number in the
+    /// place of the number.
+    kept_by: Vec<KeptBy>,
 }
 
 impl Releases {
@@ -97,6 +100,26 @@ impl Releases {
             behind: (0..settings.exporters.len()).map(reader).collect(),
             last_filtered: None,
             fresh: 0,
+            kept_by: Vec::new(),
+        }
+    }
+
+    /// Spans released to exporters that keep up since the last call, by the policy that kept them.
+    pub(super) fn take_kept_by(&mut self) -> Vec<KeptBy> {
+        std::mem::take(&mut self.kept_by)
+    }
+
+    fn count_kept_by(&mut self, kept: &[KeptBy]) {
+        for kept in kept {
+            let place = usize::from(kept.policy.0);
+            for number in self.kept_by.len()..=place {
+                let policy = PolicyNumber(u16::try_from(number).unwrap_or(kept.policy.0));
+                self.kept_by.push(KeptBy { policy, spans: 0, bytes: 0 });
+            }
+            if let Some(sum) = self.kept_by.get_mut(place) {
+                sum.spans += kept.spans;
+                sum.bytes += kept.bytes;
+            }
         }
     }
 
@@ -260,7 +283,7 @@ impl Releases {
         if self.last_filtered.as_ref().is_some_and(|(last, _)| *last == number) {
             return Ok(());
         }
-        let filtered = filter(payload, time, decided, settings.max_piece_bytes)?;
+        let filtered = filter(payload, time, decided, settings.pieces())?;
         debug_assert_eq!(filtered.undecided, 0, "{}", Invariant::I3);
         if number >= self.fresh {
             self.fresh = number + 1;
@@ -268,6 +291,7 @@ impl Releases {
             stats.spans_not_sampled += filtered.not_sampled;
             stats.spans_undecided += filtered.undecided;
             stats.late_roots += filtered.late_roots;
+            self.count_kept_by(&filtered.kept_by);
         }
         self.last_filtered = Some((number, filtered));
         Ok(())

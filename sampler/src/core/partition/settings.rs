@@ -2,6 +2,8 @@
 
 use wholetrace_spanlog::Partition;
 
+use crate::{core::filter::Pieces, policy::Recording};
+
 /// Decisions that an exporter which is behind may hold, however small its partition's share is.
 const MIN_DECISIONS_BEHIND: usize = 4096;
 
@@ -45,11 +47,18 @@ pub struct Settings {
     pub read_ahead: u64,
     /// Bytes of a piece of kept spans, unless one span alone is larger.
     pub max_piece_bytes: usize,
+    /// What kept spans are told of their decision; the policies say so.
+    pub recording: Recording,
     /// Seed of the hash of the tables, different in every process.
     pub hash_seed: u64,
 }
 
 impl Settings {
+    /// How kept spans are cut out of frames.
+    pub(super) const fn pieces(&self) -> Pieces {
+        Pieces { max_bytes: self.max_piece_bytes, recording: self.recording }
+    }
+
     /// The number of decisions beyond which the first reading stops where it may.
     pub(super) const fn many_decisions(&self) -> usize {
         self.bounds.max_decisions.saturating_add(self.bounds.max_open_traces)

@@ -12,6 +12,7 @@ use crate::{
     core::{
         checkpoint::{Hints, PartitionCheckpoint, ResumePoint},
         decision::{claims::Claims, log::encode_claim, table::DecisionTable},
+        filter::KeptBy,
         hash::KeyHash,
         open_traces::OpenTraces,
         partition::{
@@ -21,7 +22,7 @@ use crate::{
             pending_decisions::PendingDecisions,
             releases::{ReleaseContext, ReleaseResult, Releases},
             settings::{Bounds, Settings},
-            stats::{Levels, Stats},
+            stats::{Levels, Released, Stats},
         },
         policy_versions::PolicyVersions,
         watermark::{Oddities, Watermark},
@@ -69,10 +70,11 @@ impl PartitionState {
     /// span log from `start.position` on.
     #[must_use]
     pub fn new(
-        settings: Settings,
+        mut settings: Settings,
         policies: Arc<PolicySet>,
         start: Option<&PartitionCheckpoint>,
     ) -> Self {
+        settings.recording = policies.recording();
         let hash = KeyHash::new(settings.hash_seed);
         let (wait, root_wait) = (settings.decision_wait, settings.decision_wait_after_root);
         let begin =
@@ -156,6 +158,7 @@ impl PartitionState {
             Input::DeadLettered(id) => self.dead_lettered(id),
             Input::Idle => self.idle(effects),
             Input::Policies(policies) => {
+                self.settings.recording = policies.recording();
                 self.stats.policies_delayed += u64::from(!self.policy_versions.replace(policies));
                 self.open.replace_policies(self.policy_versions.current());
             }
@@ -290,6 +293,16 @@ impl PartitionState {
     /// What was counted since the last call.
     pub fn take_stats(&mut self) -> Stats {
         std::mem::take(&mut self.stats)
+    }
+
+    /// Spans that were released since the last call, by the policy that kept them.
+    pub fn take_released(&mut self) -> Vec<Released> {
+        let kept = self.releases.take_kept_by().into_iter().filter(|kept| kept.spans > 0);
+        let names = self.decided.policies();
+        let released = |KeptBy { policy, spans, bytes }| {
+            Released { policy: names.name(policy).cloned(), spans, bytes }
+        };
+        kept.map(released).collect()
     }
 
     /// How full it is.

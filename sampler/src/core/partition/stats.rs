@@ -1,5 +1,7 @@
 //! What a partition counts.
 
+use std::sync::Arc;
+
 use wholetrace_spanlog::{LogTime, Position};
 
 /// Counts since they were last taken.
@@ -77,6 +79,17 @@ pub struct Stats {
     pub caught_up: u64,
     /// Pieces of kept spans that a backend refused for good.
     pub pieces_refused: u64,
+}
+
+/// Spans that were released, whose traces one policy has kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// The name of the policy; `None` where it is not known.
+    pub policy: Option<Arc<str>>,
+    /// How many.
+    pub spans: u64,
+    /// Their bytes, as they came.
+    pub bytes: u64,
 }
 
 /// How full a partition is.

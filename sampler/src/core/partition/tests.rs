@@ -34,6 +34,7 @@ fn settings(decision_wait: u32) -> Settings {
         },
         read_ahead: 2 * u64::from(decision_wait) + 1000,
         max_piece_bytes: 1 << 20,
+        recording: crate::policy::Recording::default(),
         hash_seed: 1,
     }
 }

@@ -205,6 +205,7 @@ impl Shell {
         self.make_room();
         let stats = self.state.take_stats();
         self.context.metrics.count(&stats);
+        self.context.metrics.policies.released(&self.state.take_released());
         self.gauges.count(&stats);
         if self.takeover.next.is_some() {
             self.come_further();

@@ -37,6 +37,24 @@ fn a_ruling_holds_what_it_is_told() {
     }
 }
 
+/// An entry holds the time and the policy in one word.
+#[test]
+fn a_decision_tells_its_policy() {
+    assert_eq!(size_of::<Entry>(), 32);
+    let mut table = table(1000);
+    for (key, policy) in [(1, u16::MAX), (2, 0), (3, 1)] {
+        let mut new = decided(key, 1 << 40, (1 << 40) + 5, true);
+        new.decision = new.decision.by(PolicyNumber(policy));
+        table.insert(&new, Position(0), NOW);
+        // A second one from earlier on moves its start.
+        table.insert(&decided(key, (1 << 40) - 7, (1 << 40) + 1, false), Position(1), NOW);
+        let found = table.find(TraceKey(key), LogTime((1 << 40) - 7)).unwrap();
+        assert_eq!(found, (new.decision, LogTime((1 << 40) + 5)));
+        assert_eq!(found.0.policy(), PolicyNumber(policy));
+        assert_eq!(table.find(TraceKey(key), LogTime((1 << 40) - 8)), None);
+    }
+}
+
 #[test]
 fn the_first_decision_for_a_trace_wins() {
     let mut table = table(1000);

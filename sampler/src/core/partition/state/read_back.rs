@@ -21,7 +21,7 @@ impl PartitionState {
         if record.kind != RecordKind::Decisions {
             return;
         }
-        let Ok((claim, decisions)) = decode(&record.payload) else {
+        let Ok((claim, decisions)) = decode(&record.payload, self.decided.policies_mut()) else {
             self.stats.decision_records_bad += 1;
             return;
         };
@@ -154,6 +154,7 @@ mod tests {
             },
             read_ahead: 1000,
             max_piece_bytes: 1 << 20,
+            recording: crate::policy::Recording::default(),
             hash_seed: 1,
         };
         PartitionState::new(settings, policies("1s", 10), None)
