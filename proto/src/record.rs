@@ -10,7 +10,9 @@ mod error;
 mod policy_bits;
 
 pub use dead_letter::{DeadLetter, encode_replayed, read_replayed};
-pub use decision::{Claim, Decision, DecisionBatch, VERSION, encode_decisions, encode_decisions_of};
+pub use decision::{
+    Claim, Decision, DecisionBatch, VERSION, encode_decisions, encode_decisions_of,
+};
 pub use error::{POLICIES_MAX, RecordError};
 pub use policy_bits::PolicyBits;
 

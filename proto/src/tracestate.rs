@@ -100,25 +100,25 @@ struct Judged<'a> {
 
 impl<'a> Judged<'a> {
     fn of(body: &'a [u8], kept: Kept) -> Option<Self> {
-    let (mut state, mut field, mut repeated) = (&body[..0], body.len()..body.len(), false);
-    let mut fields = Cursor::new(body);
-    while let Some(found) = fields.next_field().ok()? {
-        if let (TRACE_STATE, Value::Bytes(bytes)) = (found.number, found.value) {
-            repeated |= !field.is_empty();
-            (state, field) = (bytes, found.range);
+        let (mut state, mut field, mut repeated) = (&body[..0], body.len()..body.len(), false);
+        let mut fields = Cursor::new(body);
+        while let Some(found) = fields.next_field().ok()? {
+            if let (TRACE_STATE, Value::Bytes(bytes)) = (found.number, found.value) {
+                repeated |= !field.is_empty();
+                (state, field) = (bytes, found.range);
+            }
         }
-    }
-    let came = read(state);
-    let randomness =
-        came.randomness.or_else(|| TraceKey::of(trace_id(body)).map(TraceKey::randomness));
-    let holds = |threshold: &Threshold| randomness.is_some_and(|drawn| threshold.keeps(drawn));
-    let outgoing = match (kept, came.threshold) {
-        (Kept::Unknown, _) => None,
-        (Kept::At(_), Some(untrue)) if !holds(&untrue) => None,
-        (Kept::At(own), Some(came)) => Some(came.max(own)).filter(holds),
-        (Kept::At(Threshold::ALWAYS), None) => None,
-        (Kept::At(own), None) => Some(own).filter(holds),
-    };
+        let came = read(state);
+        let randomness =
+            came.randomness.or_else(|| TraceKey::of(trace_id(body)).map(TraceKey::randomness));
+        let holds = |threshold: &Threshold| randomness.is_some_and(|drawn| threshold.keeps(drawn));
+        let outgoing = match (kept, came.threshold) {
+            (Kept::Unknown, _) => None,
+            (Kept::At(_), Some(untrue)) if !holds(&untrue) => None,
+            (Kept::At(own), Some(came)) => Some(came.max(own)).filter(holds),
+            (Kept::At(Threshold::ALWAYS), None) => None,
+            (Kept::At(own), None) => Some(own).filter(holds),
+        };
         Some(Self { state, field, repeated, came, randomness, outgoing })
     }
 }

@@ -18,7 +18,7 @@ use wholetrace_proto::{
 use wholetrace_runtime::{budget::ByteBudget, problems::Problems};
 use wholetrace_sampler::{
     core::partition::{Bounds, Effect, Input, PartitionState, ReadFrame, Settings},
-    policy::{PolicySet, TailSamplingConfig},
+    policy::{PolicySet, Recording, TailSamplingConfig},
 };
 use wholetrace_spanlog::{Frame, LogTime, Partition, Position, RecordKind};
 
@@ -158,6 +158,8 @@ fn settings() -> Settings {
         },
         read_ahead: 20_000,
         max_piece_bytes: 1 << 20,
+        stopwatch: None,
+        recording: Recording::default(),
         hash_seed: 0x5eed,
     }
 }

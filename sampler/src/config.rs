@@ -150,6 +150,7 @@ impl SamplerConfig {
             bounds: self.bounds(),
             read_ahead: read_ahead(decision_wait),
             max_piece_bytes: batch.unwrap_or(MAX_PIECE).min(MAX_PIECE),
+            stopwatch: None,
             recording: crate::policy::Recording::default(),
             hash_seed,
         }

@@ -29,15 +29,19 @@ mod report;
 mod rule;
 pub mod sampling_decision;
 pub mod set;
+pub mod tally;
 pub mod types;
 
-pub use config::{Compatibility, DecisionCacheConfig, KeepSignal, RecordPolicy, Recording, TailSamplingConfig};
+pub use config::{
+    Compatibility, DecisionCacheConfig, KeepSignal, RecordPolicy, Recording, TailSamplingConfig,
+};
 pub use plan::{Heads, Observed};
 pub use policies::{POLICY_TYPES, PolicyConfig};
 pub use policy_hash::PolicyHash;
 pub use report::Unknown;
 pub use sampling_decision::{PolicyBits, PolicyIndex, SamplingDecision};
 pub use set::PolicySet;
+pub use tally::{PolicyCounts, Tally};
 
 #[cfg(test)]
 mod tests;

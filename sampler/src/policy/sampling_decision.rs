@@ -22,4 +22,6 @@ pub struct SamplingDecision {
     pub matched: PolicyBits,
     /// The policies that said yes and are tried only: nobody obeys them.
     pub shadow: PolicyBits,
+    /// The policies that said neither yes nor no, because their evaluation failed; shadows among them.
+    pub failed: PolicyBits,
 }

@@ -90,7 +90,7 @@ impl PolicySet {
         self.record(record).latest_end_ns()
     }
 
-    const fn record<'r>(&'r self, words: &'r [u64]) -> Record<'r> {
+    pub(super) const fn record<'r>(&'r self, words: &'r [u64]) -> Record<'r> {
         Record { layout: &self.plan.layout, words }
     }
 
@@ -158,6 +158,7 @@ impl PolicySet {
             policy: first,
             matched,
             shadow: PolicyBits::NONE,
+            failed: PolicyBits::NONE,
         }
     }
 
@@ -221,5 +222,6 @@ fn discarded(policy: Option<PolicyIndex>) -> SamplingDecision {
         policy,
         matched: policy.into_iter().collect(),
         shadow: PolicyBits::NONE,
+        failed: PolicyBits::NONE,
     }
 }

@@ -6,3 +6,4 @@ mod naive;
 mod properties;
 mod shadows;
 mod support;
+mod tally;

@@ -10,7 +10,7 @@ use wholetrace_runtime::metrics::{Label, Metric, Unit};
 
 use crate::{
     core::partition::{Made, Released},
-    policy::PolicyHash,
+    policy::{PolicyCounts, PolicyHash},
 };
 
 /// Counters of each policy that has decided a trace, of this configuration or one before a reload.
@@ -37,8 +37,15 @@ impl Counters {
 impl PolicyMetrics {
     /// Adds what policies have decided.
     pub(crate) fn decided(&self, made: &Made) {
-        let named = made.named().map(|(policy, count)| (policy.unwrap_or(NO_POLICY), count));
-        self.add(named.map(|(policy, count)| (policy, [count, 0, 0])));
+        let named = made.named().map(|(policy, counts)| (policy.unwrap_or(NO_POLICY), counts));
+        self.add(named.map(|(policy, counts)| {
+            let PolicyCounts { evaluated, matched, alone, failed, .. } = *counts;
+            let PolicyCounts { decided, would_keep, would_drop, nanos, .. } = *counts;
+            (
+                policy,
+                [decided, 0, 0, evaluated, matched, alone, failed, would_keep, would_drop, nanos],
+            )
+        }));
     }
 
     /// Adds what was released.
@@ -47,7 +54,8 @@ impl PolicyMetrics {
             return;
         }
         self.add(released.iter().map(|Released { policy, spans, bytes }| {
-            (policy.as_deref().unwrap_or(OTHERS), [0, *spans, *bytes])
+            let policy = policy.as_deref().unwrap_or(OTHERS);
+            (policy, [0, *spans, *bytes, 0, 0, 0, 0, 0, 0, 0])
         }));
     }
 
@@ -106,8 +114,26 @@ const NO_POLICY: &str = "none";
 const BY_POLICY: &str = "wholetrace_sampler_policy_decisions_total";
 const KEPT_SPANS: &str = "wholetrace_sampler_policy_kept_spans_total";
 const KEPT_BYTES: &str = "wholetrace_sampler_policy_kept_bytes_total";
+const EVALUATIONS: &str = "wholetrace_sampler_policy_evaluations_total";
+const MATCHES: &str = "wholetrace_sampler_policy_matches_total";
+const SOLE_MATCHES: &str = "wholetrace_sampler_policy_sole_matches_total";
+const ERRORS: &str = "wholetrace_sampler_policy_errors_total";
+const WOULD_KEEP: &str = "wholetrace_sampler_policy_would_keep_total";
+const WOULD_DROP: &str = "wholetrace_sampler_policy_would_drop_total";
+const NANOSECONDS: &str = "wholetrace_sampler_policy_evaluation_nanoseconds_total";
 /// The counters of a policy.
-const NAMES: [&str; 3] = [BY_POLICY, KEPT_SPANS, KEPT_BYTES];
+const NAMES: [&str; 10] = [
+    BY_POLICY,
+    KEPT_SPANS,
+    KEPT_BYTES,
+    EVALUATIONS,
+    MATCHES,
+    SOLE_MATCHES,
+    ERRORS,
+    WOULD_KEEP,
+    WOULD_DROP,
+    NANOSECONDS,
+];
 const POLICIES_INFO: &str = "wholetrace_sampler_policies_info";
 
 const POLICY: Label = Label::capped(
@@ -134,6 +160,49 @@ pub const TABLE: &[Metric] = &[
     .labels(&[POLICY]),
     Metric::counter(KEPT_BYTES, Unit::Bytes, "Bytes of those spans, as they came.")
         .labels(&[POLICY]),
+    Metric::counter(
+        EVALUATIONS,
+        Unit::None,
+        "Traces that the policy was asked about. After one of type `drop` has said yes, others are \
+         not asked, but for shadows.",
+    )
+    .labels(&[POLICY]),
+    Metric::counter(MATCHES, Unit::None, "Traces that the policy said yes to, shadows included.")
+        .labels(&[POLICY]),
+    Metric::counter(
+        SOLE_MATCHES,
+        Unit::None,
+        "Traces that are kept for this policy alone: no other one that is obeyed said yes. What is \
+         saved without it.",
+    )
+    .labels(&[POLICY]),
+    Metric::counter(
+        ERRORS,
+        Unit::None,
+        "Traces that the policy failed for: it said neither yes nor no.",
+    )
+    .labels(&[POLICY]),
+    Metric::counter(
+        WOULD_KEEP,
+        Unit::None,
+        "Of a policy with `shadow: true`: traces that no policy wanted, and that it would have kept.",
+    )
+    .labels(&[POLICY]),
+    Metric::counter(
+        WOULD_DROP,
+        Unit::None,
+        "Of a policy of type `drop` with `shadow: true`: traces that are kept, and that it would \
+         have discarded.",
+    )
+    .labels(&[POLICY]),
+    Metric::counter(
+        NANOSECONDS,
+        Unit::None,
+        "Nanoseconds that evaluating the policy took, about: one decision in 64 is timed, and counts \
+         for all. What the policies look for in spans is found in one scan for all together, and \
+         is not in it.",
+    )
+    .labels(&[POLICY]),
     Metric::gauge(
         POLICIES_INFO,
         Unit::None,

@@ -13,7 +13,7 @@ use crate::{
         policy_names::{PolicyNames, PolicyNumber},
         table::{PackedDecision, TraceDecision},
     },
-    policy::{PolicyIndex, PolicySet},
+    policy::{PolicyIndex, PolicySet, Tally},
 };
 
 /// Name in the decision log of what decides about a trace that no policy wanted.
@@ -27,16 +27,18 @@ fn is_late_fragment(end_ns: Option<u64>, first_seen: LogTime, retention: u64) ->
     end_ns.is_some_and(forgotten)
 }
 
-/// Decides about a trace by the record that `policies` have of it, and writes it down. Decisions are
-/// remembered for `retention` milliseconds.
+/// Decides about a trace by the record that `policies` have of it, counts that in `tally`, and writes it
+/// down. Decisions are remembered for `retention` milliseconds.
 pub(crate) fn decide(
     policies: &PolicySet,
     key: TraceKey,
     record: &[u64],
     (first_seen, decided_at): (LogTime, LogTime),
     retention: u64,
+    tally: &mut Tally,
 ) -> Decision {
     let mut decision = policies.decide(key, record);
+    policies.count(&decision, tally);
     if let Some(policy) = decision.policy {
         decision.matched.remove(policy);
     }

@@ -155,7 +155,12 @@ fn of_keys(keys: impl IntoIterator<Item = u64>) -> Bytes {
 type Told = Vec<(String, String)>;
 
 /// The ids of spans, with what they and their scopes are told.
-fn told(payload: &[u8], time: u64, table: &DecisionTable, pieces: Pieces) -> Vec<(u64, Told, Told)> {
+fn told(
+    payload: &[u8],
+    time: u64,
+    table: &DecisionTable,
+    pieces: Pieces,
+) -> Vec<(u64, Told, Told)> {
     let said = |attributes: &[KeyValue]| -> Told {
         let value = |one: &KeyValue| match one.value.clone().and_then(|value| value.value) {
             Some(Value::StringValue(text)) => text,

@@ -195,7 +195,9 @@ impl CatchUp {
         if record.kind != RecordKind::Decisions {
             return;
         }
-        let Ok((claim, decisions)) = decode(&record.payload, self.decided.policies_mut()) else { return };
+        let Ok((claim, decisions)) = decode(&record.payload, self.decided.policies_mut()) else {
+            return;
+        };
         if !self.claims.accept(claim, record.position) {
             return;
         }

@@ -7,7 +7,7 @@ use wholetrace_exporter::contract::{ExporterIndex, KeptSpans};
 use wholetrace_proto::record::DeadLetter;
 use wholetrace_spanlog::{LogTime, Partition, Position, TopicName};
 
-use crate::policy::PolicySet;
+use crate::policy::{PolicyCounts, PolicySet};
 
 /// Name of the span log in dead letters.
 const TOPIC: &str = "spans";
@@ -59,20 +59,20 @@ pub enum Effect {
     },
 }
 
-/// How many traces were decided by which policy of a set.
+/// What the policies of a set have decided.
 #[derive(Clone, Debug)]
 pub struct Made {
     /// The set.
     pub policies: Arc<PolicySet>,
     /// By the index of the policy; the last counts those that no policy wanted.
-    pub counts: Vec<u64>,
+    pub counts: Vec<PolicyCounts>,
 }
 
 impl Made {
-    /// Names of the policies that decided any trace and how many; `None` is the name of no policy.
-    pub fn named(&self) -> impl Iterator<Item = (Option<&str>, u64)> {
+    /// The policies with their names, and what they did; `None` is the name of no policy.
+    pub fn named(&self) -> impl Iterator<Item = (Option<&str>, &PolicyCounts)> {
         let names = self.policies.policy_names().iter().map(|name| Some(name.as_str()));
-        names.chain([None]).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
+        names.chain([None]).zip(&self.counts)
     }
 }
 

@@ -34,7 +34,7 @@ mod stats;
 
 pub use effect::{DeadLetterId, Effect, Made};
 pub use input::{Found, Input, ReadFrame};
-pub use settings::{Bounds, Settings};
+pub use settings::{Bounds, Settings, Stopwatch};
 pub use state::PartitionState;
 pub use stats::{Levels, Released, Stats};
 

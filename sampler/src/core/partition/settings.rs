@@ -23,6 +23,9 @@ pub struct Bounds {
     pub refetch_bytes: usize,
 }
 
+/// Tells nanoseconds since some moment.
+pub type Stopwatch = fn() -> u64;
+
 /// What a partition has to know beside the log and the policies.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -47,6 +50,8 @@ pub struct Settings {
     pub read_ahead: u64,
     /// Bytes of a piece of kept spans, unless one span alone is larger.
     pub max_piece_bytes: usize,
+    /// A clock of nanoseconds by which some decisions are timed, for the metrics; it plays no other part.
+    pub stopwatch: Option<Stopwatch>,
     /// What kept spans are told of their decision; the policies say so.
     pub recording: Recording,
     /// Seed of the hash of the tables, different in every process.

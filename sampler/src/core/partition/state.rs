@@ -299,8 +299,10 @@ impl PartitionState {
     pub fn take_released(&mut self) -> Vec<Released> {
         let kept = self.releases.take_kept_by().into_iter().filter(|kept| kept.spans > 0);
         let names = self.decided.policies();
-        let released = |KeptBy { policy, spans, bytes }| {
-            Released { policy: names.name(policy).cloned(), spans, bytes }
+        let released = |KeptBy { policy, spans, bytes }| Released {
+            policy: names.name(policy).cloned(),
+            spans,
+            bytes,
         };
         kept.map(released).collect()
     }

@@ -34,6 +34,7 @@ fn settings(decision_wait: u32) -> Settings {
         },
         read_ahead: 2 * u64::from(decision_wait) + 1000,
         max_piece_bytes: 1 << 20,
+        stopwatch: None,
         recording: crate::policy::Recording::default(),
         hash_seed: 1,
     }
@@ -130,9 +131,9 @@ impl Stand {
         for decision in DecisionBatch::read(record).unwrap().decisions() {
             (kept, all) = (kept + u64::from(decision.kept), all + 1);
         }
-        assert_eq!(made.counts.iter().sum::<u64>(), all);
+        assert_eq!(made.counts.iter().map(|counts| counts.decided).sum::<u64>(), all);
         let named = made.named().filter(|(policy, _)| policy.is_some());
-        assert_eq!(named.map(|(_, count)| count).sum::<u64>(), kept);
+        assert_eq!(named.map(|(_, counts)| counts.decided).sum::<u64>(), kept);
     }
 
     fn append_decisions(&mut self, payload: Bytes) {

@@ -1,6 +1,9 @@
 //! The state of a partition, and what it has under way.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, LazyLock},
+};
 
 use bytes::Bytes;
 use futures_util::{
@@ -108,6 +111,12 @@ struct Takeover {
     end: Position,
 }
 
+/// Nanoseconds since some moment.
+fn nanos() -> u64 {
+    static BEGIN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+    u64::try_from(BEGIN.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
 impl Shell {
     pub(super) fn new(
         settings: Settings,
@@ -145,7 +154,11 @@ impl Shell {
                 next: Some(Stage::Reading),
                 end: Position::default(),
             },
-            state: PartitionState::new(settings, policies, start.as_ref()),
+            state: PartitionState::new(
+                Settings { stopwatch: Some(nanos), ..settings },
+                policies,
+                start.as_ref(),
+            ),
             context,
         }
     }

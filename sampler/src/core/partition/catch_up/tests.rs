@@ -33,6 +33,7 @@ fn settings() -> Settings {
         },
         read_ahead: 3000,
         max_piece_bytes: 1 << 20,
+        stopwatch: None,
         recording: crate::policy::Recording::default(),
         hash_seed: 1,
     }

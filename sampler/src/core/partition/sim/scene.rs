@@ -81,6 +81,7 @@ impl Scene {
             },
             read_ahead: *pick(rng, &[0, 500, 3000, 100_000]),
             max_piece_bytes: *pick(rng, &[1, 200, 1 << 20]),
+            stopwatch: None,
             recording: crate::policy::Recording::default(),
             hash_seed: rng.u64(..),
         };

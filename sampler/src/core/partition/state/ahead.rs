@@ -158,7 +158,7 @@ impl PartitionState {
     pub(super) fn decide_due(&mut self, clock: Watermark, effects: &mut Vec<Effect>) {
         let (open, stats) = (&mut self.open, &mut self.stats);
         let forgotten_after = self.settings.decision_retention.saturating_add(clock.ahead());
-        let now = (clock.now(), forgotten_after);
+        let now = (clock.now(), forgotten_after, self.settings.stopwatch);
         self.pending_decisions.decide_due(
             now,
             open,

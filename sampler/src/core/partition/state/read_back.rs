@@ -154,6 +154,7 @@ mod tests {
             },
             read_ahead: 1000,
             max_piece_bytes: 1 << 20,
+            stopwatch: None,
             recording: crate::policy::Recording::default(),
             hash_seed: 1,
         };
