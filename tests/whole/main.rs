@@ -13,6 +13,7 @@ mod answers;
 mod crash;
 mod dead_letters;
 mod outage;
+mod policies;
 mod senders;
 #[path = "../support/mod.rs"]
 mod support;
