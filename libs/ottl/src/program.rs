@@ -53,6 +53,8 @@ pub(crate) enum Expr {
     Negate(Box<(Self, Span)>),
     List(Vec<Self>),
     Map(Vec<(Vec<u8>, Self)>),
+    /// The first of these that is not nil; the others are not evaluated.
+    Coalesce(Vec<Self>),
     Test(Box<Test>),
 }
 

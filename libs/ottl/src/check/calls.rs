@@ -11,7 +11,7 @@ use crate::{
     program::{Call, Expr, Literal, Test},
     syntax::{
         token::Comparison,
-        tree::{CallTree, ValueTree},
+        tree::{ArgumentTree, CallTree, ValueKind, ValueTree},
     },
     value::{Tree, Value},
 };
@@ -20,6 +20,7 @@ impl<N: Names> Checker<'_, '_, N> {
     pub(super) fn call(&mut self, tree: &CallTree, span: Span) -> Checked {
         let checked = match tree.name.as_str() {
             "IsRootSpan" => self.is_root_span(tree),
+            "Coalesce" => self.coalesce(tree),
             name => match convert::find(name) {
                 Some(converter) => self.convert(converter, tree, span),
                 None => self.unknown(tree),
@@ -34,7 +35,7 @@ impl<N: Names> Checker<'_, '_, N> {
             let message = format!("the converter `{name}` is not supported");
             self.problems.add(tree.name_span, message);
         } else {
-            let known = convert::names().chain(["IsRootSpan"]);
+            let known = convert::names().chain(["IsRootSpan", "Coalesce"]);
             let hint = did_you_mean(name, known);
             self.problems.add_with(tree.name_span, format!("there is no converter `{name}`"), hint);
         }
@@ -54,6 +55,24 @@ impl<N: Names> Checker<'_, '_, N> {
         let literal = Literal::Plain(Value::SpanId([0; 8]));
         let test = Test::Field { slot, comparison: Comparison::Equal, literal };
         Checked::computed(Expr::Test(Box::new(test)))
+    }
+
+    /// The first of several values that is not nil.
+    fn coalesce(&mut self, tree: &CallTree) -> Checked {
+        let items = match tree.arguments.as_slice() {
+            [ArgumentTree { name, value: ValueTree { kind: ValueKind::List(items), .. } }]
+                if name.as_ref().is_none_or(|(name, _)| name == "values") && !items.is_empty() =>
+            {
+                items
+            }
+            _ => {
+                let message = "`Coalesce` takes one argument, a list of at least one value";
+                let hint = "write the values in brackets: `Coalesce([…, …])`";
+                self.problems.add_with(tree.name_span, message.to_owned(), Some(hint.to_owned()));
+                return Checked::wrong();
+            }
+        };
+        Checked::computed(Expr::Coalesce(items.iter().map(|item| self.value(item).expr).collect()))
     }
 
     /// Arguments of a converter that has no parameters.

@@ -2,9 +2,15 @@
 
 use std::borrow::Cow;
 
+use regex::bytes::Regex;
+
 use crate::{
-    convert::{coerce, converter::Arguments},
+    convert::{
+        coerce,
+        converter::{Arguments, Prepared},
+    },
     error::Fault,
+    pattern,
     value::{Operand, Time, Value},
 };
 
@@ -61,6 +67,20 @@ impl<'x> Arguments<'x, '_> {
     /// The text of any value that has one; `None` of nil.
     pub(crate) fn text_like(self, index: usize) -> Result<Option<Cow<'x, [u8]>>, Fault> {
         coerce::text(self.value(index)).map_err(|()| self.unusable(index, "has no text form"))
+    }
+
+    /// A pattern: the one made ready, or the one that a text writes.
+    pub(crate) fn pattern(self, index: usize) -> Result<Cow<'x, Regex>, Fault> {
+        if let Prepared::Pattern(pattern) = self.prepared {
+            return Ok(Cow::Borrowed(pattern));
+        }
+        let written = String::from_utf8_lossy(self.text(index)?);
+        match pattern::compile_small(&written) {
+            Ok(pattern) => Ok(Cow::Owned(pattern)),
+            Err(_) => {
+                Err(self.unusable(index, "is no regular expression, or takes too much memory"))
+            }
+        }
     }
 
     /// The bytes of any value that has some; none of nil.

@@ -1,8 +1,11 @@
 //! What a converter is, and what it is called with.
 
+use std::net::IpAddr;
+
 use regex::bytes::Regex;
 
 use crate::{
+    convert::format::Format,
     error::Fault,
     value::{Operand, Tree},
 };
@@ -42,6 +45,12 @@ impl Converter {
         prepare: fn(&[Option<Tree>]) -> Result<Prepared, String>,
     ) -> Self {
         self.prepare = prepare;
+        self
+    }
+
+    pub(super) const fn impure(mut self, warning: &'static str) -> Self {
+        self.pure = false;
+        self.warning = Some(warning);
         self
     }
 
@@ -94,6 +103,16 @@ pub(crate) enum Accepts {
 pub(crate) enum Prepared {
     Nothing,
     Pattern(Regex),
+    Networks(Box<[Network]>),
+    Format(Format),
+}
+
+/// A range of addresses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Network {
+    pub(super) address: IpAddr,
+    /// How many of its first bits all addresses share.
+    pub(super) length: u8,
 }
 
 /// The arguments of a call.

@@ -5,16 +5,25 @@
 //! parsed: [`Converter::prepare`].
 
 mod arguments;
+mod bytes;
+mod cases;
 mod coerce;
 mod converter;
+mod duration;
+mod format;
 mod json;
 mod kinds;
+mod lists;
+mod parse;
 mod text;
+mod times;
+mod url;
 
 pub(crate) use converter::{ARGUMENTS_MAX, Accepts, Arguments, Converter, Prepared};
 
 /// The tables of all converters.
-const TABLES: [&[Converter]; 2] = [kinds::TABLE, text::TABLE];
+const TABLES: [&[Converter]; 6] =
+    [kinds::TABLE, text::TABLE, lists::TABLE, bytes::TABLE, parse::TABLE, times::TABLE];
 
 /// The converter of a name.
 pub(crate) fn find(name: &str) -> Option<&'static Converter> {
@@ -44,6 +53,7 @@ pub(crate) const KNOWN_ONLY: &[&str] = &[
     "Murmur3Hash",
     "Murmur3Hash128",
     "ParseCSV",
+    "ParseKeyValue",
     "ParseSeverity",
     "ParseSimplifiedXML",
     "ParseXML",

@@ -149,6 +149,15 @@ where
             });
             Ok(Tree::map(entries.collect::<Result<_, _>>()?).into())
         }
+        Expr::Coalesce(several) => {
+            for one in several {
+                let found = value(one, fields)?;
+                if !matches!(found.view(), Value::Nil | Value::Empty) {
+                    return Ok(found);
+                }
+            }
+            Ok(Value::Nil.into())
+        }
         Expr::Test(inner) => test(inner, fields).map(|holds| Value::Bool(holds).into()),
     }
 }
