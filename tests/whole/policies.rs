@@ -43,6 +43,29 @@ fn kept_by(folder: &Path) -> HashMap<String, BTreeMap<String, BTreeSet<String>>>
     found
 }
 
+/// What the metrics say of policies that all keep everything, `before` a reload and `after` it.
+fn is_told(gateway: &Gateway, folder: &Path) {
+    let output = gateway.output();
+    let hash = output.split("policies=1 hash=").nth(1).and_then(|rest| rest.get(..16));
+    let label = format!("hash=\"{}\"", hash.expect("a hash"));
+    let info = "wholetrace_sampler_policies_info";
+    assert_eq!((gateway.metric(info), gateway.metric_with(info, &label)), (1.0, 1.0));
+    wait_until("each kept span is counted once", || {
+        let arrived = oracle::arrived(folder, "kept");
+        let spans: usize = arrived.values().flat_map(HashMap::values).sum();
+        gateway.metric("wholetrace_sampler_policy_kept_spans_total") == spans as f64
+    });
+    for policy in ["before", "after"] {
+        let label = format!("policy=\"{policy}\"");
+        let metric = |name: &str| gateway.metric_with(name, &label);
+        let evaluations = metric("wholetrace_sampler_policy_evaluations_total");
+        assert!(evaluations > 0.0);
+        assert_eq!(metric("wholetrace_sampler_policy_sole_matches_total"), evaluations);
+        assert_eq!(metric("wholetrace_sampler_policy_decisions_total"), evaluations);
+        assert!(metric("wholetrace_sampler_policy_evaluation_nanoseconds_total") > 0.0);
+    }
+}
+
 /// Scenario: under load, the file of the configuration gets other policies, with SIGHUP, while
 /// thousands of traces are open.
 ///
@@ -108,25 +131,6 @@ fn traces_end_by_the_policies_that_they_began_with() {
     assert!(early.iter().all(|trace| policies(trace) == only("before")));
     assert!(late.iter().all(|trace| policies(trace) == only("after")));
 
-    // What is said of the policies.
-    let output = gateway.output();
-    let hash = output.split("policies=1 hash=").nth(1).and_then(|rest| rest.get(..16));
-    let label = format!("hash=\"{}\"", hash.expect("a hash"));
-    let info = "wholetrace_sampler_policies_info";
-    assert_eq!((gateway.metric(info), gateway.metric_with(info, &label)), (1.0, 1.0));
-    wait_until("each kept span is counted once", || {
-        let arrived = oracle::arrived(&folder, "kept");
-        let spans: usize = arrived.values().flat_map(HashMap::values).sum();
-        gateway.metric("wholetrace_sampler_policy_kept_spans_total") == spans as f64
-    });
-    for policy in ["before", "after"] {
-        let label = format!("policy=\"{policy}\"");
-        let metric = |name: &str| gateway.metric_with(name, &label);
-        let evaluations = metric("wholetrace_sampler_policy_evaluations_total");
-        assert!(evaluations > 0.0);
-        assert_eq!(metric("wholetrace_sampler_policy_sole_matches_total"), evaluations);
-        assert_eq!(metric("wholetrace_sampler_policy_decisions_total"), evaluations);
-        assert!(metric("wholetrace_sampler_policy_evaluation_nanoseconds_total") > 0.0);
-    }
+    is_told(&gateway, &folder);
     assert!(gateway.stop().success(), "{}", gateway.output());
 }

@@ -90,8 +90,8 @@ struct Entry {
     key: TraceKey,
     /// The word of the decision.
     decision: u64,
-    /// When the trace was first seen, in milliseconds, and above the 48 bits of it the number of the policy
-    /// that decided. The bits suffice until the year 10889.
+    /// When the trace was first seen, in milliseconds, and above the 48 bits of it the number of the
+    /// policy that decided. The bits suffice until the year 10889.
     first_seen: u64,
     /// Milliseconds from `first_seen` to the decision.
     wait: u32,

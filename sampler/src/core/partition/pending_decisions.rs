@@ -22,8 +22,8 @@ use crate::{
 /// Decisions in one record of the decision log, at most.
 const BATCH: usize = 4096;
 
-/// One decision in so many is made once more, to take the time of each policy: that costs a few per cent of
-/// deciding.
+/// One decision in so many is made once more, to take the time of each policy: that costs a few per
+/// cent of deciding.
 const TIMED_ONE_IN: u64 = 64;
 
 /// Decisions that wait for their record, all of one policy set.
