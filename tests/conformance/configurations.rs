@@ -24,6 +24,9 @@ use crate::{
 /// Collectors that are started at a time.
 const AT_ONCE: usize = 8;
 
+/// Configurations that are tried anew by each run of the tests: each costs a start of a Collector.
+const SAMPLE: usize = 120;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Configuration {
@@ -87,8 +90,8 @@ fn a_collector_still_takes_what_it_took() {
     if !parts::stands("collector") {
         return;
     }
-    let list = all();
-    for (one, outcome) in list.iter().zip(recorded(&list)) {
+    let sample = fastrand::Rng::new().choose_multiple(all(), SAMPLE);
+    for (one, outcome) in sample.iter().zip(recorded(&sample)) {
         assert_eq!(one.collector, Some(outcome), "{}", one.name);
     }
 }

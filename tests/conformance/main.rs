@@ -2,7 +2,8 @@
 //! policies keep of the same traces by the same sets of policies.
 //!
 //! Every difference stands in `differences.yaml`, by name and with its reason. Where a Collector
-//! can be had, all of the data is recorded anew, and must come out as it stands.
+//! can be had, the data is recorded anew, and must come out as it stands: all that is
+//! kept, and a sample of the configurations.
 //!
 //! And it decides traces that are made anew for each run, by sets that are. A failing seed is
 //! printed: `WHOLETRACE_SEED=<seed>` runs it again, `WHOLETRACE_RUNS=<count>` runs many.

@@ -54,7 +54,7 @@ struct Raw {
 }
 
 /// The files of vectors, each about one matter.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "attributes.yaml",
     "budgets.yaml",
     "chance.yaml",
@@ -62,6 +62,7 @@ const FILES: [&str; 8] = [
     "latency.yaml",
     "nested.yaml",
     "ottl.yaml",
+    "patterns.yaml",
     "spans.yaml",
 ];
 
