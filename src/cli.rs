@@ -72,7 +72,7 @@ enum Command {
     Sampler(Sources),
     /// Check a configuration: print all problems, or the effective configuration and its cost.
     Check(Sources),
-    /// Write a configuration that does the same as one of a Collector.
+    /// Write a configuration that does the same as one of a Collector, or of Refinery.
     #[command(after_help = import::HELP)]
     Import(import::Options),
     /// Run the unit tests of policies: traces in YAML, and what is to become of them.

@@ -17,7 +17,8 @@ use crate::config::{Inputs, load};
 /// What stands below the options.
 pub(crate) const HELP: &str = "\
 FILE is what a Collector has: one file, several that are laid over each other, or the files of several
-tiers; also a ConfigMap or an OpenTelemetryCollector of Kubernetes around it. `-` is standard input.
+tiers; also a ConfigMap or an OpenTelemetryCollector of Kubernetes around it. Or the rules of Refinery, with
+its configuration if you like. `-` is standard input.
 
 The configuration goes to standard output, or to `-o`. Three lists go to standard error: what was taken,
 what is not needed, and what would be lost, with the way to get it.
@@ -25,6 +26,7 @@ what is not needed, and what would be lost, with the way to get it.
 Examples:
   wholetrace import collector.yaml -o wholetrace.yaml
   wholetrace import loadbalancer.yaml sampler.yaml > wholetrace.yaml
+  wholetrace import rules.yaml config.yaml --environment production -o wholetrace.yaml
   kubectl get configmap otel-collector -o yaml | wholetrace import - --strict
 
 Exit codes: 0 the configuration is written and loads, 1 a file cannot be read or what was written does
@@ -51,6 +53,9 @@ pub(crate) struct Options {
     /// The pipeline to take, where several differ: `traces/tail`. Else the one that samples.
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
+    /// The environment of Refinery's rules to take; else `__default__`.
+    #[arg(long, value_name = "NAME")]
+    environment: Option<String>,
     /// End with 2 if something would be lost.
     #[arg(long)]
     strict: bool,
@@ -62,7 +67,8 @@ pub(crate) struct Options {
 /// When a file cannot be read, understood or written.
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let files = options.files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-    let selection = Selection { pipeline: options.pipeline.clone() };
+    let selection =
+        Selection { pipeline: options.pipeline.clone(), environment: options.environment.clone() };
     let imported = wholetrace_import::import(&files, &selection, &judged)?;
     let Imported { configuration, report, loads } = &imported;
     match &options.output {

@@ -29,6 +29,7 @@ const CREDENTIALS: [&str; 9] = [
 /// Tells users of a Collector's configuration where its sections went.
 pub(super) fn refuse_sections(tree: &mut Value, problems: &mut Problems) {
     let Value::Object(sections) = tree else { return };
+    let mut is_told = false;
     for (name, explain) in [
         ("processors", processors as fn(&[String], &Value) -> (String, String)),
         ("service", service),
@@ -38,10 +39,23 @@ pub(super) fn refuse_sections(tree: &mut Value, problems: &mut Problems) {
         if let Some(section) = sections.shift_remove(name) {
             let keys = section.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>());
             let (message, hint) = explain(&keys.unwrap_or_default(), &section);
+            // It is said once.
+            let hint = if is_told { hint } else { format!("{IMPORT}. By hand: {hint}") };
+            is_told = true;
             problems.error(name, message, hint);
         }
     }
+    for name in ["RulesVersion", "Samplers"] {
+        if sections.shift_remove(name).is_some() && !is_told {
+            is_told = true;
+            problems.error(name, "a section of Refinery's rules that is not here", IMPORT);
+        }
+    }
 }
+
+/// What writes a configuration from another one.
+const IMPORT: &str =
+    "`wholetrace import FILE` writes a configuration from this file, and says what would be lost";
 
 fn processors(names: &[String], _: &Value) -> (String, String) {
     let (done, others): (Vec<&String>, Vec<&String>) =

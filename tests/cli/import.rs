@@ -13,10 +13,12 @@ const PRODUCER: &str = include_str!("../../libs/import/tests/fixtures/kafka/prod
 #[cfg(feature = "kafka")]
 const CONSUMER: &str = include_str!("../../libs/import/tests/fixtures/kafka/consumer.yaml");
 const CONFIGMAP: &str = include_str!("../../libs/import/tests/fixtures/configmap/resources.yaml");
+const SAMPLERS: &str = include_str!("../../libs/import/tests/fixtures/samplers/rules.yaml");
 const PIPELINES: &str = include_str!("../../libs/import/tests/fixtures/pipelines/collector.yaml");
 
 /// Variables that the fixtures name.
-const VARIABLES: [(&str, &str); 3] = [
+const VARIABLES: [(&str, &str); 4] = [
+    ("HONEYCOMB_API_KEY", "a-key-of-honeycomb"),
     ("MY_POD_IP", "127.0.0.1"),
     ("SENDERS_TOKEN", "a-token-of-many-letters"),
     ("KAFKA_PASSWORD", "hunter2"),
@@ -37,7 +39,7 @@ fn imported(folder: &Path, texts: &[&str], options: &[&str]) -> Ran {
 /// Guarantee: what is written is accepted by `check`, without a word about what it left out.
 #[test]
 fn what_is_written_loads() {
-    let rows: [(&[&str], &[&str]); 6] = [
+    let rows: [(&[&str], &[&str]); 7] = [
         (&[AGENT], &["receivers:", "zipkin: { endpoint: 0.0.0.0:9411 }", "type: always_sample"]),
         (&[GATEWAY], &["decision_wait: 20s", "tenants:", "Bearer ${file:", "ten-percent"]),
         (&[BALANCER, SAMPLER], &["hash_salt: fleet", "wholetrace standalone"]),
@@ -46,6 +48,7 @@ fn what_is_written_loads() {
         #[cfg(not(feature = "kafka"))]
         (&[AGENT], &[]),
         (&[CONFIGMAP], &["sampling_percentage: 25"]),
+        (&[SAMPLERS], &["# 1 in 8", "decision_wait: 60s", "x-honeycomb-team"]),
         (&[PIPELINES], &["zipkin: {}", "otlp/a:", "otlp/b:"]),
     ];
     for (texts, expected) in rows {
@@ -68,6 +71,22 @@ fn what_is_written_loads() {
         assert_eq!(checked.code, Some(0), "{}\n{written}", checked.stderr);
         for idle in ["has no effect", "not needed", "counts requests"] {
             assert!(!checked.stderr.contains(idle), "{}", checked.stderr);
+        }
+    }
+}
+
+/// Guarantee: who starts a process with the file of another sampler is told of this command.
+#[test]
+fn other_commands_say_that_it_exists() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("other.yaml"), AGENT).expect("a fixture is written");
+    fs::write(folder.path().join("rules.yaml"), SAMPLERS).expect("a fixture is written");
+    for file in ["other.yaml", "rules.yaml"] {
+        for command in ["check", "standalone", "gateway", "sampler"] {
+            let ran = run(folder.path(), &[command, "--config", file], &[]);
+            assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+            let said = ran.stderr.matches("`wholetrace import FILE`").count();
+            assert_eq!(said, 1, "{command} {file}: {}", ran.stderr);
         }
     }
 }

@@ -55,3 +55,13 @@ pub(crate) fn parsed(text: &str) -> Result<Vec<Value>, String> {
     };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| error.to_string())
 }
+
+/// A list of words; a single one stands for a list of one.
+pub(crate) fn words(value: Option<&Value>) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    match value {
+        Some(Value::Array(items)) => items.iter().filter_map(text).collect(),
+        Some(value) => text(value).into_iter().collect(),
+        None => Vec::new(),
+    }
+}

@@ -29,8 +29,8 @@ const GROUPS: [&str; 6] =
 pub(crate) struct Draft {
     tree: Map<String, Value>,
     comments: Comments,
-    /// Key paths of parts that were copied, and where they were.
-    origins: Vec<(String, Place)>,
+    /// Key paths of parts, where they come from, and whether they have the same keys there.
+    origins: Vec<(String, Place, bool)>,
     /// Comments at the top of the file.
     head: Vec<String>,
     /// Comments at its end.
@@ -58,14 +58,19 @@ impl Draft {
         let entry = self.tree.entry(section).or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(map) = entry {
             map.insert(key.to_owned(), value);
-            self.origins.push((yaml::below(section, key), from));
+            self.origins.push((yaml::below(section, key), from, true));
         }
     }
 
     /// Puts a whole section.
     pub(crate) fn section(&mut self, section: &str, value: Value, from: Place) {
         self.tree.insert(section.to_owned(), value);
-        self.origins.push((section.to_owned(), from));
+        self.origins.push((section.to_owned(), from, true));
+    }
+
+    /// Says where the part at `path` comes from, which has other keys there.
+    pub(crate) fn part(&mut self, path: String, from: Place) {
+        self.origins.push((path, from, false));
     }
 
     /// Puts `key` behind the others of its section: the longest one is read last.
@@ -172,9 +177,10 @@ impl Draft {
             path.strip_prefix(part).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
         let parts = self.origins.iter();
-        let parts = parts.filter_map(|(part, place)| Some((part.len(), is_in(part)?, place)));
-        let (_, rest, place) = parts.max_by_key(|(len, ..)| *len)?;
-        let rest = rest.trim_start_matches('.');
+        let parts =
+            parts.filter_map(|(part, place, same)| Some((part.len(), is_in(part)?, place, same)));
+        let (_, rest, place, same) = parts.max_by_key(|(len, ..)| *len)?;
+        let rest = if *same { rest.trim_start_matches('.') } else { "" };
         Some(if rest.is_empty() { place.clone() } else { place.key(rest) })
     }
 

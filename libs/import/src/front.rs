@@ -22,6 +22,8 @@ pub type Check<'a> = &'a dyn Fn(&str) -> Checked;
 pub struct Selection {
     /// The pipeline of a Collector, such as `traces/tail`; the one that samples if none is named.
     pub pipeline: Option<String>,
+    /// The environment of Refinery's rules; `__default__` if none is named.
+    pub environment: Option<String>,
 }
 
 /// Why files cannot be read as the configuration of another sampler.

@@ -14,6 +14,7 @@ mod draft;
 mod exact;
 mod front;
 mod kubernetes;
+mod refinery;
 mod report;
 mod settle;
 mod yaml;
@@ -46,7 +47,9 @@ pub fn import(
     let mut report = Report::new(files.len() > 1);
     let documents = document::read(files)?;
     let documents = kubernetes::unwrapped(documents, &mut report)?;
-    let mut draft = collector::import(&documents, selection, &mut report)?;
+    let is_refinery = documents.iter().any(|document| refinery::is_rules(&document.value));
+    let import = if is_refinery { refinery::import } else { collector::import };
+    let mut draft = import(&documents, selection, &mut report)?;
     let loads = settle::settle(&mut draft, &mut report, check);
     Ok(Imported { configuration: draft.yaml(), report, loads })
 }

@@ -6,7 +6,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::{
-    collector::model::{Collector, kind, words},
+    collector::model::{Collector, kind},
+    document::words,
     draft::Draft,
     report::{Place, Report},
 };

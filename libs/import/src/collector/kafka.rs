@@ -2,11 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{
-    collector::model::{Collector, words},
-    draft::Draft,
-    report::Report,
-};
+use crate::{collector::model::Collector, document::words, draft::Draft, report::Report};
 
 /// Has the log in the brokers that the exporter `name` writes to.
 pub(crate) fn log(collector: &Collector, name: &str, draft: &mut Draft, report: &mut Report) {

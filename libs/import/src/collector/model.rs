@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::{document::Document, report::Place};
+use crate::{
+    document::{Document, words},
+    report::Place,
+};
 
 /// A Collector: what one process of it is configured with.
 #[derive(Clone, Debug)]
@@ -136,16 +139,6 @@ pub(crate) fn kind(name: &str) -> &str {
         "resource_detection" => "resourcedetection",
         "group_by_trace" => "groupbytrace",
         kind => kind,
-    }
-}
-
-/// A list of words; a single one stands for a list of one.
-pub(crate) fn words(value: Option<&Value>) -> Vec<String> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    match value {
-        Some(Value::Array(items)) => items.iter().filter_map(text).collect(),
-        Some(value) => text(value).into_iter().collect(),
-        None => Vec::new(),
     }
 }
 

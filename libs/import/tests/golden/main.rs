@@ -9,7 +9,7 @@ use std::{env, fs, path::PathBuf};
 use wholetrace_import::{Imported, Selection, Source, import};
 
 /// Files to read, the configuration that comes of them, and the report.
-const CASES: [(&[&str], &str, &str); 7] = [
+const CASES: [(&[&str], &str, &str); 9] = [
     (&["agent/collector.yaml"], "agent/wholetrace.yaml", "agent/report.txt"),
     (&["gateway/collector.yaml"], "gateway/wholetrace.yaml", "gateway/report.txt"),
     (
@@ -21,6 +21,8 @@ const CASES: [(&[&str], &str, &str); 7] = [
     (&["configmap/resources.yaml"], "configmap/wholetrace.yaml", "configmap/report.txt"),
     (&["operator/resource.yaml"], "operator/wholetrace.yaml", "operator/report.txt"),
     (&["pipelines/collector.yaml"], "pipelines/wholetrace.yaml", "pipelines/report.txt"),
+    (&["rules/rules.yaml", "rules/config.yaml"], "rules/wholetrace.yaml", "rules/report.txt"),
+    (&["samplers/rules.yaml"], "samplers/wholetrace.yaml", "samplers/report.txt"),
 ];
 
 fn fixture(name: &str) -> PathBuf {
@@ -52,5 +54,24 @@ fn files_become_what_is_expected() {
             let expected = fs::read_to_string(fixture(name)).unwrap_or_default();
             assert_eq!(*text, expected, "{name}: `UPDATE=1` writes what is now");
         }
+    }
+}
+
+/// Each environment of Refinery's rules, and the policy that its sampler becomes.
+#[test]
+fn each_sampler_has_its_policy() {
+    for (environment, policy) in [
+        ("dynamic", "dynamic: { fields: [http.method], goal_sample_rate: 4 }"),
+        ("ema", "dynamic: { fields: [service.name], goal_sample_rate: 20 }"),
+        ("throughput", "dynamic: { fields: [service.name], goal_throughput_per_sec: 500 }"),
+        ("windowed", "dynamic: { fields: [service.name], goal_throughput_per_sec: 50 }"),
+        ("total", "dynamic: { fields: [service.name], goal_throughput_per_sec: 10 }"),
+        ("everything", "type: always_sample"),
+    ] {
+        let selection =
+            Selection { environment: Some(environment.to_owned()), ..Selection::default() };
+        let imported = imported(&["samplers/rules.yaml"], &selection);
+        let found = imported.configuration.contains(policy);
+        assert!(found, "{environment}: {}", imported.configuration);
     }
 }
