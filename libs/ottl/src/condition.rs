@@ -66,10 +66,11 @@ impl Condition {
         warnings: &mut Problems<'s>,
     ) -> Self {
         let mut names = FieldNames::new(context);
+        let before = warnings.found().len();
         let test = Checker { problems, warnings, names: &mut names }.test(tree);
         let text = problems.source().get(span.start..span.end).unwrap_or_default().into();
         let paths = names.paths.into();
-        let warnings = warnings.found().to_vec().into();
+        let warnings = warnings.found().get(before..).unwrap_or_default().into();
         Self { shared: Arc::new(Shared { text, context, paths, warnings, test }) }
     }
 

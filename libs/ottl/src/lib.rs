@@ -32,10 +32,11 @@
 //! );
 //! ```
 //!
+//! [`TraceCondition`] is the same language over what is known of a whole trace: its duration, its
+//! counts, its root span, and on how many of its spans a condition holds.
+//!
 //! Everything is bounded: the text of a condition by [`SOURCE_MAX`], its nesting and that of the
 //! values it looks into by [`DEPTH_MAX`]; patterns are searched in linear time.
-
-#![allow(dead_code, reason = "converters of times and conditions on traces use it")]
 
 mod check;
 mod compare;
@@ -49,6 +50,7 @@ pub mod pattern;
 mod problem;
 mod program;
 mod syntax;
+mod trace;
 mod value;
 
 pub use condition::Condition;
@@ -57,6 +59,7 @@ pub use evaluate::Fields;
 pub use limits::{DEPTH_MAX, SOURCE_MAX};
 pub use path::{Context, Path};
 pub use problem::Problem;
+pub use trace::{Ask, TraceCondition};
 pub use value::{Entries, Items, Made, Time, Tree, Value};
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ impl<N: Names> Checker<'_, '_, N> {
             ConditionTree::Not(inner) => build::not(self.test(inner)),
             ConditionTree::Compare { comparison, left, right } => {
                 let (one, other) = (self.value(left), self.value(right));
-                self.names.compared(left, right, self.problems);
+                let sides = [(&one, left.span), (&other, right.span)];
+                self.names.compared(sides, self.problems);
                 build::compare(*comparison, one, other)
             }
             ConditionTree::Bare(value) => self.bare(value),
@@ -60,10 +61,11 @@ impl<N: Names> Checker<'_, '_, N> {
         let checked = self.value(tree);
         match &tree.kind {
             ValueKind::Bool(constant) => Test::Constant(*constant),
-            ValueKind::Call(_) | ValueKind::Quantified(_) => match checked.expr {
+            ValueKind::Call(_) => match checked.expr {
                 Expr::Test(test) => *test,
                 expr => build::holds(expr, tree.span),
             },
+            ValueKind::Quantified(_) if let Expr::Test(test) = checked.expr => *test,
             ValueKind::Path(path) if self.names.is_boolean(path) => {
                 build::holds(checked.expr, tree.span)
             }
@@ -116,7 +118,7 @@ impl<N: Names> Checker<'_, '_, N> {
             }
             ValueKind::Sign(operator, inner) => self.signed(*operator, inner, tree.span),
             ValueKind::Quantified(quantified) => {
-                self.names.quantified(quantified, tree.span, self.problems, self.warnings)
+                self.names.quantified(quantified, self.problems, self.warnings)
             }
         }
     }

@@ -9,3 +9,4 @@ mod names;
 
 pub(crate) use checker::Checker;
 pub(crate) use fields::FieldNames;
+pub(crate) use names::{Checked, Found, Names};

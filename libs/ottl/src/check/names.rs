@@ -3,7 +3,7 @@
 use crate::{
     problem::{Problems, Span},
     program::{Expr, Test},
-    syntax::tree::{ConditionTree, PathTree, QuantifiedTree, ValueTree},
+    syntax::tree::{ConditionTree, PathTree, QuantifiedTree},
     value::Tree,
 };
 
@@ -40,11 +40,11 @@ impl Checked {
 /// Resolves names. What is wrong is added to the problems.
 pub(crate) trait Names {
     /// The test that a condition is as a whole, if it is not to be taken apart here.
-    fn condition(
+    fn condition<'s>(
         &mut self,
         _tree: &ConditionTree,
-        _problems: &mut Problems<'_>,
-        _warnings: &mut Problems<'_>,
+        _problems: &mut Problems<'s>,
+        _warnings: &mut Problems<'s>,
     ) -> Option<Test> {
         None
     }
@@ -67,15 +67,14 @@ pub(crate) trait Names {
     fn parent_span_id(&mut self) -> Option<usize>;
 
     /// Looks at the two sides of a comparison.
-    fn compared(&mut self, _left: &ValueTree, _right: &ValueTree, _problems: &mut Problems<'_>) {}
+    fn compared(&mut self, _sides: [(&Checked, Span); 2], _problems: &mut Problems<'_>) {}
 
     /// What `any(span, …)` or its kin stands for.
-    fn quantified(
+    fn quantified<'s>(
         &mut self,
         _quantified: &QuantifiedTree,
-        _span: Span,
-        _problems: &mut Problems<'_>,
-        _warnings: &mut Problems<'_>,
+        _problems: &mut Problems<'s>,
+        _warnings: &mut Problems<'s>,
     ) -> Checked {
         Checked::wrong()
     }

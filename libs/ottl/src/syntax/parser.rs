@@ -412,12 +412,16 @@ fn quantified(input: &mut Input<'_>) -> Result<ValueTree, Fail> {
     open(input)?;
     let (context, context_span) = word(input)?;
     one(Kind::Comma, "`,`").parse_next(input)?;
+    let start = here(input);
     input.state.quantifiers = false;
     let condition = deeper(condition).parse_next(input);
     input.state.quantifiers = true;
     let condition = condition?;
+    let text = input.state.source.get(start..here(input)).unwrap_or_default();
+    let condition_span = Span { start, end: start + text.trim_end().len() };
     let close = one(Kind::Close, "`)`").parse_next(input)?;
-    let inner = QuantifiedTree { name, name_span, context, context_span, condition };
+    let inner =
+        QuantifiedTree { name, name_span, context, context_span, condition, condition_span };
     let kind = ValueKind::Quantified(Box::new(inner));
     Ok(ValueTree { span: name_span.to(close.span), kind })
 }

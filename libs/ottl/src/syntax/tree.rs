@@ -92,4 +92,59 @@ pub(crate) struct QuantifiedTree {
     pub(crate) context: String,
     pub(crate) context_span: Span,
     pub(crate) condition: ConditionTree,
+    pub(crate) condition_span: Span,
+}
+
+/// What a walk over a tree meets.
+pub(crate) enum Met<'t> {
+    Path(&'t mut PathTree),
+    Quantified,
+}
+
+impl ConditionTree {
+    /// Shows each path to `see`, and tells it of each quantified condition, whose inside it does
+    /// not look at.
+    pub(crate) fn walk(&mut self, see: &mut dyn FnMut(Met<'_>)) {
+        match self {
+            Self::Or(parts) | Self::And(parts) => {
+                parts.iter_mut().for_each(|part| part.walk(see));
+            }
+            Self::Not(inner) => inner.walk(see),
+            Self::Compare { left, right, .. } => {
+                left.walk(see);
+                right.walk(see);
+            }
+            Self::Bare(value) => value.walk(see),
+        }
+    }
+}
+
+impl ValueTree {
+    fn walk(&mut self, see: &mut dyn FnMut(Met<'_>)) {
+        let several = match &mut self.kind {
+            ValueKind::Path(path) => {
+                for key in path.segments.iter_mut().flat_map(|segment| &mut segment.keys) {
+                    key.walk(see);
+                }
+                see(Met::Path(path));
+                return;
+            }
+            ValueKind::Quantified(_) => return see(Met::Quantified),
+            ValueKind::Call(call) => {
+                call.arguments.iter_mut().for_each(|argument| argument.value.walk(see));
+                &mut call.keys
+            }
+            ValueKind::Math(first, rest) => {
+                first.walk(see);
+                return rest.iter_mut().for_each(|(_, operand)| operand.walk(see));
+            }
+            ValueKind::Map(entries) => {
+                return entries.iter_mut().for_each(|(_, entry)| entry.walk(see));
+            }
+            ValueKind::Sign(_, inner) => return inner.walk(see),
+            ValueKind::List(items) => items,
+            _ => return,
+        };
+        several.iter_mut().for_each(|value| value.walk(see));
+    }
 }

@@ -4,3 +4,4 @@ mod conditions;
 mod converters;
 mod refused;
 mod support;
+mod traces;
