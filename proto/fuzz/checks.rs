@@ -9,7 +9,7 @@ use wholetrace_proto::{
     check::{HeadKind, check_head, check_span},
     id::TraceKey,
     otlp::{
-        ResourceSpans, ScopeSpans, Span, TracesData,
+        KeyValue, ResourceSpans, ScopeSpans, Span, TracesData,
         numbers::{
             INSTRUMENTATION_LIBRARY_SPANS, resource_spans::SCOPE_SPANS, scope_spans::SPANS,
             span::TRACE_STATE, traces_data::RESOURCE_SPANS,
@@ -21,7 +21,7 @@ use wholetrace_proto::{
     },
     reject::SpanReject,
     repair::{repair_head, repair_span},
-    set_attribute::append_with_true,
+    set_attribute::{Attribute, AttributeValue, append_scope_with, append_with_true},
     spans::{Head, ScopeRef, SpanRef, Visitor, count, visit},
     split::split_at,
     tracestate::{Kept, Threshold, read, rewrite},
@@ -175,6 +175,7 @@ pub(crate) fn span(data: &[u8]) {
         Err(_) => {}
     }
     flag(data);
+    scope(data);
     let _ = ResourceSpans::decode(&*repair_head(HeadKind::Resource, data));
     let _ = ScopeSpans::decode(&*repair_head(HeadKind::Scope, data));
 }
@@ -190,6 +191,25 @@ fn flag(data: &[u8]) {
         span.attributes.retain(|one| one.key != "late");
     }
     assert_eq!(before, after);
+}
+
+/// An attribute of a scope is set once, and nothing else changes.
+fn scope(data: &[u8]) {
+    let mut out = Vec::new();
+    let attribute = Attribute { key: "policy", value: AttributeValue::Text("errors") };
+    append_scope_with(data, &[attribute], &mut out);
+    let (Ok(mut before), Ok(mut after)) = (ScopeSpans::decode(data), ScopeSpans::decode(&*out))
+    else {
+        return;
+    };
+    let is_policy = |one: &KeyValue| one.key == "policy";
+    let attributes = after.scope.iter().flat_map(|scope| &scope.attributes);
+    assert_eq!(attributes.filter(|one| is_policy(one)).count(), 1);
+    for message in [&mut before, &mut after] {
+        message.scope.get_or_insert_default().attributes.retain(|one| !is_policy(one));
+    }
+    // Numbers that are none are not equal to themselves.
+    assert_eq!(before.encode_to_vec(), after.encode_to_vec());
 }
 
 /// A batch that is read is written back to one that reads the same.

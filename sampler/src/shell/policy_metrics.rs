@@ -1,7 +1,7 @@
 //! What the sampler counts of policies.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -13,21 +13,30 @@ use crate::{
     policy::{PolicyCounts, PolicyHash},
 };
 
-/// Counters of each policy that has decided a trace, of this configuration or one before a reload.
+/// Counters of each policy, of this configuration or one before a reload.
 #[derive(Clone, Default)]
-pub(crate) struct PolicyMetrics {
-    by_policy: Arc<Mutex<BTreeMap<String, Counters>>>,
+pub(crate) struct PolicyMetrics(Arc<Mutex<ByPolicy>>);
+
+#[derive(Default)]
+struct ByPolicy {
+    counters: Vec<Counters>,
+    /// Where the counters of a policy are, by its name.
+    places: HashMap<String, usize>,
+    /// The same for the set that was counted last, by the number of the policy.
+    last: Option<(PolicyHash, Vec<usize>)>,
 }
 
 /// The counters of one policy: each is made when there is something to count.
-#[derive(Default)]
-struct Counters([Option<Counter>; NAMES.len()]);
+struct Counters {
+    policy: String,
+    made: [Option<Counter>; NAMES.len()],
+}
 
 impl Counters {
-    fn add(&mut self, policy: &str, counts: [u64; NAMES.len()]) {
-        for ((counter, name), count) in self.0.iter_mut().zip(NAMES).zip(counts) {
+    fn add(&mut self, counts: [u64; NAMES.len()]) {
+        for ((counter, name), count) in self.made.iter_mut().zip(NAMES).zip(counts) {
             if count > 0 {
-                let made = || counter!(name, "policy" => policy.to_owned());
+                let made = || counter!(name, "policy" => self.policy.clone());
                 counter.get_or_insert_with(made).increment(count);
             }
         }
@@ -37,15 +46,18 @@ impl Counters {
 impl PolicyMetrics {
     /// Adds what policies have decided.
     pub(crate) fn decided(&self, made: &Made) {
-        let named = made.named().map(|(policy, counts)| (policy.unwrap_or(NO_POLICY), counts));
-        self.add(named.map(|(policy, counts)| {
-            let PolicyCounts { evaluated, matched, alone, failed, .. } = *counts;
-            let PolicyCounts { decided, would_keep, would_drop, nanos, .. } = *counts;
-            (
-                policy,
-                [decided, 0, 0, evaluated, matched, alone, failed, would_keep, would_drop, nanos],
-            )
-        }));
+        let mut by_policy = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let hash = made.policies.hash();
+        // Looking names up costs more than counting.
+        let known = by_policy.last.take().filter(|(of, _)| *of == hash);
+        let (_, places) = known.unwrap_or_else(|| {
+            let names = made.named().map(|(policy, _)| policy.unwrap_or(NO_POLICY));
+            (hash, names.map(|policy| by_policy.place(policy)).collect())
+        });
+        for (place, (_, counts)) in places.iter().zip(made.named()) {
+            by_policy.add(*place, decided(counts));
+        }
+        by_policy.last = Some((hash, places));
     }
 
     /// Adds what was released.
@@ -53,22 +65,40 @@ impl PolicyMetrics {
         if released.is_empty() {
             return;
         }
-        self.add(released.iter().map(|Released { policy, spans, bytes }| {
-            let policy = policy.as_deref().unwrap_or(OTHERS);
-            (policy, [0, *spans, *bytes, 0, 0, 0, 0, 0, 0, 0])
-        }));
+        let mut by_policy = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for Released { policy, spans, bytes } in released {
+            let place = by_policy.place(policy.as_deref().unwrap_or(OTHERS));
+            by_policy.add(place, [0, *spans, *bytes, 0, 0, 0, 0, 0, 0, 0]);
+        }
+    }
+}
+
+/// What the decisions of a policy add to its counters.
+const fn decided(counts: &PolicyCounts) -> [u64; NAMES.len()] {
+    let PolicyCounts { evaluated, matched, alone, failed, .. } = *counts;
+    let PolicyCounts { decided, would_keep, would_drop, nanos, .. } = *counts;
+    [decided, 0, 0, evaluated, matched, alone, failed, would_keep, would_drop, nanos]
+}
+
+impl ByPolicy {
+    /// Where the counters of a policy are.
+    fn place(&mut self, policy: &str) -> usize {
+        if let Some(place) = self.places.get(policy) {
+            return *place;
+        }
+        let always = [NO_POLICY, OTHERS].contains(&policy);
+        if self.counters.len() >= POLICIES_MAX && !always {
+            return self.place(OTHERS);
+        }
+        let policy = policy.to_owned();
+        self.counters.push(Counters { policy: policy.clone(), made: Default::default() });
+        self.places.insert(policy, self.counters.len() - 1);
+        self.counters.len() - 1
     }
 
-    fn add<'a>(&self, counts: impl Iterator<Item = (&'a str, [u64; NAMES.len()])>) {
-        let mut by_policy = self.by_policy.lock().unwrap_or_else(PoisonError::into_inner);
-        for (policy, counts) in counts {
-            let room = by_policy.len() < POLICIES_MAX;
-            let policy = if room || by_policy.contains_key(policy) { policy } else { OTHERS };
-            if let Some(counters) = by_policy.get_mut(policy) {
-                counters.add(policy, counts);
-            } else {
-                by_policy.entry(policy.to_owned()).or_default().add(policy, counts);
-            }
+    fn add(&mut self, place: usize, counts: [u64; NAMES.len()]) {
+        if let Some(counters) = self.counters.get_mut(place) {
+            counters.add(counts);
         }
     }
 }
@@ -216,3 +246,29 @@ pub const TABLE: &[Metric] = &[
          for those beyond 1,000",
     )]),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However many policies there are and whatever reloads bring, labels are bounded, and those of
+    /// traces that nobody wanted have their own.
+    #[test]
+    fn names_beyond_a_bound_are_counted_together() {
+        let mut by_policy = ByPolicy::default();
+        let places: HashSet<usize> =
+            (0..3 * POLICIES_MAX).map(|number| by_policy.place(&number.to_string())).collect();
+        assert_eq!(places.len(), POLICIES_MAX + 1);
+        let (none, others) = (by_policy.place(NO_POLICY), by_policy.place(OTHERS));
+        assert!(none != others && !places.contains(&none) && places.contains(&others));
+        assert_eq!(by_policy.place("7"), 7);
+        assert_eq!(by_policy.counters.len(), POLICIES_MAX + 2);
+    }
+
+    #[test]
+    fn what_is_counted_is_declared() {
+        for name in NAMES.iter().chain(&[POLICIES_INFO]) {
+            assert!(TABLE.iter().any(|metric| metric.name == *name), "{name}");
+        }
+    }
+}
