@@ -10,13 +10,19 @@
 )]
 
 mod answers;
+mod conformance;
 mod crash;
 mod dead_letters;
+#[path = "../conformance/notation.rs"]
+mod notation;
 mod outage;
 mod policies;
 mod senders;
 #[path = "../support/mod.rs"]
 mod support;
 mod tenants;
+#[path = "../conformance/vectors.rs"]
+#[allow(dead_code, reason = "the recorder uses the rest")]
+mod vectors;
 
 use support::{gateway_process, jaeger, mock, oracle, parts, process};
