@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use wholetrace_sampler::policy::explain::explain;
 
 #[cfg(feature = "kafka")]
 use crate::topics;
@@ -34,7 +35,8 @@ Examples:
       Shows the spans that backends have refused for good; `export` writes them to a file, `replay`
       sends them again.
   wholetrace check --config wholetrace.yaml
-      Says everything that is wrong with a configuration, or what it comes to.
+      Says everything that is wrong with a configuration, or what it comes to; with `--explain`
+      in words, what its policies do.
   wholetrace import collector.yaml -o wholetrace.yaml
       Writes the configuration that does what this one of a Collector does, and says what would be
       lost.
@@ -71,7 +73,13 @@ enum Command {
     #[command(after_help = RELOADING)]
     Sampler(Sources),
     /// Check a configuration: print all problems, or the effective configuration and its cost.
-    Check(Sources),
+    Check {
+        /// Say in words what the policies do, what each of them looks at and what it costs.
+        #[arg(long)]
+        explain: bool,
+        #[command(flatten)]
+        sources: Sources,
+    },
     /// Write a configuration that does the same as one of a Collector, or of Refinery.
     #[command(after_help = import::HELP)]
     Import(import::Options),
@@ -129,7 +137,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Standalone(sources) => run_role(Role::Standalone, sources),
         Command::Gateway(sources) => run_role(Role::Gateway, sources),
         Command::Sampler(sources) => run_role(Role::Sampler, sources),
-        Command::Check(sources) => check(sources),
+        Command::Check { explain: false, sources } => check(sources),
+        Command::Check { explain: true, sources } => explain_policies(sources),
         Command::Import(options) => match import::run(&options) {
             Ok(code) => return code,
             Err(error) => Err(error),
@@ -204,6 +213,12 @@ fn check(sources: Sources) -> anyhow::Result<()> {
     }
     writeln!(stderr, "the configuration is fine")?;
     Ok(())
+}
+
+fn explain_policies(sources: Sources) -> anyhow::Result<()> {
+    let loaded = load(&Inputs::of_process(sources.config, sources.set), None)?;
+    let explanation = explain(&loaded.config.tail_sampling, "tail_sampling");
+    print(&explanation.map(|explanation| explanation.to_string()).unwrap_or_default())
 }
 
 #[cfg(feature = "kafka")]

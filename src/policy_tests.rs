@@ -15,7 +15,7 @@ use wholetrace_policy_test::{
     run,
 };
 use wholetrace_runtime::problems::Problems;
-use wholetrace_sampler::policy::{PolicySet, TailSamplingConfig};
+use wholetrace_sampler::policy::{PolicySet, TailSamplingConfig, explain::explain};
 
 use crate::config::{Refused, read_as, read_policies};
 
@@ -150,7 +150,7 @@ fn tests_of(file: &Path) -> Result<Vec<wholetrace_policy_test::Outcome>, Refused
             None
         }
     };
-    let outcomes = policies.map(|policies| run(&read.value, &policies, folder));
+    let outcomes = policies.map(|(policies, words)| run(&read.value, &policies, &words, folder));
     let outcomes = outcomes.map(|outcomes| {
         outcomes.unwrap_or_else(|found| {
             problems.extend(found);
@@ -161,6 +161,14 @@ fn tests_of(file: &Path) -> Result<Vec<wholetrace_policy_test::Outcome>, Refused
     Ok(outcomes.unwrap_or_default())
 }
 
-fn compile(config: &TailSamplingConfig, problems: &mut Problems) -> Option<PolicySet> {
-    PolicySet::compile(config, "tail_sampling", problems)
+/// The policies, and what each of them does, in words.
+fn compile(
+    config: &TailSamplingConfig,
+    problems: &mut Problems,
+) -> Option<(PolicySet, Vec<String>)> {
+    const PATH: &str = "tail_sampling";
+    let policies = PolicySet::compile(config, PATH, problems)?;
+    let explained = explain(config, PATH).map(|explanation| explanation.policies);
+    let words = explained.into_iter().flatten().map(|policy| policy.does);
+    Some((policies, words.collect()))
 }

@@ -127,3 +127,26 @@ fn keys_that_are_not_needed_are_warned_of() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("warning: tail_sampling.num_traces"), "{}", ran.stderr);
 }
+
+/// Guarantee: somebody who has never seen a policy knows what these do.
+#[test]
+fn policies_are_explained_in_words() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ran = run(root, &["check", "--explain", "--config", "examples/policies.yaml"], &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for expected in [
+        "A trace is decided 10s after its first span",
+        "`no-health-checks` discards traces with an attribute `url.path`, of a span or its resource, \
+         that is `/healthz` or `/readyz`.",
+        "`errors` keeps traces with a span whose status is `ERROR`.",
+        "in which the pattern `^/checkout` is found, and that lasted longer than 2s.",
+        "`the-rest` keeps traces by chance: 1% of all, 1 in 100.",
+        "looks at: the attribute `url.path` of each resource and each span; the earliest start",
+        "costs: at most 8 bytes for each undecided trace; 1 pattern",
+        "bytes are remembered",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected}\n{}", ran.stdout);
+    }
+    let discards = ran.stdout.find("no-health-checks");
+    assert!(discards < ran.stdout.find("`errors`"), "{}", ran.stdout);
+}

@@ -102,6 +102,7 @@ fn what_differs_is_told_with_what_each_policy_says() {
             "1 span, 1 with the status ERROR, 50 ms, of shop",
             "errors     yes",
             "slow       no",
+            "keeps traces that lasted longer than 100ms",
             "(by chance: 10%)",
             "+ got       kept by chance: 10%",
             "expect a `probability`",

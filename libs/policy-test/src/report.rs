@@ -75,6 +75,7 @@ fn told(failure: &Failure) -> String {
     let width = shown.iter().map(|policy| policy.policy.chars().count()).max().unwrap_or(0);
     for policy in &shown {
         let _ = writeln!(text, "  {:width$}  {}", policy.policy, policy.says);
+        let _ = writeln!(text, "  {:width$}    {}", "", policy.does);
     }
     if shown.len() < failure.policies.len() {
         let _ = writeln!(text, "  {} others  no", failure.policies.len() - shown.len());

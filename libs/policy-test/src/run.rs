@@ -74,15 +74,23 @@ pub struct Said {
     pub policy: String,
     /// What it says.
     pub says: String,
+    /// What it does, in words.
+    pub does: String,
     /// Whether that is yes.
     pub yes: bool,
 }
 
-/// Runs the tests of `file`, which stands in `folder`, with its `policies`.
+/// Runs the tests of `file`, which stands in `folder`, with its `policies`, of which `words` say what
+/// each does.
 ///
 /// # Errors
 /// Everything that is wrong with the file; then nothing has run.
-pub fn run(file: &TestFile, policies: &PolicySet, folder: &Path) -> Result<Vec<Outcome>, Problems> {
+pub fn run(
+    file: &TestFile,
+    policies: &PolicySet,
+    words: &[String],
+    folder: &Path,
+) -> Result<Vec<Outcome>, Problems> {
     let mut problems = Problems::new();
     if file.tests.is_empty() {
         let hint = "give at least one: `- { name: …, trace: […], expect: kept }`";
@@ -97,7 +105,7 @@ pub fn run(file: &TestFile, policies: &PolicySet, folder: &Path) -> Result<Vec<O
             let problem = Problem::new(join(&path, "name"), "another test has this name");
             problems.push_error(problem.value(&test.name));
         }
-        let mut reading = Reading { policies, folder, path: &path, problems: &mut problems };
+        let mut reading = Reading { policies, words, folder, path: &path, problems: &mut problems };
         if let Some(outcome) = reading.run(test) {
             outcomes.push(outcome);
         }
@@ -108,6 +116,7 @@ pub fn run(file: &TestFile, policies: &PolicySet, folder: &Path) -> Result<Vec<O
 /// A test that is being read.
 struct Reading<'a> {
     policies: &'a PolicySet,
+    words: &'a [String],
     folder: &'a Path,
     path: &'a str,
     problems: &'a mut Problems,
@@ -151,8 +160,8 @@ impl Reading<'_> {
                 if let Some((differences, hint)) = compared
                     && failure.is_none()
                 {
-                    let policies =
-                        examined.answers.iter().map(|answer| said(self.policies, answer));
+                    let policies = examined.answers.iter();
+                    let policies = policies.map(|answer| self.said(answer, examined));
                     failure = Some(Failure {
                         differences,
                         hint,
@@ -295,6 +304,31 @@ impl Reading<'_> {
         }
         Some(spans)
     }
+
+    /// What a policy says of a trace.
+    fn said(&self, answer: &Answer, Examined { decision, .. }: &Examined) -> Said {
+        let word = match (answer.says_yes, answer.discards) {
+            _ if decision.failed.iter().any(|failed| failed == answer.policy) => "failed",
+            (true, true) => "yes: discard it",
+            (true, false) => "yes",
+            (false, _) => "no",
+        };
+        let how = match answer.probability {
+            None => " (drawn by a hash)".to_owned(),
+            Some(share) if share > 0.0 && share < 1.0 => {
+                format!(" (by chance: {})", Probability(share))
+            }
+            Some(_) => String::new(),
+        };
+        let tried = if answer.shadow { " (tried only)" } else { "" };
+        let does = self.words.get(usize::from(answer.policy)).cloned();
+        Said {
+            policy: self.policies.policy_name(answer.policy).unwrap_or_default().to_owned(),
+            says: format!("{word}{how}{tried}"),
+            does: does.unwrap_or_default(),
+            yes: answer.says_yes,
+        }
+    }
 }
 
 /// What is decided about a trace, in the words of tests.
@@ -387,22 +421,6 @@ impl<'a> Found<'a> {
         };
         (!differences.is_empty()).then_some((differences, hint))
     }
-}
-
-fn said(policies: &PolicySet, answer: &Answer) -> Said {
-    let share = answer.probability.filter(|share| *share > 0.0 && *share < 1.0);
-    let word = match (answer.says_yes, answer.discards) {
-        (true, true) => "yes: discard it",
-        (true, false) => "yes",
-        (false, _) => "no",
-    };
-    let says = match (answer.probability, share) {
-        (None, _) => format!("{word} (drawn by a hash)"),
-        (_, Some(share)) => format!("{word} (by chance: {})", Probability(share)),
-        _ => word.to_owned(),
-    };
-    let policy = policies.policy_name(answer.policy).unwrap_or_default().to_owned();
-    Said { policy, says, yes: answer.says_yes }
 }
 
 /// The trace that was examined, which is among those of `bytes`.

@@ -6,6 +6,7 @@ use crate::policy::{
     policies::PolicyConfig,
     report::Report,
     rule::Rule,
+    say::Said,
 };
 
 /// How deep policies may stand in one another. A Collector knows three levels.
@@ -19,6 +20,11 @@ pub(super) trait Lower: Default {
     /// The rule of these settings, which asks `into` for what it wants to know. What is wrong is
     /// told to `report`, which stands at the block; `None` if anything is wrong.
     fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule>;
+
+    /// Which traces these settings say yes to, in words; `None` where there are no words for it.
+    fn say(&self) -> Option<Said> {
+        None
+    }
 }
 
 /// What the policies of a set are lowered into.

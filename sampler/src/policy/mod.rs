@@ -18,6 +18,7 @@
 pub mod compile;
 pub mod config;
 mod evaluation;
+pub mod explain;
 mod fnv;
 mod lenient;
 mod lower;
@@ -28,6 +29,7 @@ pub mod policy_hash;
 mod report;
 mod rule;
 pub mod sampling_decision;
+mod say;
 pub mod set;
 pub mod tally;
 pub mod types;

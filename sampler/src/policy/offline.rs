@@ -12,7 +12,7 @@ use crate::policy::{
     plan::{Heads, Record},
     rule::Trace,
     sampling_decision::{PolicyIndex, SamplingDecision},
-    set::{Effect, Policy, PolicySet},
+    set::{Effect, Policy, PolicySet, Tried},
 };
 
 /// What one policy makes of a trace.
@@ -22,6 +22,8 @@ pub struct Answer {
     pub policy: PolicyIndex,
     /// Whether it discards what it says yes to.
     pub discards: bool,
+    /// Whether it is tried only: nobody obeys it.
+    pub shadow: bool,
     /// Whether it says yes.
     pub says_yes: bool,
     /// The probability that it says yes to a trace with these contents; `None` where it draws by a
@@ -72,7 +74,8 @@ fn answers(policies: &PolicySet, key: TraceKey, record: &[u64]) -> Vec<Answer> {
         let evaluation = rule.evaluate(&trace);
         Answer {
             policy,
-            discards: *effect == Effect::Drop,
+            discards: matches!(effect, Effect::Drop | Effect::Shadow(Tried::Drop)),
+            shadow: matches!(effect, Effect::Shadow(_)),
             says_yes: evaluation.says_yes(trace.randomness()),
             probability: evaluation.drawn.is_none().then(|| evaluation.threshold.probability()),
         }

@@ -8,6 +8,7 @@ use crate::policy::{
     lower::{Lower, Lowering},
     report::{Report, Unknown, list},
     rule::Rule,
+    say::Said,
     types::{
         always_sample::AlwaysSampleConfig, and::AndConfig,
         boolean_attribute::BooleanAttributeConfig, drop::DropConfig, latency::LatencyConfig,
@@ -59,6 +60,19 @@ macro_rules! policy_types {
             fn blocks(&self) -> Vec<&'static str> {
                 let given = [$((stringify!($name), self.$name.is_some())),+];
                 given.into_iter().filter(|(_, given)| *given).map(|(block, _)| block).collect()
+            }
+
+            /// Which traces the settings of its type say yes to, in words.
+            fn say_settings(&self) -> Option<Said> {
+                match self.kind.as_str() {
+                    $(
+                        stringify!($name) => {
+                            let none = || <$settings>::default().say();
+                            self.$name.as_ref().map_or_else(none, Lower::say)
+                        }
+                    )+
+                    _ => None,
+                }
             }
 
             /// The rule of the settings of its type, which is one of the table.
@@ -126,6 +140,14 @@ impl PolicyConfig {
             return None;
         }
         self.lower_settings(into, report)
+    }
+
+    /// Which traces it says yes to, in words.
+    pub(super) fn say(&self) -> Said {
+        self.say_settings().unwrap_or_else(|| Said {
+            traces: format!("that a policy of the type `{}` says yes to", self.kind),
+            ..Said::default()
+        })
     }
 
     fn refuse_type(&self, report: &mut Report<'_>) {

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod decisions;
+mod explained;
 mod naive;
 mod properties;
 mod shadows;

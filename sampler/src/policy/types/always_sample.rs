@@ -7,6 +7,7 @@ use crate::policy::{
     lower::{Lower, Lowering},
     report::{Report, Unknown},
     rule::Rule,
+    say::Said,
 };
 
 /// The settings of an `always_sample` policy: there are none.
@@ -25,5 +26,9 @@ impl Lower for AlwaysSampleConfig {
     fn lower(&self, _: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
         report.refuse(&self.unknown, &[]);
         Some(Rule::Always)
+    }
+
+    fn say(&self) -> Option<Said> {
+        Some(Said { traces: "of any kind".to_owned(), ..Said::default() })
     }
 }

@@ -9,6 +9,7 @@ use crate::policy::{
     policies::PolicyConfig,
     report::{Report, Unknown},
     rule::Rule,
+    say::Said,
 };
 
 /// The settings of an `and` policy.
@@ -33,5 +34,9 @@ impl Lower for AndConfig {
             report.warn(KEY, message, "take `always_sample` to say so");
         }
         into.all(&self.and_sub_policy, KEY, report).map(Rule::And)
+    }
+
+    fn say(&self) -> Option<Said> {
+        Some(Said::all(self.and_sub_policy.iter().map(PolicyConfig::say)))
     }
 }

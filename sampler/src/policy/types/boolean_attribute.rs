@@ -8,6 +8,7 @@ use crate::policy::{
     plan::ValueTest,
     report::{Report, Unknown},
     rule::Rule,
+    say::Said,
 };
 
 /// The settings of a `boolean_attribute` policy. An attribute of a resource or of a span counts; a
@@ -34,5 +35,11 @@ impl Lower for BooleanAttributeConfig {
         let asked = into.planner.value(&self.key, ValueTest::Bool(self.value));
         let fact = into.fact(asked, report)?;
         Some(Rule::matching(fact, self.invert_match))
+    }
+
+    fn say(&self) -> Option<Said> {
+        let others = if self.value { "" } else { " (so is what is no boolean)" };
+        let is = format!("that is `{}`{others}", self.value);
+        Some(Said::attribute(&self.key, is, self.invert_match))
     }
 }

@@ -9,6 +9,7 @@ use crate::policy::{
     policies::PolicyConfig,
     report::{Report, Unknown},
     rule::Rule,
+    say::Said,
 };
 
 /// The settings of a `drop` policy.
@@ -41,5 +42,9 @@ impl Lower for DropConfig {
             return None;
         }
         into.all(&self.drop_sub_policy, KEY, report).map(Rule::And)
+    }
+
+    fn say(&self) -> Option<Said> {
+        Some(Said::all(self.drop_sub_policy.iter().map(PolicyConfig::say)))
     }
 }

@@ -1,7 +1,10 @@
 //! `latency`: traces that lasted longer than a threshold are kept.
 
+use std::fmt::Write as _;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wholetrace_runtime::units::HumanDuration;
 
 use crate::policy::{
     evaluation::Evaluation,
@@ -9,6 +12,7 @@ use crate::policy::{
     lower::{Lower, Lowering},
     report::{Report, Unknown},
     rule::{Leaf, Rule, Trace},
+    say::Said,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -50,6 +54,15 @@ impl Lower for LatencyConfig {
         into.planner.duration();
         let at_most_ms = (upper != 0).then_some(upper);
         Some(Rule::leaf(Latency { longer_than_ms: lower, at_most_ms }))
+    }
+
+    fn say(&self) -> Option<Said> {
+        let ms = |ms: i64| HumanDuration::from_millis(u64::try_from(ms).unwrap_or(0));
+        let mut traces = format!("that lasted longer than {}", ms(self.threshold_ms));
+        if self.upper_threshold_ms != 0 {
+            let _ = write!(traces, " and not longer than {}", ms(self.upper_threshold_ms));
+        }
+        Some(Said::new(traces, "the earliest start and the latest end of all spans"))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::policy::{
     policies::PolicyConfig,
     report::{Report, Unknown},
     rule::Rule,
+    say::Said,
 };
 
 /// The settings of a `not` policy.
@@ -40,5 +41,9 @@ impl Lower for NotConfig {
             return None;
         };
         Some(Rule::Not(Box::new(rule)))
+    }
+
+    fn say(&self) -> Option<Said> {
+        Some(Said::none(self.not_sub_policy.iter().map(PolicyConfig::say)))
     }
 }

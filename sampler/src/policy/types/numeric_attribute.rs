@@ -9,6 +9,7 @@ use crate::policy::{
     plan::ValueTest,
     report::{Report, Unknown},
     rule::Rule,
+    say::Said,
 };
 
 /// The settings of a `numeric_attribute` policy. An attribute of a resource or of a span counts; a
@@ -50,5 +51,18 @@ impl Lower for NumericAttributeConfig {
         let asked = into.planner.value(&self.key, ValueTest::IntWithin(least, most));
         let fact = into.fact(asked, report)?;
         Some(Rule::matching(fact, self.invert_match))
+    }
+
+    fn say(&self) -> Option<Said> {
+        let (least, most) = (self.min_value, self.max_value);
+        let bounds = match (least, most) {
+            (least, 0) => format!("of at least `{least}`"),
+            (0, most) => format!("of at most `{most}`"),
+            (least, most) => format!("from `{least}` to `{most}`"),
+        };
+        let holds_zero = least <= 0 && most >= 0;
+        let others = if holds_zero { " (what is no number counts as 0)" } else { "" };
+        let is = format!("that is a whole number {bounds}{others}");
+        Some(Said::attribute(&self.key, is, self.invert_match))
     }
 }

@@ -9,6 +9,7 @@ use crate::policy::{
     policies::PolicyConfig,
     report::{Report, Unknown},
     rule::Rule,
+    say::Said,
 };
 
 /// The settings of an `or` policy.
@@ -33,5 +34,9 @@ impl Lower for OrConfig {
             return None;
         }
         into.all(&self.or_sub_policy, KEY, report).map(Rule::Or)
+    }
+
+    fn say(&self) -> Option<Said> {
+        Some(Said::any(self.or_sub_policy.iter().map(PolicyConfig::say)))
     }
 }

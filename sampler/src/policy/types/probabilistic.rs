@@ -11,6 +11,7 @@ use crate::policy::{
     lower::{Lower, Lowering},
     report::{Report, Unknown},
     rule::{Leaf, Rule, Trace},
+    say::{Said, share},
 };
 
 /// What the Collector salts its hash with when its user names no salt.
@@ -78,6 +79,15 @@ impl Lower for ProbabilisticConfig {
         }
         into.planner.whole_id();
         Some(Rule::leaf(Hashed { salt: fnv::hash(salt.as_bytes()), greatest }))
+    }
+
+    fn say(&self) -> Option<Said> {
+        let looks_at = match &self.hash_salt {
+            Some(_) => "a hash of the trace id and the salt",
+            None => "the trace id, or the randomness that a tracestate tells",
+        };
+        let share = share(self.sampling_percentage);
+        Some(Said::new(format!("by chance: {share}"), looks_at))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::policy::{
     plan::Counter,
     report::{Report, Unknown},
     rule::{Leaf, Rule, Trace},
+    say::Said,
 };
 
 /// The settings of a `span_count` policy.
@@ -46,6 +47,14 @@ impl Lower for SpanCountConfig {
         }
         let most = if most == 0 { i64::MAX } else { most };
         Some(Rule::leaf(SpanCount { spans: into.planner.spans(), least, most }))
+    }
+
+    fn say(&self) -> Option<Said> {
+        let traces = match (self.min_spans, self.max_spans) {
+            (least, 0) => format!("of at least {least} spans"),
+            (least, most) => format!("of {least} to {most} spans"),
+        };
+        Some(Said::new(traces, "the number of spans"))
     }
 }
 

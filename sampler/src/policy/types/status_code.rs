@@ -8,6 +8,7 @@ use crate::policy::{
     lower::{Lower, Lowering},
     report::{Report, Unknown},
     rule::Rule,
+    say::{Said, one_of},
 };
 
 /// The settings of a `status_code` policy.
@@ -51,5 +52,11 @@ impl Lower for StatusCodeConfig {
             }
         }
         facts.map(|facts| Rule::Any(facts.into()))
+    }
+
+    fn say(&self) -> Option<Said> {
+        let statuses = one_of(&self.status_codes);
+        let traces = format!("with a span whose status is {statuses}");
+        Some(Said::new(traces, "the status of each span"))
     }
 }

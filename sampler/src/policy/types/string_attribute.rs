@@ -9,6 +9,7 @@ use crate::policy::{
     lower::{Lower, Lowering},
     report::{Report, Unknown},
     rule::Rule,
+    say::{Said, one_of},
 };
 
 /// The settings of a `string_attribute` policy. An attribute of a resource or of a span counts; empty
@@ -59,6 +60,16 @@ impl Lower for StringAttributeConfig {
         };
         let fact = into.fact(asked, report)?;
         Some(Rule::matching(fact, self.invert_match))
+    }
+
+    fn say(&self) -> Option<Said> {
+        let values = one_of(&self.values);
+        let (is, patterns) = if self.enabled_regex_matching {
+            (format!("in which the pattern {values} is found"), self.values.len())
+        } else {
+            (format!("that is {values}"), 0)
+        };
+        Some(Said::attribute(&self.key, is, self.invert_match).with_patterns(patterns))
     }
 }
 

@@ -7,6 +7,7 @@ use crate::policy::{
     lower::{Lower, Lowering},
     report::{Report, Unknown},
     rule::Rule,
+    say::Said,
 };
 
 /// The settings of a `trace_flags` policy: there are none. It keeps traces with a span whose sampled
@@ -27,5 +28,9 @@ impl Lower for TraceFlagsConfig {
         report.refuse(&self.unknown, &[]);
         let asked = into.planner.sampled_flag();
         into.fact(asked, report).map(|fact| Rule::matching(fact, false))
+    }
+
+    fn say(&self) -> Option<Said> {
+        Some(Said::new("with a span whose sampled flag is set", "the flags of each span"))
     }
 }

@@ -8,6 +8,7 @@ use crate::policy::{
     lower::{Lower, Lowering},
     report::{Report, Unknown},
     rule::Rule,
+    say::{Said, one_of},
 };
 
 /// The most characters of a key and a value together, from which on the Collector never matches.
@@ -40,5 +41,11 @@ impl Lower for TraceStateConfig {
         }
         let asked = into.planner.trace_state(&self.key, &values);
         into.fact(asked, report).map(|fact| Rule::matching(fact, false))
+    }
+
+    fn say(&self) -> Option<Said> {
+        let values = one_of(&self.values);
+        let traces = format!("with a span whose tracestate has {values} under `{}`", self.key);
+        Some(Said::new(traces, "the tracestate of each span"))
     }
 }
