@@ -16,7 +16,10 @@ const REFUSED: [(&str, &[&str]); 15] = [
         "tail_sampling: { decision_wait: 48h, policies: [{ name: a, type: always_sample }] }",
         &["tail_sampling.decision_wait", "48h", "24h"],
     ),
-    ("tail_sampling: { policies: [] }", &["tail_sampling.policies", "at least one policy"]),
+    (
+        "tail_sampling: { policies: [{ name: a, type: or, or: {} }] }",
+        &["tail_sampling.policies[0].or.or_sub_policy", "at least one policy"],
+    ),
     ("log: { embedded: { quota: lots } }", &["log.embedded.quota", "`lots` is not a size"]),
     ("log: { kafak: {} }", &["log.kafak", "did you mean `kafka`?"]),
     ("log: { kafka: { brokers: [a] } }", &["log.kafka.brokers", "`a`", "host:port"]),

@@ -224,3 +224,25 @@ fn there_must_be_tests() {
         assert_says(&ran.stderr, &[expected]);
     }
 }
+
+/// Guarantee: what the page teaches about policies is true, as far as its tests say it.
+#[test]
+fn what_the_page_of_policies_teaches_is_true() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/policies.md");
+    let page = fs::read_to_string(page).expect("the page");
+    let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut tested = 0;
+    for block in blocks.filter(|block| block.starts_with("tail_sampling:")) {
+        let (name, command) = if block.contains("\ntests:") {
+            tested += 1;
+            ("it.test.yaml", &["test", "it.test.yaml"] as &[&str])
+        } else {
+            ("it.yaml", &["check", "--config", "it.yaml"] as &[&str])
+        };
+        write(folder.path(), name, block);
+        let ran = run(folder.path(), command, &[]);
+        assert_eq!(ran.code, Some(0), "{}{}\n{block}", ran.stdout, ran.stderr);
+    }
+    assert!(tested >= 4, "{tested} blocks with tests");
+}
