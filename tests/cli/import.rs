@@ -66,12 +66,60 @@ fn what_is_written_loads() {
         fs::write(&secret, "secret of tempo").expect("a secret is written");
         let secret = secret.display().to_string();
         let here = written.replace("/var/run/secrets/tempo", &secret);
+        let here = here.replace("tls: { ca_file: /etc/kafka/ca.pem }", "");
         fs::write(&file, here).expect("it is written");
         let checked = run(folder.path(), &["check", "--config", "wholetrace.yaml"], &VARIABLES);
         assert_eq!(checked.code, Some(0), "{}\n{written}", checked.stderr);
         for idle in ["has no effect", "not needed", "counts requests"] {
             assert!(!checked.stderr.contains(idle), "{}", checked.stderr);
         }
+    }
+}
+
+/// Guarantee: certificates, passwords and tokens are files of the machine where the process is to run:
+/// that they are not on this one costs no protection.
+#[test]
+fn files_of_another_machine_are_taken() {
+    const SECURE: &str = "\
+receivers:
+  otlp:
+    protocols:
+      grpc:
+        endpoint: 0.0.0.0:4317
+        include_metadata: true
+        tls: { cert_file: /nowhere/a.pem, key_file: /nowhere/a.key, client_ca_file: /nowhere/ca.pem }
+        auth: { authenticator: bearertokenauth }
+processors:
+  tail_sampling: { num_traces: 5, policies: [{ name: all, type: always_sample }] }
+exporters:
+  otlp:
+    endpoint: tempo:4317
+    tls: { ca_file: /nowhere/ca.pem, cert_file: /nowhere/b.pem, key_file: /nowhere/b.key }
+  otlphttp:
+    endpoint: https://tempo:4318
+    tls: { ca_file: /nowhere/ca.pem }
+    headers: { key: \"${file:/nowhere/key}\" }
+extensions:
+  bearertokenauth: { filename: /nowhere/tokens }
+service:
+  extensions: [bearertokenauth]
+  pipelines:
+    traces: { receivers: [otlp], processors: [tail_sampling], exporters: [otlp, otlphttp] }
+";
+    let folder = tempfile::tempdir().expect("a folder");
+    let ran = imported(folder.path(), &[SECURE], &["--strict"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for file in ["a.pem", "a.key", "ca.pem", "b.pem", "b.key", "key", "tokens"] {
+        assert!(ran.stdout.contains(&format!("/nowhere/{file}")), "{file}: {}", ran.stdout);
+    }
+    for idle in ["num_traces", "include_metadata"] {
+        assert!(!ran.stdout.contains(idle), "the rest is looked at: {}", ran.stdout);
+    }
+    #[cfg(feature = "kafka")]
+    {
+        let ran = imported(folder.path(), &[PRODUCER, CONSUMER], &["--strict"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(ran.stdout.contains("ca_file: /etc/kafka/ca.pem"), "{}", ran.stdout);
     }
 }
 

@@ -33,16 +33,18 @@ pub(crate) fn settle(draft: &mut Draft, report: &mut Report, check: Check<'_>) -
         let now = |draft: &Draft| {
             let mut draft = draft.clone();
             for (path, tried) in &later {
-                match STAND_INS.get(tried - 1) {
+                // For a file there is nothing but to do without it.
+                let is_value = draft.get(path).is_some_and(holds_reference);
+                match STAND_INS.get(tried - 1).filter(|_| is_value) {
                     Some(text) => draft.replace(path, read(text)),
-                    None => drop(draft.remove(path)),
+                    None => drop(draft.remove(around_files(path))),
                 }
             }
             check(&draft.yaml())
         };
         let checked = now(draft);
         let (unknown, errors): (Vec<&Problem>, Vec<&Problem>) =
-            checked.errors.iter().partition(|error| is_filled_in(draft, &error.path));
+            checked.errors.iter().partition(|error| is_of_another_machine(draft, error));
         if errors.is_empty() {
             let tried = |path: &String| later.get(path).copied().unwrap_or(0);
             let unknown = unknown.into_iter().map(|error| error.path.clone());
@@ -60,9 +62,18 @@ pub(crate) fn settle(draft: &mut Draft, report: &mut Report, check: Check<'_>) -
             continue;
         }
         loads = false;
+        let mut said = Vec::new();
         for Problem { path, message, hint, .. } in errors {
             let place = draft.origin(path).unwrap_or_default();
-            report.lost(place, format!("this version does not load it: {message}"), hint);
+            // A rule becomes several policies, and is said once.
+            if !said.contains(&place) {
+                report.lost(
+                    place.clone(),
+                    format!("this version does not load it: {message}"),
+                    hint,
+                );
+                said.push(place);
+            }
         }
         // The rest is looked at without them.
         if policies.is_some() || draft.get(POLICIES).is_none() {
@@ -82,9 +93,46 @@ fn read(text: &str) -> Value {
     text.parse::<u64>().map_or_else(|_| Value::from(text), Value::from)
 }
 
-/// Whether the value is known only where the process runs.
-fn is_filled_in(draft: &Draft, path: &str) -> bool {
-    draft.get(path).and_then(Value::as_str).is_some_and(|text| text.contains("${"))
+/// Whether what is wrong is so on this machine only: the value is filled in where the process runs, or a
+/// file is there.
+fn is_of_another_machine(draft: &Draft, error: &Problem) -> bool {
+    let Some(value) = draft.get(&error.path) else { return false };
+    let is_file = error.path.rsplit('.').next().is_some_and(names_files);
+    holds_reference(value)
+        || (is_file && mentions(value, error))
+        || value.as_object().is_some_and(|map| {
+            map.iter().any(|(key, value)| names_files(key) && mentions(value, error))
+        })
+}
+
+fn holds_reference(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.contains("${"))
+}
+
+/// Whether the value of `key` is a file to read.
+fn names_files(key: &str) -> bool {
+    let key = key.split('[').next().unwrap_or(key);
+    key.ends_with("_file") || key.ends_with("_files")
+}
+
+/// The part that can be left out where the file at `path` cannot be read.
+fn around_files(path: &str) -> &str {
+    const TENANTS: &str = "authentication";
+    match path.rsplit_once('.') {
+        _ if path.starts_with(TENANTS) => TENANTS,
+        // A certificate without its key is none.
+        Some((around, key)) if names_files(key) => around,
+        _ => path,
+    }
+}
+
+/// Whether `error` is about one of the texts in `value`.
+fn mentions(value: &Value, error: &Problem) -> bool {
+    match value {
+        Value::String(text) => error.message.contains(text.as_str()) || error.value == *text,
+        Value::Array(items) => items.iter().any(|item| mentions(item, error)),
+        _ => false,
+    }
 }
 
 /// Leaves out what is refused; `false` if it has to stay.

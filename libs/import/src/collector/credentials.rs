@@ -83,6 +83,7 @@ fn tenant(
     if !tenants.iter().any(|one| one.get("name") == tenant.get("name")) {
         let tenants = [tenants, vec![tenant]].concat();
         draft.put("authentication", "tenants", Value::Array(tenants), place.clone());
+        draft.part("authentication.tenants".to_owned(), place.clone());
     }
     report.taken(place.clone(), "as a tenant under `authentication`, for all receivers");
     true
@@ -115,7 +116,11 @@ fn header(
         }
         _ => return false,
     };
-    settings["headers"]["authorization"] = Value::String(value);
+    let Some(settings) = settings.as_object_mut() else { return false };
+    let headers = settings.entry("headers").or_insert_with(|| json!({}));
+    // The loader says what is wrong with others.
+    let Some(headers) = headers.as_object_mut() else { return false };
+    headers.insert("authorization".to_owned(), Value::String(value));
     report.taken(place.clone(), "as the header `authorization`");
     true
 }

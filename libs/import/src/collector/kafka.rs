@@ -19,9 +19,9 @@ pub(crate) fn log(collector: &Collector, name: &str, draft: &mut Draft, report: 
         kafka.insert("tls".to_owned(), tls.clone());
     }
     let sasl = auth.get("sasl").cloned().or_else(|| {
-        let mut plain = auth.get("plain_text")?.clone();
-        plain["mechanism"] = "PLAIN".into();
-        Some(plain)
+        let mut plain = auth.get("plain_text")?.as_object()?.clone();
+        plain.insert("mechanism".to_owned(), "PLAIN".into());
+        Some(Value::Object(plain))
     });
     if let Some(sasl) = sasl {
         kafka.insert("auth".to_owned(), json!({ "sasl": sasl }));

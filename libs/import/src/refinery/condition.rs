@@ -263,9 +263,9 @@ impl Asked<'_> {
         let spans =
             |body: Value| json!({ "name": "spans", "type": "span_count", "span_count": body });
         Ok(match self.operator {
-            ">" => spans(json!({ "min_spans": number + 1 })),
+            ">" => spans(json!({ "min_spans": number.saturating_add(1) })),
             ">=" => spans(json!({ "min_spans": number })),
-            "<" => spans(json!({ "max_spans": number - 1 })),
+            "<" => spans(json!({ "max_spans": number.saturating_sub(1) })),
             "<=" => spans(json!({ "max_spans": number })),
             "=" | "==" => spans(json!({ "min_spans": number, "max_spans": number })),
             "!=" => not("other spans", &spans(json!({ "min_spans": number, "max_spans": number }))),
