@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use wholetrace_proto::{
     id::TraceKey,
-    spans::{Head, SpanRef, Visitor},
+    spans::{Head, ScopeRef, SpanRef, Visitor},
 };
 use wholetrace_spanlog::LogTime;
 
@@ -43,6 +43,7 @@ pub(crate) struct Fold<'s, 'f> {
     /// Whether traces may be opened.
     opening: bool,
     head: Option<Cow<'f, [u8]>>,
+    scope: Option<ScopeRef<'f>>,
     /// What the heads tell the newest set of policies.
     heads: Heads,
     /// What they tell an older one that open traces still use.
@@ -75,6 +76,7 @@ impl<'s, 'f> Fold<'s, 'f> {
             frame,
             opening: true,
             head: None,
+            scope: None,
             heads: Heads::default(),
             older: None,
             last: None,
@@ -135,6 +137,9 @@ impl<'s, 'f> Fold<'s, 'f> {
             let older = older.unwrap_or_else(|| {
                 let mut heads = Heads::default();
                 policies.resource(head, &mut heads);
+                if let (true, Some(scope)) = (policies.wants_scopes(), self.scope) {
+                    policies.scope(&scope.head().bytes(), &mut heads);
+                }
                 (policy_version, heads)
             });
             &mut self.older.insert(older).1
@@ -155,6 +160,16 @@ impl<'f> Visitor<'f> for Fold<'_, 'f> {
         }
         self.older = None;
         self.head = Some(head);
+    }
+
+    fn scope(&mut self, scope: ScopeRef<'f>) {
+        if let Some(policies) = self.policy_versions.get(self.policy_versions.current())
+            && policies.wants_scopes()
+        {
+            policies.scope(&scope.head().bytes(), &mut self.heads);
+        }
+        self.older = None;
+        self.scope = Some(scope);
     }
 
     fn span(&mut self, span: SpanRef<'f>) {

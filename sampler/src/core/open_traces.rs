@@ -9,32 +9,7 @@ use crate::core::hash::KeyHash;
 mod slab;
 
 pub(crate) use slab::Slot;
-use slab::{CHUNK, Head, NIL, Slab};
-
-/// What an undecided trace is waiting for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// The end of the decision wait.
-    Wait = 0,
-    /// The end of the shorter wait after its root span.
-    RootWait = 1,
-    /// Its decision to come back from the decision log.
-    Decided = 2,
-    /// Nothing: the place is free.
-    Free = 3,
-}
-
-impl State {
-    /// The state whose number is `number`.
-    const fn of(number: u32) -> Self {
-        match number {
-            0 => Self::Wait,
-            1 => Self::RootWait,
-            2 => Self::Decided,
-            _ => Self::Free,
-        }
-    }
-}
+use slab::{CHUNK, Head, NIL, Slab, State};
 
 /// An undecided trace, as it stands.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use wholetrace_runtime::{problems::Problems, units::HumanDuration};
 
 use crate::policy::{
     config::{KeepSignal, Recording, TailSamplingConfig},
-    lower::Lowering,
+    lower::{Lowering, SubPolicy},
     plan::{Fact, Planner, ValueTest},
     policy_hash::PolicyHash,
     report::Report,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use wholetrace_runtime::units::HumanDuration;
 
 use crate::policy::{
+    compatibility::Compatibility,
     lenient::one_or_many,
     policies::PolicyConfig,
     types::{probabilistic::ProbabilisticConfig, status_code::StatusCodeConfig},
@@ -109,17 +110,6 @@ pub enum KeepSignal {
     JaegerDebugId,
     /// The attribute `sampling.priority` above 0.
     SamplingPriority,
-}
-
-/// With whom `probabilistic` policies without a `hash_salt` agree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Compatibility {
-    /// With all samplers that follow OpenTelemetry's consistent probability sampling.
-    #[default]
-    Consistent,
-    /// With the Collector's `tail_sampling` processor.
-    Collector,
 }
 
 /// Where kept spans are told which policy kept them.

@@ -4,7 +4,9 @@ use std::fmt;
 
 use wholetrace_runtime::problems::{Problem, Problems};
 
-use crate::policy::{config::TailSamplingConfig, policies::PolicyConfig, set::PolicySet};
+use crate::policy::{
+    config::TailSamplingConfig, lower::SubPolicy, policies::PolicyConfig, set::PolicySet,
+};
 
 /// The key of the policies.
 const KEY: &str = "policies";

@@ -1,9 +1,8 @@
 //! From the settings of a policy to its rule.
 
 use crate::policy::{
-    config::Compatibility,
+    compatibility::Compatibility,
     plan::{Fact, Full, Planner},
-    policies::PolicyConfig,
     report::Report,
     rule::Rule,
     say::Said,
@@ -25,6 +24,15 @@ pub(super) trait Lower: Default {
     fn say(&self) -> Option<Said> {
         None
     }
+}
+
+/// A policy inside another.
+pub(super) trait SubPolicy {
+    /// Its rule; `None` if anything is wrong with it, which `report` is told.
+    fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule>;
+
+    /// Which traces it says yes to, in words.
+    fn say(&self) -> Said;
 }
 
 /// What the policies of a set are lowered into.
@@ -55,9 +63,9 @@ impl<'p> Lowering<'p> {
 
     /// The rules of the policies in the list under `key`. All are lowered before one that fails ends
     /// it, so that all problems are told.
-    pub(super) fn all(
+    pub(super) fn all<P: SubPolicy>(
         &mut self,
-        policies: &[PolicyConfig],
+        policies: &[P],
         key: &str,
         report: &mut Report<'_>,
     ) -> Option<Box<[Rule]>> {

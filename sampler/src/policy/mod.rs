@@ -15,6 +15,7 @@
 //! A type of policy is a file in [`types`] and a row in the table of [`policies`]. What policies may
 //! ask of spans, and how that is found out, is in `plan`.
 
+pub mod compatibility;
 pub mod compile;
 pub mod config;
 mod evaluation;
@@ -34,9 +35,8 @@ pub mod set;
 pub mod tally;
 pub mod types;
 
-pub use config::{
-    Compatibility, DecisionCacheConfig, KeepSignal, RecordPolicy, Recording, TailSamplingConfig,
-};
+pub use compatibility::Compatibility;
+pub use config::{DecisionCacheConfig, KeepSignal, RecordPolicy, Recording, TailSamplingConfig};
 pub use plan::{Heads, Observed};
 pub use policies::{POLICY_TYPES, PolicyConfig};
 pub use policy_hash::PolicyHash;

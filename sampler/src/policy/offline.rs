@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wholetrace_proto::{
     id::TraceKey,
-    spans::{self, Head, SpanRef, Visitor},
+    spans::{self, Head, ScopeRef, SpanRef, Visitor},
     wire::WireError,
 };
 
@@ -99,6 +99,12 @@ struct Fold<'p> {
 impl<'a> Visitor<'a> for Fold<'_> {
     fn resource(&mut self, head: Head<'a>) {
         self.policies.resource(&head.bytes(), &mut self.heads);
+    }
+
+    fn scope(&mut self, scope: ScopeRef<'a>) {
+        if self.policies.wants_scopes() {
+            self.policies.scope(&scope.head().bytes(), &mut self.heads);
+        }
     }
 
     fn span(&mut self, span: SpanRef<'a>) {

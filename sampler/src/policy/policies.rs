@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use wholetrace_runtime::problems::did_you_mean;
 
 use crate::policy::{
-    lower::{Lower, Lowering},
+    lower::{Lower, Lowering, SubPolicy},
     report::{Report, Unknown, list},
     rule::Rule,
     say::Said,
@@ -13,14 +13,15 @@ use crate::policy::{
         always_sample::AlwaysSampleConfig, and::AndConfig,
         boolean_attribute::BooleanAttributeConfig, drop::DropConfig, latency::LatencyConfig,
         not::NotConfig, numeric_attribute::NumericAttributeConfig, or::OrConfig,
-        probabilistic::ProbabilisticConfig, span_count::SpanCountConfig,
-        status_code::StatusCodeConfig, string_attribute::StringAttributeConfig,
-        trace_flags::TraceFlagsConfig, trace_state::TraceStateConfig,
+        ottl_condition::OttlConditionConfig, probabilistic::ProbabilisticConfig,
+        span_count::SpanCountConfig, status_code::StatusCodeConfig,
+        string_attribute::StringAttributeConfig, trace_flags::TraceFlagsConfig,
+        trace_state::TraceStateConfig,
     },
 };
 
 /// Types that a Collector has and that are not there yet.
-const NOT_YET: [&str; 4] = ["bytes_limiting", "composite", "ottl_condition", "rate_limiting"];
+const NOT_YET: [&str; 3] = ["bytes_limiting", "composite", "rate_limiting"];
 
 /// Makes the configuration of a policy from the table of types: a row is the name of a type, which is
 /// also the key of its settings, and what they are.
@@ -98,19 +99,21 @@ policy_types! {
     /// Keeps every trace; it has no settings.
     always_sample: AlwaysSampleConfig,
     /// Keeps traces that several policies would keep.
-    and: AndConfig,
+    and: AndConfig<PolicyConfig>,
     /// Keeps traces with a yes or a no under a key.
     boolean_attribute: BooleanAttributeConfig,
     /// Discards traces, whatever other policies say.
-    drop: DropConfig,
+    drop: DropConfig<PolicyConfig>,
     /// Keeps traces that lasted long.
     latency: LatencyConfig,
     /// Keeps traces that another policy would not keep.
-    not: NotConfig,
+    not: NotConfig<PolicyConfig>,
     /// Keeps traces with a whole number under a key that lies within bounds.
     numeric_attribute: NumericAttributeConfig,
     /// Keeps traces that one of several policies would keep.
-    or: OrConfig,
+    or: OrConfig<PolicyConfig>,
+    /// Keeps traces for which a condition in OTTL holds.
+    ottl_condition: OttlConditionConfig,
     /// Keeps a share of all traces.
     probabilistic: ProbabilisticConfig,
     /// Keeps traces of a number of spans.
@@ -126,30 +129,6 @@ policy_types! {
 }
 
 impl PolicyConfig {
-    /// Its rule; `None` if anything is wrong with it, which `report` is told.
-    pub(super) fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
-        if !POLICY_TYPES.contains(&self.kind.as_str()) {
-            self.refuse_type(report);
-            return None;
-        }
-        self.check_keys(report);
-        if self.shadow && into.is_nested() {
-            let message = "is for policies that stand in no other";
-            let hint = "try the outer one, or a copy of it: give `shadow` to that";
-            report.under("shadow").error(message, hint);
-            return None;
-        }
-        self.lower_settings(into, report)
-    }
-
-    /// Which traces it says yes to, in words.
-    pub(super) fn say(&self) -> Said {
-        self.say_settings().unwrap_or_else(|| Said {
-            traces: format!("that a policy of the type `{}` says yes to", self.kind),
-            ..Said::default()
-        })
-    }
-
     fn refuse_type(&self, report: &mut Report<'_>) {
         let (name, kind) = (&self.name, self.kind.as_str());
         let hint = format!("supported here are {}", list(POLICY_TYPES));
@@ -178,6 +157,30 @@ impl PolicyConfig {
                 format!("the type of the policy is `{}`", self.kind),
             );
         }
+    }
+}
+
+impl SubPolicy for PolicyConfig {
+    fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
+        if !POLICY_TYPES.contains(&self.kind.as_str()) {
+            self.refuse_type(report);
+            return None;
+        }
+        self.check_keys(report);
+        if self.shadow && into.is_nested() {
+            let message = "is for policies that stand in no other";
+            let hint = "try the outer one, or a copy of it: give `shadow` to that";
+            report.under("shadow").error(message, hint);
+            return None;
+        }
+        self.lower_settings(into, report)
+    }
+
+    fn say(&self) -> Said {
+        self.say_settings().unwrap_or_else(|| Said {
+            traces: format!("that a policy of the type `{}` says yes to", self.kind),
+            ..Said::default()
+        })
     }
 }
 

@@ -6,7 +6,8 @@ use serde::Serialize;
 use wholetrace_runtime::units::HumanDuration;
 
 use crate::policy::{
-    config::{Compatibility, KeepSignal, TailSamplingConfig},
+    compatibility::Compatibility,
+    config::{KeepSignal, TailSamplingConfig},
     fnv,
     policies::PolicyConfig,
 };

@@ -57,6 +57,11 @@ impl<'a> Report<'a> {
         self.problems.check_range(join(&self.path, key), value, low, high);
     }
 
+    /// Something that the user should know about this part.
+    pub(super) fn warn_here(&mut self, message: impl Into<String>, hint: impl Into<String>) {
+        self.problems.warn(&self.path, message, hint);
+    }
+
     /// Something that the user should know about the value under `key`.
     pub(super) fn warn(&mut self, key: &str, message: impl Into<String>, hint: impl Into<String>) {
         self.problems.warn(join(&self.path, key), message, hint);

@@ -76,8 +76,21 @@ impl PolicySet {
         self.plan.scan.resource(head, &self.plan.layout, heads);
     }
 
+    /// Whether [`scope`](Self::scope) is to be told the heads of scopes.
+    #[must_use]
+    pub fn wants_scopes(&self) -> bool {
+        self.plan.scan.wants_scopes()
+    }
+
+    /// Takes the head of a scope (the bytes of its `Head`: the fields of `ScopeSpans` but for the
+    /// spans). To be told once for each scope, behind its resource and before its spans, if this set
+    /// [wants it](Self::wants_scopes).
+    pub fn scope(&self, head: &[u8], heads: &mut Heads) {
+        self.plan.scan.scope(head, &self.plan.layout, heads);
+    }
+
     /// Folds a span, the body of a `Span` message, into the record of its trace; `heads` have what
-    /// was told of its resource.
+    /// was told of its resource and its scope.
     #[inline]
     pub fn observe(&self, span: &[u8], heads: &mut Heads, record: &mut [u64]) -> Observed {
         self.plan.scan.span(span, heads, &self.plan.layout, record)
@@ -118,8 +131,10 @@ impl PolicySet {
         }
         // Whether traces with the same contents may get another decision, which no threshold tells.
         let mut by_unknown_chance = false;
+        let mut failed = PolicyBits::NONE;
         for (index, policy) in self.with(|effect| effect == Effect::Drop) {
             let evaluation = policy.rule.evaluate(trace);
+            failed.extend(evaluation.failed.then_some(index));
             if evaluation.says_yes(randomness) {
                 return discarded(Some(index));
             }
@@ -137,6 +152,7 @@ impl PolicySet {
         }
         for (index, policy) in self.with(|effect| effect == Effect::Keep) {
             let evaluation = policy.rule.evaluate(trace);
+            failed.extend(evaluation.failed.then_some(index));
             if evaluation.drawn.is_some() {
                 drawn = true;
             } else {
@@ -158,7 +174,7 @@ impl PolicySet {
             policy: first,
             matched,
             shadow: PolicyBits::NONE,
-            failed: PolicyBits::NONE,
+            failed,
         }
     }
 

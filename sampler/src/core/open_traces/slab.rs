@@ -7,8 +7,6 @@
 use wholetrace_proto::id::TraceKey;
 use wholetrace_spanlog::LogTime;
 
-use super::State;
-
 /// Traces of a chunk.
 pub(super) const CHUNK: usize = 256;
 /// Words of a place before the record.
@@ -20,6 +18,31 @@ pub(crate) struct Slot(pub(super) u32);
 
 /// No trace: the end of a list.
 pub(super) const NIL: Slot = Slot(u32::MAX);
+
+/// What an undecided trace is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// The end of the decision wait.
+    Wait = 0,
+    /// The end of the shorter wait after its root span.
+    RootWait = 1,
+    /// Its decision to come back from the decision log.
+    Decided = 2,
+    /// Nothing: the place is free.
+    Free = 3,
+}
+
+impl State {
+    /// The state whose number is `number`.
+    const fn of(number: u32) -> Self {
+        match number {
+            0 => Self::Wait,
+            1 => Self::RootWait,
+            2 => Self::Decided,
+            _ => Self::Free,
+        }
+    }
+}
 
 /// The head of a place.
 #[derive(Clone, Copy, Debug)]

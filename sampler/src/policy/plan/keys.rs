@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use regex::bytes::RegexSet;
+use wholetrace_ottl::Context;
 use wholetrace_proto::{
     otlp::numbers::key_value,
     wire::{Cursor, LEN, Tag, Value},
@@ -13,18 +14,14 @@ use wholetrace_proto::{
 
 use crate::policy::plan::{
     fact::{Fact, Facts},
+    fields::{CONTEXTS, Found, Raw, place_of},
     value::Attribute,
 };
 
+/// Tag of `KeyValue.value`.
+const VALUE_TAG: u8 = Tag::new(key_value::VALUE, LEN).byte();
 /// Tag of `KeyValue.key`.
 const KEY_TAG: u8 = Tag::new(key_value::KEY, LEN).byte();
-
-/// Where an attribute stands. The Collector judges an empty text only on resources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AttributeSource {
-    Resource,
-    Span,
-}
 
 /// What is asked of the value of an attribute, besides texts and patterns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +42,7 @@ pub(super) struct KeyAsks {
     texts: BTreeMap<Box<[u8]>, Vec<Fact>>,
     patterns: Vec<(String, Fact)>,
     tests: Vec<(ValueTest, Fact)>,
+    slots: [Option<u16>; CONTEXTS],
 }
 
 impl KeyAsks {
@@ -60,6 +58,11 @@ impl KeyAsks {
     pub(super) fn test(&mut self, test: ValueTest, fact: Fact) {
         self.tests.push((test, fact));
     }
+
+    /// A condition reads the value in `context` from `slot`.
+    pub(super) fn slot(&mut self, context: Context, slot: u16) {
+        self.slots[place_of(context)] = Some(slot);
+    }
 }
 
 /// All that is asked of one attribute key.
@@ -72,6 +75,8 @@ struct AskedKey {
     tests: Box<[(ValueTest, Facts)]>,
     /// Everything that the key can tell.
     all: Facts,
+    /// By context: where conditions read the value.
+    slots: [Option<u16>; CONTEXTS],
     /// The next key of the same [place](Places::of).
     next: Option<u16>,
 }
@@ -82,6 +87,16 @@ pub(super) struct AskedKeys {
     /// Tells nearly all other keys apart from those asked for at a glance.
     places: Places,
     keys: Box<[AskedKey]>,
+}
+
+/// What attributes of one list tell.
+pub(super) struct Told<'t> {
+    pub(super) facts: &'t mut [u64],
+    pub(super) met: &'t mut MetKeys,
+    /// The bytes that places are in.
+    pub(super) buffer: &'t [u8],
+    /// Where values are noted that conditions read.
+    pub(super) found: &'t mut Found,
 }
 
 /// Which of the asked keys were met in a list of attributes: of attributes of the same name only
@@ -130,38 +145,25 @@ impl AskedKeys {
         self.keys.is_empty()
     }
 
-    /// Looks at one attribute, the body of a `KeyValue`, and adds to `facts` what it tells. What is
-    /// known already is not found out again. `met` has the keys that were met before in the same
-    /// list.
+    /// Looks at one attribute of a list in `context`, the body of a `KeyValue`: adds the facts that it
+    /// shows, unless they are known already, and notes its place for conditions.
     #[inline]
-    pub(super) fn look_at(
-        &self,
-        body: &[u8],
-        source: AttributeSource,
-        met: &mut MetKeys,
-        facts: &mut [u64],
-    ) {
+    pub(super) fn look_at(&self, body: &[u8], context: Context, told: &mut Told<'_>) {
         // Every encoder writes the key first, and few keys are as long as 128 bytes.
         match body {
             [KEY_TAG, length @ 0..0x80, rest @ ..] => {
                 if let Some((key, value)) = rest.split_at_checked(usize::from(*length))
                     && let Some(first) = self.places.first(key)
                 {
-                    self.look_up(first, key, value, source, met, facts);
+                    self.look_up(first, key, value, context, told);
                 }
             }
-            _ => self.look_at_unusual(body, source, met, facts),
+            _ => self.look_at_unusual(body, context, told),
         }
     }
 
     #[cold]
-    fn look_at_unusual(
-        &self,
-        body: &[u8],
-        source: AttributeSource,
-        met: &mut MetKeys,
-        facts: &mut [u64],
-    ) {
+    fn look_at_unusual(&self, body: &[u8], context: Context, told: &mut Told<'_>) {
         let mut fields = Cursor::new(body);
         let mut key: &[u8] = &[];
         while let Ok(Some(field)) = fields.next_field() {
@@ -170,32 +172,47 @@ impl AskedKeys {
             }
         }
         if let Some(first) = self.places.first(key) {
-            self.look_up(first, key, body, source, met, facts);
+            self.look_up(first, key, body, context, told);
         }
     }
 
-    fn look_up(
-        &self,
-        first: u16,
-        key: &[u8],
-        body: &[u8],
-        source: AttributeSource,
-        met: &mut MetKeys,
-        facts: &mut [u64],
-    ) {
+    fn look_up(&self, first: u16, key: &[u8], body: &[u8], context: Context, told: &mut Told<'_>) {
         let mut place = Some(first);
         while let Some(index) = place.map(usize::from)
             && let Some(asked) = self.keys.get(index)
         {
             if *asked.key == *key {
-                if !asked.all.are_in(facts) && met.meet(index) {
-                    asked.judge(Attribute::read(body), source, facts);
+                if let Some(slot) = asked.slots[place_of(context)]
+                    && let Some(raw) = told.found.raws.get_mut(usize::from(slot))
+                    && *raw == Raw::Absent
+                {
+                    *raw = Raw::part(told.buffer, any_value(body));
+                }
+                if !asked.all.are_in(told.facts) && told.met.meet(index) {
+                    asked.judge(Attribute::read(body), context, told.facts);
                 }
                 return;
             }
             place = asked.next;
         }
     }
+}
+
+/// The body of the `AnyValue` in (the rest of) the body of a `KeyValue`; empty if there is none.
+fn any_value(body: &[u8]) -> &[u8] {
+    if let [VALUE_TAG, length @ 0..0x80, value @ ..] = body
+        && value.len() == usize::from(*length)
+    {
+        return value;
+    }
+    let mut found = &body[..0];
+    let mut fields = Cursor::new(body);
+    while let Ok(Some(field)) = fields.next_field() {
+        if let (key_value::VALUE, Value::Bytes(value)) = (field.number, field.value) {
+            found = value;
+        }
+    }
+    found
 }
 
 impl AskedKey {
@@ -219,13 +236,19 @@ impl AskedKey {
                 .collect(),
             patterns,
             tests: asks.tests.iter().map(|(test, fact)| (*test, one(*fact))).collect(),
+            slots: asks.slots,
             next,
         })
     }
 
-    fn judge(&self, value: Attribute<'_>, source: AttributeSource, facts: &mut [u64]) {
+    fn judge(&self, value: Attribute<'_>, context: Context, facts: &mut [u64]) {
+        // Facts about attributes are asked of resources and spans.
+        if !matches!(context, Context::Resource | Context::Span) {
+            return;
+        }
         let text = value.text();
-        if source == AttributeSource::Resource || !text.is_empty() {
+        // The Collector judges an empty text only on resources.
+        if context == Context::Resource || !text.is_empty() {
             if let Ok(found) = self.texts.binary_search_by(|(asked, _)| (**asked).cmp(text))
                 && let Some((_, told)) = self.texts.get(found)
             {

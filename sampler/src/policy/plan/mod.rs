@@ -18,7 +18,9 @@
 //!
 //! The record holds nothing that no policy asks for: see [`layout`].
 
+mod conditions;
 pub(super) mod fact;
+mod fields;
 mod keys;
 pub(super) mod layout;
 mod planner;
@@ -28,14 +30,5 @@ mod value;
 pub(super) use fact::Fact;
 pub(super) use keys::ValueTest;
 pub(super) use layout::{Counter, Record};
-pub(super) use planner::{Full, Planner};
+pub(super) use planner::{Full, Plan, Planner};
 pub use scan::{Heads, Observed};
-
-use crate::policy::plan::{layout::Layout, scan::Scan};
-
-/// The compiled plan of a policy set.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    pub(super) scan: Scan,
-    pub(super) layout: Layout,
-}

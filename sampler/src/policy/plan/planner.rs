@@ -2,13 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use wholetrace_ottl::Condition;
+
 use crate::policy::plan::{
-    Plan,
+    conditions::{AskedCondition, Conditions, Sink},
     fact::Fact,
     keys::{AskedKeys, KeyAsks, ValueTest},
     layout::{Contents, Counter, Layout},
     scan::{Scan, ScanParts},
 };
+
+/// The compiled plan of a policy set.
+#[derive(Clone, Debug)]
+pub(in crate::policy) struct Plan {
+    pub(in crate::policy) scan: Scan,
+    pub(in crate::policy) layout: Layout,
+}
 
 /// There is no room for another fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +40,11 @@ enum Question {
     TraceState(String, Vec<String>),
     /// A span has the sampled flag.
     SampledFlag,
+    /// A condition, by its context and text, holds somewhere; on a span without a parent, if that is
+    /// asked.
+    Holds(&'static str, String, bool),
+    /// A condition, by its context and text, had no answer somewhere.
+    Fails(&'static str, String),
 }
 
 /// What is asked for so far.
@@ -139,6 +153,40 @@ impl Planner {
         Ok(fact)
     }
 
+    /// Holds when `condition` does, somewhere in the trace; with `roots` on a span without a parent.
+    /// With `failed`, that holds when it had no answer somewhere.
+    pub(in crate::policy) fn condition(
+        &mut self,
+        condition: &Condition,
+        roots: bool,
+        failed: Option<Fact>,
+    ) -> Result<Fact, Full> {
+        let (context, text) = (condition.context().name(), condition.text().to_owned());
+        let (fact, new) = self.fact(Question::Holds(context, text, roots))?;
+        if new || failed.is_some() {
+            let (condition, sink) = (condition.clone(), Sink::Fact(fact));
+            self.parts.conditions.push(AskedCondition { condition, sink, roots, failed });
+        }
+        Ok(fact)
+    }
+
+    /// Holds when `condition` had no answer somewhere.
+    pub(in crate::policy) fn failure(&mut self, condition: &Condition) -> Result<Fact, Full> {
+        let (context, text) = (condition.context().name(), condition.text().to_owned());
+        self.fact(Question::Fails(context, text)).map(|(fact, _)| fact)
+    }
+
+    /// Counts for how many spans or events of the trace `condition` holds.
+    #[allow(dead_code, reason = "trace conditions ask for it")]
+    pub(in crate::policy) fn count(&mut self, condition: &Condition) -> Counter {
+        let counter = Counter(self.contents.counters);
+        self.contents.counters += 1;
+        let (condition, sink) = (condition.clone(), Sink::Count(counter));
+        let asked = AskedCondition { condition, sink, roots: false, failed: None };
+        self.parts.conditions.push(asked);
+        counter
+    }
+
     /// Asks for the duration of traces.
     pub(in crate::policy) const fn duration(&mut self) {
         self.contents.start = true;
@@ -174,10 +222,21 @@ impl Planner {
     ///
     /// # Errors
     /// The key whose patterns are too large together, and why.
-    pub(in crate::policy) fn finish(self) -> Result<Plan, (String, regex::Error)> {
+    pub(in crate::policy) fn finish(mut self) -> Result<Plan, (String, regex::Error)> {
+        let mut conditions = Conditions::default();
+        for asked in std::mem::take(&mut self.parts.conditions) {
+            for path in asked.condition.paths() {
+                let slot = conditions.fields.slot(path);
+                if let Some(key) = path.attribute_key() {
+                    let asks = self.keys.entry(key.to_owned()).or_default();
+                    asks.slot(path.context(), slot);
+                }
+            }
+            conditions.add(asked);
+        }
         let keys = AskedKeys::new(&self.keys)?;
         let layout = Layout::new(&self.contents);
-        Ok(Plan { scan: Scan::new(keys, self.parts, self.spans), layout })
+        Ok(Plan { scan: Scan::new(keys, conditions, self.parts, self.spans), layout })
     }
 }
 

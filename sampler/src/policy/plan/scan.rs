@@ -1,14 +1,17 @@
-//! One pass over a span, or over the head of a resource, for all policies of a set.
+//! One pass over a span, or over the head of a resource or a scope, for all policies of a set.
 
+use wholetrace_ottl::Context;
 use wholetrace_proto::{
-    otlp::numbers::{resource, resource_spans, span, status},
+    otlp::numbers::{resource_spans, scope_spans, span, status},
     tracestate,
     wire::{Cursor, FIXED64, Tag, VARINT, Value, WireError},
 };
 
 use crate::policy::plan::{
+    conditions::{AskedCondition, Conditions, Surroundings},
     fact::{Fact, Facts},
-    keys::{AskedKeys, AttributeSource, MetKeys},
+    fields::{CONTEXTS, Found, Raw, place_of},
+    keys::{AskedKeys, MetKeys, Told},
     layout::{Counter, Layout},
 };
 
@@ -28,9 +31,34 @@ pub struct Observed {
 /// set; and room to work in.
 #[derive(Clone, Debug, Default)]
 pub struct Heads {
-    /// What the resource tells of all its spans.
-    facts: Vec<u64>,
+    resource: HeadContext,
+    scope: HeadContext,
     met: MetKeys,
+    /// Fields of the span and of the event that are looked at.
+    span: Found,
+    event: Found,
+    /// Places of the events in the span.
+    events: Vec<Raw>,
+    counts: Vec<Counter>,
+    failures: u64,
+}
+
+/// What a head tells.
+#[derive(Clone, Debug, Default)]
+struct HeadContext {
+    /// Of all spans that follow.
+    facts: Vec<u64>,
+    /// Its bytes, if conditions read from them.
+    bytes: Vec<u8>,
+    found: Found,
+}
+
+impl Heads {
+    /// How many conditions had no answer since this was asked: a converter that cannot take the value
+    /// that it meets, say.
+    pub const fn take_failures(&mut self) -> u64 {
+        std::mem::replace(&mut self.failures, 0)
+    }
 }
 
 /// What a scan looks for besides attributes.
@@ -39,6 +67,7 @@ pub(super) struct ScanParts {
     pub(super) statuses: Vec<(u8, Fact)>,
     pub(super) trace_states: Vec<(String, Vec<String>, Fact)>,
     pub(super) sampled_flag: Option<Fact>,
+    pub(super) conditions: Vec<AskedCondition>,
 }
 
 /// Values of an entry of the tracestate that are asked for.
@@ -53,6 +82,7 @@ struct AskedEntry {
 #[derive(Clone, Debug)]
 pub(in crate::policy) struct Scan {
     keys: AskedKeys,
+    conditions: Conditions,
     /// What each status tells: unset, OK, ERROR.
     statuses: [Facts; 3],
     entries: Box<[AskedEntry]>,
@@ -61,7 +91,7 @@ pub(in crate::policy) struct Scan {
 }
 
 /// What is known of a span only once all its fields have been seen.
-struct Found<'a> {
+struct Fields<'a> {
     parent: &'a [u8],
     status: u64,
     start: u64,
@@ -70,14 +100,21 @@ struct Found<'a> {
     randomness: u64,
 }
 
-/// Where the fields of one span go.
-struct Target<'t> {
+/// The span that is scanned, and where its fields go.
+struct Target<'t, 'a> {
+    body: &'a [u8],
     facts: &'t mut [u64],
-    met: &'t mut MetKeys,
+    heads: &'t mut Heads,
+    fields: Fields<'a>,
 }
 
 impl Scan {
-    pub(super) fn new(keys: AskedKeys, parts: ScanParts, spans: Option<Counter>) -> Self {
+    pub(super) fn new(
+        keys: AskedKeys,
+        conditions: Conditions,
+        parts: ScanParts,
+        spans: Option<Counter>,
+    ) -> Self {
         let status = |code| parts.statuses.iter().filter(move |(of, _)| *of == code);
         let entry = |(key, values, fact): (String, Vec<String>, Fact)| AskedEntry {
             key: key.into_bytes().into(),
@@ -86,6 +123,7 @@ impl Scan {
         };
         Self {
             keys,
+            conditions,
             statuses: [0, 1, 2].map(|code| status(code).map(|(_, fact)| *fact).collect()),
             entries: parts.trace_states.into_iter().map(entry).collect(),
             sampled: parts.sampled_flag.into_iter().collect(),
@@ -93,32 +131,82 @@ impl Scan {
         }
     }
 
+    /// Whether the heads of scopes are to be told.
+    pub(in crate::policy) fn wants_scopes(&self) -> bool {
+        self.conditions.looks_at(Context::Scope)
+    }
+
     /// Takes the head of a resource, the fields of a `ResourceSpans`: what it tells holds for every
     /// span below it.
     pub(in crate::policy) fn resource(&self, head: &[u8], layout: &Layout, heads: &mut Heads) {
-        heads.facts.clear();
-        if self.keys.is_empty() {
+        heads.resource.facts.clear();
+        heads.scope.facts.clear();
+        let conditions = self.conditions.looks_at(Context::Resource);
+        if self.keys.is_empty() && !conditions {
             return;
         }
-        heads.facts.resize(layout.facts, 0);
-        heads.met.clear();
-        let mut fields = Cursor::new(head);
-        while let Ok(Some(field)) = fields.next_field() {
-            let (resource_spans::RESOURCE, Value::Bytes(resource)) = (field.number, field.value)
-            else {
-                continue;
-            };
-            let mut fields = Cursor::new(resource);
-            while let Ok(Some(field)) = fields.next_field() {
-                if let (resource::ATTRIBUTES, Value::Bytes(body)) = (field.number, field.value) {
-                    let (met, facts) = (&mut heads.met, heads.facts.as_mut_slice());
-                    self.keys.look_at(body, AttributeSource::Resource, met, facts);
-                }
+        let fields = [resource_spans::RESOURCE, resource_spans::SCHEMA_URL];
+        self.head(Context::Resource, head, fields, layout, heads);
+        if self.conditions.judges(Context::Resource) {
+            let facts = &mut std::mem::take(&mut heads.resource.facts);
+            heads.failures += self.judge_head(Context::Resource, heads, facts);
+            heads.resource.facts = std::mem::take(facts);
+        }
+    }
+
+    /// Takes the head of a scope, the fields of a `ScopeSpans`.
+    pub(in crate::policy) fn scope(&self, head: &[u8], layout: &Layout, heads: &mut Heads) {
+        let fields = [scope_spans::SCOPE, scope_spans::SCHEMA_URL];
+        self.head(Context::Scope, head, fields, layout, heads);
+        if self.conditions.judges(Context::Scope) {
+            let facts = &mut std::mem::take(&mut heads.scope.facts);
+            heads.failures += self.judge_head(Context::Scope, heads, facts);
+            heads.scope.facts = std::mem::take(facts);
+        }
+    }
+
+    fn judge_head(&self, context: Context, heads: &Heads, facts: &mut [u64]) -> u64 {
+        let around = heads.around(&[], None);
+        self.conditions.tell(context, &around, false, facts, |_| {})
+    }
+
+    /// Reads a head whose message is in the field `message`.
+    fn head(
+        &self,
+        context: Context,
+        head: &[u8],
+        [message, schema_url]: [u32; 2],
+        layout: &Layout,
+        heads: &mut Heads,
+    ) {
+        let Heads { resource, scope, met, .. } = heads;
+        let own = if context == Context::Scope { scope } else { resource };
+        own.facts.clear();
+        own.facts.resize(layout.facts, 0);
+        own.bytes.clear();
+        if self.conditions.looks_at(context) {
+            own.bytes.extend_from_slice(head);
+        }
+        let fields = &self.conditions.fields;
+        fields.begin(context, head, &head[..0], &mut own.found);
+        met.clear();
+        let mut outer = Cursor::new(head);
+        while let Ok(Some(field)) = outer.next_field() {
+            let (number, Value::Bytes(body)) = (field.number, field.value) else { continue };
+            if number == message {
+                let facts = own.facts.as_mut_slice();
+                fields.walk(context, (head, body), &mut own.found, |attribute, found| {
+                    let told = &mut Told { facts, met, buffer: head, found };
+                    self.keys.look_at(attribute, context, told);
+                });
+            } else if number == schema_url {
+                fields.outer(context, number, Raw::part(head, body), &mut own.found);
             }
         }
     }
 
     /// Folds a span into the record of its trace.
+    #[inline]
     pub(in crate::policy) fn span(
         &self,
         body: &[u8],
@@ -126,7 +214,31 @@ impl Scan {
         layout: &Layout,
         record: &mut [u64],
     ) -> Observed {
-        let mut found = Found {
+        if self.conditions.is_empty() {
+            self.scan::<false>(body, heads, layout, record)
+        } else {
+            self.scan::<true>(body, heads, layout, record)
+        }
+    }
+
+    /// The pass itself; `CONDITIONS` is whether there are any.
+    fn scan<const CONDITIONS: bool>(
+        &self,
+        body: &[u8],
+        heads: &mut Heads,
+        layout: &Layout,
+        record: &mut [u64],
+    ) -> Observed {
+        let facts = layout.facts_mut(record);
+        for known in [&heads.resource.facts, &heads.scope.facts] {
+            facts.iter_mut().zip(known).for_each(|(fact, more)| *fact |= more);
+        }
+        heads.met.clear();
+        if CONDITIONS {
+            self.conditions.fields.begin(Context::Span, body, body, &mut heads.span);
+            heads.events.clear();
+        }
+        let fields = Fields {
             parent: &[],
             status: 0,
             start: u64::MAX,
@@ -134,44 +246,74 @@ impl Scan {
             id_high: 0,
             randomness: u64::MAX,
         };
-        let facts = layout.facts_mut(record);
-        for (known, more) in facts.iter_mut().zip(&heads.facts) {
-            *known |= more;
-        }
-        heads.met.clear();
-        let mut target = Target { facts, met: &mut heads.met };
-        let malformed = self.fields(body, &mut found, &mut target).is_err();
-        if let Some(told) = usize::try_from(found.status).ok().and_then(|s| self.statuses.get(s)) {
+        let mut target = Target { body, facts, heads, fields };
+        let malformed = self.fields::<CONDITIONS>(&mut target).is_err();
+        let Target { facts, fields, .. } = target;
+        if let Some(told) = usize::try_from(fields.status).ok().and_then(|s| self.statuses.get(s)) {
             told.add_to(facts);
         }
-        if let Some(end) = record.first_mut() {
-            *end = (*end).max(found.end);
+        let root = fields.parent.iter().all(|byte| *byte == 0);
+        if CONDITIONS {
+            self.judge(body, root, heads, layout, record);
         }
-        let mut fold = |place: Option<usize>, value: u64, fold: fn(u64, u64) -> u64| {
-            if let Some(word) = place.and_then(|place| record.get_mut(place)) {
-                *word = fold(*word, value);
-            }
-        };
-        fold(layout.start, found.start, u64::min);
-        fold(layout.id_high, found.id_high, u64::max);
-        fold(layout.randomness, found.randomness, u64::min);
-        fold(layout.bytes, body.len() as u64, u64::saturating_add);
+        fields.fold(body.len(), layout, record);
         if let Some(counter) = self.spans {
             layout.count(record, counter, 1);
         }
-        Observed { root: found.parent.iter().all(|byte| *byte == 0), malformed }
+        Observed { root, malformed }
+    }
+
+    /// Evaluates the conditions on a span and on its events.
+    fn judge(
+        &self,
+        body: &[u8],
+        root: bool,
+        heads: &mut Heads,
+        layout: &Layout,
+        record: &mut [u64],
+    ) {
+        let mut counts = std::mem::take(&mut heads.counts);
+        let mut failures = 0;
+        let facts = layout.facts_mut(record);
+        if self.conditions.judges(Context::Span) {
+            let around = heads.around(body, None);
+            let count = |counter| counts.push(counter);
+            failures += self.conditions.tell(Context::Span, &around, root, facts, count);
+        }
+        if self.conditions.judges(Context::SpanEvent) {
+            let mut found = std::mem::take(&mut heads.event);
+            for (index, event) in (0..).zip(&heads.events) {
+                let Raw::Bytes { start, end } = *event else { continue };
+                let event = body.get(start as usize..end as usize).unwrap_or_default();
+                self.read_event(event, index, &mut found);
+                let around = heads.around(body, Some((event, &found)));
+                let count = |counter| counts.push(counter);
+                failures += self.conditions.tell(Context::SpanEvent, &around, root, facts, count);
+            }
+            heads.event = found;
+        }
+        heads.failures += failures;
+        Conditions::count(layout, record, &counts);
+        counts.clear();
+        heads.counts = counts;
+    }
+
+    fn read_event(&self, event: &[u8], index: u64, found: &mut Found) {
+        let fields = &self.conditions.fields;
+        // Attributes of events show no facts: only conditions read them.
+        let mut met = MetKeys::default();
+        fields.walk(Context::SpanEvent, (event, event), found, |attribute, found| {
+            let told = &mut Told { facts: &mut [], met: &mut met, buffer: event, found };
+            self.keys.look_at(attribute, Context::SpanEvent, told);
+        });
+        fields.index(index, found);
     }
 
     /// Walks the fields of a span. Nearly all of them have a tag and a length of one byte each, or
     /// are times; those are taken apart here, all others are left to the cursor.
     #[inline]
-    fn fields<'a>(
-        &self,
-        body: &'a [u8],
-        found: &mut Found<'a>,
-        target: &mut Target<'_>,
-    ) -> Result<(), WireError> {
-        let mut rest = body;
+    fn fields<const CONDITIONS: bool>(&self, target: &mut Target<'_, '_>) -> Result<(), WireError> {
+        let mut rest = target.body;
         loop {
             match rest {
                 [] => return Ok(()),
@@ -180,39 +322,49 @@ impl Scan {
                     if *tag & 7 == 2 && usize::from(*length) <= value.len() =>
                 {
                     let (value, after) = value.split_at(usize::from(*length));
-                    self.delimited(u32::from(*tag >> 3), value, found, target)?;
+                    self.delimited::<CONDITIONS>(u32::from(*tag >> 3), value, target)?;
                     rest = after;
                 }
                 [START_TIME_TAG, time @ ..] if let Some((ns, after)) = time.split_first_chunk() => {
-                    found.start(u64::from_le_bytes(*ns));
+                    let ns = u64::from_le_bytes(*ns);
+                    self.number::<CONDITIONS>(span::START_TIME_UNIX_NANO, ns, target);
                     rest = after;
                 }
                 [END_TIME_TAG, time @ ..] if let Some((ns, after)) = time.split_first_chunk() => {
-                    found.end = found.end.max(u64::from_le_bytes(*ns));
+                    let ns = u64::from_le_bytes(*ns);
+                    self.number::<CONDITIONS>(span::END_TIME_UNIX_NANO, ns, target);
                     rest = after;
                 }
-                _ => rest = self.unusual(rest, found, target)?,
+                _ => rest = self.unusual::<CONDITIONS>(rest, target)?,
             }
         }
     }
 
     /// Takes one field off; gives back what is behind it.
     #[inline(never)]
-    fn unusual<'a>(
+    fn unusual<'a, const CONDITIONS: bool>(
         &self,
         rest: &'a [u8],
-        found: &mut Found<'a>,
-        target: &mut Target<'_>,
+        target: &mut Target<'_, 'a>,
     ) -> Result<&'a [u8], WireError> {
         let mut fields = Cursor::new(rest);
         if let Some(field) = fields.next_field()? {
             match (field.number, field.value) {
-                (span::START_TIME_UNIX_NANO, Value::Fixed64(ns)) => found.start(ns),
-                (span::END_TIME_UNIX_NANO, Value::Fixed64(ns)) => found.end = found.end.max(ns),
-                (span::FLAGS, Value::Fixed32(flags)) if flags & SAMPLED != 0 => {
-                    self.sampled.add_to(target.facts);
+                (span::START_TIME_UNIX_NANO | span::END_TIME_UNIX_NANO, Value::Fixed64(ns)) => {
+                    self.number::<CONDITIONS>(field.number, ns, target);
                 }
-                (number, Value::Bytes(value)) => self.delimited(number, value, found, target)?,
+                (span::FLAGS, Value::Fixed32(flags)) => {
+                    if flags & SAMPLED != 0 {
+                        self.sampled.add_to(target.facts);
+                    }
+                    self.number::<CONDITIONS>(span::FLAGS, u64::from(flags), target);
+                }
+                (number, Value::Varint(value)) => {
+                    self.number::<CONDITIONS>(number, value, target);
+                }
+                (number, Value::Bytes(value)) => {
+                    self.delimited::<CONDITIONS>(number, value, target)?;
+                }
                 _ => {}
             }
         }
@@ -220,30 +372,51 @@ impl Scan {
     }
 
     #[inline(always)]
-    fn delimited<'a>(
+    fn number<const CONDITIONS: bool>(&self, number: u32, value: u64, target: &mut Target<'_, '_>) {
+        match number {
+            // 0 says that the sender did not know it.
+            span::START_TIME_UNIX_NANO if value != 0 => {
+                target.fields.start = target.fields.start.min(value);
+            }
+            span::END_TIME_UNIX_NANO => target.fields.end = target.fields.end.max(value),
+            _ => {}
+        }
+        if CONDITIONS {
+            let found = &mut target.heads.span;
+            self.conditions.fields.field(Context::Span, number, Raw::Number(value), found);
+        }
+    }
+
+    #[inline(always)]
+    fn delimited<'a, const CONDITIONS: bool>(
         &self,
         number: u32,
         value: &'a [u8],
-        found: &mut Found<'a>,
-        target: &mut Target<'_>,
+        target: &mut Target<'_, 'a>,
     ) -> Result<(), WireError> {
+        if CONDITIONS {
+            let raw = Raw::part(target.body, value);
+            self.conditions.fields.field(Context::Span, number, raw, &mut target.heads.span);
+        }
         match number {
             span::ATTRIBUTES => {
-                let (met, facts) = (&mut *target.met, &mut *target.facts);
-                self.keys.look_at(value, AttributeSource::Span, met, facts);
+                let Heads { met, span, .. } = &mut *target.heads;
+                let told = &mut Told { facts: target.facts, met, buffer: target.body, found: span };
+                self.keys.look_at(value, Context::Span, told);
             }
             span::TRACE_ID => {
                 if let Some((high, low)) = value.split_first_chunk()
                     && low.len() == 8
                 {
-                    found.id_high = found.id_high.max(u64::from_be_bytes(*high));
+                    target.fields.id_high = target.fields.id_high.max(u64::from_be_bytes(*high));
                 }
             }
-            span::TRACE_STATE => self.trace_state(value, found, target),
-            span::PARENT_SPAN_ID => found.parent = value,
+            span::TRACE_STATE => self.trace_state(value, target),
+            span::PARENT_SPAN_ID => target.fields.parent = value,
+            span::EVENTS if CONDITIONS => target.heads.events.push(Raw::part(target.body, value)),
             span::STATUS => {
                 if let Some(code) = status_code(value)? {
-                    found.status = code;
+                    target.fields.status = code;
                 }
             }
             _ => {}
@@ -251,9 +424,9 @@ impl Scan {
         Ok(())
     }
 
-    fn trace_state(&self, value: &[u8], found: &mut Found<'_>, target: &mut Target<'_>) {
+    fn trace_state(&self, value: &[u8], target: &mut Target<'_, '_>) {
         if let Some(rv) = tracestate::read(value).randomness {
-            found.randomness = found.randomness.min(rv);
+            target.fields.randomness = target.fields.randomness.min(rv);
         }
         for asked in &self.entries {
             if !asked.told.are_in(target.facts)
@@ -266,13 +439,40 @@ impl Scan {
     }
 }
 
-impl Found<'_> {
-    /// Takes a start time in; 0 says that the sender did not know it.
+impl Fields<'_> {
+    /// Folds what was found into the record.
     #[inline]
-    fn start(&mut self, unix_ns: u64) {
-        if unix_ns != 0 {
-            self.start = self.start.min(unix_ns);
+    fn fold(&self, bytes: usize, layout: &Layout, record: &mut [u64]) {
+        if let Some(end) = record.first_mut() {
+            *end = (*end).max(self.end);
         }
+        let mut fold = |place: Option<usize>, value: u64, fold: fn(u64, u64) -> u64| {
+            if let Some(word) = place.and_then(|place| record.get_mut(place)) {
+                *word = fold(*word, value);
+            }
+        };
+        fold(layout.start, self.start, u64::min);
+        fold(layout.id_high, self.id_high, u64::max);
+        fold(layout.randomness, self.randomness, u64::min);
+        fold(layout.bytes, bytes as u64, u64::saturating_add);
+    }
+}
+
+impl Heads {
+    /// What conditions see of the span with the bytes `span`, or of an event of it.
+    fn around<'v>(
+        &'v self,
+        span: &'v [u8],
+        event: Option<(&'v [u8], &'v Found)>,
+    ) -> Surroundings<'v> {
+        let mut around: Surroundings<'v> = [(&[], &self.span); CONTEXTS];
+        around[place_of(Context::Resource)] = (&self.resource.bytes, &self.resource.found);
+        around[place_of(Context::Scope)] = (&self.scope.bytes, &self.scope.found);
+        around[place_of(Context::Span)] = (span, &self.span);
+        if let Some(event) = event {
+            around[place_of(Context::SpanEvent)] = event;
+        }
+        around
     }
 }
 

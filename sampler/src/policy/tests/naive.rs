@@ -2,7 +2,7 @@
 
 use regex::Regex;
 use wholetrace_proto::{
-    otlp::{KeyValue, any_value::Value},
+    otlp::{KeyValue, Span, any_value::Value},
     tracestate::Threshold,
 };
 
@@ -50,6 +50,14 @@ fn says_yes(policy: &PolicyConfig, trace: &Trace) -> bool {
             count >= config.min_spans && (most == 0 || count <= most)
         }
         "trace_flags" => trace.spans.iter().any(|(_, span)| span.flags % 2 == 1),
+        "ottl_condition" => {
+            let config = policy.ottl_condition.as_ref().unwrap();
+            let holds = |(resource, span): &(Vec<KeyValue>, Span)| {
+                config.span.iter().any(|condition| span_condition(condition, resource, span))
+                    || config.spanevent.iter().any(|condition| event_condition(condition, span))
+            };
+            trace.spans.iter().any(holds)
+        }
         "trace_state" => {
             let config = policy.trace_state.as_ref().unwrap();
             trace.spans.iter().any(|(_, span)| {
@@ -127,6 +135,38 @@ fn numeric(config: &NumericAttributeConfig, trace: &Trace) -> bool {
 fn boolean(config: &BooleanAttributeConfig, trace: &Trace) -> bool {
     let is = |value: Option<&Value>| matches!(value, Some(Value::BoolValue(true))) == config.value;
     any_value(trace, &config.key, is) != config.invert_match
+}
+
+/// The conditions that the tests use, by their text.
+fn span_condition(condition: &str, resource: &[KeyValue], span: &Span) -> bool {
+    let is = |attributes: &[KeyValue], key: &str, value: &str| {
+        let first = attributes.iter().find(|attribute| attribute.key == key);
+        let found = first.and_then(|attribute| attribute.value.as_ref()?.value.as_ref());
+        matches!(found, Some(Value::StringValue(text)) if text == value)
+    };
+    let code = span.status.as_ref().map_or(0, |status| status.code);
+    match condition {
+        r#"attributes["k"] == "a" and attributes["kk"] == "b""# => {
+            is(&span.attributes, "k", "a") && is(&span.attributes, "kk", "b")
+        }
+        r#"resource.attributes["k"] == "a" and status.code == STATUS_CODE_ERROR"# => {
+            is(resource, "k", "a") && code == 2
+        }
+        r#"IsMatch(trace_state, "^vendor=x") or end_time_unix_nano - start_time_unix_nano > 7000000"# =>
+        {
+            let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
+            span.trace_state.starts_with("vendor=x") || end as i64 - start as i64 > 7_000_000
+        }
+        _ => panic!("{condition}"),
+    }
+}
+
+fn event_condition(condition: &str, span: &Span) -> bool {
+    assert_eq!(condition, r#"name == "e" and span.attributes["k"] != nil"#);
+    let key = span.attributes.iter().find(|attribute| attribute.key == "k");
+    let is_set =
+        key.is_some_and(|key| key.value.as_ref().is_some_and(|value| value.value.is_some()));
+    is_set && span.events.iter().any(|event| event.name == "e")
 }
 
 /// The value under a key of a tracestate without defects.

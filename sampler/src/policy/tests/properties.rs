@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use prost::Message;
 use wholetrace_proto::{
     id::{TraceId, TraceKey},
-    otlp::{KeyValue, Span, any_value::Value},
+    otlp::{KeyValue, Span, any_value::Value, span::Event},
     wire::{Cursor, Value as WireValue, WireError},
 };
 
@@ -14,7 +14,7 @@ use crate::policy::{
     tests::{naive, support::*},
 };
 
-pub(super) const SETS: [&str; 7] = [
+pub(super) const SETS: [&str; 8] = [
     "
   - { name: errors, type: status_code, status_code: { status_codes: [ERROR] } }
   - { name: slow, type: latency, latency: { threshold_ms: 3 } }
@@ -68,6 +68,19 @@ pub(super) const SETS: [&str; 7] = [
         { name: j, type: probabilistic, probabilistic: { sampling_percentage: 20, hash_salt: s } }
       ] } } ] } }
 ",
+    r#"
+  - { name: a, type: ottl_condition, ottl_condition: { span: [
+      'attributes["k"] == "a" and attributes["kk"] == "b"',
+      'resource.attributes["k"] == "a" and status.code == STATUS_CODE_ERROR' ] } }
+  - { name: b, type: and, and: { and_sub_policy: [
+      { name: c, type: ottl_condition, ottl_condition: { spanevent: [
+        'name == "e" and span.attributes["k"] != nil' ] } },
+      { name: d, type: string_attribute, string_attribute: { key: k, values: [b, c] } } ] } }
+  - { name: e, type: drop, drop: { drop_sub_policy: [
+      { name: f, type: ottl_condition, ottl_condition: { span: [
+        'IsMatch(trace_state, "^vendor=x") or end_time_unix_nano - start_time_unix_nano > 7000000'
+      ] } } ] } }
+"#,
 ];
 
 fn compiled(yaml: &str) -> PolicySet {
@@ -96,12 +109,16 @@ fn span(id: u128) -> impl Strategy<Value = (Vec<KeyValue>, Span)> {
     ];
     let status = prop_oneof![2 => Just(None), 3 => (-1..4).prop_map(Some)];
     let flags = select(vec![0, 1, 0x301, 0x300]);
+    let named = |name: &str| Event { name: name.to_owned(), ..Event::default() };
+    let event = select(vec![named("e"), named("f")]);
+    let flags = (flags, vec(event, 0..3));
     (attributes(), attributes(), time(), time(), randomness, status, flags).prop_map(
-        move |(resource, attributes, start, end, trace_state, code, flags)| {
+        move |(resource, attributes, start, end, trace_state, code, (flags, events))| {
             let span = Span {
                 trace_id: id.to_be_bytes().into(),
                 trace_state,
                 flags,
+                events,
                 attributes,
                 status: code.and_then(status_of),
                 ..times(start, end)

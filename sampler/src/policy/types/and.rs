@@ -5,27 +5,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::{
     lenient::one_or_many,
-    lower::{Lower, Lowering},
-    policies::PolicyConfig,
+    lower::{Lower, Lowering, SubPolicy},
     report::{Report, Unknown},
     rule::Rule,
     say::Said,
 };
 
 /// The settings of an `and` policy.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default)]
-pub struct AndConfig {
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, bound(deserialize = "P: Deserialize<'de>"))]
+pub struct AndConfig<P> {
     /// A trace is kept if every one of these would keep it. An empty list keeps every trace.
     #[serde(deserialize_with = "one_or_many")]
-    pub and_sub_policy: Vec<PolicyConfig>,
+    pub and_sub_policy: Vec<P>,
     /// Keys that are refused.
     #[serde(flatten)]
     #[schemars(skip)]
     pub unknown: Unknown,
 }
 
-impl Lower for AndConfig {
+impl<P> Default for AndConfig<P> {
+    fn default() -> Self {
+        Self { and_sub_policy: Vec::new(), unknown: Unknown::default() }
+    }
+}
+
+impl<P: SubPolicy> Lower for AndConfig<P> {
     fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
         const KEY: &str = "and_sub_policy";
         report.refuse(&self.unknown, &[KEY]);
@@ -37,6 +42,6 @@ impl Lower for AndConfig {
     }
 
     fn say(&self) -> Option<Said> {
-        Some(Said::all(self.and_sub_policy.iter().map(PolicyConfig::say)))
+        Some(Said::all(self.and_sub_policy.iter().map(P::say)))
     }
 }

@@ -5,27 +5,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::{
     lenient::one_or_many,
-    lower::{Lower, Lowering},
-    policies::PolicyConfig,
+    lower::{Lower, Lowering, SubPolicy},
     report::{Report, Unknown},
     rule::Rule,
     say::Said,
 };
 
 /// The settings of a `drop` policy.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default)]
-pub struct DropConfig {
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, bound(deserialize = "P: Deserialize<'de>"))]
+pub struct DropConfig<P> {
     /// A trace is not kept if every one of these would keep it; at least one.
     #[serde(deserialize_with = "one_or_many")]
-    pub drop_sub_policy: Vec<PolicyConfig>,
+    pub drop_sub_policy: Vec<P>,
     /// Keys that are refused.
     #[serde(flatten)]
     #[schemars(skip)]
     pub unknown: Unknown,
 }
 
-impl Lower for DropConfig {
+impl<P> Default for DropConfig<P> {
+    fn default() -> Self {
+        Self { drop_sub_policy: Vec::new(), unknown: Unknown::default() }
+    }
+}
+
+impl<P: SubPolicy> Lower for DropConfig<P> {
     fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
         const KEY: &str = "drop_sub_policy";
         report.refuse(&self.unknown, &[KEY]);
@@ -45,6 +50,6 @@ impl Lower for DropConfig {
     }
 
     fn say(&self) -> Option<Said> {
-        Some(Said::all(self.drop_sub_policy.iter().map(PolicyConfig::say)))
+        Some(Said::all(self.drop_sub_policy.iter().map(P::say)))
     }
 }

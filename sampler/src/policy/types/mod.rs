@@ -9,6 +9,7 @@ pub mod latency;
 pub mod not;
 pub mod numeric_attribute;
 pub mod or;
+pub mod ottl_condition;
 pub mod probabilistic;
 pub mod span_count;
 pub mod status_code;

@@ -5,27 +5,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::{
     lenient::one_or_many,
-    lower::{Lower, Lowering},
-    policies::PolicyConfig,
+    lower::{Lower, Lowering, SubPolicy},
     report::{Report, Unknown},
     rule::Rule,
     say::Said,
 };
 
 /// The settings of a `not` policy.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default)]
-pub struct NotConfig {
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, bound(deserialize = "P: Deserialize<'de>"))]
+pub struct NotConfig<P> {
     /// A trace is kept if this would not keep it; exactly one.
     #[serde(deserialize_with = "one_or_many")]
-    pub not_sub_policy: Vec<PolicyConfig>,
+    pub not_sub_policy: Vec<P>,
     /// Keys that are refused.
     #[serde(flatten)]
     #[schemars(skip)]
     pub unknown: Unknown,
 }
 
-impl Lower for NotConfig {
+impl<P> Default for NotConfig<P> {
+    fn default() -> Self {
+        Self { not_sub_policy: Vec::new(), unknown: Unknown::default() }
+    }
+}
+
+impl<P: SubPolicy> Lower for NotConfig<P> {
     fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
         const KEY: &str = "not_sub_policy";
         report.refuse(&self.unknown, &[KEY]);
@@ -44,6 +49,6 @@ impl Lower for NotConfig {
     }
 
     fn say(&self) -> Option<Said> {
-        Some(Said::none(self.not_sub_policy.iter().map(PolicyConfig::say)))
+        Some(Said::none(self.not_sub_policy.iter().map(P::say)))
     }
 }

@@ -1,31 +1,37 @@
-//! `or`: traces are kept that one of several policies would keep. Ours: a Collector has it at the top only.
+//! `or`: traces are kept that one of several policies would keep. Ours: in a Collector only the
+//! policies at the top are joined so.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{
     lenient::one_or_many,
-    lower::{Lower, Lowering},
-    policies::PolicyConfig,
+    lower::{Lower, Lowering, SubPolicy},
     report::{Report, Unknown},
     rule::Rule,
     say::Said,
 };
 
 /// The settings of an `or` policy.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default)]
-pub struct OrConfig {
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, bound(deserialize = "P: Deserialize<'de>"))]
+pub struct OrConfig<P> {
     /// A trace is kept if one of these would keep it; at least one.
     #[serde(deserialize_with = "one_or_many")]
-    pub or_sub_policy: Vec<PolicyConfig>,
+    pub or_sub_policy: Vec<P>,
     /// Keys that are refused.
     #[serde(flatten)]
     #[schemars(skip)]
     pub unknown: Unknown,
 }
 
-impl Lower for OrConfig {
+impl<P> Default for OrConfig<P> {
+    fn default() -> Self {
+        Self { or_sub_policy: Vec::new(), unknown: Unknown::default() }
+    }
+}
+
+impl<P: SubPolicy> Lower for OrConfig<P> {
     fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
         const KEY: &str = "or_sub_policy";
         report.refuse(&self.unknown, &[KEY]);
@@ -37,6 +43,6 @@ impl Lower for OrConfig {
     }
 
     fn say(&self) -> Option<Said> {
-        Some(Said::any(self.or_sub_policy.iter().map(PolicyConfig::say)))
+        Some(Said::any(self.or_sub_policy.iter().map(P::say)))
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use wholetrace_proto::tracestate::Threshold;
 
 use crate::policy::{
-    config::Compatibility,
+    compatibility::Compatibility,
     evaluation::Evaluation,
     fnv,
     lower::{Lower, Lowering},
@@ -25,9 +25,10 @@ pub struct ProbabilisticConfig {
     pub sampling_percentage: f64,
     /// Without it traces are drawn by the randomness in their ids, consistently with all other
     /// samplers that follow OpenTelemetry, and kept spans tell in their tracestate what they count
-    /// for, unless the whole block is set to `compatibility: collector`. With it (an empty one stands for `default-hash-seed`) they are drawn by the hash of
-    /// the Collector, bit for bit: the same traces as a Collector with that salt keeps, of which
-    /// no tracestate can tell the probability.
+    /// for, unless the whole block is set to `compatibility: collector`. With it (an empty one
+    /// stands for `default-hash-seed`) they are drawn by the hash of the Collector, bit for bit:
+    /// the same traces as a Collector with that salt keeps, of which no tracestate can tell the
+    /// probability.
     pub hash_salt: Option<String>,
     /// Keys that are refused.
     #[serde(flatten)]
