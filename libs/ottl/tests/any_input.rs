@@ -21,7 +21,7 @@ proptest! {
     }
 
     #[test]
-    fn tokens_in_any_order(picks in vec(0..TOKENS.len(), 0..24), fields in vec(any::<u8>(), 0..64)) {
+    fn any_tokens(picks in vec(0..TOKENS.len(), 0..24), fields in vec(any::<u8>(), 0..64)) {
         let source: String = picks.into_iter().map(|pick| TOKENS[pick]).collect();
         conditions::text(&source, Context::Span, &fields);
     }

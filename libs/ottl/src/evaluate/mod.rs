@@ -10,9 +10,9 @@ use crate::{
     error::{EvaluationError, Fault},
     limits::DEPTH_MAX,
     problem::Span,
-    program::{Call, Expr, Literal, Math, Test},
+    program::{Call, Derived, Expr, Literal, Test},
     syntax::token::Comparison,
-    value::{Operand, Tree, Value},
+    value::{Made, Operand, Tree, Value},
 };
 
 /// The fields of one span, event, scope or resource.
@@ -74,6 +74,10 @@ where
         },
         Test::Compare(parts) => {
             let (left, comparison, right) = &**parts;
+            if owns_nothing(left) && owns_nothing(right) {
+                let (left, right) = (scalar(left, fields)?, scalar(right, fields)?);
+                return Ok(compare::holds(*comparison, left, right));
+            }
             let (left, right) = (value(left, fields)?, value(right, fields)?);
             Ok(compare::holds(*comparison, left.view(), right.view()))
         }
@@ -132,13 +136,7 @@ where
             Ok(found)
         }
         Expr::Call(call) => self::call(call, fields),
-        Expr::Math(math) => self::math(math, fields),
-        Expr::Negate(inner) => {
-            let (inner, span) = &**inner;
-            let number = value(inner, fields)?;
-            let negated = arithmetic::negate(number.view()).map_err(|fault| at(*span, fault))?;
-            Ok(negated.into())
-        }
+        Expr::Math(_) | Expr::Negate(_) => scalar(expr, fields).map(Into::into),
         Expr::List(items) => {
             let items = items.iter().map(|item| value(item, fields).map(Operand::into_tree));
             Ok(Tree::list(items.collect::<Result<_, _>>()?).into())
@@ -162,17 +160,60 @@ where
     }
 }
 
-fn math<'x, 'a: 'x, F>(math: &'x Math, fields: &F) -> Result<Operand<'x>, EvaluationError>
+/// Whether the value of the expression is lent, or a number or a time.
+const fn owns_nothing(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Slot(_)
+            | Expr::Constant(_)
+            | Expr::Math(_)
+            | Expr::Negate(_)
+            | Expr::Derived(Derived::Time | Derived::KindText, _)
+    )
+}
+
+/// The value of an expression for which it does not matter what a text or a list holds: because it
+/// [owns nothing](owns_nothing), or because only numbers and times can be computed with.
+fn scalar<'x, 'a: 'x, F>(expr: &'x Expr, fields: &F) -> Result<Value<'x>, EvaluationError>
 where
     F: Fields<'a> + ?Sized,
 {
-    let mut left = value(&math.first, fields)?;
-    for (operator, right, span) in &math.rest {
-        let right = value(right, fields)?;
-        let computed = arithmetic::compute(*operator, left.view(), right.view());
-        left = computed.map_err(|fault| at(*span, fault))?.into();
+    match expr {
+        Expr::Slot(slot) => Ok(fields.get(*slot)),
+        Expr::Constant(tree) => Ok(tree.view()),
+        Expr::Math(math) => {
+            let mut left = scalar(&math.first, fields)?;
+            for (operator, right, span) in &math.rest {
+                let right = scalar(right, fields)?;
+                let computed = arithmetic::compute(*operator, left, right);
+                left = computed.map_err(|fault| at(*span, fault))?;
+            }
+            Ok(left)
+        }
+        Expr::Negate(inner) => {
+            let (inner, span) = &**inner;
+            let number = scalar(inner, fields)?;
+            arithmetic::negate(number).map_err(|fault| at(*span, fault))
+        }
+        other => Ok(match value(other, fields)? {
+            Operand::Lent(lent) => lent,
+            Operand::Own(tree) => match tree.view() {
+                Value::Str(_) => Value::Str(&[]),
+                Value::Bytes(_) => Value::Bytes(&[]),
+                Value::Made(Made::Map(_)) => Value::Map { message: &[], field: 0 },
+                Value::Made(_) => Value::List(&[]),
+                _ => plain(&tree),
+            },
+        }),
     }
-    Ok(left)
+}
+
+/// A value that owns nothing.
+const fn plain(tree: &Tree) -> Value<'static> {
+    match tree {
+        Tree::Plain(value) => *value,
+        _ => Value::Nil,
+    }
 }
 
 fn call<'x, 'a: 'x, F>(call: &'x Call, fields: &F) -> Result<Operand<'x>, EvaluationError>
