@@ -28,7 +28,7 @@ pub(super) fn derive<'a>(derived: &Derived, field: Value<'a>) -> Operand<'a> {
         (Derived::IdText, Value::SpanId(id)) => Tree::text(hex(&id)).into(),
         (Derived::KindText, Value::Int(kind)) => name(&KINDS, kind),
         (Derived::KindDeprecatedText, Value::Int(kind)) => name(&DEPRECATED_KINDS, kind),
-        (Derived::Time, Value::Int(nanos)) => Value::Time(Time::of_unix_nanos(nanos)).into(),
+        (Derived::Time, nanos) => time(nanos).into(),
         (Derived::Several, Value::Int(count)) => {
             Value::Several(u32::try_from(count).unwrap_or(u32::MAX)).into()
         }
@@ -36,6 +36,14 @@ pub(super) fn derive<'a>(derived: &Derived, field: Value<'a>) -> Operand<'a> {
             entry(state, key.as_bytes()).map_or(Value::Nil, Value::Str).into()
         }
         _ => Value::Nil.into(),
+    }
+}
+
+/// The time of a number of nanoseconds since 1970; nil of what is none.
+pub(super) fn time<'a>(nanos: Value<'_>) -> Value<'a> {
+    match nanos {
+        Value::Int(nanos) => Value::Time(Time::of_unix_nanos(nanos)),
+        _ => Value::Nil,
     }
 }
 

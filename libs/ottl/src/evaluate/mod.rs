@@ -181,6 +181,7 @@ where
     match expr {
         Expr::Slot(slot) => Ok(fields.get(*slot)),
         Expr::Constant(tree) => Ok(tree.view()),
+        Expr::Derived(Derived::Time, slot) => Ok(derive::time(fields.get(*slot))),
         Expr::Math(math) => {
             let mut left = scalar(&math.first, fields)?;
             for (operator, right, span) in &math.rest {

@@ -1,7 +1,9 @@
 //! Points in time.
 
 /// Nanoseconds in a second.
-const NANOS: i128 = 1_000_000_000;
+const SECOND: i64 = 1_000_000_000;
+/// The same, beside numbers that hold each time.
+const NANOS: i128 = SECOND as i128;
 
 /// A point in time, with the offset of the zone in which its calendar is read. Equality and order
 /// look at the point only.
@@ -19,7 +21,8 @@ impl Time {
     /// The point so many nanoseconds after the start of 1970, in UTC.
     #[must_use]
     pub fn of_unix_nanos(nanos: i64) -> Self {
-        Self::of_nanos(i128::from(nanos), 0)
+        let (seconds, rest) = (nanos.div_euclid(SECOND), nanos.rem_euclid(SECOND));
+        Self { seconds, nanos: u32::try_from(rest).unwrap_or_default(), offset: 0 }
     }
 
     /// Nanoseconds since the start of 1970.
@@ -46,6 +49,12 @@ impl Time {
 
     /// The nanoseconds from `other` to this one; the nearest number that there is.
     pub(crate) fn since(self, other: Self) -> i64 {
+        let seconds = self.seconds.checked_sub(other.seconds);
+        let nanos = i64::from(self.nanos) - i64::from(other.nanos);
+        let exact = seconds.and_then(|seconds| seconds.checked_mul(SECOND)?.checked_add(nanos));
+        if let Some(exact) = exact {
+            return exact;
+        }
         let nanos = self.nanos() - other.nanos();
         let clamped = nanos.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
         i64::try_from(clamped).unwrap_or_default()
