@@ -9,12 +9,13 @@ const KAFKA: &[Metric] = wholetrace_spanlog_kafka::TABLE;
 const KAFKA: &[Metric] = &[];
 
 /// The tables, each with its heading in the documentation.
-pub(crate) const TABLES: [(&str, &[Metric]); 8] = [
+pub(crate) const TABLES: [(&str, &[Metric]); 9] = [
     ("Gateway", wholetrace_gateway::METRICS),
     ("Log of a single machine", wholetrace_spanlog::metrics::TABLE),
     ("Log over Kafka", KAFKA),
     ("Sampler", wholetrace_sampler::shell::metrics::TABLE),
     ("Policies", wholetrace_sampler::shell::policy_metrics::TABLE),
+    ("Budgets", wholetrace_sampler::shell::budget_metrics::TABLE),
     ("Partitions", wholetrace_sampler::shell::partition_metrics::TABLE),
     ("Exporters", wholetrace_exporter::metrics::TABLE),
     ("Process", metrics::TABLE),

@@ -35,6 +35,8 @@ pub(crate) fn many_policies(percent: u32) -> Arc<PolicySet> {
                   "string_attribute": { "key": "tier", "values": ["gold"] } },
                 { "name": "half", "type": "probabilistic",
                   "probabilistic": { "sampling_percentage": 50 } } ] } },
+            { "name": "limited", "type": "rate_limiting",
+              "rate_limiting": { "spans_per_second": 10 } },
             { "name": "noise", "type": "drop", "drop": { "drop_sub_policy": [
                 { "name": "noisy", "type": "string_attribute",
                   "string_attribute": { "key": "noise", "values": ["yes"] } } ] } },
@@ -44,7 +46,8 @@ pub(crate) fn many_policies(percent: u32) -> Arc<PolicySet> {
     }))
 }
 
-fn compile(config: serde_json::Value) -> Arc<PolicySet> {
+/// The policies of a block.
+pub(crate) fn compile(config: serde_json::Value) -> Arc<PolicySet> {
     let config: TailSamplingConfig = serde_json::from_value(config).expect("a configuration");
     let mut problems = Problems::default();
     Arc::new(PolicySet::compile(&config, "tail_sampling", &mut problems).expect("policies"))

@@ -3,6 +3,8 @@
 use crate::{
     id::TraceKey,
     record::{
+        budgets::{PartitionDemand, RateChange},
+        claim::{Claim, VERSION},
         error::{POLICIES_MAX, RecordError, bounded, text, threshold},
         policy_bits::PolicyBits,
     },
@@ -15,9 +17,6 @@ use crate::{
 
 const DECISION: &str = "Decision";
 const BATCH: &str = "DecisionBatch";
-
-/// The version that is written. Records of the first one, which do not say theirs, are read too.
-pub const VERSION: u32 = 2;
 
 /// The verdict on one trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,15 +43,6 @@ pub struct Decision {
     /// Whether all that was seen of the trace ended so long before it came into the log that a
     /// decision about the rest of it may have been forgotten.
     pub late_fragment: bool,
-}
-
-/// Whose decisions are in a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// The term of the owner, from 1; each owner's is above those of all before it.
-    pub term: u64,
-    /// Tells owners apart that have come to the same term at the same time.
-    pub owner: u64,
 }
 
 /// Writes a batch of the owner that holds `claim`. `policies` are the names that the decisions point
@@ -301,6 +291,8 @@ impl<'a> DecisionBatch<'a> {
                 5 => batch.owner = field.fixed64(BATCH)?,
                 6 => batch.version = bounded("version", field.varint(BATCH)?)?,
                 9 => batch.policies_hash = Some(field.fixed64(BATCH)?),
+                7 => RateChange::read(field.bytes(BATCH)?).map(drop)?,
+                8 => PartitionDemand::read(field.bytes(BATCH)?).map(drop)?,
                 _ => {}
             }
         }
@@ -363,6 +355,16 @@ impl<'a> DecisionBatch<'a> {
             decision.decided_at_ms = decision.first_seen_ms.saturating_add(decision.decided_at_ms);
             Some(decision)
         })
+    }
+
+    /// The changes of thresholds, in order.
+    pub fn rates(&self) -> impl Iterator<Item = RateChange> + use<'a> {
+        self.members(7).filter_map(|body| RateChange::read(body).ok())
+    }
+
+    /// What asks for budgets, in order.
+    pub fn demands(&self) -> impl Iterator<Item = PartitionDemand> + use<'a> {
+        self.members(8).filter_map(|body| PartitionDemand::read(body).ok())
     }
 
     /// The bytes of all fields of `number`, which were checked before.

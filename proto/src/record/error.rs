@@ -14,6 +14,15 @@ pub enum RecordError {
     /// It is not a protobuf message of the expected form.
     #[error("the record is malformed: {0}")]
     Malformed(#[from] WireError),
+    /// What it says of budgets is not a protobuf message of the expected form.
+    #[error("what the record says of budgets is malformed: {0}")]
+    Message(#[from] prost::DecodeError),
+    /// A demand is negative or no number.
+    #[error("the demand for a budget is not a number of at least 0")]
+    Demand,
+    /// Keys do not ascend.
+    #[error("the keys of a budget do not ascend")]
+    Unsorted,
     /// A text is not UTF-8.
     #[error("field `{field}` is not UTF-8")]
     Text {

@@ -97,11 +97,15 @@ impl<'s, 'f> Fold<'s, 'f> {
 
     fn look_up(&mut self, key: TraceKey) -> Lookup {
         let (now, retention) = (self.time, self.decided.retention());
-        let obeyed =
-            |trace: &OpenTrace| !trace.is_decided() || now <= trace.deadline().plus(retention);
+        // What is due gets no more spans, also where its decision has to wait for a threshold. What this
+        // frame has opened may be due at once.
+        let is_due = |trace: &OpenTrace| {
+            trace.is_decided() || trace.deadline() <= now && trace.first_frame() != self.frame
+        };
+        let obeyed = |trace: &OpenTrace| !is_due(trace) || now <= trace.deadline().plus(retention);
         if let Some(slot) = self.open.find(key, obeyed) {
             let trace = self.open.get(slot);
-            return if trace.is_decided() {
+            return if is_due(&trace) {
                 Lookup::Decided { late: trace.deadline() <= now }
             } else {
                 Lookup::Open(slot)

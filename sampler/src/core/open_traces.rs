@@ -196,6 +196,23 @@ impl OpenTraces {
         self.link(slot, State::RootWait);
     }
 
+    /// The traces whose deadline has not come and comes at `from` or later, but before `before`.
+    pub(crate) fn due_within(
+        &self,
+        from: LogTime,
+        before: LogTime,
+    ) -> impl Iterator<Item = (Slot, OpenTrace)> + '_ {
+        let list = move |list: List| {
+            let there = |slot: Slot| Some(slot).filter(|slot| *slot != NIL);
+            let next = move |slot: &Slot| there(self.slab.head(*slot).newer);
+            std::iter::successors(there(list.oldest), next)
+                .map(|slot| (slot, self.get(slot)))
+                .take_while(move |(_, trace)| trace.deadline() < before)
+        };
+        let all = self.lists.into_iter().flat_map(list);
+        all.filter(move |(_, trace)| from <= trace.deadline())
+    }
+
     /// The next trace whose deadline has come by `now`, in the order of deadlines. It is decided
     /// from here on, and stays until it is [closed](Self::close).
     pub(crate) fn next_due(&mut self, now: LogTime) -> Option<Slot> {

@@ -51,6 +51,7 @@ impl PolicySet {
         let signal = ask_for_signals(&config.keep_signals, &mut planner);
         let mut lowering = Lowering::new(&mut planner, config.compatibility);
         let policies = lower_policies(config, &mut lowering, &mut report);
+        let budgets = lowering.budgets;
         let most_bytes = config.maximum_trace_size_bytes.filter(|most| *most > 0);
         if most_bytes.is_some() {
             planner.bytes();
@@ -68,6 +69,7 @@ impl PolicySet {
         Some(Self {
             plan: plan.ok()?,
             policies,
+            budgets,
             signal,
             most_bytes,
             names: names

@@ -1,6 +1,7 @@
 //! From the settings of a policy to its rule.
 
 use crate::policy::{
+    budget::{Budget, BudgetId, Goal, Unit},
     compatibility::Compatibility,
     plan::{Fact, Full, Planner},
     report::Report,
@@ -40,12 +41,33 @@ pub(super) trait SubPolicy {
 pub(super) struct Lowering<'p> {
     pub(super) planner: &'p mut Planner,
     pub(super) compatibility: Compatibility,
+    /// What has been asked of budgets.
+    pub(super) budgets: Vec<Budget>,
+    /// The names of the policy that is lowered and of those that it stands in.
+    pub(super) names: Vec<String>,
     depth: usize,
 }
 
 impl<'p> Lowering<'p> {
     pub(super) const fn new(planner: &'p mut Planner, compatibility: Compatibility) -> Self {
-        Self { planner, compatibility, depth: 0 }
+        Self { planner, compatibility, budgets: Vec::new(), names: Vec::new(), depth: 0 }
+    }
+
+    /// The rule that keeps what a budget has room for: so many units in a second. The budget is named
+    /// as the policy, with those that it stands in.
+    pub(super) fn budget(&mut self, unit: Unit, per_second: f64) -> Option<Rule> {
+        let name = self.names.join("/");
+        let others = |name: &str| self.budgets.iter().any(|budget| budget.name == name);
+        let numbered = (2..).map(|number| format!("{name}#{number}"));
+        let name = std::iter::once(name.clone()).chain(numbered).find(|name| !others(name))?;
+        // A set has far fewer policies.
+        let number = u16::try_from(self.budgets.len()).ok()?;
+        self.budgets.push(Budget { name, unit, goal: Goal::PerSecond(per_second), max_keys: 0 });
+        self.planner.randomness();
+        if unit == Unit::Bytes {
+            self.planner.bytes();
+        }
+        Some(Rule::Budget(BudgetId(number), self.planner.spans()))
     }
 
     /// The fact, unless there was no room for it.

@@ -15,6 +15,7 @@
 //! A type of policy is a file in [`types`] and a row in the table of [`policies`]. What policies may
 //! ask of spans, and how that is found out, is in `plan`.
 
+pub mod budget;
 pub mod compatibility;
 pub mod compile;
 pub mod config;
@@ -35,6 +36,7 @@ pub mod set;
 pub mod tally;
 pub mod types;
 
+pub use budget::{Budget, Budgets};
 pub use compatibility::Compatibility;
 pub use config::{DecisionCacheConfig, KeepSignal, RecordPolicy, Recording, TailSamplingConfig};
 pub use plan::{Heads, Observed};

@@ -9,6 +9,7 @@ use wholetrace_proto::{
 };
 
 use crate::policy::{
+    budget::Unlimited,
     plan::{Heads, Record},
     rule::Trace,
     sampling_decision::{PolicyIndex, SamplingDecision},
@@ -69,7 +70,11 @@ pub fn examine(policies: &PolicySet, traces: &[u8]) -> Result<Vec<Examined>, Wir
 }
 
 fn answers(policies: &PolicySet, key: TraceKey, record: &[u64]) -> Vec<Answer> {
-    let trace = Trace { record: Record { layout: &policies.plan.layout, words: record }, key };
+    let trace = Trace {
+        record: Record { layout: &policies.plan.layout, words: record },
+        key,
+        budgets: &Unlimited,
+    };
     let answer = |(policy, Policy { rule, effect }): (PolicyIndex, &Policy)| {
         let evaluation = rule.evaluate(&trace);
         Answer {

@@ -11,17 +11,18 @@ use crate::policy::{
     say::Said,
     types::{
         always_sample::AlwaysSampleConfig, and::AndConfig,
-        boolean_attribute::BooleanAttributeConfig, drop::DropConfig, latency::LatencyConfig,
-        not::NotConfig, numeric_attribute::NumericAttributeConfig, or::OrConfig,
+        boolean_attribute::BooleanAttributeConfig, bytes_limiting::BytesLimitingConfig,
+        drop::DropConfig, latency::LatencyConfig, not::NotConfig,
+        numeric_attribute::NumericAttributeConfig, or::OrConfig,
         ottl_condition::OttlConditionConfig, probabilistic::ProbabilisticConfig,
-        span_count::SpanCountConfig, status_code::StatusCodeConfig,
-        string_attribute::StringAttributeConfig, trace_flags::TraceFlagsConfig,
-        trace_state::TraceStateConfig,
+        rate_limiting::RateLimitingConfig, span_count::SpanCountConfig,
+        status_code::StatusCodeConfig, string_attribute::StringAttributeConfig,
+        trace_flags::TraceFlagsConfig, trace_state::TraceStateConfig,
     },
 };
 
 /// Types that a Collector has and that are not there yet.
-const NOT_YET: [&str; 3] = ["bytes_limiting", "composite", "rate_limiting"];
+const NOT_YET: [&str; 1] = ["composite"];
 
 /// Makes the configuration of a policy from the table of types: a row is the name of a type, which is
 /// also the key of its settings, and what they are.
@@ -102,6 +103,8 @@ policy_types! {
     and: AndConfig<PolicyConfig>,
     /// Keeps traces with a yes or a no under a key.
     boolean_attribute: BooleanAttributeConfig,
+    /// Keeps so many bytes in a second.
+    bytes_limiting: BytesLimitingConfig,
     /// Discards traces, whatever other policies say.
     drop: DropConfig<PolicyConfig>,
     /// Keeps traces that lasted long.
@@ -116,6 +119,8 @@ policy_types! {
     ottl_condition: OttlConditionConfig,
     /// Keeps a share of all traces.
     probabilistic: ProbabilisticConfig,
+    /// Keeps so many spans in a second.
+    rate_limiting: RateLimitingConfig,
     /// Keeps traces of a number of spans.
     span_count: SpanCountConfig,
     /// Keeps traces with a span of given statuses.
@@ -173,7 +178,10 @@ impl SubPolicy for PolicyConfig {
             report.under("shadow").error(message, hint);
             return None;
         }
-        self.lower_settings(into, report)
+        into.names.push(self.name.clone());
+        let rule = self.lower_settings(into, report);
+        into.names.pop();
+        rule
     }
 
     fn say(&self) -> Said {

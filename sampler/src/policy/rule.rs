@@ -5,8 +5,9 @@ use std::{fmt::Debug, sync::Arc};
 use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 
 use crate::policy::{
+    budget::{Asked, BudgetId, Budgets},
     evaluation::Evaluation,
-    plan::{Fact, Record},
+    plan::{Counter, Fact, Record},
 };
 
 /// The trace that is being decided.
@@ -14,12 +15,31 @@ use crate::policy::{
 pub(super) struct Trace<'a> {
     pub(super) record: Record<'a>,
     pub(super) key: TraceKey,
+    /// What thresholds of budgets come from.
+    pub(super) budgets: &'a dyn Budgets,
 }
 
 impl Trace<'_> {
     /// What thresholds are compared with: the explicit randomness, else the low bits of the id.
     pub(super) fn randomness(&self) -> u64 {
         self.record.randomness().unwrap_or_else(|| self.key.randomness())
+    }
+
+    /// What a budget makes of the trace, of which `so_far` is made before.
+    fn ask(&self, budget: BudgetId, spans: Counter, so_far: Evaluation) -> Evaluation {
+        let randomness = self.randomness();
+        if !so_far.says_yes(randomness) {
+            return so_far;
+        }
+        let asked = Asked {
+            budget,
+            key: 0,
+            spans: u64::from(self.record.count(spans)),
+            bytes: self.record.bytes(),
+            randomness,
+            within: so_far.threshold,
+        };
+        so_far.and(Evaluation::of(self.budgets.ask(asked)))
     }
 }
 
@@ -40,6 +60,8 @@ pub(super) enum Rule {
     None(Box<[Fact]>),
     /// Keeps this share, by the randomness of the trace.
     Share(Threshold),
+    /// Keeps what the budget has room for, by the randomness of the trace, and its spans.
+    Budget(BudgetId, Counter),
     /// Keeps what the leaf says yes to.
     Leaf(Arc<dyn Leaf>),
     /// Keeps what all say yes to.
@@ -68,10 +90,19 @@ impl Rule {
             Self::Any(facts) => Evaluation::by_contents(any(facts)),
             Self::None(facts) => Evaluation::by_contents(!any(facts)),
             Self::Share(threshold) => Evaluation::of(*threshold),
+            Self::Budget(budget, spans) => trace.ask(*budget, *spans, Evaluation::ALWAYS),
             Self::Leaf(leaf) => leaf.evaluate(trace),
-            Self::And(rules) => rules
-                .iter()
-                .fold(Evaluation::ALWAYS, |evaluation, rule| evaluation.and(rule.evaluate(trace))),
+            Self::And(rules) => {
+                // Budgets are asked for what all others leave.
+                let all = rules.iter().fold(Evaluation::ALWAYS, |evaluation, rule| match rule {
+                    Self::Budget(..) => evaluation,
+                    rule => evaluation.and(rule.evaluate(trace)),
+                });
+                rules.iter().fold(all, |evaluation, rule| match rule {
+                    Self::Budget(budget, spans) => trace.ask(*budget, *spans, evaluation),
+                    _ => evaluation,
+                })
+            }
             Self::Or(rules) => rules.iter().fold(Evaluation::NEVER, |evaluation, rule| {
                 evaluation.or(rule.evaluate(trace), trace.randomness())
             }),

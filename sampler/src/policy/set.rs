@@ -5,6 +5,7 @@ use std::time::Duration;
 use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 
 use crate::policy::{
+    budget::{Budget, Budgets, Unlimited},
     config::{DecisionCacheConfig, Recording},
     plan::{Fact, Heads, Observed, Plan, Record},
     policy_hash::PolicyHash,
@@ -48,6 +49,7 @@ pub(super) struct Policy {
 pub struct PolicySet {
     pub(super) plan: Plan,
     pub(super) policies: Vec<Policy>,
+    pub(super) budgets: Vec<Budget>,
     /// That something asks for the trace to be kept.
     pub(super) signal: Option<Fact>,
     /// Traces with more bytes of spans are discarded.
@@ -107,11 +109,22 @@ impl PolicySet {
         Record { layout: &self.plan.layout, words }
     }
 
-    /// Decides about the trace `key`, of whose spans this set made `record`. A record that another
-    /// set made says other things.
+    /// Decides about the trace `key`, of whose spans this set made `record`, as if nothing else asked
+    /// for its budgets. A record that another set made says other things.
     #[must_use]
     pub fn decide(&self, key: TraceKey, record: &[u64]) -> SamplingDecision {
-        let trace = Trace { record: self.record(record), key };
+        self.decide_within(key, record, &Unlimited)
+    }
+
+    /// The same, within what the budgets allow.
+    #[must_use]
+    pub fn decide_within(
+        &self,
+        key: TraceKey,
+        record: &[u64],
+        budgets: &dyn Budgets,
+    ) -> SamplingDecision {
+        let trace = Trace { record: self.record(record), key, budgets };
         let randomness = trace.randomness();
         let decision = self.decide_by_obeyed(&trace, randomness);
         SamplingDecision { shadow: self.shadows_of(&trace, randomness), ..decision }
@@ -184,6 +197,12 @@ impl PolicySet {
         effect: impl Fn(Effect) -> bool,
     ) -> impl Iterator<Item = (PolicyIndex, &Policy)> {
         (0..).zip(&self.policies).filter(move |(_, policy)| effect(policy.effect))
+    }
+
+    /// The budgets that its policies ask for, by their numbers.
+    #[must_use]
+    pub fn budgets(&self) -> &[Budget] {
+        &self.budgets
     }
 
     /// The name of a policy that a decision speaks of: as configured, or `keep_signals`.

@@ -3,6 +3,7 @@
 use wholetrace_proto::id::TraceKey;
 
 use crate::policy::{
+    budget::Unlimited,
     rule::Trace,
     sampling_decision::{PolicyIndex, SamplingDecision},
     set::{Effect, PolicySet, Tried},
@@ -90,7 +91,7 @@ impl PolicySet {
         (clock, of): (fn() -> u64, u64),
         tally: &mut Tally,
     ) {
-        let trace = Trace { record: self.record(record), key };
+        let trace = Trace { record: self.record(record), key, budgets: &Unlimited };
         let randomness = trace.randomness();
         let mut before = clock();
         for (index, policy) in (0..).zip(&self.policies) {

@@ -6,7 +6,9 @@ use wholetrace_spanlog::{Partition, Position, Replacement, TopicName};
 
 use crate::{
     core::partition::{Levels, Stats},
-    shell::{partition_metrics::Takeovers, policy_metrics::PolicyMetrics},
+    shell::{
+        budget_metrics::BudgetMetrics, partition_metrics::Takeovers, policy_metrics::PolicyMetrics,
+    },
 };
 
 /// Handles made once; all partitions share them.
@@ -15,6 +17,7 @@ pub(crate) struct SamplerMetrics {
     counters: Vec<Counter>,
     levels: [Gauge; 7],
     pub(crate) policies: PolicyMetrics,
+    pub(crate) budgets: BudgetMetrics,
     pub(crate) partitions: Gauge,
     pub(crate) commits: Counter,
     append_retries: [Counter; 3],
@@ -47,6 +50,7 @@ impl SamplerMetrics {
             counters: COUNTED.iter().map(|(counted, _)| handle(counted)).collect(),
             levels: levels.map(|name| gauge!(name)),
             policies: PolicyMetrics::default(),
+            budgets: BudgetMetrics::default(),
             partitions: gauge!(PARTITIONS),
             commits: counter!(COMMITS),
             append_retries: TOPICS.map(|topic| counter!(APPEND_RETRIES, "topic" => topic)),

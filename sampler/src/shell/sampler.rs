@@ -23,6 +23,7 @@ use crate::{
     core::partition::Settings,
     policy::PolicySet,
     shell::{
+        exchange::Exchange,
         metrics::SamplerMetrics,
         policy_metrics::PoliciesInUse,
         worker::{Leaving, TakingUp, Worker, WorkerContext},
@@ -143,7 +144,12 @@ impl Sampler {
                 let _ = queue.run(stop).await;
             });
         }
+        let exchange = Exchange::new();
+        let (carried, log, stop) = (exchange.clone(), self.log.clone(), shutdown.clone());
+        let carrying = Tasks::new(shutdown.clone());
+        carrying.spawn("budgets", carried.run(log, stop));
         let context = WorkerContext {
+            exchange,
             log: self.log,
             committer: self.group.committer(),
             exporters: self.exporters,
@@ -165,6 +171,7 @@ impl Sampler {
         let end = workers.follow(self.group, &shutdown).await;
         exporting.request();
         exporters.join(EXPORTERS_STOP_WITHIN).await;
+        carrying.join(EXPORTERS_STOP_WITHIN).await;
         end
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use wholetrace_proto::{
     id::TraceKey,
-    record::{self, Claim, Decision, DecisionBatch, RecordError},
+    record::{self, Claim, Decision, DecisionBatch, RateChange, RecordError},
     tracestate::Threshold,
 };
 use wholetrace_spanlog::LogTime;
@@ -13,7 +13,7 @@ use crate::{
         policy_names::{PolicyNames, PolicyNumber},
         table::{PackedDecision, TraceDecision},
     },
-    policy::{PolicyIndex, PolicySet, Tally},
+    policy::{Budgets, PolicyIndex, PolicySet, Tally},
 };
 
 /// Name in the decision log of what decides about a trace that no policy wanted.
@@ -27,17 +27,17 @@ fn is_late_fragment(end_ns: Option<u64>, first_seen: LogTime, retention: u64) ->
     end_ns.is_some_and(forgotten)
 }
 
-/// Decides about a trace by the record that `policies` have of it, counts that in `tally`, and writes it
-/// down. Decisions are remembered for `retention` milliseconds.
+/// Decides about a trace by the record that `policies` have of it, within their budgets, counts that
+/// in `tally`, and writes it down. Decisions are remembered for `retention` milliseconds.
 pub(crate) fn decide(
     policies: &PolicySet,
     key: TraceKey,
     record: &[u64],
     (first_seen, decided_at): (LogTime, LogTime),
-    retention: u64,
+    (retention, budgets): (u64, &dyn Budgets),
     tally: &mut Tally,
 ) -> Decision {
-    let mut decision = policies.decide(key, record);
+    let mut decision = policies.decide_within(key, record, budgets);
     policies.count(&decision, tally);
     if let Some(policy) = decision.policy {
         decision.matched.remove(policy);
@@ -69,15 +69,25 @@ pub(crate) fn encode_claim(claim: Claim) -> Bytes {
     record::encode_decisions::<&str>(&[], Some(claim), &[]).into()
 }
 
-/// What a record of the decision log says: the claim of its owner, and the decisions in order, made by
-/// policies that `names` get numbers for.
+/// What a record of the decision log says.
+pub(crate) struct Recorded<D> {
+    /// Whose it is.
+    pub(crate) claim: Option<Claim>,
+    /// Changes of the thresholds of budgets, in order.
+    pub(crate) rates: Vec<RateChange>,
+    /// Decisions, in order.
+    pub(crate) decisions: D,
+}
+
+/// What a record of the decision log says, of decisions made by policies that `names` get numbers
+/// for.
 ///
 /// # Errors
 /// When it is not a batch of decisions.
 pub(crate) fn decode<'r>(
     record: &'r [u8],
     names: &mut PolicyNames,
-) -> Result<(Option<Claim>, impl Iterator<Item = TraceDecision> + use<'r>), RecordError> {
+) -> Result<Recorded<impl Iterator<Item = TraceDecision> + use<'r>>, RecordError> {
     let batch = DecisionBatch::read(record)?;
     let numbers: Vec<PolicyNumber> = batch.policies().map(|name| names.number(name)).collect();
     let number = move |policy: u16| numbers.get(usize::from(policy)).copied().unwrap_or_default();
@@ -92,7 +102,7 @@ pub(crate) fn decode<'r>(
         .of_late_fragment(decision.late_fragment)
         .by(number(decision.policy)),
     });
-    Ok((batch.claim(), decisions))
+    Ok(Recorded { claim: batch.claim(), rates: batch.rates().collect(), decisions })
 }
 
 #[cfg(test)]

@@ -6,7 +6,11 @@ use wholetrace_spanlog::{Frame, LogTime, Position, RecordKind, TopicName};
 
 use crate::core::{
     checkpoint::ResumePoint,
-    decision::{claims::Claims, log::decode, table::DecisionTable},
+    decision::{
+        claims::Claims,
+        log::{Recorded, decode},
+        table::DecisionTable,
+    },
     filter::{Filtered, filter},
     hash::KeyHash,
     partition::{input::Found, settings::Settings},
@@ -195,7 +199,9 @@ impl CatchUp {
         if record.kind != RecordKind::Decisions {
             return;
         }
-        let Ok((claim, decisions)) = decode(&record.payload, self.decided.policies_mut()) else {
+        let Ok(Recorded { claim, decisions, .. }) =
+            decode(&record.payload, self.decided.policies_mut())
+        else {
             return;
         };
         if !self.claims.accept(claim, record.position) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wholetrace_exporter::contract::{ExporterIndex, KeptSpans};
-use wholetrace_proto::record::DeadLetter;
+use wholetrace_proto::record::{DeadLetter, PartitionDemand};
 use wholetrace_spanlog::{LogTime, Partition, Position, TopicName};
 
 use crate::policy::{PolicyCounts, PolicySet};
@@ -18,6 +18,8 @@ pub enum Effect {
     /// Append these decisions to the decision log, trying until it succeeds. They take effect
     /// when they are read back. A new owner's claim is one of these.
     AppendDecisions(Bytes),
+    /// Tell all partitions what this one asks of budgets. It need not arrive.
+    TellDemand(PartitionDemand),
     /// Count what these policies have decided.
     Decided(Made),
     /// Append a tick to the span log, trying until it succeeds.

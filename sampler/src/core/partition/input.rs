@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wholetrace_exporter::contract::{ExporterIndex, Settled};
+use wholetrace_proto::record::PartitionDemand;
 use wholetrace_runtime::budget::Lease;
 use wholetrace_spanlog::{Frame, LogTime, Position, TopicName};
 
@@ -80,6 +81,8 @@ pub enum Input {
     DeadLettered(DeadLetterId),
     /// The end of the span log was reached and nothing came for a while.
     Idle,
+    /// What other partitions, and owners of this one before, ask of budgets, in the order of the log.
+    Demand(Vec<Arc<PartitionDemand>>),
     /// New policies, for traces that are first seen from now on.
     Policies(Arc<PolicySet>),
     /// Nothing new: go on with the work that the last step left for now.

@@ -15,8 +15,9 @@ use crate::{
             stats::Stats,
         },
         policy_versions::PolicyVersions,
+        rates::Rates,
     },
-    policy::Tally,
+    policy::{Budgets, Tally},
 };
 
 /// Decisions in one record of the decision log, at most.
@@ -38,12 +39,13 @@ pub(super) struct PendingDecisions {
 }
 
 impl PendingDecisions {
-    /// Decides the traces whose deadline has come by `now`, in the order of deadlines. Decisions
-    /// are remembered for `retention` milliseconds. By `clock`, of nanoseconds, some are timed.
+    /// Decides the traces whose deadline has come by `now`, in the order of deadlines, within the
+    /// budgets. Decisions are remembered for `retention` milliseconds. By `clock`, of nanoseconds, some
+    /// are timed.
     pub(super) fn decide_due(
         &mut self,
         (now, retention, clock): (LogTime, u64, Option<Stopwatch>),
-        open: &mut OpenTraces,
+        (open, rates): (&mut OpenTraces, &mut Rates),
         (policy_versions, claim): (&PolicyVersions, Option<Claim>),
         stats: &mut Stats,
         effects: &mut Vec<Effect>,
@@ -66,7 +68,9 @@ impl PendingDecisions {
                 self.untimed = 0;
                 policies.time(key, record, (clock, TIMED_ONE_IN), tally);
             }
-            let decision = decide(policies, key, record, times, retention, tally);
+            let budgets = rates.at(policies.budgets(), trace.deadline());
+            let within = (retention, &budgets as &dyn Budgets);
+            let decision = decide(policies, key, record, times, within, tally);
             let late = u64::from(decision.late_fragment);
             if decision.kept {
                 stats.traces_kept += 1;

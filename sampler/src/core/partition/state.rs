@@ -3,7 +3,10 @@
 mod ahead;
 mod read_back;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use wholetrace_runtime::invariant::Invariant;
 use wholetrace_spanlog::{LogTime, Position, TopicName};
@@ -25,6 +28,7 @@ use crate::{
             stats::{Levels, Released, Stats},
         },
         policy_versions::PolicyVersions,
+        rates::{BudgetLevel, Rates},
         watermark::{Oddities, Watermark},
         window::{WINDOW_FRAMES, Window},
     },
@@ -53,6 +57,10 @@ pub struct PartitionState {
     last_claimed: Position,
     /// The position up to which the decision log is read.
     decided_to: Position,
+    rates: Rates,
+    /// Times that were reached while decisions had to wait for thresholds, and how far each was ahead
+    /// of the append times.
+    delayed: VecDeque<(LogTime, u64)>,
     /// Whether a tick is appended and not read back.
     tick_pending: bool,
     /// Reads on without opening traces, while there is no room for more.
@@ -80,7 +88,10 @@ impl PartitionState {
         let begin =
             start.map(|checkpoint| checkpoint.start(&settings.exporters)).unwrap_or_default();
         let hints = start.map(|checkpoint| checkpoint.hints.clone()).unwrap_or_default();
+        let shortest = if root_wait == 0 { wait } else { root_wait.min(wait) };
         Self {
+            rates: Rates::new(settings.partition, policies.budgets(), shortest),
+            delayed: VecDeque::new(),
             policy_versions: PolicyVersions::new(policies),
             watermark: begin.lead.clock,
             held: None,
@@ -121,6 +132,8 @@ impl PartitionState {
                     self.decisions_take_effect(record);
                 }
                 self.forget_excess();
+                self.decide_delayed(effects);
+                self.pending_decisions.flush(&self.policy_versions, self.claims.mine(), effects);
             }
             Input::LogBegins(time) => {
                 if self.watermark.now() == LogTime(0) {
@@ -157,8 +170,10 @@ impl PartitionState {
             }
             Input::DeadLettered(id) => self.dead_lettered(id),
             Input::Idle => self.idle(effects),
+            Input::Demand(demands) => self.rates.hear(&demands, self.watermark.now()),
             Input::Policies(policies) => {
                 self.settings.recording = policies.recording();
+                self.rates.set_budgets(policies.budgets());
                 self.stats.policies_delayed += u64::from(!self.policy_versions.replace(policies));
                 self.open.replace_policies(self.policy_versions.current());
             }
@@ -175,7 +190,7 @@ impl PartitionState {
     /// reading is less than `read_ahead` before the release.
     #[must_use]
     pub fn wants_frames(&self) -> bool {
-        if !self.claims.is_held() {
+        if !self.claims.is_held() || self.rates.waits() {
             return false;
         }
         if let Some(overflow) = &self.overflow {
@@ -237,7 +252,8 @@ impl PartitionState {
             decisions: keeping_up().map(|point| point.decisions).min().unwrap_or_default(),
             ..lead
         });
-        let needed = self.decided.origin().is_some() || position < self.head;
+        let in_force = self.rates.origin().is_some();
+        let needed = self.decided.origin().is_some() || in_force || position < self.head;
         let mut hints = Hints {
             decisions: points.iter().map(|(point, _)| point.decisions).min().filter(|_| needed),
             claimed: Some(self.last_claimed.0),
@@ -276,7 +292,8 @@ impl PartitionState {
 
     /// The end of what was read.
     fn here(&self) -> ResumePoint {
-        let decisions = self.decided.origin().unwrap_or(self.last_claimed).0;
+        let decisions = self.decided.origin().unwrap_or(self.last_claimed);
+        let decisions = self.rates.origin().map_or(decisions, |origin| origin.min(decisions)).0;
         ResumePoint { position: self.head.0, clock: self.watermark, decisions }
     }
 
@@ -288,6 +305,12 @@ impl PartitionState {
     /// Frees `bytes` of the payloads that wait for their release, or all of them.
     pub fn evict(&mut self, bytes: usize) {
         self.window.evict(bytes);
+    }
+
+    /// What the budgets of its policies are doing.
+    #[must_use]
+    pub fn budgets(&self) -> Vec<BudgetLevel> {
+        self.rates.levels(self.watermark.now())
     }
 
     /// What was counted since the last call.
@@ -358,7 +381,9 @@ impl PartitionState {
             self.dead_letter(id, "", &found.reason, &found.payload, effects);
         }
         let unpassed = self.releases.slowest_clock(&self.window);
-        self.decided.evict(unpassed.unwrap_or(self.watermark).now());
+        let unpassed = unpassed.unwrap_or(self.watermark).now();
+        self.decided.evict(unpassed);
+        self.rates.prune(unpassed);
         self.end_overflow(effects);
     }
 }

@@ -119,7 +119,7 @@ impl Stand {
                     self.read.0 = usize::try_from(to.0).unwrap();
                     self.step(Input::SeekDone);
                 }
-                Effect::FetchFor { .. } | Effect::DeadLetter { .. } => {}
+                Effect::FetchFor { .. } | Effect::DeadLetter { .. } | Effect::TellDemand(_) => {}
             }
         }
     }

@@ -4,6 +4,7 @@
 pub mod always_sample;
 pub mod and;
 pub mod boolean_attribute;
+pub mod bytes_limiting;
 pub mod drop;
 pub mod latency;
 pub mod not;
@@ -11,6 +12,7 @@ pub mod numeric_attribute;
 pub mod or;
 pub mod ottl_condition;
 pub mod probabilistic;
+pub mod rate_limiting;
 pub mod span_count;
 pub mod status_code;
 pub mod string_attribute;

@@ -5,6 +5,7 @@ mod bursts;
 mod exporters;
 mod faults;
 mod ownership;
+mod rates;
 mod sim;
 
 use std::{

@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    sync::watch,
+    sync::{broadcast, watch},
     time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until},
 };
 use wholetrace_exporter::{
@@ -32,6 +32,7 @@ use crate::{
     },
     policy::PolicySet,
     shell::{
+        exchange::{Exchange, Heard},
         metrics::SamplerMetrics,
         worker::{
             finish::{Leaving, finish},
@@ -55,6 +56,7 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 /// What all workers of a sampler share.
 #[derive(Clone)]
 pub(crate) struct WorkerContext {
+    pub(crate) exchange: Exchange,
     pub(crate) log: Log,
     pub(crate) committer: Arc<dyn Committer>,
     pub(crate) exporters: Vec<ExporterHandle>,
@@ -153,6 +155,7 @@ impl Worker {
         stop: &Shutdown,
     ) -> Result<End, WorkerError> {
         let policies = Arc::clone(&self.context.policies.borrow_and_update());
+        let has_budgets = !policies.budgets().is_empty();
         (self.settings.decision_wait, self.settings.decision_wait_after_root) = waits(&policies);
         self.settings.decision_retention = retention(&policies);
         self.settings.owner = fresh_number();
@@ -165,11 +168,17 @@ impl Worker {
             metrics: self.context.metrics.clone(),
             retention: self.context.retention,
             budget: self.context.window_cache.clone(),
+            exchange: self.context.exchange.clone(),
             taking_up: self.context.taking_up.clone(),
         };
         let mut shell =
             Shell::new(self.settings.clone(), policies, committed.clone(), context, sink);
         self.share_bounds(&mut shell);
+        if has_budgets {
+            self.context.exchange.listen();
+        }
+        let (known, mut heard) = self.context.exchange.join();
+        shell.step(Input::Demand(known));
         let loaded = load(
             &mut shell,
             &self.context.log,
@@ -182,7 +191,7 @@ impl Worker {
             () = stop.requested() => return Ok(End::Stopped),
         };
         let end = match cursors {
-            Ok(cursors) => self.work(&mut shell, cursors, &mut outcomes, stop).await,
+            Ok(cursors) => self.work(&mut shell, cursors, (&mut outcomes, &mut heard), stop).await,
             Err(LoadError { topic, error: error @ ReadError::Replaced { .. } }) => {
                 Ok(End::Replaced(topic, error))
             }
@@ -236,7 +245,7 @@ impl Worker {
         &mut self,
         shell: &mut Shell,
         mut cursors: Cursors,
-        outcomes: &mut Outcomes,
+        (outcomes, heard): (&mut Outcomes, &mut broadcast::Receiver<Heard>),
         stop: &Shutdown,
     ) -> Result<End, WorkerError> {
         let mut timers = self.timers();
@@ -269,6 +278,8 @@ impl Worker {
                     }
                     Err(error) => return Err(error.into()),
                 },
+                // What was missed is old.
+                Ok(heard) = heard.recv() => shell.step(Input::Demand(heard.to_vec())),
                 changed = self.context.policies.changed() => {
                     if changed.is_ok() && self.reload(shell) {
                         return Ok(End::Restart);

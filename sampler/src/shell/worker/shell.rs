@@ -32,6 +32,7 @@ use crate::{
     },
     policy::PolicySet,
     shell::{
+        exchange::Exchange,
         metrics::{Appending, SamplerMetrics},
         partition_metrics::{PartitionGauges, Stage},
         worker::{
@@ -61,6 +62,8 @@ pub(super) struct ShellContext {
     pub(super) retention: Option<u64>,
     /// Bytes of the log that may be held.
     pub(super) budget: ByteBudget,
+    /// Between the partitions of all processes.
+    pub(super) exchange: Exchange,
     pub(super) taking_up: TakingUp,
 }
 
@@ -279,6 +282,7 @@ impl Shell {
         let (partition, metrics) = (self.partition, self.context.metrics.clone());
         match effect {
             Effect::AppendDecisions(payload) => self.decided(Record::decisions(payload)),
+            Effect::TellDemand(demand) => self.context.exchange.tell(demand),
             Effect::Decided(made) => metrics.policies.decided(&made),
             Effect::AppendTick => {
                 let writer = Arc::clone(&spans.writer);
@@ -535,6 +539,7 @@ impl Shell {
         let now = self.state.levels();
         self.context.metrics.level(&self.levels, &now);
         self.gauges.tell(&now);
+        self.context.metrics.budgets.tell(&self.state.budgets());
         self.levels = now;
     }
 }

@@ -3,11 +3,20 @@
 
 use std::collections::{HashMap, HashSet};
 
-use wholetrace_proto::record::{Claim, Decision, DecisionBatch};
+use wholetrace_proto::{
+    record::{Claim, Decision, DecisionBatch, RateChange},
+    tracestate::Threshold,
+};
 use wholetrace_runtime::invariant::Invariant::{I1, I3, I4, I5};
 use wholetrace_spanlog::{Frame, Position, RecordKind};
 
-use crate::{policy::Heads, testing::body};
+use crate::{
+    policy::{
+        Heads,
+        budget::{Asked, Budgets},
+    },
+    testing::body,
+};
 
 use super::{events::Event, scene::policies, world::World};
 
@@ -118,13 +127,41 @@ fn times_of(world: &World) -> Vec<(u64, u64)> {
 }
 
 /// A record of the decision log: whose it is, and what it says.
-type Recorded = (Claim, Vec<Decision>);
+type Recorded = (Claim, Vec<Decision>, Vec<RateChange>);
+
+/// The thresholds that the decision log tells for a trace that is due at a time.
+#[derive(Debug)]
+struct Told<'a>(&'a [RateChange], u64);
+
+impl Budgets for Told<'_> {
+    fn ask(&self, asked: Asked) -> Threshold {
+        let Self(changes, due) = self;
+        let in_force = changes.iter().filter(|change| change.from_ms <= *due);
+        let last = in_force.max_by_key(|change| change.from_ms);
+        last.map_or(Threshold::ALWAYS, |change| change.budgets[0].threshold(asked.key))
+    }
+}
+
+/// The changes that count: none that stands behind a later one.
+fn changes(records: &[&Recorded]) -> Vec<RateChange> {
+    let mut changes = Vec::<RateChange>::new();
+    for change in records.iter().flat_map(|(_, _, changes)| changes) {
+        if changes.last().is_none_or(|last| last.from_ms < change.from_ms) {
+            changes.push(change.clone());
+        }
+    }
+    changes
+}
 
 /// The decision log.
 fn recorded(world: &World) -> Vec<Recorded> {
     let read = |record: &Frame| {
         let batch = DecisionBatch::read(&record.payload).unwrap();
-        (batch.claim().expect("owners sign what they write"), batch.decisions().collect())
+        (
+            batch.claim().expect("owners sign what they write"),
+            batch.decisions().collect(),
+            batch.rates().collect(),
+        )
     };
     world.decisions.iter().map(read).collect()
 }
@@ -133,7 +170,7 @@ fn recorded(world: &World) -> Vec<Recorded> {
 /// first is the owner.
 fn counting(records: &[Recorded]) -> Vec<bool> {
     let mut owner = Claim { term: 0, owner: 0 };
-    let counts = |(claim, _): &Recorded| {
+    let counts = |(claim, ..): &Recorded| {
         if claim.term > owner.term {
             owner = *claim;
         }
@@ -149,7 +186,7 @@ fn mistakable(world: &World, records: &[Recorded], counts: &[bool]) -> HashSet<u
     let mut keys = HashSet::new();
     for begin in &world.begun_unaware {
         let (left, truly) = (&records[*begin..], &counts[*begin..]);
-        for (((_, decisions), counts), seems) in left.iter().zip(truly).zip(counting(left)) {
+        for (((_, decisions, _), counts), seems) in left.iter().zip(truly).zip(counting(left)) {
             if *counts != seems {
                 keys.extend(decisions.iter().map(|decision| decision.key.0));
             }
@@ -212,11 +249,13 @@ pub(super) fn judge(world: &World) {
     let records = recorded(world);
     let counts = counting(&records);
     let mistakable = mistakable(world, &records, &counts);
-    let counting = records.into_iter().zip(counts).filter(|(_, counts)| *counts);
-    let decisions: Vec<Decision> = counting.flat_map(|((_, decisions), _)| decisions).collect();
+    let counting = records.iter().zip(counts).filter(|(_, counts)| *counts);
+    let counting: Vec<&Recorded> = counting.map(|(record, _)| record).collect();
+    let decisions: Vec<Decision> =
+        counting.iter().flat_map(|(_, decisions, _)| decisions).cloned().collect();
     let first_decisions = first_decisions(world, &decisions);
     if !is_unsure(world) {
-        decisions_are_those_of_the_log(world, &traces, &decisions);
+        decisions_are_those_of_the_log(world, &traces, &decisions, &changes(&counting));
     }
     let expected = expected(world, &spans, &traces, (&first_decisions, &mistakable));
     let finished = finished(world);
@@ -231,6 +270,7 @@ fn decisions_are_those_of_the_log(
     world: &World,
     traces: &HashMap<u64, Vec<Trace>>,
     decisions: &[Decision],
+    changes: &[RateChange],
 ) {
     let set = policies(30);
     for decision in decisions {
@@ -243,7 +283,9 @@ fn decisions_are_those_of_the_log(
         let late = end_ms.is_some_and(|end| trace.first_seen > end + retention + trace.ahead);
         assert_eq!(decision.late_fragment, late, "{decision:?}");
         if world.met.reloads == 0 && !world.scene.quarrel {
-            let expected = set.decide(decision.key, &trace.record);
+            let told = Told(changes, trace.deadline);
+            let expected = set.decide_within(decision.key, &trace.record, &told);
+            assert_eq!(decision.threshold.get(), expected.threshold, "{decision:?}");
             assert_eq!(decision.kept, expected.kept, "{decision:?}");
         }
     }

@@ -16,6 +16,9 @@ pub(super) const BEGIN: u64 = 100_000_000;
 /// The most that passes at a time while traffic comes in, in milliseconds.
 pub(super) const PASSES: u64 = 500;
 
+/// The budget of the policies.
+pub(super) const LIMITED: &str = "limited";
+
 /// How often things go wrong, in a thousand.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Faults {

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use bytes::Bytes;
 use fastrand::Rng;
 use wholetrace_exporter::contract::Outcome;
-use wholetrace_proto::record::{DeadLetter, DecisionBatch};
+use wholetrace_proto::record::{BudgetDemand, DeadLetter, DecisionBatch, PartitionDemand};
 use wholetrace_runtime::invariant::Invariant::{I3, I6, I8};
 use wholetrace_spanlog::{Checkpoint, Frame, LogTime, Position, RecordKind, TopicName};
 
@@ -25,7 +25,7 @@ use crate::{
 use super::{
     events::{Event, Met},
     owner::{Flight, Owner},
-    scene::{BEGIN, PASSES, Scene, pick, policies},
+    scene::{BEGIN, LIMITED, PASSES, Scene, pick, policies},
 };
 
 /// How much more time than two decision waits may pass until a trace is decided whose log has had
@@ -403,6 +403,21 @@ impl World {
                 let owner = &mut self.owners[who];
                 owner.read = self.spans.partition_point(|frame| frame.position < to);
                 owner.step(Input::SeekDone);
+            }
+            Effect::TellDemand(_) => {
+                // Another partition, of which more or less is heard at any time.
+                let rest = self.rng.u32(..200) as f32;
+                let budget = BudgetDemand {
+                    name: LIMITED.into(),
+                    rest,
+                    asked: rest,
+                    foreseen: rest,
+                    ..BudgetDemand::default()
+                };
+                let second = self.now / 1_000 + self.rng.u64(..4);
+                let partition = self.rng.u32(..9);
+                let demand = PartitionDemand { partition, second, budgets: vec![budget] };
+                self.owners[who].step(Input::Demand(vec![Arc::new(demand)]));
             }
             Effect::Decided(_)
             | Effect::Seek(_)

@@ -1,6 +1,6 @@
 //! Takes in frames at their first reading.
 
-use wholetrace_proto::{spans::visit, wire::WireError};
+use wholetrace_proto::{record::encode_rates, spans::visit, wire::WireError};
 use wholetrace_spanlog::{Frame, LogTime, RecordKind};
 
 use crate::core::{
@@ -11,9 +11,13 @@ use crate::core::{
         overflow::Overflow,
         state::PartitionState,
     },
+    rates::Foreseen,
     watermark::{Advance, Oddities, Watermark},
     window::{Cached, WINDOW_FRAMES, WindowFrame},
 };
+
+/// No frame of the window that has opened a trace, as far as that can be told.
+const NO_FRAME: u32 = u32::MAX;
 
 impl PartitionState {
     pub(super) fn read_ahead(&mut self, read: ReadFrame, effects: &mut Vec<Effect>) {
@@ -117,7 +121,7 @@ impl PartitionState {
         if frame.kind == RecordKind::Spans {
             let (open, policy_versions) = (&mut self.open, &mut self.policy_versions);
             let mut fold =
-                Fold::new(open, &self.decided, policy_versions, time, 0).of_known_traces();
+                Fold::new(open, &self.decided, policy_versions, time, NO_FRAME).of_known_traces();
             // A frame that cannot be decoded is counted when the reader has come back.
             let _ = visit(&frame.payload, &mut fold);
         }
@@ -153,19 +157,60 @@ impl PartitionState {
         result
     }
 
-    /// Decides what is due at the time that `clock` has reached. Spans end by the clocks of their
+    /// Decides what is due at the time that `clock` has reached, as far as the thresholds are known by
+    /// which that is decided, and begins the seconds of budgets. Spans end by the clocks of their
     /// senders, to which the append times are nearer.
     pub(super) fn decide_due(&mut self, clock: Watermark, effects: &mut Vec<Effect>) {
-        let (open, stats) = (&mut self.open, &mut self.stats);
-        let forgotten_after = self.settings.decision_retention.saturating_add(clock.ahead());
-        let now = (clock.now(), forgotten_after, self.settings.stopwatch);
-        self.pending_decisions.decide_due(
-            now,
-            open,
-            (&self.policy_versions, self.claims.mine()),
-            stats,
-            effects,
-        );
+        let (now, ahead) = (clock.now(), clock.ahead());
+        match self.delayed.back_mut() {
+            Some((last, of_last)) if *of_last == ahead => *last = now.max(*last),
+            _ => self.delayed.push_back((now, ahead)),
+        }
+        self.decide_delayed(effects);
+        if self.overflow.is_none()
+            && let Some(second) = self.rates.begins(now)
+        {
+            self.begin_second(second, now, effects);
+        }
+    }
+
+    /// Decides what was due at the times that were reached, as far as the thresholds are known.
+    pub(super) fn decide_delayed(&mut self, effects: &mut Vec<Effect>) {
+        while let Some((now, ahead)) = self.delayed.front().copied() {
+            let limit = self.rates.limit(now);
+            let forgotten_after = self.settings.decision_retention.saturating_add(ahead);
+            self.pending_decisions.decide_due(
+                (limit, forgotten_after, self.settings.stopwatch),
+                (&mut self.open, &mut self.rates),
+                (&self.policy_versions, self.claims.mine()),
+                &mut self.stats,
+                effects,
+            );
+            self.rates.decided_to(limit);
+            if limit < now {
+                return;
+            }
+            self.delayed.pop_front();
+        }
+    }
+
+    /// Tells the others what the budgets are asked for in seconds to come, and changes the thresholds
+    /// for the next one.
+    fn begin_second(&mut self, second: u64, now: LogTime, effects: &mut Vec<Effect>) {
+        let foreseen = Foreseen::default();
+        if let Some((from, before)) = self.rates.foresight(second) {
+            for (slot, trace) in self.open.due_within(from, before) {
+                let version = self.open.policy_version(slot);
+                let Some(policies) = self.policy_versions.get(version) else { continue };
+                let budgets = foreseen.of(policies.budgets());
+                // Only what it asks of the budgets plays a part.
+                let _ = policies.decide_within(trace.key(), self.open.record(slot), &budgets);
+            }
+        }
+        let turn = self.rates.turn(second, &foreseen, now);
+        effects.extend(turn.demand.map(Effect::TellDemand));
+        let change = turn.change.map(|change| encode_rates(self.claims.mine(), &change));
+        effects.extend(change.map(|record| Effect::AppendDecisions(record.into())));
     }
 
     /// Time has to pass for open traces, and only the log can say so.

@@ -4,7 +4,10 @@ use wholetrace_exporter::contract::{Outcome, Settled};
 use wholetrace_spanlog::{Frame, Position, RecordKind};
 
 use crate::core::{
-    decision::{log::decode, table::Inserted},
+    decision::{
+        log::{Recorded, decode},
+        table::Inserted,
+    },
     open_traces::OpenTrace,
     partition::{
         effect::{DeadLetterId, Effect},
@@ -21,7 +24,9 @@ impl PartitionState {
         if record.kind != RecordKind::Decisions {
             return;
         }
-        let Ok((claim, decisions)) = decode(&record.payload, self.decided.policies_mut()) else {
+        let Ok(Recorded { claim, rates, decisions }) =
+            decode(&record.payload, self.decided.policies_mut())
+        else {
             self.stats.decision_records_bad += 1;
             return;
         };
@@ -32,7 +37,12 @@ impl PartitionState {
         if claim.is_some() {
             self.last_claimed = record.position;
         }
+        // Only owners change thresholds.
+        for change in rates.into_iter().filter(|_| claim.is_some()) {
+            self.rates.read_back(change, record.position);
+        }
         for decision in decisions {
+            self.rates.has_decided(decision.decided_at);
             let now = self.watermark.now();
             if self.decided.insert(&decision, record.position, now) == Inserted::Duplicate {
                 self.stats.decisions_ignored += 1;

@@ -1,0 +1,60 @@
+//! `rate_limiting`: so many spans are kept in a second.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{
+    budget::Unit,
+    lenient::whole,
+    lower::{Lower, Lowering},
+    report::{Report, Unknown},
+    rule::Rule,
+    say::Said,
+};
+
+/// The settings of a `rate_limiting` policy.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub struct RateLimitingConfig {
+    /// The spans to keep in a second, by all samplers together, of the traces that would be kept
+    /// without this policy; 0 keeps none. Which traces those are, their randomness tells: none is
+    /// favoured because it comes first, and kept spans tell what they count for.
+    #[serde(deserialize_with = "whole")]
+    pub spans_per_second: i64,
+    /// Not needed: a large trace is kept as probably as a small one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst_capacity: Option<i64>,
+    /// Keys that are refused.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub unknown: Unknown,
+}
+
+impl Lower for RateLimitingConfig {
+    fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
+        const KEY: &str = "spans_per_second";
+        report.refuse(&self.unknown, &["burst_capacity", KEY]);
+        if self.burst_capacity.is_some() {
+            let why = "a large trace is kept as probably as a small one";
+            report.warn("burst_capacity", "not needed", why);
+        }
+        if self.spans_per_second <= 0 {
+            report.warn(
+                KEY,
+                format!("`{}` keeps no trace", self.spans_per_second),
+                "take more than 0",
+            );
+            return Some(Rule::Any(Box::default()));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "nobody tells such rates apart")]
+        into.budget(Unit::Spans, self.spans_per_second as f64)
+    }
+
+    fn say(&self) -> Option<Said> {
+        let traces = format!(
+            "so that {} spans are kept in a second, by all samplers together",
+            self.spans_per_second.max(0)
+        );
+        Some(Said::new(traces, "the number of spans"))
+    }
+}
