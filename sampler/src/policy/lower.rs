@@ -70,12 +70,8 @@ impl<'p> Lowering<'p> {
         Some(Rule::Budget(BudgetId(number), self.planner.spans()))
     }
 
-    /// The fact, unless there was no room for it.
-    pub(super) fn fact(
-        &mut self,
-        asked: Result<Fact, Full>,
-        report: &mut Report<'_>,
-    ) -> Option<Fact> {
+    /// The fact (or what was made of it), unless there was no room for it.
+    pub(super) fn fact<F>(&mut self, asked: Result<F, Full>, report: &mut Report<'_>) -> Option<F> {
         if asked.is_err() {
             let message = format!("more than `{}` different conditions", Fact::MAX);
             report.error(message, "join values of one key in one policy where you can");

@@ -17,7 +17,8 @@ use crate::policy::{
         ottl_condition::OttlConditionConfig, probabilistic::ProbabilisticConfig,
         rate_limiting::RateLimitingConfig, span_count::SpanCountConfig,
         status_code::StatusCodeConfig, string_attribute::StringAttributeConfig,
-        trace_flags::TraceFlagsConfig, trace_state::TraceStateConfig,
+        trace_condition::TraceConditionConfig, trace_flags::TraceFlagsConfig,
+        trace_state::TraceStateConfig,
     },
 };
 
@@ -127,6 +128,8 @@ policy_types! {
     status_code: StatusCodeConfig,
     /// Keeps traces with a text attribute of given values.
     string_attribute: StringAttributeConfig,
+    /// Keeps traces for which a condition on the whole trace holds.
+    trace_condition: TraceConditionConfig,
     /// Keeps traces that a tracer has sampled; it has no settings.
     trace_flags: TraceFlagsConfig,
     /// Keeps traces with given values in their tracestate.

@@ -14,7 +14,6 @@ pub(super) enum Sink {
     /// The trace shows a fact.
     Fact(Fact),
     /// It is counted.
-    #[allow(dead_code, reason = "trace conditions ask for it")]
     Count(Counter),
 }
 
@@ -25,6 +24,8 @@ pub(super) struct AskedCondition {
     pub(super) sink: Sink,
     /// Whether only spans without a parent count.
     pub(super) roots: bool,
+    /// Whether it is noted where the condition does not hold.
+    pub(super) negated: bool,
     /// What the trace shows when the condition has no answer.
     pub(super) failed: Option<Fact>,
 }
@@ -39,6 +40,7 @@ struct Compiled {
     /// The fact of the sink.
     told: Facts,
     roots: bool,
+    negated: bool,
     failed: Facts,
 }
 
@@ -72,7 +74,7 @@ impl<'v> Fields<'v> for View<'v> {
 
 impl Conditions {
     pub(super) fn add(&mut self, asked: AskedCondition) {
-        let AskedCondition { condition, sink, roots, failed } = asked;
+        let AskedCondition { condition, sink, roots, negated, failed } = asked;
         let slot = |path| (place_of(wholetrace_ottl::Path::context(path)), self.fields.slot(path));
         let slots = condition.paths().iter().map(slot).collect();
         let fact = if let Sink::Fact(fact) = sink { Some(fact) } else { None };
@@ -82,6 +84,7 @@ impl Conditions {
             sink,
             told: fact.into_iter().collect(),
             roots,
+            negated,
             failed: failed.into_iter().collect(),
         });
     }
@@ -117,13 +120,15 @@ impl Conditions {
                 continue;
             }
             let view = View { fields: &self.fields, slots: &compiled.slots, around };
-            match (compiled.condition.evaluate(&view), compiled.sink) {
-                (Ok(true), Sink::Fact(_)) => compiled.told.add_to(facts),
-                (Ok(true), Sink::Count(counter)) => count(counter),
-                (Ok(false), _) => {}
-                (Err(_), _) => {
-                    compiled.failed.add_to(facts);
-                    failures += 1;
+            let holds = compiled.condition.evaluate(&view);
+            if holds.is_err() {
+                compiled.failed.add_to(facts);
+                failures += 1;
+            }
+            if holds.unwrap_or(false) != compiled.negated {
+                match compiled.sink {
+                    Sink::Fact(_) => compiled.told.add_to(facts),
+                    Sink::Count(counter) => count(counter),
                 }
             }
         }

@@ -8,6 +8,7 @@
 //!           explicit randomness    if a share of the traces is
 //!           bytes                  if sizes are
 //!           counters, two a word   if something is counted
+//!           services, two a word   the lowest hashes of their names, if they are counted
 //! ```
 //!
 //! The starter policies (errors, slow traces, a tenth of the rest) need four words.
@@ -33,6 +34,8 @@ pub(in crate::policy) struct Layout {
     pub(super) randomness: Option<usize>,
     pub(super) bytes: Option<usize>,
     counters: usize,
+    /// Where the hashes of services begin, and how many there may be.
+    services: (usize, usize),
     /// The record of a trace of which no span has been seen.
     blank: Box<[u64]>,
 }
@@ -46,6 +49,8 @@ pub(super) struct Contents {
     pub(super) randomness: bool,
     pub(super) bytes: bool,
     pub(super) counters: u16,
+    /// The most services that are told apart.
+    pub(super) services: usize,
 }
 
 impl Layout {
@@ -64,7 +69,9 @@ impl Layout {
         let bytes = word(contents.bytes, 0);
         let counters = blank.len();
         blank.resize(counters + usize::from(contents.counters.div_ceil(2)), 0);
-        Self { facts, start, id_high, randomness, bytes, counters, blank: blank.into() }
+        let services = (blank.len(), contents.services);
+        blank.resize(blank.len() + contents.services.div_ceil(2), 0);
+        Self { facts, start, id_high, randomness, bytes, counters, services, blank: blank.into() }
     }
 
     /// The record of a trace of which no span has been seen.
@@ -94,6 +101,28 @@ impl Layout {
         }
     }
 
+    /// Notes a service by the hash of its name, which is not 0. The lowest hashes are kept, in order,
+    /// so that what is left of many services does not depend on which came first.
+    pub(super) fn add_service(&self, record: &mut [u64], hash: u32) {
+        let (start, most) = self.services;
+        let mut carried = hash;
+        for index in 0..most {
+            let Some(word) = record.get_mut(start + index / 2) else { return };
+            let shift = 32 * (index as u32 % 2);
+            let known = (*word >> shift) as u32;
+            if known == carried {
+                return;
+            }
+            if known == 0 || carried < known {
+                *word = *word & !(u64::from(u32::MAX) << shift) | u64::from(carried) << shift;
+                carried = known;
+            }
+            if carried == 0 {
+                return;
+            }
+        }
+    }
+
     const fn counter(&self, counter: Counter) -> (usize, u32) {
         (self.counters + counter.0 as usize / 2, 32 * (counter.0 as u32 % 2))
     }
@@ -116,7 +145,13 @@ impl Layout {
         fold(self.id_high, u64::max);
         fold(self.randomness, u64::min);
         fold(self.bytes, u64::saturating_add);
-        for number in 0..2 * (self.blank.len() - self.counters) {
+        let other_services = Record { layout: self, words: other }.service_hashes().to_vec();
+        for word in other_services {
+            for hash in [word as u32, (word >> 32) as u32].into_iter().filter(|hash| *hash != 0) {
+                self.add_service(record, hash);
+            }
+        }
+        for number in 0..2 * (self.services.0 - self.counters) {
             let counter = Counter(u16::try_from(number).unwrap());
             self.count(record, counter, Record { layout: self, words: other }.count(counter));
         }
@@ -168,6 +203,17 @@ impl Record<'_> {
     pub(in crate::policy) fn count(&self, counter: Counter) -> u32 {
         let (place, shift) = self.layout.counter(counter);
         self.word(Some(place)).map_or(0, |word| (word >> shift) as u32)
+    }
+
+    /// How many services were seen, up to as many as were asked for.
+    pub(in crate::policy) fn services(&self) -> u64 {
+        let halves = self.service_hashes().iter().map(|word| [*word as u32, (word >> 32) as u32]);
+        halves.flatten().filter(|hash| *hash != 0).count() as u64
+    }
+
+    fn service_hashes(&self) -> &[u64] {
+        let (start, most) = self.layout.services;
+        self.words.get(start..start + most.div_ceil(2)).unwrap_or_default()
     }
 
     /// The bytes of all spans, if asked for.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use wholetrace_ottl::Condition;
+use wholetrace_ottl::{Condition, Path};
 
 use crate::policy::plan::{
     conditions::{AskedCondition, Conditions, Sink},
@@ -11,6 +11,9 @@ use crate::policy::plan::{
     layout::{Contents, Counter, Layout},
     scan::{Scan, ScanParts},
 };
+
+/// The attribute of a resource that names its service.
+const SERVICE_NAME: &str = "service.name";
 
 /// The compiled plan of a policy set.
 #[derive(Clone, Debug)]
@@ -43,6 +46,10 @@ enum Question {
     /// A condition, by its context and text, holds somewhere; on a span without a parent, if that is
     /// asked.
     Holds(&'static str, String, bool),
+    /// A condition, by its context and text, does not hold somewhere.
+    Excepted(&'static str, String),
+    /// A span without a parent has come.
+    Root,
     /// A condition, by its context and text, had no answer somewhere.
     Fails(&'static str, String),
 }
@@ -56,6 +63,9 @@ pub(in crate::policy) struct Planner {
     parts: ScanParts,
     contents: Contents,
     spans: Option<Counter>,
+    errors: Option<Counter>,
+    /// Counters of conditions.
+    counts: Vec<(Condition, Counter)>,
 }
 
 impl Planner {
@@ -165,7 +175,8 @@ impl Planner {
         let (fact, new) = self.fact(Question::Holds(context, text, roots))?;
         if new || failed.is_some() {
             let (condition, sink) = (condition.clone(), Sink::Fact(fact));
-            self.parts.conditions.push(AskedCondition { condition, sink, roots, failed });
+            let asked = AskedCondition { condition, sink, roots, negated: false, failed };
+            self.parts.conditions.push(asked);
         }
         Ok(fact)
     }
@@ -176,14 +187,58 @@ impl Planner {
         self.fact(Question::Fails(context, text)).map(|(fact, _)| fact)
     }
 
+    /// Holds when `condition` does not hold somewhere in the trace, or has no answer.
+    pub(in crate::policy) fn exception(&mut self, condition: &Condition) -> Result<Fact, Full> {
+        let (context, text) = (condition.context().name(), condition.text().to_owned());
+        let (fact, new) = self.fact(Question::Excepted(context, text))?;
+        if new {
+            let (condition, sink) = (condition.clone(), Sink::Fact(fact));
+            let asked =
+                AskedCondition { condition, sink, roots: false, negated: true, failed: None };
+            self.parts.conditions.push(asked);
+        }
+        Ok(fact)
+    }
+
+    /// Holds when a span without a parent has come.
+    pub(in crate::policy) fn root(&mut self) -> Result<Fact, Full> {
+        let (fact, _) = self.fact(Question::Root)?;
+        self.parts.root = Some(fact);
+        Ok(fact)
+    }
+
     /// Counts for how many spans or events of the trace `condition` holds.
-    #[allow(dead_code, reason = "trace conditions ask for it")]
     pub(in crate::policy) fn count(&mut self, condition: &Condition) -> Counter {
+        if let Some((_, counter)) = self.counts.iter().find(|(counted, _)| counted == condition) {
+            return *counter;
+        }
+        let counter = self.counter();
+        self.counts.push((condition.clone(), counter));
+        let (condition, sink) = (condition.clone(), Sink::Count(counter));
+        let asked = AskedCondition { condition, sink, roots: false, negated: false, failed: None };
+        self.parts.conditions.push(asked);
+        counter
+    }
+
+    /// Counts the spans of a trace whose status is an error.
+    pub(in crate::policy) fn errors(&mut self) -> Counter {
+        if let Some(counter) = self.errors {
+            return counter;
+        }
+        let counter = self.counter();
+        self.errors = Some(counter);
+        counter
+    }
+
+    /// Counts the services of a trace, up to `up_to`.
+    pub(in crate::policy) fn services(&mut self, up_to: u64) {
+        let up_to = usize::try_from(up_to).unwrap_or(usize::MAX);
+        self.contents.services = self.contents.services.max(up_to);
+    }
+
+    const fn counter(&mut self) -> Counter {
         let counter = Counter(self.contents.counters);
         self.contents.counters += 1;
-        let (condition, sink) = (condition.clone(), Sink::Count(counter));
-        let asked = AskedCondition { condition, sink, roots: false, failed: None };
-        self.parts.conditions.push(asked);
         counter
     }
 
@@ -212,8 +267,7 @@ impl Planner {
         if let Some(counter) = self.spans {
             return counter;
         }
-        let counter = Counter(self.contents.counters);
-        self.contents.counters += 1;
+        let counter = self.counter();
         self.spans = Some(counter);
         counter
     }
@@ -224,6 +278,12 @@ impl Planner {
     /// The key whose patterns are too large together, and why.
     pub(in crate::policy) fn finish(mut self) -> Result<Plan, (String, regex::Error)> {
         let mut conditions = Conditions::default();
+        if self.contents.services > 0 {
+            let path = Path::ResourceAttribute(SERVICE_NAME.into());
+            let slot = conditions.fields.slot(&path);
+            self.keys.entry(SERVICE_NAME.to_owned()).or_default().slot(path.context(), slot);
+            self.parts.service = Some(slot);
+        }
         for asked in std::mem::take(&mut self.parts.conditions) {
             for path in asked.condition.paths() {
                 let slot = conditions.fields.slot(path);
@@ -236,7 +296,10 @@ impl Planner {
         }
         let keys = AskedKeys::new(&self.keys)?;
         let layout = Layout::new(&self.contents);
-        Ok(Plan { scan: Scan::new(keys, conditions, self.parts, self.spans), layout })
+        Ok(Plan {
+            scan: Scan::new(keys, conditions, self.parts, [self.spans, self.errors]),
+            layout,
+        })
     }
 }
 

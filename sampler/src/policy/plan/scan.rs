@@ -1,5 +1,7 @@
 //! One pass over a span, or over the head of a resource or a scope, for all policies of a set.
 
+use std::num::NonZeroU32;
+
 use wholetrace_ottl::Context;
 use wholetrace_proto::{
     otlp::numbers::{resource_spans, scope_spans, span, status},
@@ -7,16 +9,22 @@ use wholetrace_proto::{
     wire::{Cursor, FIXED64, Tag, VARINT, Value, WireError},
 };
 
-use crate::policy::plan::{
-    conditions::{AskedCondition, Conditions, Surroundings},
-    fact::{Fact, Facts},
-    fields::{CONTEXTS, Found, Raw, place_of},
-    keys::{AskedKeys, MetKeys, Told},
-    layout::{Counter, Layout},
+use crate::policy::{
+    fnv,
+    plan::{
+        conditions::{AskedCondition, Conditions, Surroundings},
+        fact::{Fact, Facts},
+        fields::{CONTEXTS, Found, Raw, place_of},
+        keys::{AskedKeys, MetKeys, Told},
+        layout::{Counter, Layout},
+    },
 };
 
 /// The bit of `Span.flags` that says that a tracer sampled it (W3C Trace Context).
 const SAMPLED: u32 = 1;
+
+/// `STATUS_CODE_ERROR`.
+const STATUS_ERROR: u64 = 2;
 
 /// What is learned of a span beside its part in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +48,8 @@ pub struct Heads {
     /// Places of the events in the span.
     events: Vec<Raw>,
     counts: Vec<Counter>,
+    /// A number for the name of the service.
+    service: Option<NonZeroU32>,
     failures: u64,
 }
 
@@ -68,6 +78,9 @@ pub(super) struct ScanParts {
     pub(super) trace_states: Vec<(String, Vec<String>, Fact)>,
     pub(super) sampled_flag: Option<Fact>,
     pub(super) conditions: Vec<AskedCondition>,
+    pub(super) root: Option<Fact>,
+    /// The slot of the service's name in resources.
+    pub(super) service: Option<u16>,
 }
 
 /// Values of an entry of the tracestate that are asked for.
@@ -87,7 +100,10 @@ pub(in crate::policy) struct Scan {
     statuses: [Facts; 3],
     entries: Box<[AskedEntry]>,
     sampled: Facts,
+    root: Facts,
+    service: Option<u16>,
     spans: Option<Counter>,
+    errors: Option<Counter>,
 }
 
 /// What is known of a span only once all its fields have been seen.
@@ -113,7 +129,7 @@ impl Scan {
         keys: AskedKeys,
         conditions: Conditions,
         parts: ScanParts,
-        spans: Option<Counter>,
+        [spans, errors]: [Option<Counter>; 2],
     ) -> Self {
         let status = |code| parts.statuses.iter().filter(move |(of, _)| *of == code);
         let entry = |(key, values, fact): (String, Vec<String>, Fact)| AskedEntry {
@@ -127,7 +143,10 @@ impl Scan {
             statuses: [0, 1, 2].map(|code| status(code).map(|(_, fact)| *fact).collect()),
             entries: parts.trace_states.into_iter().map(entry).collect(),
             sampled: parts.sampled_flag.into_iter().collect(),
+            root: parts.root.into_iter().collect(),
+            service: parts.service,
             spans,
+            errors,
         }
     }
 
@@ -147,6 +166,7 @@ impl Scan {
         }
         let fields = [resource_spans::RESOURCE, resource_spans::SCHEMA_URL];
         self.head(Context::Resource, head, fields, layout, heads);
+        heads.service = self.service.and_then(|slot| self.service_of(slot, heads));
         if self.conditions.judges(Context::Resource) {
             let facts = &mut std::mem::take(&mut heads.resource.facts);
             heads.failures += self.judge_head(Context::Resource, heads, facts);
@@ -163,6 +183,17 @@ impl Scan {
             heads.failures += self.judge_head(Context::Scope, heads, facts);
             heads.scope.facts = std::mem::take(facts);
         }
+    }
+
+    /// A number for the name of the resource's service, if it has one.
+    fn service_of(&self, slot: u16, heads: &Heads) -> Option<NonZeroU32> {
+        let HeadContext { bytes, found, .. } = &heads.resource;
+        let fields = &self.conditions.fields;
+        let name = match fields.value(place_of(Context::Resource), slot, &found.raws, bytes) {
+            wholetrace_ottl::Value::Str(name) if !name.is_empty() => name,
+            _ => return None,
+        };
+        NonZeroU32::new((fnv::hash(name) >> 32) as u32).or(Some(NonZeroU32::MIN))
     }
 
     fn judge_head(&self, context: Context, heads: &Heads, facts: &mut [u64]) -> u64 {
@@ -253,12 +284,22 @@ impl Scan {
             told.add_to(facts);
         }
         let root = fields.parent.iter().all(|byte| *byte == 0);
+        if root {
+            self.root.add_to(facts);
+        }
+        let is_error = fields.status == STATUS_ERROR;
         if CONDITIONS {
             self.judge(body, root, heads, layout, record);
         }
         fields.fold(body.len(), layout, record);
         if let Some(counter) = self.spans {
             layout.count(record, counter, 1);
+        }
+        if let (Some(counter), true) = (self.errors, is_error) {
+            layout.count(record, counter, 1);
+        }
+        if let Some(service) = heads.service {
+            layout.add_service(record, service.get());
         }
         Observed { root, malformed }
     }

@@ -88,7 +88,7 @@ fn compiled(yaml: &str) -> PolicySet {
 }
 
 fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
-    let key = select(vec!["k", "kk", "other", "long.name.of.an.attribute"]);
+    let key = select(vec!["k", "kk", "other", "long.name.of.an.attribute", "service.name"]);
     let value = prop_oneof![
         4 => select(vec!["", "a", "b", "ab", "aab", "c"])
             .prop_map(|text| Value::StringValue(text.to_owned())),
@@ -165,6 +165,15 @@ fn check(bytes: &[u8]) -> Result<(), WireError> {
     Ok(())
 }
 
+/// Sets that are compared with nothing but themselves.
+const CONDITIONS_ON_TRACES: &str = r#"
+  - { name: a, type: trace_condition, trace_condition: { trace: [
+      'trace.duration > Duration("3ms") and trace.span_count > 2 and trace.error_count == 1',
+      'trace.service_count == 3 or count(span, attributes["k"] == "a") > 1',
+      'all(span, attributes["k"] != nil) or trace.root.attributes["k"] == "b"',
+      'any(spanevent, name == "e") and trace.has_root' ] } }
+"#;
+
 proptest! {
     #[test]
     fn prop_the_compiled_scan_decides_as_the_plain_way(trace in trace()) {
@@ -183,7 +192,7 @@ proptest! {
         }),
         cut: prop::sample::Index,
     ) {
-        for yaml in SETS {
+        for yaml in SETS.into_iter().chain([CONDITIONS_ON_TRACES]) {
             let policies = compiled(yaml);
             let whole = trace.record(&policies);
             let part = |spans: &[(Vec<KeyValue>, Span)]| {

@@ -16,5 +16,6 @@ pub mod rate_limiting;
 pub mod span_count;
 pub mod status_code;
 pub mod string_attribute;
+pub mod trace_condition;
 pub mod trace_flags;
 pub mod trace_state;

@@ -12,6 +12,7 @@ use crate::policy::{
     plan::Fact,
     report::{Report, Unknown},
     rule::{Leaf, Rule, Trace},
+    say::{Said, one_of},
 };
 
 /// The settings of an `ottl_condition` policy. A trace is kept if one of the conditions holds
@@ -103,6 +104,21 @@ impl Lower for OttlConditionConfig {
             (true, false) => Some(Rule::leaf(OttlCondition { holds, failed })),
         }
     }
+
+    fn say(&self) -> Option<Said> {
+        let lists = [
+            ("a span", &self.span),
+            ("an event", &self.spanevent),
+            ("a resource", &self.resource),
+            ("a scope", &self.scope),
+        ];
+        let given = lists.iter().filter(|(_, conditions)| !conditions.is_empty());
+        let parts = given.map(|(context, conditions)| {
+            let holds = format!("for which {} holds on {context}", one_of(conditions));
+            Said::new(holds, format!("the fields that the conditions on {context} name"))
+        });
+        Some(Said::any(parts))
+    }
 }
 
 impl Leaf for OttlCondition {
@@ -141,7 +157,7 @@ fn parse(text: &str, context: Context, report: &mut Report<'_>) -> Option<Condit
 }
 
 /// What is wrong, and where in the text.
-fn at(problem: &wholetrace_ottl::Problem) -> String {
+pub(super) fn at(problem: &wholetrace_ottl::Problem) -> String {
     let wholetrace_ottl::Problem { line, column, message, .. } = problem;
     format!("at line {line}, column {column}: {message}")
 }
