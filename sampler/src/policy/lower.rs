@@ -3,9 +3,9 @@
 use crate::policy::{
     budget::{Budget, BudgetId, Goal, Unit},
     compatibility::Compatibility,
-    plan::{Fact, Full, Planner},
+    plan::{Fact, Full, LeastHash, Planner},
     report::Report,
-    rule::Rule,
+    rule::{Room, Rule},
     say::Said,
 };
 
@@ -32,6 +32,9 @@ pub(super) trait SubPolicy {
     /// Its rule; `None` if anything is wrong with it, which `report` is told.
     fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule>;
 
+    /// Its name.
+    fn name(&self) -> &str;
+
     /// Which traces it says yes to, in words.
     fn say(&self) -> Said;
 }
@@ -53,21 +56,37 @@ impl<'p> Lowering<'p> {
         Self { planner, compatibility, budgets: Vec::new(), names: Vec::new(), depth: 0 }
     }
 
-    /// The rule that keeps what a budget has room for: so many units in a second. The budget is named
-    /// as the policy, with those that it stands in.
-    pub(super) fn budget(&mut self, unit: Unit, per_second: f64) -> Option<Rule> {
+    /// The rule that keeps so many spans in a second, by their randomness.
+    pub(super) fn spans_per_second(&mut self, spans: i64) -> Option<Rule> {
+        if spans <= 0 {
+            return Some(Rule::Any(Box::default()));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "nobody tells such rates apart")]
+        self.budget(Unit::Spans, Goal::PerSecond(spans as f64), Box::default(), 0)
+    }
+
+    /// The rule that keeps what a budget has room for. The budget is named as the policy, with those
+    /// that it stands in. `key` tells kinds of traces apart, of which `max_keys` have a threshold of
+    /// their own.
+    pub(super) fn budget(
+        &mut self,
+        unit: Unit,
+        goal: Goal,
+        key: Box<[LeastHash]>,
+        max_keys: u16,
+    ) -> Option<Rule> {
         let name = self.names.join("/");
         let others = |name: &str| self.budgets.iter().any(|budget| budget.name == name);
         let numbered = (2..).map(|number| format!("{name}#{number}"));
         let name = std::iter::once(name.clone()).chain(numbered).find(|name| !others(name))?;
         // A set has far fewer policies.
-        let number = u16::try_from(self.budgets.len()).ok()?;
-        self.budgets.push(Budget { name, unit, goal: Goal::PerSecond(per_second), max_keys: 0 });
+        let budget = BudgetId(u16::try_from(self.budgets.len()).ok()?);
+        self.budgets.push(Budget { name, unit, goal, max_keys });
         self.planner.randomness();
         if unit == Unit::Bytes {
             self.planner.bytes();
         }
-        Some(Rule::Budget(BudgetId(number), self.planner.spans()))
+        Some(Rule::Budget(Box::new(Room { budget, spans: self.planner.spans(), key })))
     }
 
     /// The fact (or what was made of it), unless there was no room for it.

@@ -12,18 +12,15 @@ use crate::policy::{
     types::{
         always_sample::AlwaysSampleConfig, and::AndConfig,
         boolean_attribute::BooleanAttributeConfig, bytes_limiting::BytesLimitingConfig,
-        drop::DropConfig, latency::LatencyConfig, not::NotConfig,
-        numeric_attribute::NumericAttributeConfig, or::OrConfig,
-        ottl_condition::OttlConditionConfig, probabilistic::ProbabilisticConfig,
+        composite::CompositeConfig, drop::DropConfig, dynamic::DynamicConfig,
+        latency::LatencyConfig, not::NotConfig, numeric_attribute::NumericAttributeConfig,
+        or::OrConfig, ottl_condition::OttlConditionConfig, probabilistic::ProbabilisticConfig,
         rate_limiting::RateLimitingConfig, span_count::SpanCountConfig,
         status_code::StatusCodeConfig, string_attribute::StringAttributeConfig,
         trace_condition::TraceConditionConfig, trace_flags::TraceFlagsConfig,
         trace_state::TraceStateConfig,
     },
 };
-
-/// Types that a Collector has and that are not there yet.
-const NOT_YET: [&str; 1] = ["composite"];
 
 /// Makes the configuration of a policy from the table of types: a row is the name of a type, which is
 /// also the key of its settings, and what they are.
@@ -106,8 +103,12 @@ policy_types! {
     boolean_attribute: BooleanAttributeConfig,
     /// Keeps so many bytes in a second.
     bytes_limiting: BytesLimitingConfig,
+    /// Shares the spans to keep in a second among several policies.
+    composite: CompositeConfig<PolicyConfig>,
     /// Discards traces, whatever other policies say.
     drop: DropConfig<PolicyConfig>,
+    /// Keeps the rarer the more.
+    dynamic: DynamicConfig,
     /// Keeps traces that lasted long.
     latency: LatencyConfig,
     /// Keeps traces that another policy would not keep.
@@ -139,26 +140,23 @@ policy_types! {
 impl PolicyConfig {
     fn refuse_type(&self, report: &mut Report<'_>) {
         let (name, kind) = (&self.name, self.kind.as_str());
-        let hint = format!("supported here are {}", list(POLICY_TYPES));
-        let (message, hint) = if NOT_YET.contains(&kind) {
-            ("of a type that is not supported yet", hint)
-        } else {
-            let meant = did_you_mean(kind, POLICY_TYPES.iter().chain(&NOT_YET).copied());
-            ("of an unknown type", meant.map_or(hint, |meant| format!("did you mean `{meant}`?")))
-        };
-        report.under("type").bad_value(kind, format!("policy `{name}` is {message}"), hint);
+        let hint = did_you_mean(kind, POLICY_TYPES.iter().copied()).map_or_else(
+            || format!("supported here are {}", list(POLICY_TYPES)),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        report.under("type").bad_value(
+            kind,
+            format!("policy `{name}` is of an unknown type"),
+            hint,
+        );
     }
 
     /// Refuses keys that no policy has, and warns of settings for another type of policy.
     fn check_keys(&self, report: &mut Report<'_>) {
-        let (others, unknown): (Unknown, Unknown) =
-            self.unknown.clone().into_iter().partition(|(key, _)| NOT_YET.contains(&key.as_str()));
         let known: Vec<&str> =
             ["name", "type", "shadow"].iter().chain(POLICY_TYPES).copied().collect();
-        report.refuse(&unknown, &known);
-        let others = others.keys().map(String::as_str);
-        let blocks: Vec<&str> = self.blocks().into_iter().chain(others).collect();
-        for block in blocks.into_iter().filter(|block| *block != self.kind) {
+        report.refuse(&self.unknown, &known);
+        for block in self.blocks().into_iter().filter(|block| *block != self.kind) {
             report.warn(
                 block,
                 "not looked at",
@@ -185,6 +183,10 @@ impl SubPolicy for PolicyConfig {
         let rule = self.lower_settings(into, report);
         into.names.pop();
         rule
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn say(&self) -> Said {

@@ -7,7 +7,7 @@ use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 use crate::policy::{
     budget::{Asked, BudgetId, Budgets},
     evaluation::Evaluation,
-    plan::{Counter, Fact, Record},
+    plan::{Counter, Fact, LeastHash, Record},
 };
 
 /// The trace that is being decided.
@@ -26,15 +26,15 @@ impl Trace<'_> {
     }
 
     /// What a budget makes of the trace, of which `so_far` is made before.
-    fn ask(&self, budget: BudgetId, spans: Counter, so_far: Evaluation) -> Evaluation {
+    fn ask(&self, room: &Room, so_far: Evaluation) -> Evaluation {
         let randomness = self.randomness();
         if !so_far.says_yes(randomness) {
             return so_far;
         }
         let asked = Asked {
-            budget,
-            key: 0,
-            spans: u64::from(self.record.count(spans)),
+            budget: room.budget,
+            key: self.record.key(&room.key),
+            spans: u64::from(self.record.count(room.spans)),
             bytes: self.record.bytes(),
             randomness,
             within: so_far.threshold,
@@ -49,6 +49,16 @@ pub(super) trait Leaf: Debug + Send + Sync {
     fn evaluate(&self, trace: &Trace<'_>) -> Evaluation;
 }
 
+/// Which budget is asked, and what for.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    pub(super) budget: BudgetId,
+    /// Counts the spans of the trace.
+    pub(super) spans: Counter,
+    /// What tells kinds of traces apart; empty where all are of one kind.
+    pub(super) key: Box<[LeastHash]>,
+}
+
 /// A compiled policy.
 #[derive(Clone, Debug)]
 pub(super) enum Rule {
@@ -61,7 +71,7 @@ pub(super) enum Rule {
     /// Keeps this share, by the randomness of the trace.
     Share(Threshold),
     /// Keeps what the budget has room for, by the randomness of the trace, and its spans.
-    Budget(BudgetId, Counter),
+    Budget(Box<Room>),
     /// Keeps what the leaf says yes to.
     Leaf(Arc<dyn Leaf>),
     /// Keeps what all say yes to.
@@ -90,7 +100,7 @@ impl Rule {
             Self::Any(facts) => Evaluation::by_contents(any(facts)),
             Self::None(facts) => Evaluation::by_contents(!any(facts)),
             Self::Share(threshold) => Evaluation::of(*threshold),
-            Self::Budget(budget, spans) => trace.ask(*budget, *spans, Evaluation::ALWAYS),
+            Self::Budget(room) => trace.ask(room, Evaluation::ALWAYS),
             Self::Leaf(leaf) => leaf.evaluate(trace),
             Self::And(rules) => {
                 // Budgets are asked for what all others leave.
@@ -99,7 +109,7 @@ impl Rule {
                     rule => evaluation.and(rule.evaluate(trace)),
                 });
                 rules.iter().fold(all, |evaluation, rule| match rule {
-                    Self::Budget(budget, spans) => trace.ask(*budget, *spans, evaluation),
+                    Self::Budget(room) => trace.ask(room, evaluation),
                     _ => evaluation,
                 })
             }

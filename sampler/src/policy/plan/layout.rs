@@ -9,13 +9,14 @@
 //!           bytes                  if sizes are
 //!           counters, two a word   if something is counted
 //!           services, two a word   the lowest hashes of their names, if they are counted
+//!           least hashes, two a word   of values that tell kinds of traces apart
 //! ```
 //!
 //! The starter policies (errors, slow traces, a tenth of the rest) need four words.
 
 use wholetrace_proto::id::TraceKey;
 
-use crate::policy::plan::fact::Fact;
+use crate::policy::{fnv, plan::fact::Fact};
 
 /// Marks that no span carried an explicit randomness. Greater than every randomness, so that the
 /// smallest wins.
@@ -24,6 +25,11 @@ const NO_RV: u64 = u64::MAX;
 /// The number of a counter in the records of a policy set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Counter(pub(super) u16);
+
+/// The number of a least hash in the records of a policy set: of the hashes of all values that some
+/// field has in a trace, the least one, which stands for all whatever the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::policy) struct LeastHash(pub(super) u16);
 
 /// Where things stand in the records of a policy set.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +42,7 @@ pub(in crate::policy) struct Layout {
     counters: usize,
     /// Where the hashes of services begin, and how many there may be.
     services: (usize, usize),
+    least: usize,
     /// The record of a trace of which no span has been seen.
     blank: Box<[u64]>,
 }
@@ -51,6 +58,7 @@ pub(super) struct Contents {
     pub(super) counters: u16,
     /// The most services that are told apart.
     pub(super) services: usize,
+    pub(super) least: u16,
 }
 
 impl Layout {
@@ -71,7 +79,19 @@ impl Layout {
         blank.resize(counters + usize::from(contents.counters.div_ceil(2)), 0);
         let services = (blank.len(), contents.services);
         blank.resize(blank.len() + contents.services.div_ceil(2), 0);
-        Self { facts, start, id_high, randomness, bytes, counters, services, blank: blank.into() }
+        let least = blank.len();
+        blank.resize(least + usize::from(contents.least.div_ceil(2)), u64::MAX);
+        Self {
+            facts,
+            start,
+            id_high,
+            randomness,
+            bytes,
+            counters,
+            services,
+            least,
+            blank: blank.into(),
+        }
     }
 
     /// The record of a trace of which no span has been seen.
@@ -123,6 +143,20 @@ impl Layout {
         }
     }
 
+    /// Takes the hash of a value.
+    pub(super) fn least(&self, record: &mut [u64], number: LeastHash, hash: u32) {
+        let (place, shift) = self.place_of(number);
+        if let Some(word) = record.get_mut(place)
+            && hash < (*word >> shift) as u32
+        {
+            *word = *word & !(u64::from(u32::MAX) << shift) | u64::from(hash) << shift;
+        }
+    }
+
+    const fn place_of(&self, number: LeastHash) -> (usize, u32) {
+        (self.least + number.0 as usize / 2, 32 * (number.0 as u32 % 2))
+    }
+
     const fn counter(&self, counter: Counter) -> (usize, u32) {
         (self.counters + counter.0 as usize / 2, 32 * (counter.0 as u32 % 2))
     }
@@ -150,6 +184,11 @@ impl Layout {
             for hash in [word as u32, (word >> 32) as u32].into_iter().filter(|hash| *hash != 0) {
                 self.add_service(record, hash);
             }
+        }
+        for number in 0..2 * (self.blank.len() - self.least) {
+            let number = LeastHash(u16::try_from(number).unwrap());
+            let (place, shift) = self.place_of(number);
+            self.least(record, number, (other[place] >> shift) as u32);
         }
         for number in 0..2 * (self.services.0 - self.counters) {
             let counter = Counter(u16::try_from(number).unwrap());
@@ -203,6 +242,19 @@ impl Record<'_> {
     pub(in crate::policy) fn count(&self, counter: Counter) -> u32 {
         let (place, shift) = self.layout.counter(counter);
         self.word(Some(place)).map_or(0, |word| (word >> shift) as u32)
+    }
+
+    /// What tells the trace from others by some least hashes; 0 for none.
+    pub(in crate::policy) fn key(&self, numbers: &[LeastHash]) -> u64 {
+        if numbers.is_empty() {
+            return 0;
+        }
+        let hashes = numbers.iter().map(|number| {
+            let (place, shift) = self.layout.place_of(*number);
+            (self.word(Some(place)).unwrap_or_default() >> shift) as u32
+        });
+        let bytes: Vec<u8> = hashes.flat_map(u32::to_le_bytes).collect();
+        fnv::hash(&bytes).max(1)
     }
 
     /// How many services were seen, up to as many as were asked for.

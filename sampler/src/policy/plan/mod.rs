@@ -29,6 +29,6 @@ mod value;
 
 pub(super) use fact::Fact;
 pub(super) use keys::ValueTest;
-pub(super) use layout::{Counter, Record};
+pub(super) use layout::{Counter, LeastHash, Record};
 pub(super) use planner::{Full, Plan, Planner};
 pub use scan::{Heads, Observed};

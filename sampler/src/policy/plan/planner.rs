@@ -7,9 +7,10 @@ use wholetrace_ottl::{Condition, Path};
 use crate::policy::plan::{
     conditions::{AskedCondition, Conditions, Sink},
     fact::Fact,
+    fields::place_of,
     keys::{AskedKeys, KeyAsks, ValueTest},
-    layout::{Contents, Counter, Layout},
-    scan::{Scan, ScanParts},
+    layout::{Contents, Counter, Layout, LeastHash},
+    scan::{AskedHash, Scan, ScanParts},
 };
 
 /// The attribute of a resource that names its service.
@@ -64,6 +65,8 @@ pub(in crate::policy) struct Planner {
     contents: Contents,
     spans: Option<Counter>,
     errors: Option<Counter>,
+    /// Fields of which least hashes are asked, and whether on root spans only.
+    hashed: Vec<(Vec<Path>, bool)>,
     /// Counters of conditions.
     counts: Vec<(Condition, Counter)>,
 }
@@ -230,6 +233,25 @@ impl Planner {
         counter
     }
 
+    /// The least hash of the values of `field`: the name of a span for `name`, else the attribute of
+    /// that name of a span, or of its resource where the span has none; with `roots` of spans without a
+    /// parent only.
+    pub(in crate::policy) fn least_hash(&mut self, field: &str, roots: bool) -> LeastHash {
+        let paths = if field == "name" {
+            vec![Path::SpanName]
+        } else {
+            vec![Path::SpanAttribute(field.into()), Path::ResourceAttribute(field.into())]
+        };
+        let asked = (paths, roots);
+        let number = self.hashed.iter().position(|known| *known == asked).unwrap_or_else(|| {
+            self.hashed.push(asked);
+            self.hashed.len() - 1
+        });
+        let number = u16::try_from(number).unwrap_or(u16::MAX);
+        self.contents.least = self.contents.least.max(number.saturating_add(1));
+        LeastHash(number)
+    }
+
     /// Counts the services of a trace, up to `up_to`.
     pub(in crate::policy) fn services(&mut self, up_to: u64) {
         let up_to = usize::try_from(up_to).unwrap_or(usize::MAX);
@@ -280,17 +302,18 @@ impl Planner {
         let mut conditions = Conditions::default();
         if self.contents.services > 0 {
             let path = Path::ResourceAttribute(SERVICE_NAME.into());
-            let slot = conditions.fields.slot(&path);
-            self.keys.entry(SERVICE_NAME.to_owned()).or_default().slot(path.context(), slot);
-            self.parts.service = Some(slot);
+            self.parts.service = Some(slot(&path, &mut conditions, &mut self.keys));
+        }
+        for (number, (paths, roots)) in (0..).zip(std::mem::take(&mut self.hashed)) {
+            let slots = paths.iter().map(|path| {
+                (place_of(path.context()), slot(path, &mut conditions, &mut self.keys))
+            });
+            let slots = slots.collect();
+            self.parts.hashed.push(AskedHash { number: LeastHash(number), slots, roots });
         }
         for asked in std::mem::take(&mut self.parts.conditions) {
             for path in asked.condition.paths() {
-                let slot = conditions.fields.slot(path);
-                if let Some(key) = path.attribute_key() {
-                    let asks = self.keys.entry(key.to_owned()).or_default();
-                    asks.slot(path.context(), slot);
-                }
+                slot(path, &mut conditions, &mut self.keys);
             }
             conditions.add(asked);
         }
@@ -301,6 +324,15 @@ impl Planner {
             layout,
         })
     }
+}
+
+/// The slot of a field, which attributes fill where it is one.
+fn slot(path: &Path, conditions: &mut Conditions, keys: &mut BTreeMap<String, KeyAsks>) -> u16 {
+    let slot = conditions.fields.slot(path);
+    if let Some(key) = path.attribute_key() {
+        keys.entry(key.to_owned()).or_default().slot(path.context(), slot);
+    }
+    slot
 }
 
 fn sorted(values: &[&str]) -> Vec<String> {

@@ -16,7 +16,7 @@ use crate::policy::{
         fact::{Fact, Facts},
         fields::{CONTEXTS, Found, Raw, place_of},
         keys::{AskedKeys, MetKeys, Told},
-        layout::{Counter, Layout},
+        layout::{Counter, Layout, LeastHash},
     },
 };
 
@@ -79,8 +79,19 @@ pub(super) struct ScanParts {
     pub(super) sampled_flag: Option<Fact>,
     pub(super) conditions: Vec<AskedCondition>,
     pub(super) root: Option<Fact>,
+    pub(super) hashed: Vec<AskedHash>,
     /// The slot of the service's name in resources.
     pub(super) service: Option<u16>,
+}
+
+/// A field of which the least hash is asked.
+#[derive(Clone, Debug)]
+pub(super) struct AskedHash {
+    pub(super) number: LeastHash,
+    /// Where its values are found, by context: the first that is there counts.
+    pub(super) slots: Vec<(usize, u16)>,
+    /// Whether only spans without a parent count.
+    pub(super) roots: bool,
 }
 
 /// Values of an entry of the tracestate that are asked for.
@@ -101,6 +112,7 @@ pub(in crate::policy) struct Scan {
     entries: Box<[AskedEntry]>,
     sampled: Facts,
     root: Facts,
+    hashed: Box<[AskedHash]>,
     service: Option<u16>,
     spans: Option<Counter>,
     errors: Option<Counter>,
@@ -144,6 +156,7 @@ impl Scan {
             entries: parts.trace_states.into_iter().map(entry).collect(),
             sampled: parts.sampled_flag.into_iter().collect(),
             root: parts.root.into_iter().collect(),
+            hashed: parts.hashed.into(),
             service: parts.service,
             spans,
             errors,
@@ -245,7 +258,7 @@ impl Scan {
         layout: &Layout,
         record: &mut [u64],
     ) -> Observed {
-        if self.conditions.is_empty() {
+        if self.conditions.is_empty() && self.hashed.is_empty() {
             self.scan::<false>(body, heads, layout, record)
         } else {
             self.scan::<true>(body, heads, layout, record)
@@ -290,6 +303,7 @@ impl Scan {
         let is_error = fields.status == STATUS_ERROR;
         if CONDITIONS {
             self.judge(body, root, heads, layout, record);
+            self.hash(body, root, heads, layout, record);
         }
         fields.fold(body.len(), layout, record);
         if let Some(counter) = self.spans {
@@ -337,6 +351,24 @@ impl Scan {
         Conditions::count(layout, record, &counts);
         counts.clear();
         heads.counts = counts;
+    }
+
+    /// Takes the values of fields that tell kinds of traces apart.
+    fn hash(&self, body: &[u8], root: bool, heads: &Heads, layout: &Layout, record: &mut [u64]) {
+        let around = heads.around(body, None);
+        for asked in self.hashed.iter().filter(|asked| root || !asked.roots) {
+            let bytes = asked.slots.iter().find_map(|(context, slot)| {
+                let (buffer, found) = around.get(*context)?;
+                match found.raws.get(usize::from(*slot))? {
+                    Raw::Bytes { start, end } => buffer.get(*start as usize..*end as usize),
+                    _ => None,
+                }
+            });
+            if let Some(bytes) = bytes {
+                // The upper half, as the last step of the hash mixes upwards.
+                layout.least(record, asked.number, (fnv::hash(bytes) >> 32) as u32);
+            }
+        }
     }
 
     fn read_event(&self, event: &[u8], index: u64, found: &mut Found) {

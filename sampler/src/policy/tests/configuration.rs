@@ -188,18 +188,41 @@ fn what_is_useless_and_loses_nothing_is_warned_of() {
     }
 }
 
+/// All types of the Collector's are there.
 #[test]
-fn policies_to_come_are_refused_by_name() {
-    for kind in ["composite"] {
-        let (errors, _) = problems(&format!(
-            "policies: [ {{ name: mine, type: {kind}, {kind}: {{ anything: 5 }} }} ]"
-        ));
-        let [error] = &*errors else { panic!("{errors:?}") };
-        let expected = format!(
-            "tail_sampling.policies[0].type = `{kind}`: policy `mine` is of a type that is not \
-             supported yet; supported here are `always_sample`, `and`, "
-        );
-        assert!(error.starts_with(&expected), "{error}");
+fn what_only_an_extension_could_be_is_refused() {
+    let (errors, _) = problems("policies: [ { name: mine, type: my_extension } ]");
+    let [error] = &*errors else { panic!("{errors:?}") };
+    let expected = "tail_sampling.policies[0].type = `my_extension`: policy `mine` is of an unknown \
+                    type; supported here are `always_sample`, `and`, ";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[test]
+fn goals_of_dynamic_policies_are_checked() {
+    let cases = [
+        (
+            "{ fields: [a] }",
+            "dynamic: no goal is given; give `goal_sample_rate` or `goal_throughput_per_sec`",
+        ),
+        (
+            "{ fields: [a], goal_sample_rate: 5, goal_throughput_per_sec: 5 }",
+            "dynamic: two goals are given; give `goal_sample_rate` or `goal_throughput_per_sec`",
+        ),
+        (
+            "{ fields: [a], goal_sample_rate: 0.5 }",
+            "dynamic.goal_sample_rate = `0.5`: is no goal; take a number from 1 on",
+        ),
+        (
+            "{ goal_sample_rate: 5 }",
+            "dynamic.fields: has `0` fields, 1 to `16` are possible; name the attributes that tell \
+             kinds of traces apart",
+        ),
+    ];
+    for (settings, expected) in cases {
+        let (errors, _) =
+            problems(&format!("policies: [ {{ name: a, type: dynamic, dynamic: {settings} }} ]"));
+        assert_eq!(errors, [format!("tail_sampling.policies[0].{expected}")], "{settings}");
     }
 }
 
@@ -233,7 +256,7 @@ decision_cache: { max_age: 8d, max_entries: 1000000001 }
 policies:
   - { name: a, type: latency, latency: { threshold: 5 }, status_code: { status_codes: [OK] } }
   - { name: a, type: status_code, status_code: { status_codes: [NO, OK, NOR] } }
-  - { name: b, type: composite, latency: {} }
+  - { name: b, type: composites, latency: {} }
 ",
     );
     assert_eq!(errors.len(), 9, "{errors:#?}");

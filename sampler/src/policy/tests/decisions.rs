@@ -8,7 +8,10 @@ use wholetrace_proto::{
 };
 
 use crate::policy::{
+    budget::{Asked, Budgets, Goal},
     plan::{Heads, Record},
+    sampling_decision::SamplingDecision,
+    set::PolicySet,
     tests::support::*,
 };
 
@@ -488,4 +491,80 @@ fn trace_conditions_see_the_whole_trace() {
          'trace.service_count > 64', 'trace.durration > 5' ] } } ]",
     );
     assert_eq!(errors.len(), 2, "{errors:?}");
+}
+
+/// Budgets as a test wants them: so much of each is left.
+#[derive(Debug)]
+struct Room {
+    thresholds: Vec<Threshold>,
+    asked: std::cell::RefCell<Vec<Asked>>,
+}
+
+impl Budgets for Room {
+    fn ask(&self, asked: Asked) -> Threshold {
+        self.asked.borrow_mut().push(asked);
+        asked.part(self.thresholds[usize::from(asked.budget.0)])
+    }
+}
+
+fn within(
+    policies: &PolicySet,
+    trace: &Trace,
+    thresholds: &[f64],
+) -> (SamplingDecision, Vec<Asked>) {
+    let thresholds = thresholds.iter().map(|left| Threshold::of_probability(*left)).collect();
+    let room = Room { thresholds, asked: std::cell::RefCell::default() };
+    let key = wholetrace_proto::id::TraceId(trace.id.to_be_bytes()).key();
+    let decision = policies.decide_within(key, &trace.record(policies), &room);
+    (decision, room.asked.into_inner())
+}
+
+/// Who finds no room in one share finds it in another; shares of more than all are bounded together.
+#[test]
+fn a_composite_policy_shares_its_spans() {
+    let yaml = |percent: i64| {
+        format!(
+            "  - {{ name: c, type: composite, composite: {{ max_total_spans_per_second: 1000, \
+             composite_sub_policy: [ \
+             {{ name: errors, type: status_code, status_code: {{ status_codes: [ERROR] }} }}, \
+             {{ name: all, type: always_sample }} ], \
+             rate_allocation: [ {{ policy: errors, percent: {percent} }} ] }} }}"
+        )
+    };
+    let set = policies(&yaml(30));
+    let budgets: Vec<_> =
+        set.budgets().iter().map(|budget| (budget.name.as_str(), budget.goal)).collect();
+    assert_eq!(budgets, [("c/errors", Goal::PerSecond(300.0)), ("c/all", Goal::PerSecond(500.0))]);
+    let error = Trace::new(LUCKY).span(status(ERROR));
+    let fine = Trace::new(LUCKY).span(status(OK));
+    let (decision, asked) = within(&set, &error, &[0.0, 0.5]);
+    assert!(decision.kept && asked.len() == 2, "room among all: {asked:?}");
+    assert!((Threshold::new(decision.threshold).unwrap().probability() - 0.5).abs() < 1e-5);
+    let (decision, asked) = within(&set, &fine, &[1.0, 0.0]);
+    assert!(!decision.kept && asked.len() == 1, "no error: {asked:?}");
+
+    let set = policies(&yaml(80));
+    assert_eq!(set.budgets()[2].goal, Goal::PerSecond(1000.0));
+    let (decision, _) = within(&set, &error, &[1.0, 1.0, 0.25]);
+    assert!((Threshold::new(decision.threshold).unwrap().probability() - 0.25).abs() < 1e-5);
+}
+
+/// The key of a trace is that of its values, whatever the order of its spans.
+#[test]
+fn a_dynamic_policy_tells_kinds_of_traces_apart() {
+    let set = policy("dynamic", "{ fields: [route, root.name], goal_sample_rate: 10 }");
+    let key = |trace: &Trace| within(&set, trace, &[0.1]).1[0].key;
+    let root = |name: &str| Span { name: name.to_owned(), ..Span::default() };
+    let child = |route: &str| Span {
+        parent_span_id: vec![1; 8],
+        name: route.to_owned(),
+        ..with(vec![text("route", route)])
+    };
+    let a = Trace::new(1).span(root("GET")).span(child("/a")).span(child("/b"));
+    let b = Trace::new(2).span(child("/b")).span(root("GET")).span(child("/a")).span(child("/a"));
+    assert_eq!(key(&a), key(&b));
+    assert_ne!(key(&a), key(&Trace::new(1).span(root("PUT")).span(child("/a")).span(child("/b"))));
+    assert_ne!(key(&a), key(&Trace::new(1).span(root("GET")).span(child("/c"))));
+    let of_resource = Trace::new(3).span(root("GET")).of(text("route", "/a"));
+    assert_eq!(key(&of_resource), key(&Trace::new(1).span(root("GET")).span(child("/a"))));
 }

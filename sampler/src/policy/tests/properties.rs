@@ -172,6 +172,7 @@ const CONDITIONS_ON_TRACES: &str = r#"
       'trace.service_count == 3 or count(span, attributes["k"] == "a") > 1',
       'all(span, attributes["k"] != nil) or trace.root.attributes["k"] == "b"',
       'any(spanevent, name == "e") and trace.has_root' ] } }
+  - { name: b, type: dynamic, dynamic: { fields: [k, root.kk, other], goal_sample_rate: 2 } }
 "#;
 
 proptest! {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{
-    budget::Unit,
+    budget::{Goal, Unit},
     lenient::whole,
     lower::{Lower, Lowering},
     report::{Report, Unknown},
@@ -47,7 +47,8 @@ impl Lower for BytesLimitingConfig {
             return Some(Rule::Any(Box::default()));
         }
         #[expect(clippy::cast_precision_loss, reason = "nobody tells such rates apart")]
-        into.budget(Unit::Bytes, self.bytes_per_second as f64)
+        let goal = Goal::PerSecond(self.bytes_per_second as f64);
+        into.budget(Unit::Bytes, goal, Box::default(), 0)
     }
 
     fn say(&self) -> Option<Said> {

@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{
-    budget::Unit,
     lenient::whole,
     lower::{Lower, Lowering},
     report::{Report, Unknown},
@@ -44,10 +43,8 @@ impl Lower for RateLimitingConfig {
                 format!("`{}` keeps no trace", self.spans_per_second),
                 "take more than 0",
             );
-            return Some(Rule::Any(Box::default()));
         }
-        #[expect(clippy::cast_precision_loss, reason = "nobody tells such rates apart")]
-        into.budget(Unit::Spans, self.spans_per_second as f64)
+        into.spans_per_second(self.spans_per_second)
     }
 
     fn say(&self) -> Option<Said> {
