@@ -38,6 +38,29 @@ fn policies_with_attributes() -> PolicySet {
     ] }))
 }
 
+/// So many policies, of which half look for texts and half hold a condition, on keys that spans have and
+/// that they have not.
+fn many_policies(count: usize) -> PolicySet {
+    const KEYS: [&str; 5] =
+        ["http.route", "customer.tier", "server.address", "thread.name", "code.function.name"];
+    let policy = |index: usize| {
+        let (name, key) = (format!("p{index}"), KEYS[index / 2 % KEYS.len()]);
+        let key = if index % 4 < 2 { key.to_owned() } else { format!("app.label.{index}") };
+        if index % 2 == 0 {
+            let values = [format!("value-{index}"), format!("other-{index}")];
+            serde_json::json!({ "name": name, "type": "string_attribute",
+                "string_attribute": { "key": key, "values": values } })
+        } else {
+            let condition = format!(
+                "attributes[\"{key}\"] == \"value-{index}\" and status.code == STATUS_CODE_ERROR"
+            );
+            serde_json::json!({ "name": name, "type": "ottl_condition",
+                "ottl_condition": { "error_mode": "ignore", "span": [condition] } })
+        }
+    };
+    compile(serde_json::json!({ "policies": (0..count).map(policy).collect::<Vec<_>>() }))
+}
+
 fn compile(config: serde_json::Value) -> PolicySet {
     let config: TailSamplingConfig = serde_json::from_value(config).unwrap();
     PolicySet::compile(&config, "tail_sampling", &mut Problems::new()).unwrap()
@@ -94,9 +117,13 @@ fn observe(criterion: &mut Criterion) {
     let spans = spans();
     let mut group = criterion.benchmark_group("observe");
     group.throughput(Throughput::Elements(SPANS));
-    for (name, policies) in
-        [("3 policies", main_policies()), ("5 policies, 2 keys", policies_with_attributes())]
-    {
+    for (name, policies) in [
+        ("3 policies", main_policies()),
+        ("5 policies, 2 keys", policies_with_attributes()),
+        ("1 with a text", many_policies(1)),
+        ("10 with texts and conditions", many_policies(10)),
+        ("50 with texts and conditions", many_policies(50)),
+    ] {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let mut record = policies.blank_record().to_vec();
@@ -114,14 +141,20 @@ fn observe(criterion: &mut Criterion) {
 fn decide(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide");
     group.throughput(Throughput::Elements(1));
-    let policies = policies_with_attributes();
-    let mut record = policies.blank_record().to_vec();
-    for span in spans().iter().take(8) {
-        policies.observe(span, &mut Heads::default(), &mut record);
+    for (name, policies) in [
+        ("5 policies", policies_with_attributes()),
+        ("1 policy", many_policies(1)),
+        ("10 policies", many_policies(10)),
+        ("50 policies", many_policies(50)),
+    ] {
+        let mut record = policies.blank_record().to_vec();
+        for span in spans().iter().take(8) {
+            policies.observe(span, &mut Heads::default(), &mut record);
+        }
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| policies.decide(black_box(TraceKey(7)), black_box(&record)));
+        });
     }
-    group.bench_function("5 policies", |bencher| {
-        bencher.iter(|| policies.decide(black_box(TraceKey(7)), black_box(&record)));
-    });
     group.finish();
 }
 

@@ -89,6 +89,16 @@ pub(super) struct AskedKeys {
     keys: Box<[AskedKey]>,
 }
 
+/// An attribute that may be asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate<'b> {
+    /// The first key that it may be of.
+    first: u16,
+    key: &'b [u8],
+    /// (The rest of) the body of the `KeyValue`.
+    value: &'b [u8],
+}
+
 /// What attributes of one list tell.
 pub(super) struct Told<'t> {
     pub(super) facts: &'t mut [u64],
@@ -105,10 +115,11 @@ pub(super) struct Told<'t> {
 pub(super) struct MetKeys(Vec<u64>);
 
 impl MetKeys {
-    /// Forgets all, for a new list.
+    /// Forgets all, for a new list. Words come back when a key is met: most lists have none of them, and
+    /// clearing memory costs as much as reading a short span.
     #[inline]
     pub(super) fn clear(&mut self) {
-        self.0.fill(0);
+        self.0.clear();
     }
 
     /// Notes key number `index`; false when it was met before.
@@ -145,25 +156,22 @@ impl AskedKeys {
         self.keys.is_empty()
     }
 
-    /// Looks at one attribute of a list in `context`, the body of a `KeyValue`: adds the facts that it
-    /// shows, unless they are known already, and notes its place for conditions.
+    /// What an attribute, the body of a `KeyValue`, may tell: `None` for nearly all that nobody asks
+    /// for.
     #[inline]
-    pub(super) fn look_at(&self, body: &[u8], context: Context, told: &mut Told<'_>) {
+    pub(super) fn candidate<'b>(&self, body: &'b [u8]) -> Option<Candidate<'b>> {
         // Every encoder writes the key first, and few keys are as long as 128 bytes.
         match body {
             [KEY_TAG, length @ 0..0x80, rest @ ..] => {
-                if let Some((key, value)) = rest.split_at_checked(usize::from(*length))
-                    && let Some(first) = self.places.first(key)
-                {
-                    self.look_up(first, key, value, context, told);
-                }
+                let (key, value) = rest.split_at_checked(usize::from(*length))?;
+                self.places.first(key).map(|first| Candidate { first, key, value })
             }
-            _ => self.look_at_unusual(body, context, told),
+            _ => self.unusual_candidate(body),
         }
     }
 
     #[cold]
-    fn look_at_unusual(&self, body: &[u8], context: Context, told: &mut Told<'_>) {
+    fn unusual_candidate<'b>(&self, body: &'b [u8]) -> Option<Candidate<'b>> {
         let mut fields = Cursor::new(body);
         let mut key: &[u8] = &[];
         while let Ok(Some(field)) = fields.next_field() {
@@ -171,12 +179,13 @@ impl AskedKeys {
                 key = bytes;
             }
         }
-        if let Some(first) = self.places.first(key) {
-            self.look_up(first, key, body, context, told);
-        }
+        self.places.first(key).map(|first| Candidate { first, key, value: body })
     }
 
-    fn look_up(&self, first: u16, key: &[u8], body: &[u8], context: Context, told: &mut Told<'_>) {
+    /// Looks at one attribute of a list in `context`: adds the facts that it shows, unless they are
+    /// known already, and notes its place for conditions.
+    pub(super) fn look_up(&self, candidate: Candidate<'_>, context: Context, told: &mut Told<'_>) {
+        let Candidate { first, key, value: body } = candidate;
         let mut place = Some(first);
         while let Some(index) = place.map(usize::from)
             && let Some(asked) = self.keys.get(index)

@@ -240,8 +240,10 @@ impl Scan {
             if number == message {
                 let facts = own.facts.as_mut_slice();
                 fields.walk(context, (head, body), &mut own.found, |attribute, found| {
-                    let told = &mut Told { facts, met, buffer: head, found };
-                    self.keys.look_at(attribute, context, told);
+                    if let Some(candidate) = self.keys.candidate(attribute) {
+                        let told = &mut Told { facts, met, buffer: head, found };
+                        self.keys.look_up(candidate, context, told);
+                    }
                 });
             } else if number == schema_url {
                 fields.outer(context, number, Raw::part(head, body), &mut own.found);
@@ -376,8 +378,10 @@ impl Scan {
         // Attributes of events show no facts: only conditions read them.
         let mut met = MetKeys::default();
         fields.walk(Context::SpanEvent, (event, event), found, |attribute, found| {
-            let told = &mut Told { facts: &mut [], met: &mut met, buffer: event, found };
-            self.keys.look_at(attribute, Context::SpanEvent, told);
+            if let Some(candidate) = self.keys.candidate(attribute) {
+                let told = &mut Told { facts: &mut [], met: &mut met, buffer: event, found };
+                self.keys.look_up(candidate, Context::SpanEvent, told);
+            }
         });
         fields.index(index, found);
     }
@@ -473,9 +477,11 @@ impl Scan {
         }
         match number {
             span::ATTRIBUTES => {
-                let Heads { met, span, .. } = &mut *target.heads;
-                let told = &mut Told { facts: target.facts, met, buffer: target.body, found: span };
-                self.keys.look_at(value, Context::Span, told);
+                if let Some(candidate) = self.keys.candidate(value) {
+                    let Heads { met, span: found, .. } = &mut *target.heads;
+                    let told = &mut Told { facts: target.facts, met, buffer: target.body, found };
+                    self.keys.look_up(candidate, Context::Span, told);
+                }
             }
             span::TRACE_ID => {
                 if let Some((high, low)) = value.split_first_chunk()
@@ -519,15 +525,18 @@ impl Fields<'_> {
         if let Some(end) = record.first_mut() {
             *end = (*end).max(self.end);
         }
-        let mut fold = |place: Option<usize>, value: u64, fold: fn(u64, u64) -> u64| {
-            if let Some(word) = place.and_then(|place| record.get_mut(place)) {
-                *word = fold(*word, value);
-            }
-        };
-        fold(layout.start, self.start, u64::min);
-        fold(layout.id_high, self.id_high, u64::max);
-        fold(layout.randomness, self.randomness, u64::min);
-        fold(layout.bytes, bytes as u64, u64::saturating_add);
+        if let Some(start) = word(record, layout.start) {
+            *start = (*start).min(self.start);
+        }
+        if let Some(id_high) = word(record, layout.id_high) {
+            *id_high = (*id_high).max(self.id_high);
+        }
+        if let Some(randomness) = word(record, layout.randomness) {
+            *randomness = (*randomness).min(self.randomness);
+        }
+        if let Some(sum) = word(record, layout.bytes) {
+            *sum = sum.saturating_add(bytes as u64);
+        }
     }
 }
 
@@ -547,6 +556,12 @@ impl Heads {
         }
         around
     }
+}
+
+/// A word of a record, if it has that one.
+#[inline]
+fn word(record: &mut [u64], place: Option<usize>) -> Option<&mut u64> {
+    record.get_mut(place?)
 }
 
 /// The tag of `start_time_unix_nano`, a fixed64.
