@@ -28,7 +28,7 @@ fn sections_of_other_roles_are_checked_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = format!(
         "{KAFKA}{BACKEND}receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: x }} }} }} }}\n\
-         tail_sampling: {{ policies: [] }}\nadmim: {{}}\n"
+         tail_sampling: {{ policies: [{{ name: a, type: latency }}] }}\nadmim: {{}}\n"
     );
     let file = configuration(folder.path(), &text);
     for command in [&["gateway"] as &[&str], &["sampler"], &["check"], &["topics", "check"]] {

@@ -24,9 +24,17 @@ impl Threshold {
         if value <= Self::NEVER.0 { Some(Self(value)) } else { None }
     }
 
+    /// The threshold that keeps a share of `probability`, rounded to 4 hexadecimal digits as
+    /// [`with_precision`](Self::with_precision) does, so that it takes few characters in a
+    /// tracestate: 10 % is `e666`, 1 % is `fd70a`.
+    #[must_use]
+    pub fn of_probability(probability: f64) -> Self {
+        Self::with_precision(probability, 4)
+    }
+
     /// The threshold that keeps a share of `probability`, within 0 to 1 (what is outside counts
-    /// as the nearer end, not-a-number as 0). Rounded to 4 hexadecimal digits after leading `f`s,
-    /// so that it takes few characters in a tracestate: 10 % is `e666`, 1 % is `fd70a`.
+    /// as the nearer end, not-a-number as 0). Rounded to `precision` hexadecimal digits, 1 to 14,
+    /// after leading `f`s.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
@@ -34,7 +42,7 @@ impl Threshold {
         clippy::cast_precision_loss,
         reason = "the product is within 0 to 2^56, which both types hold"
     )]
-    pub fn of_probability(probability: f64) -> Self {
+    pub fn with_precision(probability: f64, precision: u32) -> Self {
         let kept = (probability.clamp(0.0, 1.0) * Self::NEVER.0 as f64).round() as u64;
         let exact = Self::NEVER.0 - kept.min(Self::NEVER.0);
         if kept == 0 {
@@ -42,7 +50,7 @@ impl Threshold {
         }
         // Leading ones within the 56 bits, in whole digits.
         let leading = (exact << (64 - RANDOMNESS_BITS)).leading_ones() / 4;
-        let unit = 1_u64 << (4 * DIGITS.saturating_sub(leading + 4));
+        let unit = 1_u64 << (4 * DIGITS.saturating_sub(leading + precision));
         let rounded = (exact + unit / 2) / unit * unit;
         if rounded < Self::NEVER.0 { Self(rounded) } else { Self(exact) }
     }

@@ -20,6 +20,13 @@ pub(super) fn hash_on(hash: u64, trace_id: [u8; 16]) -> u64 {
     trace_id.into_iter().fold(hash, step)
 }
 
+/// FNV-1a, 32 bits wide.
+#[must_use]
+pub(super) fn hash32(bytes: impl IntoIterator<Item = u8>) -> u32 {
+    let step = |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    bytes.into_iter().fold(0x811c_9dc5, step)
+}
+
 const fn step(hash: u64, byte: u8) -> u64 {
     (hash ^ byte as u64).wrapping_mul(PRIME)
 }
@@ -69,6 +76,25 @@ mod tests {
             assert_eq!(hash_on(salt, id.to_be_bytes()), hash, "id {id:032x}");
             assert!(hash <= greatest_kept((kept_from + 0.0001) / 100.0), "id {id:032x}");
             assert!(hash > greatest_kept((kept_from - 0.0001) / 100.0), "id {id:032x}");
+        }
+    }
+
+    /// The buckets of the Collector's head sampler: the seed, then the trace id.
+    #[test]
+    fn hashes_of_32_bits_are_the_collectors() {
+        let bucket = |seed: u32, id: &[u8]| {
+            hash32(seed.to_le_bytes().into_iter().chain(id.iter().copied())) % (1 << 14)
+        };
+        assert_eq!(bucket(0, &[]), 0x3515);
+        let cases: [(u128, u32, u32); 4] = [
+            (0, 0x2455, 0x2ec3),
+            (0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10, 0x1a25, 0x3443),
+            (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 0x008d, 0x306b),
+            (u128::MAX, 0x1545, 0x25b3),
+        ];
+        for (id, of_none, of_22) in cases {
+            let id = id.to_be_bytes();
+            assert_eq!((bucket(0, &id), bucket(22, &id)), (of_none, of_22), "{id:x?}");
         }
     }
 

@@ -15,10 +15,10 @@ use crate::policy::{
         composite::CompositeConfig, drop::DropConfig, dynamic::DynamicConfig,
         latency::LatencyConfig, not::NotConfig, numeric_attribute::NumericAttributeConfig,
         or::OrConfig, ottl_condition::OttlConditionConfig, probabilistic::ProbabilisticConfig,
-        rate_limiting::RateLimitingConfig, span_count::SpanCountConfig,
-        status_code::StatusCodeConfig, string_attribute::StringAttributeConfig,
-        trace_condition::TraceConditionConfig, trace_flags::TraceFlagsConfig,
-        trace_state::TraceStateConfig,
+        probabilistic_sampler::ProbabilisticSamplerConfig, rate_limiting::RateLimitingConfig,
+        span_count::SpanCountConfig, status_code::StatusCodeConfig,
+        string_attribute::StringAttributeConfig, trace_condition::TraceConditionConfig,
+        trace_flags::TraceFlagsConfig, trace_state::TraceStateConfig,
     },
 };
 
@@ -121,6 +121,8 @@ policy_types! {
     ottl_condition: OttlConditionConfig,
     /// Keeps a share of all traces.
     probabilistic: ProbabilisticConfig,
+    /// Keeps the share of all traces that a Collector's head sampler keeps.
+    probabilistic_sampler: ProbabilisticSamplerConfig,
     /// Keeps so many spans in a second.
     rate_limiting: RateLimitingConfig,
     /// Keeps traces of a number of spans.

@@ -28,6 +28,8 @@ const KEY_TAG: u8 = Tag::new(key_value::KEY, LEN).byte();
 pub(in crate::policy) enum ValueTest {
     /// A yes: `true`, a number above 0, or either as text.
     Positive,
+    /// A no: a number 0, or one as text.
+    Zero,
     /// Any value but an empty text.
     Present,
     /// A whole number within these bounds; other values count as 0.
@@ -268,6 +270,7 @@ impl AskedKey {
         for (test, told) in &self.tests {
             let holds = match test {
                 ValueTest::Positive => value.is_positive(),
+                ValueTest::Zero => value.is_zero(),
                 ValueTest::Present => value != Attribute::Text(&[]),
                 ValueTest::IntWithin(least, most) => (*least..=*most).contains(&value.int()),
                 ValueTest::Bool(truth) => (value == Attribute::Bool(true)) == *truth,

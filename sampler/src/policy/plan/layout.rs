@@ -6,6 +6,7 @@
 //!  then     earliest start         if a duration is asked for
 //!           high half of the id    if a hash of the whole id is
 //!           explicit randomness    if a share of the traces is
+//!           greatest threshold     if the one that came with the spans is asked for
 //!           bytes                  if sizes are
 //!           counters, two a word   if something is counted
 //!           services, two a word   the lowest hashes of their names, if they are counted
@@ -38,6 +39,7 @@ pub(in crate::policy) struct Layout {
     pub(super) start: Option<usize>,
     pub(super) id_high: Option<usize>,
     pub(super) randomness: Option<usize>,
+    pub(super) threshold: Option<usize>,
     pub(super) bytes: Option<usize>,
     counters: usize,
     /// Where the hashes of services begin, and how many there may be.
@@ -54,6 +56,7 @@ pub(super) struct Contents {
     pub(super) start: bool,
     pub(super) id_high: bool,
     pub(super) randomness: bool,
+    pub(super) threshold: bool,
     pub(super) bytes: bool,
     pub(super) counters: u16,
     /// The most services that are told apart.
@@ -74,6 +77,7 @@ impl Layout {
         let start = word(contents.start, u64::MAX);
         let id_high = word(contents.id_high, 0);
         let randomness = word(contents.randomness, NO_RV);
+        let threshold = word(contents.threshold, 0);
         let bytes = word(contents.bytes, 0);
         let counters = blank.len();
         blank.resize(counters + usize::from(contents.counters.div_ceil(2)), 0);
@@ -86,6 +90,7 @@ impl Layout {
             start,
             id_high,
             randomness,
+            threshold,
             bytes,
             counters,
             services,
@@ -178,6 +183,7 @@ impl Layout {
         fold(self.start, u64::min);
         fold(self.id_high, u64::max);
         fold(self.randomness, u64::min);
+        fold(self.threshold, u64::max);
         fold(self.bytes, u64::saturating_add);
         let other_services = Record { layout: self, words: other }.service_hashes().to_vec();
         for word in other_services {
@@ -230,6 +236,11 @@ impl Record<'_> {
     /// The explicit randomness (`rv`) that a span carried, if one did and it was asked for.
     pub(in crate::policy) fn randomness(&self) -> Option<u64> {
         self.word(self.layout.randomness).filter(|rv| *rv != NO_RV)
+    }
+
+    /// The greatest threshold that a span came with, 0 to 2^56; 0 for none, or if nobody asked.
+    pub(in crate::policy) fn threshold(&self) -> u64 {
+        self.word(self.layout.threshold).unwrap_or_default()
     }
 
     /// The full trace id, given what names the trace. A trace whose spans disagree in the high half

@@ -279,6 +279,11 @@ impl Planner {
         self.contents.randomness = true;
     }
 
+    /// Asks for the greatest threshold that spans came with.
+    pub(in crate::policy) const fn incoming_threshold(&mut self) {
+        self.contents.threshold = true;
+    }
+
     /// Asks for the bytes of all spans of a trace.
     pub(in crate::policy) const fn bytes(&mut self) {
         self.contents.bytes = true;

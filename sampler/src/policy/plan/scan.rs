@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use wholetrace_ottl::Context;
 use wholetrace_proto::{
     otlp::numbers::{resource_spans, scope_spans, span, status},
-    tracestate,
+    tracestate::{self, Threshold},
     wire::{Cursor, FIXED64, Tag, VARINT, Value, WireError},
 };
 
@@ -126,6 +126,7 @@ struct Fields<'a> {
     end: u64,
     id_high: u64,
     randomness: u64,
+    threshold: u64,
 }
 
 /// The span that is scanned, and where its fields go.
@@ -291,6 +292,7 @@ impl Scan {
             end: 0,
             id_high: 0,
             randomness: u64::MAX,
+            threshold: 0,
         };
         let mut target = Target { body, facts, heads, fields };
         let malformed = self.fields::<CONDITIONS>(&mut target).is_err();
@@ -504,9 +506,12 @@ impl Scan {
     }
 
     fn trace_state(&self, value: &[u8], target: &mut Target<'_, '_>) {
-        if let Some(rv) = tracestate::read(value).randomness {
+        let entry = tracestate::read(value);
+        if let Some(rv) = entry.randomness {
             target.fields.randomness = target.fields.randomness.min(rv);
         }
+        let threshold = entry.threshold.map_or(0, Threshold::get);
+        target.fields.threshold = target.fields.threshold.max(threshold);
         for asked in &self.entries {
             if !asked.told.are_in(target.facts)
                 && let Some(value) = tracestate::value_of(value, &asked.key)
@@ -533,6 +538,9 @@ impl Fields<'_> {
         }
         if let Some(randomness) = word(record, layout.randomness) {
             *randomness = (*randomness).min(self.randomness);
+        }
+        if let Some(threshold) = word(record, layout.threshold) {
+            *threshold = (*threshold).max(self.threshold);
         }
         if let Some(sum) = word(record, layout.bytes) {
             *sum = sum.saturating_add(bytes as u64);

@@ -72,6 +72,17 @@ impl<'a> Attribute<'a> {
         if let Self::Int(number) = self { number } else { 0 }
     }
 
+    /// A no: a number 0, or one as text.
+    pub(super) fn is_zero(self) -> bool {
+        match self {
+            Self::Int(number) => number == 0,
+            Self::Double(number) => number == 0.0,
+            Self::Text(text) => str::from_utf8(text)
+                .is_ok_and(|text| text.parse().is_ok_and(|number: f64| number == 0.0)),
+            Self::Bool(_) | Self::Other => false,
+        }
+    }
+
     /// A yes: `true`, a number above 0, or either as text.
     pub(super) fn is_positive(self) -> bool {
         match self {

@@ -568,3 +568,50 @@ fn a_dynamic_policy_tells_kinds_of_traces_apart() {
     let of_resource = Trace::new(3).span(root("GET")).of(text("route", "/a"));
     assert_eq!(key(&of_resource), key(&Trace::new(1).span(root("GET")).span(child("/a"))));
 }
+
+/// The head sampler's modes, and what a head sampler in front has done before.
+#[test]
+fn probabilistic_sampler_keeps_what_the_head_sampler_keeps() {
+    let set = |settings: &str| policy("probabilistic_sampler", settings);
+    let of = |id: u128| Trace::new(id).span(Span::default());
+    // Bucket 0x008d is below 163 (1 %), 0x1a25 is not.
+    let one = set("{ sampling_percentage: 1 }");
+    assert!(of(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736).is_kept(&one));
+    assert!(!of(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10).is_kept(&one));
+    assert!(!of(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736).decision(&one).probability_known);
+
+    let sampled = |randomness: u128, trace_state: &str| {
+        let span = Span { trace_state: trace_state.to_owned(), ..Span::default() };
+        Trace::new(1 << 100 | randomness).span(span)
+    };
+    let threshold = |policies: &PolicySet, trace: &Trace| {
+        let decision = trace.decision(policies);
+        (decision.kept, decision.probability_known, decision.threshold)
+    };
+    let half = 1_u64 << 55;
+    // Half of what a head sampler has left of half: a quarter.
+    let proportional = set("{ sampling_percentage: 50, mode: proportional }");
+    assert_eq!(threshold(&proportional, &sampled(LUCKY, "ot=th:8")), (true, true, 3 << 54));
+    assert_eq!(threshold(&proportional, &sampled(LUCKY, "")), (true, true, half));
+    // Half of all: what a head sampler has left of half is kept, what it left of a quarter too.
+    let equalizing = set("{ sampling_percentage: 50, mode: equalizing }");
+    assert_eq!(threshold(&equalizing, &sampled(LUCKY, "ot=th:4")), (true, true, half));
+    assert_eq!(threshold(&equalizing, &sampled(LUCKY, "ot=th:c")), (true, true, 3 << 54));
+    assert!(!sampled(5, "").is_kept(&equalizing));
+    // A threshold above the randomness cannot be true.
+    let open = set("{ sampling_percentage: 50, mode: equalizing, fail_closed: false }");
+    assert!(!sampled(5, "ot=th:8").is_kept(&equalizing));
+    assert_eq!(threshold(&open, &sampled(5, "ot=th:8")), (true, false, 0));
+    // Senders that insist.
+    let asked = |value: i64| {
+        dull().span(with(vec![attribute("sampling.priority", Value::IntValue(value))]))
+    };
+    assert!(asked(1).is_kept(&one) && !asked(0).is_kept(&set("{ sampling_percentage: 100 }")));
+    let precise = set("{ sampling_percentage: 1, mode: equalizing, sampling_precision: 14 }");
+    assert_eq!(threshold(&precise, &of(LUCKY)).2, 0xfd_70a3_d70a_3d71);
+    let (errors, _) = problems(
+        "policies: [ { name: a, type: probabilistic_sampler, probabilistic_sampler: { \
+         sampling_percentage: -1, sampling_precision: 15 } } ]",
+    );
+    assert_eq!(errors.len(), 2, "{errors:?}");
+}

@@ -105,7 +105,7 @@ fn span(id: u128) -> impl Strategy<Value = (Vec<KeyValue>, Span)> {
     let randomness = prop_oneof![
         4 => Just(String::new()),
         1 => (0..1_u64 << 56).prop_map(|rv| format!("vendor=x,ot=rv:{rv:014x}")),
-        1 => select(vec!["vendor=x", "a=b, vendor=yy", "vendor=z,,"]).prop_map(str::to_owned),
+        1 => select(vec!["vendor=x", "a=b, vendor=yy", "vendor=z,,", "ot=th:4"]).prop_map(str::to_owned),
     ];
     let status = prop_oneof![2 => Just(None), 3 => (-1..4).prop_map(Some)];
     let flags = select(vec![0, 1, 0x301, 0x300]);
@@ -172,6 +172,8 @@ const CONDITIONS_ON_TRACES: &str = r#"
       'trace.service_count == 3 or count(span, attributes["k"] == "a") > 1',
       'all(span, attributes["k"] != nil) or trace.root.attributes["k"] == "b"',
       'any(spanevent, name == "e") and trace.has_root' ] } }
+  - { name: c, type: probabilistic_sampler, probabilistic_sampler: {
+      sampling_percentage: 30, mode: proportional } }
   - { name: b, type: dynamic, dynamic: { fields: [k, root.kk, other], goal_sample_rate: 2 } }
 "#;
 

@@ -14,6 +14,7 @@ pub mod numeric_attribute;
 pub mod or;
 pub mod ottl_condition;
 pub mod probabilistic;
+pub mod probabilistic_sampler;
 pub mod rate_limiting;
 pub mod span_count;
 pub mod status_code;

@@ -1,0 +1,168 @@
+//! `probabilistic_sampler`: the share of all traces that the Collector's processor of that name keeps,
+//! so that agents and samplers agree on the same ones. Ours, by its settings.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wholetrace_proto::tracestate::Threshold;
+
+use crate::policy::{
+    evaluation::Evaluation,
+    fnv,
+    lower::{Lower, Lowering},
+    plan::{Fact, ValueTest},
+    report::{Report, Unknown},
+    rule::{Leaf, Rule, Trace},
+    say::{Said, share},
+};
+
+/// The attribute by which a sender asks for a trace, or against it.
+const PRIORITY: &str = "sampling.priority";
+/// Buckets of the hash.
+const BUCKETS: u32 = 1 << 14;
+
+/// The settings of a `probabilistic_sampler` policy: those of the Collector's processor for traces.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub struct ProbabilisticSamplerConfig {
+    /// The share of the traces to keep, in percent: 0 keeps none, 100 and more keep all.
+    pub sampling_percentage: f32,
+    /// What the hash of mode `hash_seed` begins with.
+    pub hash_seed: u32,
+    /// How traces are drawn.
+    pub mode: SamplerMode,
+    /// Whether a trace whose thresholds contradict its randomness is not kept. Otherwise it is, and
+    /// its threshold is erased.
+    pub fail_closed: bool,
+    /// Hexadecimal digits of a threshold behind leading `f`s, 1 to 14.
+    pub sampling_precision: u32,
+    /// Keys that are refused.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub unknown: Unknown,
+}
+
+/// How traces are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplerMode {
+    /// By a hash of the trace id, in 16,384 buckets. No tracestate tells its probability.
+    #[default]
+    #[serde(alias = "")]
+    HashSeed,
+    /// The share is one of what arrives: the probability that spans came with is multiplied.
+    Proportional,
+    /// The share is one of what there was at first: what was sampled more strictly before is kept
+    /// whole.
+    Equalizing,
+}
+
+impl Default for ProbabilisticSamplerConfig {
+    /// The Collector's defaults.
+    fn default() -> Self {
+        Self {
+            sampling_percentage: 0.0,
+            hash_seed: 0,
+            mode: SamplerMode::HashSeed,
+            fail_closed: true,
+            sampling_precision: 4,
+            unknown: Unknown::default(),
+        }
+    }
+}
+
+/// What is drawn, beside what senders ask for.
+#[derive(Debug)]
+struct ProbabilisticSampler {
+    draw: Draw,
+    /// That a sender asks for the trace.
+    wanted: Fact,
+    /// That a sender asks against it.
+    unwanted: Fact,
+    fail_closed: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Draw {
+    /// Traces whose hash, begun with that of the seed, is in a bucket below.
+    Hash { seed: u32, below: u32 },
+    /// A part of what arrives.
+    Part { probability: f64, precision: u32 },
+    /// A part of what there was.
+    All(Threshold),
+}
+
+impl Lower for ProbabilisticSamplerConfig {
+    fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
+        const KEY: &str = "sampling_percentage";
+        report.refuse(
+            &self.unknown,
+            &["fail_closed", "hash_seed", "mode", KEY, "sampling_precision"],
+        );
+        report.within("sampling_precision", self.sampling_precision, 1, 14);
+        let percentage = self.sampling_percentage;
+        if !percentage.is_finite() || percentage < 0.0 {
+            report.under(KEY).bad_value(percentage, "is no share", "take 0 to 100");
+            return None;
+        }
+        let (precision, probability) =
+            (self.sampling_precision.clamp(1, 14), f64::from(percentage) / 100.0);
+        let draw = match self.mode {
+            SamplerMode::HashSeed => {
+                into.planner.whole_id();
+                Draw::Hash { seed: self.hash_seed, below: buckets(percentage) }
+            }
+            SamplerMode::Proportional => Draw::Part { probability, precision },
+            SamplerMode::Equalizing => Draw::All(Threshold::with_precision(probability, precision)),
+        };
+        into.planner.randomness();
+        into.planner.incoming_threshold();
+        let wanted = into.planner.value(PRIORITY, ValueTest::Positive);
+        let unwanted = into.planner.value(PRIORITY, ValueTest::Zero);
+        let (wanted, unwanted) = (into.fact(wanted, report)?, into.fact(unwanted, report)?);
+        let fail_closed = self.fail_closed;
+        Some(Rule::leaf(ProbabilisticSampler { draw, wanted, unwanted, fail_closed }))
+    }
+
+    fn say(&self) -> Option<Said> {
+        let traces = format!("by chance, {}", share(self.sampling_percentage.into()));
+        Some(Said::new(traces, "the trace id, the tracestate and `sampling.priority`"))
+    }
+}
+
+/// How many buckets are kept, cut in the precision of the setting as the Collector does.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "within 0 to 16,384"
+)]
+fn buckets(percentage: f32) -> u32 {
+    (percentage.clamp(0.0, 100.0) * (BUCKETS as f32 / 100.0)) as u32
+}
+
+impl Leaf for ProbabilisticSampler {
+    fn evaluate(&self, trace: &Trace<'_>) -> Evaluation {
+        if trace.record.has(self.wanted) {
+            return Evaluation::ALWAYS;
+        }
+        if trace.record.has(self.unwanted) {
+            return Evaluation::NEVER;
+        }
+        let incoming = Threshold::new(trace.record.threshold()).unwrap_or(Threshold::NEVER);
+        if !incoming.keeps(trace.randomness()) {
+            return Evaluation::drawn(!self.fail_closed);
+        }
+        match self.draw {
+            Draw::Hash { seed, below } => {
+                let id = trace.record.trace_id(trace.key);
+                let hash = fnv::hash32(seed.to_le_bytes().into_iter().chain(id));
+                Evaluation::drawn(hash % BUCKETS < below)
+            }
+            Draw::Part { probability, precision } => {
+                let left = incoming.probability() * probability;
+                Evaluation::of(Threshold::with_precision(left, precision).max(incoming))
+            }
+            Draw::All(threshold) => Evaluation::of(threshold.max(incoming)),
+        }
+    }
+}
