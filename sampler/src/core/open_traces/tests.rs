@@ -1,8 +1,10 @@
 //! Tests of the open traces.
 
 use proptest::prelude::*;
+use wholetrace_runtime::problems::Problems;
 
 use super::*;
+use crate::policy::{PolicySet, TailSamplingConfig};
 
 const HASH: KeyHash = KeyHash::new(7);
 
@@ -78,22 +80,58 @@ fn what_is_closed_is_gone_and_its_place_used_again() {
     assert!(open.memory() < 64 << 10, "{} bytes for nothing", open.memory());
 }
 
-/// What an undecided trace costs, all tables counted by their capacities. The bound for a trace
-/// beside the window cache is 256 bytes.
+/// What an undecided trace costs, all tables counted by their capacities, by what is asked of it. The
+/// bound for a trace beside the window cache is 256 bytes.
 #[test]
 fn a_million_open_traces_take_less_than_their_bytes() {
-    const MOST_BYTES: usize = 100;
-    let mut open = OpenTraces::new(10_000, 0, HASH);
-    let mut worst = 0.0_f64;
-    for key in 0..1_000_000_u64 {
-        open.open(&new(key.wrapping_mul(0x9e37_79b9_7f4a_7c15), key / 1000));
-        if key > 10_000 && key % 10_007 == 0 {
-            worst = worst.max(open.memory() as f64 / open.len() as f64);
+    let cases = [
+        ("errors and a share", TailSamplingConfig::starter(), 56, 80),
+        ("errors, slow traces and a share", config(SLOW), 64, 88),
+        ("everything", config(EVERYTHING), 100, 124),
+    ];
+    for (name, config, most_of_place, most_bytes) in cases {
+        let set = PolicySet::compile(&config, "", &mut Problems::new()).expect("policies");
+        let place = 8 * (4 + set.blank_record().len());
+        assert!(place <= most_of_place, "{name}: a place of {place} bytes");
+        let mut open = OpenTraces::new(10_000, 0, HASH);
+        let mut worst = 0.0_f64;
+        for key in 0..1_000_000_u64 {
+            let trace = new(key.wrapping_mul(0x9e37_79b9_7f4a_7c15), key / 1000);
+            open.open(&NewTrace { blank: set.blank_record(), ..trace });
+            if key > 10_000 && key % 10_007 == 0 {
+                worst = worst.max(open.memory() as f64 / open.len() as f64);
+            }
         }
+        let each = open.memory() as f64 / open.len() as f64;
+        println!("{name}: {place} + index = {each:.1} bytes at a million, {worst:.1} at worst");
+        assert!(each.max(worst) <= f64::from(most_bytes), "{name}: {each} {worst}");
     }
-    let each = open.memory() as f64 / open.len() as f64;
-    println!("{each:.1} bytes each at a million, {worst:.1} at worst on the way");
-    assert!(each <= MOST_BYTES as f64 && worst <= MOST_BYTES as f64, "{each} {worst}");
+}
+
+const SLOW: &str = r#"{ "policies": [
+    { "name": "errors", "type": "status_code", "status_code": { "status_codes": ["ERROR"] } },
+    { "name": "slow", "type": "latency", "latency": { "threshold_ms": 500 } },
+    { "name": "share", "type": "probabilistic", "probabilistic": { "sampling_percentage": 10 } }
+] }"#;
+
+/// All that a record can hold, but for services and several counters.
+const EVERYTHING: &str = r#"{ "maximum_trace_size_bytes": 1000000, "policies": [
+    { "name": "errors", "type": "status_code", "status_code": { "status_codes": ["ERROR"] } },
+    { "name": "slow", "type": "latency", "latency": { "threshold_ms": 500 } },
+    { "name": "hashed", "type": "probabilistic",
+      "probabilistic": { "sampling_percentage": 10, "hash_salt": "salt" } },
+    { "name": "gold", "type": "string_attribute",
+      "string_attribute": { "key": "tier", "values": ["gold"] } },
+    { "name": "checkout", "type": "ottl_condition",
+      "ottl_condition": { "span": ["name == \"checkout\" and status.code != STATUS_CODE_OK"] } },
+    { "name": "large", "type": "span_count", "span_count": { "min_spans": 100 } },
+    { "name": "budget", "type": "rate_limiting", "rate_limiting": { "spans_per_second": 1000 } },
+    { "name": "rare", "type": "dynamic",
+      "dynamic": { "fields": ["http.route"], "goal_sample_rate": 10 } }
+] }"#;
+
+fn config(json: &str) -> TailSamplingConfig {
+    serde_json::from_str(json).expect("a configuration")
 }
 
 /// Sets whose records differ in size stand beside each other, and what one leaves behind is freed.

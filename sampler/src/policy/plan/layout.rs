@@ -8,9 +8,8 @@
 //!           explicit randomness    if a share of the traces is
 //!           greatest threshold     if the one that came with the spans is asked for
 //!           bytes                  if sizes are
-//!           counters, two a word   if something is counted
+//!           counters and the least hashes of values that tell kinds of traces apart, two a word
 //!           services, two a word   the lowest hashes of their names, if they are counted
-//!           least hashes, two a word   of values that tell kinds of traces apart
 //! ```
 //!
 //! The starter policies (errors, slow traces, a tenth of the rest) need four words.
@@ -41,10 +40,10 @@ pub(in crate::policy) struct Layout {
     pub(super) randomness: Option<usize>,
     pub(super) threshold: Option<usize>,
     pub(super) bytes: Option<usize>,
-    counters: usize,
+    /// Where counters begin, and how many there are; least hashes follow.
+    counters: (usize, u16),
     /// Where the hashes of services begin, and how many there may be.
     services: (usize, usize),
-    least: usize,
     /// The record of a trace of which no span has been seen.
     blank: Box<[u64]>,
 }
@@ -79,13 +78,12 @@ impl Layout {
         let randomness = word(contents.randomness, NO_RV);
         let threshold = word(contents.threshold, 0);
         let bytes = word(contents.bytes, 0);
-        let counters = blank.len();
-        blank.resize(counters + usize::from(contents.counters.div_ceil(2)), 0);
+        let counters = (blank.len(), contents.counters);
+        let halves = contents.counters.saturating_add(contents.least);
+        blank.resize(blank.len() + usize::from(halves.div_ceil(2)), 0);
         let services = (blank.len(), contents.services);
         blank.resize(blank.len() + contents.services.div_ceil(2), 0);
-        let least = blank.len();
-        blank.resize(least + usize::from(contents.least.div_ceil(2)), u64::MAX);
-        Self {
+        let mut layout = Self {
             facts,
             start,
             id_high,
@@ -94,9 +92,13 @@ impl Layout {
             bytes,
             counters,
             services,
-            least,
-            blank: blank.into(),
+            blank: Box::default(),
+        };
+        for number in 0..contents.least {
+            set_half(&mut blank, layout.place_of(LeastHash(number)), u32::MAX);
         }
+        layout.blank = blank.into();
+        layout
     }
 
     /// The record of a trace of which no span has been seen.
@@ -151,19 +153,22 @@ impl Layout {
     /// Takes the hash of a value.
     pub(super) fn least(&self, record: &mut [u64], number: LeastHash, hash: u32) {
         let (place, shift) = self.place_of(number);
-        if let Some(word) = record.get_mut(place)
-            && hash < (*word >> shift) as u32
-        {
-            *word = *word & !(u64::from(u32::MAX) << shift) | u64::from(hash) << shift;
+        if record.get(place).is_some_and(|word| hash < (word >> shift) as u32) {
+            set_half(record, (place, shift), hash);
         }
     }
 
     const fn place_of(&self, number: LeastHash) -> (usize, u32) {
-        (self.least + number.0 as usize / 2, 32 * (number.0 as u32 % 2))
+        self.half(self.counters.1 as usize + number.0 as usize)
+    }
+
+    /// Where half word number `index` of the counters and least hashes is.
+    const fn half(&self, index: usize) -> (usize, u32) {
+        (self.counters.0 + index / 2, 32 * (index as u32 % 2))
     }
 
     const fn counter(&self, counter: Counter) -> (usize, u32) {
-        (self.counters + counter.0 as usize / 2, 32 * (counter.0 as u32 % 2))
+        self.half(counter.0 as usize)
     }
 
     /// Folds the record `other` of another part of the same trace into `record`. Folding spans one
@@ -191,15 +196,22 @@ impl Layout {
                 self.add_service(record, hash);
             }
         }
-        for number in 0..2 * (self.blank.len() - self.least) {
-            let number = LeastHash(u16::try_from(number).unwrap());
-            let (place, shift) = self.place_of(number);
-            self.least(record, number, (other[place] >> shift) as u32);
+        let halves = u16::try_from(2 * (self.services.0 - self.counters.0)).unwrap();
+        for number in 0..halves.saturating_sub(self.counters.1) {
+            let (place, shift) = self.place_of(LeastHash(number));
+            self.least(record, LeastHash(number), (other[place] >> shift) as u32);
         }
-        for number in 0..2 * (self.services.0 - self.counters) {
-            let counter = Counter(u16::try_from(number).unwrap());
+        for number in 0..self.counters.1 {
+            let counter = Counter(number);
             self.count(record, counter, Record { layout: self, words: other }.count(counter));
         }
+    }
+}
+
+/// Sets half of the word at `place`.
+fn set_half(record: &mut [u64], (place, shift): (usize, u32), half: u32) {
+    if let Some(word) = record.get_mut(place) {
+        *word = *word & !(u64::from(u32::MAX) << shift) | u64::from(half) << shift;
     }
 }
 
