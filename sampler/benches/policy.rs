@@ -46,7 +46,7 @@ fn many_policies(count: usize) -> PolicySet {
     let policy = |index: usize| {
         let (name, key) = (format!("p{index}"), KEYS[index / 2 % KEYS.len()]);
         let key = if index % 4 < 2 { key.to_owned() } else { format!("app.label.{index}") };
-        if index % 2 == 0 {
+        if index.is_multiple_of(2) {
             let values = [format!("value-{index}"), format!("other-{index}")];
             serde_json::json!({ "name": name, "type": "string_attribute",
                 "string_attribute": { "key": key, "values": values } })

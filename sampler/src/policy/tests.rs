@@ -1,6 +1,7 @@
 //! Policies from their configuration to decisions.
 
 mod configuration;
+mod counts;
 mod decisions;
 mod explained;
 mod naive;
