@@ -35,6 +35,12 @@ pub(crate) fn many_policies(percent: u32) -> Arc<PolicySet> {
                   "string_attribute": { "key": "tier", "values": ["gold"] } },
                 { "name": "half", "type": "probabilistic",
                   "probabilistic": { "sampling_percentage": 50 } } ] } },
+            { "name": "deep", "type": "trace_condition", "trace_condition": { "trace": [
+                "trace.error_count > 1 and count(span, attributes[\"tier\"] == \"gold\") > 0" ] } },
+            { "name": "odd", "type": "not", "not": { "not_sub_policy": {
+                "name": "usual", "type": "ottl_condition", "ottl_condition": { "span": [
+                    "attributes[\"tier\"] != \"gold\" or end_time - start_time < Duration(\"300ms\")"
+                ] } } } },
             { "name": "limited", "type": "rate_limiting",
               "rate_limiting": { "spans_per_second": 10 } },
             { "name": "noise", "type": "drop", "drop": { "drop_sub_policy": [

@@ -30,6 +30,8 @@ pub(crate) struct Folded {
     pub(crate) invalid_trace_ids: u64,
     /// Spans whose bytes are malformed further on.
     pub(crate) malformed: u64,
+    /// Times that a condition had no answer.
+    pub(crate) condition_errors: u64,
 }
 
 /// Folds the spans of one frame.
@@ -149,6 +151,7 @@ impl<'s, 'f> Fold<'s, 'f> {
             &mut self.older.insert(older).1
         };
         let observed = policies.observe(body, heads, self.open.record_mut(slot));
+        self.folded.condition_errors += heads.take_failures();
         self.folded.malformed += u64::from(observed.malformed);
         if observed.root {
             self.open.root_seen(slot, self.time);

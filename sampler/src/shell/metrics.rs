@@ -170,6 +170,7 @@ const COUNTED: &[Counted] = &[
     ((DELAYED_POLICIES, None), |stats| stats.policies_delayed),
     ((INVALID_SPANS, Some(("reason", "trace_id"))), |stats| stats.invalid_trace_ids),
     ((INVALID_SPANS, Some(("reason", "malformed"))), |stats| stats.malformed_spans),
+    ((CONDITION_ERRORS, None), |stats| stats.condition_errors),
     ((DECISIONS, Some(("verdict", "kept"))), |stats| stats.traces_kept),
     ((DECISIONS, Some(("verdict", "not_sampled"))), |stats| stats.traces_not_sampled),
     ((LATE_FRAGMENTS, Some(("verdict", "kept"))), |stats| stats.late_fragments_kept),
@@ -209,6 +210,7 @@ const LATE_SPANS: &str = "wholetrace_sampler_late_spans_total";
 const LATE_ROOTS: &str = "wholetrace_sampler_late_roots_total";
 const DELAYED_POLICIES: &str = "wholetrace_sampler_delayed_policies_total";
 const INVALID_SPANS: &str = "wholetrace_sampler_invalid_spans_total";
+const CONDITION_ERRORS: &str = "wholetrace_sampler_condition_errors_total";
 const DECISIONS: &str = "wholetrace_sampler_decisions_total";
 const LATE_FRAGMENTS: &str = "wholetrace_sampler_late_fragments_total";
 const IGNORED_DECISIONS: &str = "wholetrace_sampler_ignored_decisions_total";
@@ -284,6 +286,12 @@ pub const TABLE: &[Metric] = &[
          they are left out, `malformed` ones are judged by what can be read of them.",
     )
     .labels(&[Label::closed("reason", &["trace_id", "malformed"])]),
+    Metric::counter(
+        CONDITION_ERRORS,
+        Unit::None,
+        "Times that a condition in OTTL had no answer on a span, an event, a resource or a scope, \
+         because of a value that a converter or an operator cannot take.",
+    ),
     Metric::counter(DECISIONS, Unit::None, "Traces decided; after a restart, some again.")
         .labels(&[Label::closed("verdict", &["kept", "not_sampled"])]),
     Metric::counter(

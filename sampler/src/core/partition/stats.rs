@@ -26,6 +26,8 @@ pub struct Stats {
     pub invalid_trace_ids: u64,
     /// Spans whose bytes are malformed beyond their trace id.
     pub malformed_spans: u64,
+    /// Times that a condition had no answer.
+    pub condition_errors: u64,
     /// Decisions made here to keep.
     pub traces_kept: u64,
     /// Decisions made here not to keep.

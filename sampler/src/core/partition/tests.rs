@@ -14,7 +14,7 @@ use crate::{
         checkpoint::{Hints, PartitionCheckpoint},
         partition::{Bounds, Effect, Input, Made, PartitionState, ReadFrame, Settings},
     },
-    testing::{Span, frame, ids, policies},
+    testing::{Span, compile, frame, ids, policies},
 };
 
 fn settings(decision_wait: u32) -> Settings {
@@ -168,6 +168,22 @@ impl Stand {
 
 fn span(key: u64, id: u64, error: bool) -> Span {
     Span { key, id, error, ..Span::default() }
+}
+
+/// A condition that has no answer on a span is counted, and the span is judged by the others.
+#[test]
+fn conditions_without_an_answer_are_counted() {
+    let mut stand = Stand::new(settings(1000), 1 << 20);
+    stand.step(Input::Policies(compile(serde_json::json!({ "policies": [
+        { "name": "odd", "type": "ottl_condition",
+          "ottl_condition": { "span": ["attributes[\"tier\"] / 0 == 1"] } },
+        { "name": "all", "type": "always_sample" },
+    ] }))));
+    stand.append(1_000_000, &[Span { gold: true, ..span(1, 1, false) }, span(2, 2, false)]);
+    stand.append(1_002_000, &[]);
+    stand.read(9);
+    assert_eq!(stand.state.take_stats().condition_errors, 2);
+    assert_eq!(stand.exported, [1, 2]);
 }
 
 /// I1, I3: a record has one time for all owners, although the clock went back before it. The second
