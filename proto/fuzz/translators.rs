@@ -10,6 +10,7 @@ use wholetrace_proto::{
         numbers::INSTRUMENTATION_LIBRARY_SPANS,
     },
     otlp_json::{from_protobuf, to_protobuf},
+    spans::count,
     translated::{Limits, NoRoom, Room, Translated},
     wire::Cursor,
     zipkin::{self, ZipkinError},
@@ -36,6 +37,10 @@ pub(crate) fn json(data: &[u8]) {
     assert_eq!(again.spans, translated.spans);
     if let Ok(line_again) = from_protobuf(&again.bytes) {
         assert_eq!(line_again, line);
+    }
+    if has_old_scopes(&translated.bytes) {
+        // A decoder does not know the spans in them.
+        return;
     }
     let ids =
         |traces: &TracesData| spans(traces).map(|one| one.span_id.clone()).collect::<Vec<_>>();
@@ -149,7 +154,10 @@ fn assert_json_is_read(data: &[u8], error: &JsonError) {
 
 fn decoded(translated: &Translated) -> TracesData {
     let traces = TracesData::decode(&*translated.bytes).expect("valid protobuf");
-    assert_eq!(spans(&traces).count() as u64, translated.spans);
+    assert_eq!(count(&translated.bytes).expect("valid protobuf") as u64, translated.spans);
+    if !has_old_scopes(&translated.bytes) {
+        assert_eq!(spans(&traces).count() as u64, translated.spans);
+    }
     traces
 }
 

@@ -50,5 +50,8 @@ fn zipkin() {
 fn shapes_of_requests() {
     shapes::every(&shapes::OTLP).for_each(|text| translators::json(&text));
     shapes::every(&shapes::ZIPKIN).for_each(|text| translators::zipkin(&text));
+    // Scopes under the number of old, which a decoder does not know.
+    let old = br#"{"resourceSpans":[{"instrumentationLibrarySpans":[{"spans":[{"kind":1}]}]}]}"#;
+    translators::json(old);
     run_any(14, 4_000, translators::shapes);
 }
