@@ -119,6 +119,9 @@ fn all_examples_are_tried() {
         "from-a-collector.yaml",
         "jaeger.yaml",
         "otlp-http.yaml",
+        // These two by tests/cli.
+        "policies.test.yaml",
+        "policies.yaml",
         "standalone.yaml",
         "zipkin.yaml",
     ];
