@@ -12,6 +12,7 @@
 mod anew;
 mod backend;
 mod brokers;
+mod budgets;
 mod crashes;
 mod damage;
 mod dead_letters;
