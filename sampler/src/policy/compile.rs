@@ -64,6 +64,12 @@ impl PolicySet {
         if problems.errors().len() > errors {
             return None;
         }
+        if policies.len() < config.policies.len() {
+            // What else can be wrong with a policy is told where it is.
+            let message = format!("more than `{}` budgets", u16::MAX);
+            problems.error(path, message, "let policies share budgets in a `composite`");
+            return None;
+        }
         let names = config.policies.iter().map(|policy| policy.name.clone());
         let after_root = config.decision_wait_after_root_received.get();
         Some(Self {

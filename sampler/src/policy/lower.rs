@@ -3,7 +3,7 @@
 use crate::policy::{
     budget::{Budget, BudgetId, Goal, Unit},
     compatibility::Compatibility,
-    plan::{Fact, Full, LeastHash, Planner},
+    plan::{FIELDS_MAX, Fact, Full, LeastHash, Planner},
     report::Report,
     rule::{Room, Rule},
     say::Said,
@@ -92,7 +92,10 @@ impl<'p> Lowering<'p> {
     /// The fact (or what was made of it), unless there was no room for it.
     pub(super) fn fact<F>(&mut self, asked: Result<F, Full>, report: &mut Report<'_>) -> Option<F> {
         if asked.is_err() {
-            let message = format!("more than `{}` different conditions", Fact::MAX);
+            let message = format!(
+                "more than `{}` different conditions, or `{FIELDS_MAX}` fields in them",
+                Fact::MAX
+            );
             report.error(message, "join values of one key in one policy where you can");
         }
         asked.ok()

@@ -30,5 +30,5 @@ mod value;
 pub(super) use fact::Fact;
 pub(super) use keys::ValueTest;
 pub(super) use layout::{Counter, LeastHash, Record};
-pub(super) use planner::{Full, Plan, Planner};
+pub(super) use planner::{FIELDS_MAX, Full, Plan, Planner};
 pub use scan::{Heads, Observed};

@@ -13,6 +13,9 @@ use crate::policy::plan::{
     scan::{AskedHash, Scan, ScanParts},
 };
 
+/// How many fields all conditions together may name: a slot for each is looked at for each span.
+pub(in crate::policy) const FIELDS_MAX: usize = 16_384;
+
 /// The attribute of a resource that names its service.
 const SERVICE_NAME: &str = "service.name";
 
@@ -65,6 +68,8 @@ pub(in crate::policy) struct Planner {
     contents: Contents,
     spans: Option<Counter>,
     errors: Option<Counter>,
+    /// Fields that conditions name.
+    fields: usize,
     /// Fields of which least hashes are asked, and whether on root spans only.
     hashed: Vec<(Vec<Path>, bool)>,
     /// Counters of conditions.
@@ -178,8 +183,7 @@ impl Planner {
         let (fact, new) = self.fact(Question::Holds(context, text, roots))?;
         if new || failed.is_some() {
             let (condition, sink) = (condition.clone(), Sink::Fact(fact));
-            let asked = AskedCondition { condition, sink, roots, negated: false, failed };
-            self.parts.conditions.push(asked);
+            self.ask(AskedCondition { condition, sink, roots, negated: false, failed })?;
         }
         Ok(fact)
     }
@@ -196,9 +200,13 @@ impl Planner {
         let (fact, new) = self.fact(Question::Excepted(context, text))?;
         if new {
             let (condition, sink) = (condition.clone(), Sink::Fact(fact));
-            let asked =
-                AskedCondition { condition, sink, roots: false, negated: true, failed: None };
-            self.parts.conditions.push(asked);
+            self.ask(AskedCondition {
+                condition,
+                sink,
+                roots: false,
+                negated: true,
+                failed: None,
+            })?;
         }
         Ok(fact)
     }
@@ -211,16 +219,28 @@ impl Planner {
     }
 
     /// Counts for how many spans or events of the trace `condition` holds.
-    pub(in crate::policy) fn count(&mut self, condition: &Condition) -> Counter {
+    pub(in crate::policy) fn count(&mut self, condition: &Condition) -> Result<Counter, Full> {
         if let Some((_, counter)) = self.counts.iter().find(|(counted, _)| counted == condition) {
-            return *counter;
+            return Ok(*counter);
+        }
+        // Beside these only spans and errors are counted.
+        if self.counts.len() >= Fact::MAX {
+            return Err(Full);
         }
         let counter = self.counter();
         self.counts.push((condition.clone(), counter));
         let (condition, sink) = (condition.clone(), Sink::Count(counter));
-        let asked = AskedCondition { condition, sink, roots: false, negated: false, failed: None };
+        self.ask(AskedCondition { condition, sink, roots: false, negated: false, failed: None })?;
+        Ok(counter)
+    }
+
+    fn ask(&mut self, asked: AskedCondition) -> Result<(), Full> {
+        self.fields += asked.condition.paths().len();
+        if self.fields > FIELDS_MAX {
+            return Err(Full);
+        }
         self.parts.conditions.push(asked);
-        counter
+        Ok(())
     }
 
     /// Counts the spans of a trace whose status is an error.
@@ -236,7 +256,11 @@ impl Planner {
     /// The least hash of the values of `field`: the name of a span for `name`, else the attribute of
     /// that name of a span, or of its resource where the span has none; with `roots` of spans without a
     /// parent only.
-    pub(in crate::policy) fn least_hash(&mut self, field: &str, roots: bool) -> LeastHash {
+    pub(in crate::policy) fn least_hash(
+        &mut self,
+        field: &str,
+        roots: bool,
+    ) -> Result<LeastHash, Full> {
         let paths = if field == "name" {
             vec![Path::SpanName]
         } else {
@@ -247,9 +271,10 @@ impl Planner {
             self.hashed.push(asked);
             self.hashed.len() - 1
         });
-        let number = u16::try_from(number).unwrap_or(u16::MAX);
-        self.contents.least = self.contents.least.max(number.saturating_add(1));
-        LeastHash(number)
+        let number = u16::try_from(number).ok().filter(|number| usize::from(*number) < Fact::MAX);
+        let number = number.ok_or(Full)?;
+        self.contents.least = self.contents.least.max(number + 1);
+        Ok(LeastHash(number))
     }
 
     /// Counts the services of a trace, up to `up_to`.

@@ -308,3 +308,27 @@ fn conditions_are_shared_and_bounded() {
     }
     assert!(!dull().span(with(vec![text("k", "v1000")])).is_kept(&all));
 }
+
+#[test]
+fn counts_and_the_fields_of_conditions_are_bounded() {
+    let trace = |conditions: Vec<String>| {
+        let quoted: Vec<String> = conditions.iter().map(|text| format!("'{text}'")).collect();
+        format!(
+            "policies: [ {{ name: a, type: trace_condition, trace_condition: {{ trace: [ {} ] }} }} ]",
+            quoted.join(", ")
+        )
+    };
+    let counts = |most: usize| {
+        trace((0..most).map(|number| format!("count(span, name == \"{number}\") > 1")).collect())
+    };
+    assert_eq!(problems(&counts(4096)).0, [""; 0]);
+    let (errors, _) = problems(&counts(4097));
+    assert!(errors.len() == 1 && errors[0].contains("more than `4096`"), "{errors:?}");
+    let fields = |number: usize| {
+        let one = |field| format!("attributes[\"{number}.{field}\"] == 1");
+        (0..50).map(one).collect::<Vec<_>>().join(" or ")
+    };
+    let many = trace((0..328).map(|number| format!("any(span, {})", fields(number))).collect());
+    let (errors, _) = problems(&many);
+    assert!(errors.len() == 1 && errors[0].contains("or `16384` fields"), "{errors:?}");
+}

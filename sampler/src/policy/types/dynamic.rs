@@ -105,7 +105,8 @@ impl Lower for DynamicConfig {
             };
             into.planner.least_hash(name, roots)
         });
-        let key = fields.collect();
+        let key = fields.collect::<Result<_, _>>();
+        let key = into.fact(key, report)?;
         into.budget(unit, goal, key, self.max_keys)
     }
 

@@ -122,7 +122,7 @@ fn answer(ask: &Ask, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option
         }
         Ask::SpanCount => return Some(Answer::Count(planner.spans())),
         Ask::ErrorCount => return Some(Answer::Count(planner.errors())),
-        Ask::Count { condition, .. } => return Some(Answer::Count(planner.count(condition))),
+        Ask::Count { condition, .. } => planner.count(condition).map(Answer::Count),
         Ask::ServiceCount { up_to } if *up_to <= SERVICES_MAX => {
             planner.services(*up_to);
             return Some(Answer::Services);
