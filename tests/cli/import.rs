@@ -14,10 +14,16 @@ const PRODUCER: &str = include_str!("../../libs/import/tests/fixtures/kafka/prod
 const CONSUMER: &str = include_str!("../../libs/import/tests/fixtures/kafka/consumer.yaml");
 const CONFIGMAP: &str = include_str!("../../libs/import/tests/fixtures/configmap/resources.yaml");
 const SAMPLERS: &str = include_str!("../../libs/import/tests/fixtures/samplers/rules.yaml");
+const RULES: &str = include_str!("../../libs/import/tests/fixtures/rules/rules.yaml");
+const REFINERY: &str = include_str!("../../libs/import/tests/fixtures/rules/config.yaml");
+const HEAD: &str = include_str!("../../libs/import/tests/fixtures/head/collector.yaml");
+const AGENTS: &str = include_str!("../../libs/import/tests/fixtures/fleet/agent.yaml");
+const FLEET: &str = include_str!("../../libs/import/tests/fixtures/fleet/sampler.yaml");
 const PIPELINES: &str = include_str!("../../libs/import/tests/fixtures/pipelines/collector.yaml");
 
 /// Variables that the fixtures name.
-const VARIABLES: [(&str, &str); 4] = [
+const VARIABLES: [(&str, &str); 5] = [
+    ("SEND_KEY", "another-key-of-honeycomb"),
     ("HONEYCOMB_API_KEY", "a-key-of-honeycomb"),
     ("MY_POD_IP", "127.0.0.1"),
     ("SENDERS_TOKEN", "a-token-of-many-letters"),
@@ -39,7 +45,7 @@ fn imported(folder: &Path, texts: &[&str], options: &[&str]) -> Ran {
 /// Guarantee: what is written is accepted by `check`, without a word about what it left out.
 #[test]
 fn what_is_written_loads() {
-    let rows: [(&[&str], &[&str]); 7] = [
+    let rows: [(&[&str], &[&str]); 10] = [
         (&[AGENT], &["receivers:", "zipkin: { endpoint: 0.0.0.0:9411 }", "type: always_sample"]),
         (&[GATEWAY], &["decision_wait: 20s", "tenants:", "Bearer ${file:", "ten-percent"]),
         (&[BALANCER, SAMPLER], &["hash_salt: fleet", "wholetrace standalone"]),
@@ -47,7 +53,10 @@ fn what_is_written_loads() {
         (&[PRODUCER, CONSUMER], &["SCRAM-SHA-512", "wholetrace topics create"]),
         #[cfg(not(feature = "kafka"))]
         (&[AGENT], &[]),
-        (&[CONFIGMAP], &["sampling_percentage: 25"]),
+        (&[CONFIGMAP], &["sampling_percentage: 25", "type: probabilistic_sampler"]),
+        (&[RULES, REFINERY], &["goal_sample_rate: 10", "min_spans: 1001", "decision_wait: 30s"]),
+        (&[HEAD], &["mode: equalizing", "compatibility: collector"]),
+        (&[AGENTS, FLEET], &["hash_seed: 22", "mode: proportional"]),
         (&[SAMPLERS], &["# 1 in 8", "decision_wait: 60s", "x-honeycomb-team"]),
         (&[PIPELINES], &["zipkin: {}", "otlp/a:", "otlp/b:"]),
     ];
@@ -74,6 +83,86 @@ fn what_is_written_loads() {
             assert!(!checked.stderr.contains(idle), "{}", checked.stderr);
         }
     }
+}
+
+/// Guarantee: the sampler of each environment of Refinery becomes a policy with keys that are read.
+#[test]
+fn each_sampler_of_refinery_is_read() {
+    for (environment, policy, settings) in [
+        ("dynamic", "dynamic", &["goal_sample_rate: 4", "- http.method"] as &[&str]),
+        ("ema", "dynamic", &["goal_sample_rate: 20", "max_keys: 50"]),
+        ("throughput", "dynamic", &["goal_throughput_per_sec: 500", "- service.name"]),
+        ("windowed", "dynamic", &["goal_throughput_per_sec: 50"]),
+        ("total", "dynamic", &["goal_throughput_per_sec: 10"]),
+        ("everything", "always_sample", &[]),
+        ("__default__", "probabilistic", &["sampling_percentage: 12.5"]),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = ["-o", "wholetrace.yaml", "--environment", environment];
+        let ran = imported(folder.path(), &[SAMPLERS], &options);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let checked = run(folder.path(), &["check", "--config", "wholetrace.yaml"], &VARIABLES);
+        assert_eq!(checked.code, Some(0), "{environment}: {}", checked.stderr);
+        assert!(!checked.stderr.contains("tail_sampling"), "{}", checked.stderr);
+        let kind = format!("type: {policy}\n");
+        for expected in settings.iter().copied().chain([kind.as_str()]) {
+            assert!(checked.stdout.contains(expected), "{expected}: {}", checked.stdout);
+        }
+    }
+}
+
+/// Guarantee: with a sampler by chance in front of the policies of a Collector those traces are kept that
+/// both keep, and thresholds tell so.
+#[test]
+fn a_sampler_in_front_of_policies_is_a_part_of_each() {
+    const FRONT: &str = "\
+receivers: { otlp: { protocols: { grpc: } } }
+processors:
+  probabilistic_sampler: { sampling_percentage: 50, mode: equalizing }
+  tail_sampling:
+    policies:
+      - { name: errors, type: status_code, status_code: { status_codes: [ERROR] } }
+      - name: no-probes
+        type: drop
+        drop: { drop_sub_policy: [{ name: p, type: string_attribute, string_attribute: { key: p, values: [x] } }] }
+exporters: { otlp: { endpoint: 'a:4317' } }
+service:
+  pipelines:
+    traces:
+      receivers: [otlp]
+      processors: [probabilistic_sampler, tail_sampling]
+      exporters: [otlp]
+";
+    const TESTS: &str = "\
+config: wholetrace.yaml
+tests:
+  - name: half of all failures
+    trace: [{ status: ERROR }]
+    expect: { probability: 50%, threshold: '8' }
+  - name: one that the sampler does not let through
+    randomness: least
+    trace: [{ status: ERROR }]
+    expect: not_sampled
+  - name: one that the policies do not want
+    randomness: most
+    trace: [{}]
+    expect: not_sampled
+  - name: another sampler before was stricter
+    randomness: most
+    trace: [{ status: ERROR, tracestate: 'ot=th:e666' }]
+    expect: { verdict: kept, threshold: e666 }
+  - name: drop wins
+    randomness: most
+    trace: [{ status: ERROR, attributes: { p: x } }]
+    expect: { verdict: dropped, policy: no-probes }
+";
+    let folder = tempfile::tempdir().expect("a folder");
+    let ran = imported(folder.path(), &[FRONT], &["-o", "wholetrace.yaml", "--strict"]);
+    assert_eq!(ran.code, Some(0), "nothing is lost: {}", ran.stderr);
+    fs::write(folder.path().join("it.test.yaml"), TESTS).expect("tests are written");
+    let ran = run(folder.path(), &["test", "it.test.yaml"], &[]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("5 passed, 0 failed"), "{}", ran.stdout);
 }
 
 /// Guarantee: certificates, passwords and tokens are files of the machine where the process is to run:
@@ -182,7 +271,7 @@ fn exit_codes_tell_losses_and_files_that_cannot_be_read() {
     const UNKNOWN: &str = "{ name: odd, type: of_another_version }";
     let folder = tempfile::tempdir().expect("a folder");
     let unknown = FINE.replace("{ name: all, type: always_sample }", UNKNOWN);
-    let rows: [(&str, &[&str], i32, &str); 9] = [
+    let rows: [(&str, &[&str], i32, &str); 10] = [
         (FINE, &["--strict"], 0, "nothing is lost"),
         (PIPELINES, &[], 0, "lost: "),
         (PIPELINES, &["--strict"], 2, "traces/archive"),
@@ -190,6 +279,7 @@ fn exit_codes_tell_losses_and_files_that_cannot_be_read() {
         (PIPELINES, &["--pipeline", "traces/none"], 1, "there are `traces/in`"),
         (&unknown, &[], 1, "processors.tail_sampling.policies[0].type"),
         ("a: [", &[], 1, "is not YAML"),
+        ("Sampler = \"DynamicSampler\"\n", &[], 1, "Refinery's own converter"),
         ("receivers: { otlp: {} }", &[], 1, "service.pipelines"),
         ("admin: {}\nreceivers: {}", &[], 1, "neither"),
     ];

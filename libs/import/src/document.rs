@@ -34,7 +34,13 @@ pub(crate) fn read(files: &[Source]) -> Result<Vec<Document>, Unreadable> {
                 "{name}: {bytes} bytes are more than a configuration has (at most {FILE_BYTES_MAX})"
             )));
         }
-        let values = parsed(text).map_err(|error| {
+        let values = parsed(text);
+        // A text is all that YAML makes of some files of TOML.
+        let is_plain = values.as_ref().map_or(true, |values| values.iter().all(Value::is_string));
+        if is_plain && is_toml(name, text) {
+            return Err(toml(name));
+        }
+        let values = values.map_err(|error| {
             let error = error.trim_end();
             Unreadable(format!("{name}: the file is not YAML: {error}"))
         })?;
@@ -44,6 +50,28 @@ pub(crate) fn read(files: &[Source]) -> Result<Vec<Document>, Unreadable> {
     }
     Ok(documents)
 }
+
+/// Whether a file that is no YAML is TOML: it begins with a table or a setting.
+fn is_toml(name: &str, text: &str) -> bool {
+    let is_word = |one: char| one.is_alphanumeric() || "_-.\"' ".contains(one);
+    let mut lines = text.lines().map(str::trim);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#')).unwrap_or_default();
+    let is_setting =
+        first.split_once('=').is_some_and(|(key, _)| !key.is_empty() && key.chars().all(is_word));
+    let is_table = first.starts_with('[') && first.ends_with(']');
+    name.ends_with(".toml") || is_setting || is_table
+}
+
+/// What is said of TOML, which only files of Refinery's first version are.
+fn toml(name: &str) -> Unreadable {
+    Unreadable(format!(
+        "{name}: the file is TOML, as rules and configurations of Refinery's version 1 are: {CONVERT}"
+    ))
+}
+
+/// What becomes of files of Refinery's version 1.
+pub(crate) const CONVERT: &str = "bring it to version 2 with Refinery's own converter (`convert rules \
+     --input OLD --output rules.yaml`, or `convert config`), and import what that writes";
 
 /// The documents in `text`. Plain words and numbers are what they are for a Collector: `yes` is text, a
 /// number that begins with a zero is octal.

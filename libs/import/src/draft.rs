@@ -73,6 +73,11 @@ impl Draft {
         self.origins.push((path, from, false));
     }
 
+    /// Says where the part at `path` comes from, which has the same keys there.
+    pub(crate) fn moved(&mut self, path: String, from: Place) {
+        self.origins.push((path, from, true));
+    }
+
     /// Puts `key` behind the others of its section: the longest one is read last.
     pub(crate) fn move_last(&mut self, section: &str, key: &str) {
         if let Some(Value::Object(map)) = self.tree.get_mut(section)

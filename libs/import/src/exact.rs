@@ -14,7 +14,7 @@ pub(crate) fn ask(draft: &mut Draft) {
         return;
     }
     let place = draft.origin("tail_sampling").unwrap_or_default();
-    // A sampler at the head draws otherwise.
+    // Refinery draws otherwise.
     if !place.path.contains("tail_sampling") {
         return;
     }

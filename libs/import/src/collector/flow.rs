@@ -12,6 +12,8 @@ pub(crate) struct Flow {
     pub(crate) receivers: Vec<String>,
     pub(crate) processors: Vec<String>,
     pub(crate) exporters: Vec<String>,
+    /// Processors of pipelines that only a part of the spans goes through.
+    pub(crate) partly: Vec<String>,
 }
 
 /// Processors that change nothing of what a pipeline does to a trace.
@@ -34,6 +36,8 @@ pub(crate) fn of(
         None => traces
             .iter()
             .find(|pipeline| pipeline.has_processor("tail_sampling"))
+            // Those that feed it are found from there.
+            .or_else(|| traces.iter().find(|pipeline| collector.exports(pipeline)))
             .or_else(|| traces.first()),
     };
     let Some(main) = main else {
@@ -53,6 +57,7 @@ pub(crate) fn of(
             receivers: main.receivers.clone(),
             processors: main.processors.clone(),
             exporters: main.exporters.clone(),
+            partly: Vec::new(),
         },
         left: traces.iter().copied().filter(|pipeline| pipeline != main).collect(),
         report,
@@ -101,7 +106,10 @@ impl<'a> Joined<'a> {
         {
             let connector = self.flow.receivers.remove(at);
             self.passes(&connector);
-            for pipeline in self.next(|pipeline| pipeline.exporters.contains(&connector)) {
+            let feeding = self.next(|pipeline| pipeline.exporters.contains(&connector));
+            let is_only_way = self.flow.receivers.is_empty();
+            self.branch(&feeding, is_only_way);
+            for pipeline in feeding {
                 self.taken(pipeline, "feeds the pipeline that samples");
                 let behind = std::mem::take(&mut self.flow.processors);
                 self.flow.processors = pipeline.processors.iter().cloned().chain(behind).collect();
@@ -109,6 +117,16 @@ impl<'a> Joined<'a> {
                 for exporter in pipeline.exporters.iter().filter(|name| **name != connector) {
                     self.before(exporter, pipeline);
                 }
+            }
+        }
+    }
+
+    /// Remembers the processors that not all spans go through, of `pipelines` that are beside each other.
+    fn branch(&mut self, pipelines: &[&Pipeline], is_only_way: bool) {
+        for name in pipelines.iter().flat_map(|pipeline| &pipeline.processors) {
+            let is_in_all = pipelines.iter().all(|pipeline| pipeline.processors.contains(name));
+            if !(is_only_way && is_in_all) {
+                self.flow.partly.push(name.clone());
             }
         }
     }
@@ -139,12 +157,32 @@ impl<'a> Joined<'a> {
                 continue;
             }
             self.passes(&connector);
-            for pipeline in self.next(|pipeline| pipeline.receivers.contains(&connector)) {
+            let fed = self.next(|pipeline| pipeline.receivers.contains(&connector));
+            let is_only_way = self.flow.exporters.is_empty() && of == "forward";
+            self.branch(&fed, is_only_way);
+            for pipeline in fed {
                 self.taken(pipeline, "is fed by the pipeline that samples");
+                for receiver in pipeline.receivers.iter().filter(|name| **name != connector) {
+                    self.round(receiver, pipeline);
+                }
                 self.flow.processors.extend(pipeline.processors.iter().cloned());
                 add(&mut self.flow.exporters, &pipeline.exporters);
             }
         }
+    }
+
+    /// A receiver whose spans do not go through the pipeline that samples.
+    fn round(&mut self, receiver: &str, pipeline: &Pipeline) {
+        let name = &pipeline.name;
+        let place = self.collector.place.key("service.pipelines").key(name);
+        self.report.lost(
+            place.key("receivers"),
+            format!("spans of `{receiver}` go from here round the policies: no spans do that here"),
+            format!(
+                "give them a process of their own: `wholetrace import --pipeline {name} FILE` writes its \
+                 file"
+            ),
+        );
     }
 
     /// A connector through which traces go.

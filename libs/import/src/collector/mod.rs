@@ -7,6 +7,7 @@ mod flow;
 mod kafka;
 mod model;
 mod processors;
+mod sampling;
 
 use serde_json::json;
 
@@ -14,6 +15,7 @@ use crate::{
     collector::{
         flow::Flow,
         model::{Collector, kind},
+        sampling::Sampling,
     },
     document::Document,
     draft::Draft,
@@ -40,6 +42,7 @@ pub(crate) fn import(
 ) -> Result<Draft, Unreadable> {
     let tiers = tiers(documents)?;
     let mut draft = Draft::default();
+    let mut sampling = Sampling::default();
     let last = tiers.len().saturating_sub(1);
     for (index, collector) in tiers.iter().enumerate() {
         let selected = selection.pipeline.as_deref();
@@ -53,8 +56,12 @@ pub(crate) fn import(
         if index < last {
             hand_on(collector, &mut flow, &mut draft, report);
         }
-        take(collector, &flow, &mut draft, report);
+        let credentials = components::take(collector, &flow, &mut draft, report);
+        processors::take(collector, &flow, &mut sampling, report);
+        extensions::take(collector, &credentials, &mut draft, report);
+        unused(collector, report);
     }
+    sampling.put(&mut draft, report);
     complete(&mut draft, &tiers, report);
     Ok(draft)
 }
@@ -161,14 +168,6 @@ fn hand_on(collector: &Collector, flow: &mut Flow, draft: &mut Draft, report: &m
             "have a Collector in front send all spans there, and to Wholetrace",
         );
     }
-}
-
-/// Puts what the flow goes through into `draft`.
-fn take(collector: &Collector, flow: &Flow, draft: &mut Draft, report: &mut Report) {
-    let credentials = components::take(collector, flow, draft, report);
-    processors::take(collector, &flow.processors, draft, report);
-    extensions::take(collector, &credentials, draft, report);
-    unused(collector, report);
 }
 
 /// Components that are there, and that no pipeline of any signal has.

@@ -106,6 +106,11 @@ impl Collector {
             || self.names("connectors").any(|connector| connector == name)
     }
 
+    /// Whether traces leave the Collector from `pipeline`.
+    pub(crate) fn exports(&self, pipeline: &Pipeline) -> bool {
+        pipeline.exporters.iter().any(|name| !self.is_connector(name))
+    }
+
     /// Whether a pipeline of traces has a component of this type.
     pub(crate) fn uses(&self, section: &str, kind: &str) -> bool {
         self.pipelines.iter().filter(|pipeline| pipeline.is_traces()).any(|pipeline| {

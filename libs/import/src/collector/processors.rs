@@ -1,10 +1,13 @@
-//! Processors: one that samples, some that are not needed, others that are not here.
+//! Processors: some that sample, some that are not needed, others that are not here.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
-    collector::model::{Collector, kind},
-    draft::Draft,
+    collector::{
+        flow::Flow,
+        model::{Collector, kind},
+        sampling::Sampling,
+    },
     report::{Place, Report},
 };
 
@@ -34,67 +37,36 @@ const CHANGING: [(&str, &str); 12] = [
     ("sumologic", "renames attributes"),
 ];
 
-/// Puts what the processors `names` do into `draft`, in the words of the policies.
+/// Takes what the processors of `flow` do: what samples into `sampling`, and the rest is told.
 pub(crate) fn take(
     collector: &Collector,
-    names: &[String],
-    draft: &mut Draft,
+    flow: &Flow,
+    sampling: &mut Sampling,
     report: &mut Report,
 ) {
-    let samples = names.iter().any(|name| kind(name) == "tail_sampling");
-    for name in names {
+    for name in &flow.processors {
         let place = collector.at("processors", name);
         let value = collector.component("processors", name).unwrap_or(&Value::Null);
         match kind(name) {
-            "tail_sampling" if draft.has("tail_sampling") => report.lost(
+            "tail_sampling" if sampling.has_block() => report.lost(
                 place,
                 "there is one block `tail_sampling`, and another one is taken",
                 "put the policies of both into one, or run a second process behind this one",
             ),
             "tail_sampling" => {
                 report.taken(place.clone(), "as `tail_sampling`");
-                draft.section("tail_sampling", value.clone(), place);
+                sampling.block(value.clone(), place);
             }
-            "probabilistic_sampler" if samples || draft.has("tail_sampling") => report.lost(
+            "probabilistic_sampler" if flow.partly.contains(name) => report.lost(
                 place,
-                format!(
-                    "keeps {} % of the traces, before they are sampled: all of them are here",
-                    value.get("sampling_percentage").unwrap_or(&Value::Null)
-                ),
-                "keep it in a Collector in front, or put a `probabilistic` policy into an `and` with \
-                 each of the others",
+                "it samples what some of the pipelines have: here all spans have one way, and it is left \
+                 out",
+                "have a Collector of its own sample them, or give that pipeline a process of its own",
             ),
-            "probabilistic_sampler" => probabilistic(value, place, draft, report),
+            "probabilistic_sampler" => sampling.chance(name, value, &place, report),
             of => other(of, value, &place, report),
         }
     }
-}
-
-/// A sampler by chance, where nothing else samples.
-fn probabilistic(value: &Value, place: Place, draft: &mut Draft, report: &mut Report) {
-    let percentage = value.get("sampling_percentage").cloned().unwrap_or_else(|| json!(0));
-    let policy = json!({
-        "name": "share", "type": "probabilistic",
-        // Chance is consistent with other samplers, whatever a Collector's tail sampling does.
-        "probabilistic": { "sampling_percentage": percentage },
-    });
-    report.taken(place.clone(), "as a policy of `tail_sampling`");
-    let mode = value.get("mode").and_then(Value::as_str).unwrap_or("hash_seed");
-    match mode {
-        "hash_seed" => report.lost(
-            place.key("mode"),
-            "`hash_seed` draws by a hash of its own: as many traces are kept, but others",
-            "set `mode: equalizing` in the Collectors that are to agree with this one",
-        ),
-        "proportional" => report.lost(
-            place.key("mode"),
-            "`proportional` keeps a share of what comes, `probabilistic` a share of what was before \
-             other samplers",
-            "multiply `sampling_percentage` with the share that they keep",
-        ),
-        _ => {}
-    }
-    draft.section("tail_sampling", json!({ "decision_wait": "1s", "policies": [policy] }), place);
 }
 
 fn other(of: &str, value: &Value, place: &Place, report: &mut Report) {

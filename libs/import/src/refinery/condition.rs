@@ -190,6 +190,10 @@ impl Asked<'_> {
             "int" => Ok(number?.trunc().to_string()),
             "float" => Ok(format!("{:?}", number?)),
             "string" => Ok(text(&plain)),
+            "bool" => {
+                let truth = plain.parse::<bool>().map_err(|_| format!("`{plain}` is no truth"));
+                Ok(truth?.to_string())
+            }
             _ if value.is_string() => Ok(text(&plain)),
             _ => Ok(plain),
         }
@@ -332,6 +336,10 @@ mod tests {
                 "span.end_time_unix_nano - span.start_time_unix_nano > 1500000",
             ),
             (json!({ "Field": "trace.parent_id", "Operator": "not-exists" }), "IsRootSpan()"),
+            (
+                json!({ "Field": "http.hit", "Operator": "=", "Value": "true", "Datatype": "bool" }),
+                r#"span.attributes["http.hit"] == true"#,
+            ),
             (
                 json!({ "Field": "error", "Operator": "=", "Value": true }),
                 r#"span.status.code == STATUS_CODE_ERROR or span.attributes["error"] == true"#,

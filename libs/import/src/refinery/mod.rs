@@ -9,7 +9,7 @@ mod settings;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    document::Document,
+    document::{CONVERT, Document},
     draft::Draft,
     front::{Selection, Unreadable},
     report::{Place, Report},
@@ -18,9 +18,9 @@ use crate::{
 /// The sampler of traces that no other one is named for.
 const DEFAULT: &str = "__default__";
 
-/// Whether `value` is a file of rules.
+/// Whether `value` is a file of rules; also of version 1, which names a sampler at the top.
 pub(crate) fn is_rules(value: &Value) -> bool {
-    value.get("Samplers").is_some() || value.get("RulesVersion").is_some()
+    ["Samplers", "RulesVersion", "Sampler"].iter().any(|key| value.get(key).is_some())
 }
 
 /// Makes a configuration of the rules among `documents`, and of what else there is of Refinery.
@@ -70,8 +70,7 @@ fn sampler<'a>(
     let file = &document.place.file;
     let Some(samplers) = document.value.get("Samplers").and_then(Value::as_object) else {
         return Err(Unreadable(format!(
-            "{file}: `Samplers` is missing: have Refinery's own converter bring rules of version 1 to \
-             version 2"
+            "{file}: `Samplers` is missing. Are these rules of version 1? {CONVERT}"
         )));
     };
     let wanted = selection.environment.as_deref().unwrap_or(DEFAULT);

@@ -50,6 +50,13 @@ pub(crate) fn policies(
     };
     let place = place.key(kind);
     if kind == "RulesBasedSampler" {
+        if settings.get("CheckNestedFields").and_then(Value::as_bool) == Some(true) {
+            report.lost(
+                place.key("CheckNestedFields"),
+                "attributes that are JSON are texts here: what is in them is not looked at",
+                "have a Collector in front move it to attributes of its own, with `transform`",
+            );
+        }
         let rules = settings.get("Rules").and_then(Value::as_array).cloned().unwrap_or_default();
         return Ok(Rules::new(place.key("Rules"), report).all(&rules));
     }

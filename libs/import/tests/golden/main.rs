@@ -10,7 +10,7 @@ use std::{env, fs, path::PathBuf};
 use wholetrace_import::{Imported, Selection, Source, import};
 
 /// Files to read, the configuration that comes of them, and the report.
-const CASES: [(&[&str], &str, &str); 9] = [
+const CASES: [(&[&str], &str, &str); 12] = [
     (&["agent/collector.yaml"], "agent/wholetrace.yaml", "agent/report.txt"),
     (&["gateway/collector.yaml"], "gateway/wholetrace.yaml", "gateway/report.txt"),
     (
@@ -24,6 +24,9 @@ const CASES: [(&[&str], &str, &str); 9] = [
     (&["pipelines/collector.yaml"], "pipelines/wholetrace.yaml", "pipelines/report.txt"),
     (&["rules/rules.yaml", "rules/config.yaml"], "rules/wholetrace.yaml", "rules/report.txt"),
     (&["samplers/rules.yaml"], "samplers/wholetrace.yaml", "samplers/report.txt"),
+    (&["head/collector.yaml"], "head/wholetrace.yaml", "head/report.txt"),
+    (&["fleet/agent.yaml", "fleet/sampler.yaml"], "fleet/wholetrace.yaml", "fleet/report.txt"),
+    (&["branches/collector.yaml"], "branches/wholetrace.yaml", "branches/report.txt"),
 ];
 
 fn fixture(name: &str) -> PathBuf {
@@ -61,18 +64,44 @@ fn files_become_what_is_expected() {
 /// Each environment of Refinery's rules, and the policy that its sampler becomes.
 #[test]
 fn each_sampler_has_its_policy() {
-    for (environment, policy) in [
-        ("dynamic", "dynamic: { fields: [http.method], goal_sample_rate: 4 }"),
-        ("ema", "dynamic: { fields: [service.name], goal_sample_rate: 20 }"),
-        ("throughput", "dynamic: { fields: [service.name], goal_throughput_per_sec: 500 }"),
-        ("windowed", "dynamic: { fields: [service.name], goal_throughput_per_sec: 50 }"),
-        ("total", "dynamic: { fields: [service.name], goal_throughput_per_sec: 10 }"),
-        ("everything", "type: always_sample"),
+    for (environment, policy, lost) in [
+        ("dynamic", "dynamic: { fields: [http.method], goal_sample_rate: 4 }", ""),
+        ("ema", "goal_sample_rate: 20, max_keys: 50 }", "EMADynamicSampler.FieldList[1]"),
+        ("throughput", "dynamic: { fields: [service.name], goal_throughput_per_sec: 500 }", ""),
+        ("windowed", "goal_throughput_per_sec: 50 }", ".GoalThroughputPerSec"),
+        ("total", "goal_throughput_per_sec: 10 }", ".GoalThroughputPerSec"),
+        ("everything", "type: always_sample", ""),
     ] {
         let selection =
             Selection { environment: Some(environment.to_owned()), ..Selection::default() };
         let imported = imported(&["samplers/rules.yaml"], &selection);
         let found = imported.configuration.contains(policy);
         assert!(found, "{environment}: {}", imported.configuration);
+        let is_of_it = |path: &&str| path.starts_with(&format!("Samplers.{environment}."));
+        let paths = imported.report.lost.iter().map(|entry| entry.place.path.as_str());
+        let said: Vec<&str> = paths.filter(is_of_it).collect();
+        assert_eq!(said.len(), usize::from(!lost.is_empty()), "{said:?}");
+        assert!(said.iter().all(|path| path.ends_with(lost)), "{said:?}");
     }
+}
+
+/// Files of Refinery's first version, as TOML and as YAML, and what is no YAML for another reason.
+#[test]
+fn files_of_the_first_version_are_to_be_converted() {
+    for (name, text) in [
+        ("rules.toml", "# only\n"),
+        ("rules", "Sampler = \"DynamicSampler\"\nSampleRate = 2\n"),
+        ("rules", "[dataset1]\n\n    Sampler = \"DeterministicSampler\"\n    SampleRate = 10\n"),
+        ("rules.yaml", "Sampler: DynamicSampler\nSampleRate: 2\n"),
+    ] {
+        let source = Source { name: name.to_owned(), text: text.to_owned() };
+        let error = import(&[source], &Selection::default(), &loader::checked)
+            .map_or_else(|error| error.to_string(), |imported| panic!("{text}: {imported:?}"));
+        assert!(error.starts_with(&format!("{name}: ")), "{error}");
+        assert!(error.contains("`convert rules --input OLD --output rules.yaml`"), "{error}");
+    }
+    let source = Source { name: "c.yaml".to_owned(), text: "a: [\n  b=c".to_owned() };
+    let error = import(&[source], &Selection::default(), &loader::checked).map(drop);
+    let said = error.map_or_else(|error| error.to_string(), |()| "read".to_owned());
+    assert!(said.contains("is not YAML"), "{said}");
 }
