@@ -18,18 +18,22 @@ impl Threshold {
     /// Keeps none.
     pub const NEVER: Self = Self(1 << RANDOMNESS_BITS);
 
+    /// The hexadecimal digits behind leading `f`s to which thresholds are rounded where nobody wants
+    /// more: enough for a share that is right within a thousandth of itself.
+    pub const PRECISION: u32 = 4;
+
     /// The threshold `value`; `None` above 2^56.
     #[must_use]
     pub const fn new(value: u64) -> Option<Self> {
         if value <= Self::NEVER.0 { Some(Self(value)) } else { None }
     }
 
-    /// The threshold that keeps a share of `probability`, rounded to 4 hexadecimal digits as
+    /// The threshold that keeps a share of `probability`, rounded to [`PRECISION`](Self::PRECISION) as
     /// [`with_precision`](Self::with_precision) does, so that it takes few characters in a
     /// tracestate: 10 % is `e666`, 1 % is `fd70a`.
     #[must_use]
     pub fn of_probability(probability: f64) -> Self {
-        Self::with_precision(probability, 4)
+        Self::with_precision(probability, Self::PRECISION)
     }
 
     /// The threshold that keeps a share of `probability`, within 0 to 1 (what is outside counts

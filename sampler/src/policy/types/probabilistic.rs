@@ -18,7 +18,7 @@ use crate::policy::{
 const DEFAULT_SALT: &str = "default-hash-seed";
 
 /// The settings of a `probabilistic` policy.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct ProbabilisticConfig {
     /// The share of the traces to keep, in percent: 0 keeps none, 100 and more keep all.
@@ -30,10 +30,24 @@ pub struct ProbabilisticConfig {
     /// the same traces as a Collector with that salt keeps, of which no tracestate can tell the
     /// probability.
     pub hash_salt: Option<String>,
+    /// Hexadecimal digits of the threshold behind leading `f`s, 1 to 14, and so in the tracestate: how
+    /// exact the share is. Not needed beside a hash.
+    pub sampling_precision: u32,
     /// Keys that are refused.
     #[serde(flatten)]
     #[schemars(skip)]
     pub unknown: Unknown,
+}
+
+impl Default for ProbabilisticConfig {
+    fn default() -> Self {
+        Self {
+            sampling_percentage: 0.0,
+            hash_salt: None,
+            sampling_precision: Threshold::PRECISION,
+            unknown: Unknown::default(),
+        }
+    }
 }
 
 /// By the Collector's hash of the trace id.
@@ -48,7 +62,9 @@ struct Hashed {
 impl Lower for ProbabilisticConfig {
     fn lower(&self, into: &mut Lowering<'_>, report: &mut Report<'_>) -> Option<Rule> {
         const KEY: &str = "sampling_percentage";
-        report.refuse(&self.unknown, &["hash_salt", KEY]);
+        const PRECISION: &str = "sampling_precision";
+        report.refuse(&self.unknown, &["hash_salt", KEY, PRECISION]);
+        report.within(PRECISION, self.sampling_precision, 1, 14);
         let percentage = self.sampling_percentage;
         if percentage.is_nan() {
             report.under(KEY).bad_value(percentage, "is no number", "take 0 to 100");
@@ -68,11 +84,15 @@ impl Lower for ProbabilisticConfig {
         let salt = match (self.hash_salt.as_deref(), into.compatibility) {
             (None, Compatibility::Consistent) => {
                 into.planner.randomness();
-                return Some(Rule::Share(Threshold::of_probability(ratio)));
+                let precision = self.sampling_precision.clamp(1, 14);
+                return Some(Rule::Share(Threshold::with_precision(ratio, precision)));
             }
             (None | Some(""), _) => DEFAULT_SALT,
             (Some(salt), _) => salt,
         };
+        if self.sampling_precision != Threshold::PRECISION {
+            report.warn(PRECISION, "not needed", "by a hash the share is as exact as it can be");
+        }
         let greatest = fnv::greatest_kept(ratio);
         if greatest == u64::MAX {
             // Everything is kept, whatever the hash.
