@@ -255,7 +255,8 @@ pub(crate) fn dead_letter(data: &[u8]) {
 pub(crate) fn tracestate(data: &[u8]) {
     let Some((choice, body)) = data.split_first() else { return };
     let own = Threshold::of_probability(f64::from(*choice) / 256.0);
-    for kept in [Kept::Unknown, Kept::At(Threshold::ALWAYS), Kept::At(own)] {
+    let all = [Kept::Unknown, Kept::At(Threshold::ALWAYS), Kept::At(own), Kept::AtStated(own)];
+    for kept in all {
         let Some(change) = rewrite(body, kept) else { continue };
         let mut out = Vec::new();
         change.append_to(&mut out);

@@ -23,12 +23,36 @@ pub use threshold::Threshold;
 use entry::{MEMBERS_MAX, NewEntry, is_entry, key_of, members};
 
 /// What the stage that kept a span says about the probability of keeping it.
+///
+/// The spans of a trace need not agree on its randomness: a service that loses the tracestate loses
+/// `rv`, and a head sampler may state another one. A threshold tells the probability of those spans
+/// alone that carry the randomness it was compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// Where the randomness is not below this. [`Threshold::ALWAYS`] leaves what came as it is.
+    /// Where the randomness in the id is not below this. [`Threshold::ALWAYS`] leaves what came as
+    /// it is, whatever the randomness.
     At(Threshold),
+    /// Where the randomness that `rv` states is not below this.
+    AtStated(Threshold),
     /// The probability cannot be stated: a threshold that came does not hold any more.
     Unknown,
+}
+
+impl Kept {
+    /// The threshold; `None` where the probability cannot be stated.
+    const fn threshold(self) -> Option<Threshold> {
+        match self {
+            Self::At(threshold) | Self::AtStated(threshold) => Some(threshold),
+            Self::Unknown => None,
+        }
+    }
+
+    /// The threshold that a span was kept by which states its randomness, or does not; `None` where
+    /// its own randomness played no part, so that its probability cannot be stated.
+    fn of_span(self, states: bool) -> Option<Threshold> {
+        let compared = states == matches!(self, Self::AtStated(_));
+        self.threshold().filter(|threshold| compared || *threshold == Threshold::ALWAYS)
+    }
 }
 
 /// How the bytes of a kept span change. Made by [`rewrite`]; holds no copy of the span.
@@ -47,9 +71,10 @@ pub struct Rewrite<'a> {
 /// What becomes of the tracestate of a kept span with the bytes `body`; `None` when it stays as
 /// it is, as most do that are kept for sure, and for malformed spans.
 ///
-/// * The new threshold is the larger of the one that came and the own.
+/// * The new threshold is the larger of the one that came and the own, for each span by itself.
 /// * A threshold that came and is above the span's randomness cannot be true, so nobody knows with
-///   what probability the span came here: it is erased, and none is written.
+///   what probability the span came here: it is erased, and none is written. So it is for a span with
+///   another randomness than its trace was kept by.
 /// * `rv`, other sub-keys of `ot` and the entries of other vendors stay, in their order. An `ot`
 ///   entry of more than 256 characters loses sub-keys that nobody here knows, from its end.
 /// * What is no entry, or no sub-key, is left out: for one such, readers drop the whole tracestate.
@@ -57,7 +82,7 @@ pub struct Rewrite<'a> {
 pub fn rewrite(body: &[u8], kept: Kept) -> Option<Rewrite<'_>> {
     let Judged { state, field, repeated, came, outgoing, .. } = Judged::of(body, kept)?;
     let same = outgoing == came.threshold && (outgoing.is_some() || !came.names_threshold);
-    if same || (kept == Kept::At(Threshold::ALWAYS) && came.threshold.is_none()) {
+    if same || (kept.threshold() == Some(Threshold::ALWAYS) && came.threshold.is_none()) {
         return None;
     }
     Some(Rewrite { body, state, field, repeated, entry: NewEntry::new(state, outgoing) })
@@ -75,7 +100,9 @@ pub fn adjusted_count(body: &[u8], kept: Kept) -> Option<u64> {
     let Judged { came, randomness, outgoing, .. } = Judged::of(body, kept)?;
     let threshold = match outgoing {
         Some(threshold) => threshold,
-        None if kept == Kept::At(Threshold::ALWAYS) && !came.names_threshold => return Some(1),
+        None if kept.threshold() == Some(Threshold::ALWAYS) && !came.names_threshold => {
+            return Some(1);
+        }
         None => return None,
     };
     let all = Threshold::NEVER.get();
@@ -112,12 +139,10 @@ impl<'a> Judged<'a> {
         let randomness =
             came.randomness.or_else(|| TraceKey::of(trace_id(body)).map(TraceKey::randomness));
         let holds = |threshold: &Threshold| randomness.is_some_and(|drawn| threshold.keeps(drawn));
-        let outgoing = match (kept, came.threshold) {
-            (Kept::Unknown, _) => None,
-            (Kept::At(_), Some(untrue)) if !holds(&untrue) => None,
-            (Kept::At(own), Some(came)) => Some(came.max(own)).filter(holds),
-            (Kept::At(Threshold::ALWAYS), None) => None,
-            (Kept::At(own), None) => Some(own).filter(holds),
+        let outgoing = match (kept.of_span(came.randomness.is_some()), came.threshold) {
+            (None, _) | (Some(Threshold::ALWAYS), None) => None,
+            (Some(_), Some(untrue)) if !holds(&untrue) => None,
+            (Some(own), came) => Some(came.map_or(own, |came| came.max(own))).filter(holds),
         };
         Some(Self { state, field, repeated, came, randomness, outgoing })
     }

@@ -34,6 +34,9 @@ pub struct Decision {
     pub threshold: Threshold,
     /// Whether the threshold says what the probability of being kept was.
     pub probability_known: bool,
+    /// Whether the threshold was compared with a randomness that spans of the trace state, not with
+    /// the one in its id.
+    pub stated_randomness: bool,
     /// The policy that decided: an index into the batch's policies.
     pub policy: u16,
     /// The other policies that said yes to the trace.
@@ -145,7 +148,7 @@ impl Numbers {
 impl Decision {
     /// The varint fields, by number, of a batch that counts from `base_ms`. Those of 0 are not
     /// written.
-    fn numbers(&self, base_ms: u64, numbers: &Numbers) -> [(u32, u64); 7] {
+    fn numbers(&self, base_ms: u64, numbers: &Numbers) -> [(u32, u64); 8] {
         [
             (2, self.first_seen_ms.saturating_sub(base_ms)),
             (3, self.decided_at_ms.saturating_sub(self.first_seen_ms)),
@@ -154,6 +157,7 @@ impl Decision {
             (6, u64::from(!self.probability_known)),
             (7, u64::from(numbers.get(self.policy))),
             (8, u64::from(self.late_fragment)),
+            (11, u64::from(self.stated_randomness)),
         ]
     }
 
@@ -200,6 +204,7 @@ impl Decision {
                 8 => decision.late_fragment = field.varint(DECISION)? != 0,
                 9 => decision.also = set("also", field.bytes(DECISION)?)?,
                 10 => decision.shadow = set("shadow", field.bytes(DECISION)?)?,
+                11 => decision.stated_randomness = field.varint(DECISION)? != 0,
                 _ => {}
             }
         }
@@ -215,6 +220,7 @@ impl Decision {
             kept: false,
             threshold: Threshold::ALWAYS,
             probability_known: true,
+            stated_randomness: false,
             policy: 0,
             also: PolicyBits::NONE,
             shadow: PolicyBits::NONE,

@@ -11,20 +11,21 @@ use crate::{
 
 fn decision() -> impl Strategy<Value = Decision> {
     let times = (0..1_u64 << 42, 0..1_u64 << 40);
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = any::<[bool; 4]>();
     let policies = (0..80_u16, policies(), policies());
     (any::<u64>(), times, flags, 0..=1_u64 << 56, policies).prop_map(
         |(key, (first, waited), flags, threshold, (policy, also, shadow))| Decision {
             key: TraceKey(key),
             first_seen_ms: first,
             decided_at_ms: first + waited,
-            kept: flags.0,
+            kept: flags[0],
             threshold: Threshold::new(threshold).unwrap(),
-            probability_known: flags.1,
+            probability_known: flags[1],
+            stated_randomness: flags[3],
             policy,
             also,
             shadow,
-            late_fragment: flags.2,
+            late_fragment: flags[2],
         },
     )
 }
@@ -56,6 +57,7 @@ fn sample() -> Decision {
         kept: true,
         threshold: Threshold::of_probability(0.1),
         probability_known: true,
+        stated_randomness: false,
         policy: 2,
         also: PolicyBits::NONE,
         shadow: PolicyBits::NONE,

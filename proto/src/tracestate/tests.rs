@@ -34,6 +34,10 @@ fn at(text: &str) -> Kept {
     Kept::At(Threshold::parse(text.as_bytes()).unwrap())
 }
 
+fn at_stated(text: &str) -> Kept {
+    Kept::AtStated(Threshold::parse(text.as_bytes()).unwrap())
+}
+
 #[test]
 fn probabilities_have_the_published_thresholds() {
     let cases = [
@@ -117,7 +121,31 @@ fn what_cannot_be_true_is_erased() {
     // A span of a trace that was kept by the randomness of another one.
     assert_eq!(rewritten("", low, at("8")), None);
     assert_eq!(rewritten("ot=th:8", low, at("8")), some(""));
-    assert_eq!(rewritten("ot=rv:ffffffffffffff;th:8", low, at("8")), None);
+    assert_eq!(rewritten("ot=rv:ffffffffffffff;th:8", low, at_stated("8")), None);
+}
+
+/// A threshold says nothing of a span with another randomness than the one it was compared with,
+/// unless it keeps all.
+#[test]
+fn only_spans_with_the_randomness_that_was_compared_carry_the_threshold() {
+    let some = |text: &str| Some(text.to_owned());
+    let stated = "ot=rv:fedcba98765432";
+    for (state, kept, wanted) in [
+        ("", at("8"), some("ot=th:8")),
+        ("", at_stated("8"), None),
+        ("ot=th:4", at_stated("8"), some("")),
+        (stated, at_stated("8"), Some(format!("ot=th:8;{}", &stated[3..]))),
+        (stated, at("8"), None),
+        ("ot=rv:fedcba98765432;th:4", at("8"), some(stated)),
+        ("ot=rv:fedcba98765432;th:4", at("0"), None),
+        ("ot=th:4", at_stated("0"), None),
+        ("ot=rv:fedcba98765432;th:4", at_stated("0"), None),
+    ] {
+        assert_eq!(rewritten(state, HIGHEST, kept), wanted, "{state} {kept:?}");
+    }
+    assert_eq!(counted("ot=th:4", HIGHEST, at_stated("8")), None);
+    assert_eq!(counted("ot=th:8", HIGHEST, at_stated("0")), Some(2));
+    assert_eq!(counted("ot=rv:fedcba98765432", 0, at_stated("8")), Some(2));
 }
 
 #[test]
@@ -185,7 +213,7 @@ fn what_is_no_entry_is_dropped() {
 fn a_long_entry_loses_what_nobody_knows_but_not_the_randomness() {
     let long = format!("ot=x:{};y:1;rv:ffffffffffffff;z:2", "x".repeat(250));
     let wanted = "ot=th:c;y:1;rv:ffffffffffffff;z:2".to_owned();
-    assert_eq!(rewritten(&long, 0, at("c")), Some(wanted));
+    assert_eq!(rewritten(&long, 0, at_stated("c")), Some(wanted));
 }
 
 #[test]

@@ -141,6 +141,7 @@ fn decisions() {
         kept: key.is_multiple_of(2),
         threshold: Threshold::of_probability(0.1),
         probability_known: key < 3,
+        stated_randomness: key == 1,
         policy: u16::from(key == 1),
         also: (0..2).filter(|policy| key == 3 && *policy > 0).collect(),
         shadow: PolicyBits::NONE,

@@ -41,6 +41,8 @@ fn kept() -> impl Strategy<Value = Kept> {
         Just(Kept::At(Threshold::ALWAYS)),
         (0.0..=1.0_f64).prop_map(|p| Kept::At(Threshold::of_probability(p))),
         (0..=1_u64 << 56).prop_filter_map("in range", Threshold::new).prop_map(Kept::At),
+        (0..=1_u64 << 56).prop_filter_map("in range", Threshold::new).prop_map(Kept::AtStated),
+        Just(Kept::AtStated(Threshold::ALWAYS)),
     ]
 }
 
@@ -86,12 +88,17 @@ proptest! {
         prop_assert_eq!(&Span { trace_state: given.trace_state.clone(), ..went.clone() }, &given);
         prop_assert_eq!(before.randomness, after.randomness);
         let untrue = before.threshold.is_some_and(|came| !came.keeps(drawn));
+        let states = before.randomness.is_some();
         let wanted = match kept {
             Kept::Unknown => None,
-            Kept::At(_) if untrue => None,
-            Kept::At(Threshold::ALWAYS) => before.threshold,
-            Kept::At(own) => Some(before.threshold.map_or(own, |came| came.max(own)))
-                .filter(|threshold| threshold.keeps(drawn)),
+            _ if untrue => None,
+            Kept::At(Threshold::ALWAYS) | Kept::AtStated(Threshold::ALWAYS) => before.threshold,
+            Kept::At(_) if states => None,
+            Kept::AtStated(_) if !states => None,
+            Kept::At(own) | Kept::AtStated(own) => {
+                Some(before.threshold.map_or(own, |came| came.max(own)))
+                    .filter(|threshold| threshold.keeps(drawn))
+            }
         };
         prop_assert_eq!(after.threshold, wanted);
         if out != body {

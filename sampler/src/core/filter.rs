@@ -184,8 +184,7 @@ impl<'s, 'f> Filter<'s, 'f> {
         let policy = decision.map_or(PolicyNumber::NONE, PackedDecision::policy);
         self.count_kept(policy, body.len());
         let why = Why { policy, cached: decided_at.is_some_and(|at| at <= self.time) };
-        let probability =
-            decision.and_then(PackedDecision::threshold).map_or(Kept::Unknown, Kept::At);
+        let probability = decision.map_or(Kept::Unknown, PackedDecision::probability);
         let late = decision.is_some_and(PackedDecision::is_late_fragment);
 
         let told = (self.pieces.recording.policy == RecordPolicy::Scope).then_some(why);

@@ -63,7 +63,8 @@ pub struct Asked {
     pub bytes: u64,
     /// What the threshold is compared with.
     pub randomness: u64,
-    /// The threshold that the trace has passed already: the budget keeps a part of what is left.
+    /// The threshold that the trace has passed already, here or at a sampler before: the budget keeps
+    /// a part of what is left.
     pub within: Threshold,
 }
 

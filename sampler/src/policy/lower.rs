@@ -83,6 +83,7 @@ impl<'p> Lowering<'p> {
         let budget = BudgetId(u16::try_from(self.budgets.len()).ok()?);
         self.budgets.push(Budget { name, unit, goal, max_keys });
         self.planner.randomness();
+        self.planner.incoming_threshold();
         if unit == Unit::Bytes {
             self.planner.bytes();
         }

@@ -25,21 +25,31 @@ impl Trace<'_> {
         self.record.randomness().unwrap_or_else(|| self.key.randomness())
     }
 
+    /// What the trace had to pass before it came here: the least threshold of its spans, unless its
+    /// randomness is another than theirs. Whoever keeps a part of what arrives multiplies with it.
+    pub(super) fn passed(&self) -> Threshold {
+        let least = self.record.least_threshold();
+        if least.keeps(self.randomness()) { least } else { Threshold::ALWAYS }
+    }
+
     /// What a budget makes of the trace, of which `so_far` is made before.
     fn ask(&self, room: &Room, so_far: Evaluation) -> Evaluation {
         let randomness = self.randomness();
         if !so_far.says_yes(randomness) {
             return so_far;
         }
+        let within = so_far.threshold.max(self.passed());
         let asked = Asked {
             budget: room.budget,
             key: self.record.key(&room.key),
             spans: u64::from(self.record.count(room.spans)),
             bytes: self.record.bytes(),
             randomness,
-            within: so_far.threshold,
+            within,
         };
-        so_far.and(Evaluation::of(self.budgets.ask(asked)))
+        let threshold = self.budgets.ask(asked);
+        // What was passed before is no threshold of ours.
+        if threshold == within { so_far } else { so_far.and(Evaluation::of(threshold)) }
     }
 }
 

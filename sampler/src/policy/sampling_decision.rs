@@ -16,6 +16,10 @@ pub struct SamplingDecision {
     /// Whether the threshold says how probable it was that a trace with these contents is kept. If
     /// not, a threshold that its spans carry does not hold any more and must be erased.
     pub probability_known: bool,
+    /// Whether the threshold was compared with the randomness that spans state (`rv` in their
+    /// tracestate): it tells nothing of spans that state none. Otherwise with the one in the id of the
+    /// trace, and it tells nothing of spans that state another.
+    pub stated_randomness: bool,
     /// The first policy of those that decided it so; none when no policy wanted it.
     pub policy: Option<PolicyIndex>,
     /// All policies that said yes to it: to keep it, or where a policy has it dropped, to drop it.

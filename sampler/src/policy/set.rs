@@ -178,12 +178,17 @@ impl PolicySet {
         }
         // A draw adds nothing to the probability of a trace that is kept in any case.
         by_unknown_chance |= drawn && lowest != Threshold::ALWAYS;
+        // The least of several random numbers is not as random as one.
+        by_unknown_chance |= trace.record.states_several()
+            && lowest != Threshold::ALWAYS
+            && lowest != Threshold::NEVER;
         let kept = first.is_some();
         let threshold = if kept && by_unknown_chance { Threshold::ALWAYS } else { lowest };
         SamplingDecision {
             kept,
             threshold: threshold.get(),
             probability_known: !by_unknown_chance,
+            stated_randomness: trace.record.randomness().is_some(),
             policy: first,
             matched,
             shadow: PolicyBits::NONE,
@@ -254,6 +259,7 @@ fn discarded(policy: Option<PolicyIndex>) -> SamplingDecision {
         kept: false,
         threshold: Threshold::NEVER.get(),
         probability_known: true,
+        stated_randomness: false,
         policy,
         matched: policy.into_iter().collect(),
         shadow: PolicyBits::NONE,

@@ -50,6 +50,7 @@ pub(crate) fn decide(
         kept: decision.kept,
         threshold: Threshold::new(decision.threshold).unwrap_or(Threshold::NEVER),
         probability_known: decision.probability_known,
+        stated_randomness: decision.stated_randomness,
         policy: decision.policy.unwrap_or(none),
         also: decision.matched,
         shadow: decision.shadow,
@@ -99,6 +100,7 @@ pub(crate) fn decode<'r>(
             decision.kept,
             decision.probability_known.then_some(decision.threshold),
         )
+        .by_stated_randomness(decision.stated_randomness)
         .of_late_fragment(decision.late_fragment)
         .by(number(decision.policy)),
     });
@@ -123,6 +125,7 @@ mod tests {
             kept: policy < 2,
             threshold: Threshold::ALWAYS,
             probability_known: true,
+            stated_randomness: false,
             policy,
             also: also.iter().copied().collect(),
             shadow: PolicyBits::NONE,

@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 
 use hashbrown::HashTable;
-use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
+use wholetrace_proto::{
+    id::TraceKey,
+    tracestate::{Kept, Threshold},
+};
 use wholetrace_spanlog::{LogTime, Position};
 
 use crate::core::{
@@ -16,6 +19,7 @@ const CHUNK: usize = 256;
 const KEPT: u64 = 1 << 63;
 const KNOWN: u64 = 1 << 62;
 const LATE_FRAGMENT: u64 = 1 << 61;
+const STATED_RANDOMNESS: u64 = 1 << 60;
 /// The bits of a time in an entry.
 const TIME: u64 = (1 << 48) - 1;
 
@@ -48,6 +52,11 @@ impl PackedDecision {
         self.policy
     }
 
+    /// The same, noting whether the threshold was compared with a randomness that spans state.
+    pub(crate) const fn by_stated_randomness(self, stated: bool) -> Self {
+        if stated { Self { word: self.word | STATED_RANDOMNESS, ..self } } else { self }
+    }
+
     /// The same, noting whether the trace may be the rest of one whose decision was forgotten.
     pub(crate) const fn of_late_fragment(self, late: bool) -> Self {
         if late { Self { word: self.word | LATE_FRAGMENT, ..self } } else { self }
@@ -64,12 +73,16 @@ impl PackedDecision {
         self.word & KEPT != 0
     }
 
-    /// The rejection threshold to write to the spans; `None` when the probability is unknown.
-    pub(crate) const fn threshold(self) -> Option<Threshold> {
+    /// What spans are to say of the probability of being kept.
+    pub(crate) const fn probability(self) -> Kept {
+        const FLAGS: u64 = KEPT | KNOWN | LATE_FRAGMENT | STATED_RANDOMNESS;
         if self.word & KNOWN == 0 {
-            None
-        } else {
-            Threshold::new(self.word & !(KEPT | KNOWN | LATE_FRAGMENT))
+            return Kept::Unknown;
+        }
+        match Threshold::new(self.word & !FLAGS) {
+            Some(threshold) if self.word & STATED_RANDOMNESS != 0 => Kept::AtStated(threshold),
+            Some(threshold) => Kept::At(threshold),
+            None => Kept::Unknown,
         }
     }
 }

@@ -325,6 +325,7 @@ fn a_zombie_counts_for_nobody_when_the_claim_before_it_is_deleted() {
         kept: true,
         threshold: Threshold::ALWAYS,
         probability_known: true,
+        stated_randomness: false,
         policy: 0,
         also: PolicyBits::NONE,
         shadow: PolicyBits::NONE,

@@ -6,7 +6,7 @@
 //!  then     earliest start         if a duration is asked for
 //!           high half of the id    if a hash of the whole id is
 //!           explicit randomness    if a share of the traces is
-//!           greatest threshold     if the one that came with the spans is asked for
+//!           least threshold        if the one that came with the spans is asked for
 //!           bytes                  if sizes are
 //!           counters and the least hashes of values that tell kinds of traces apart, two a word
 //!           services, two a word   the lowest hashes of their names, if they are counted
@@ -14,13 +14,19 @@
 //!
 //! The starter policies (errors, slow traces, a tenth of the rest) need four words.
 
-use wholetrace_proto::id::TraceKey;
+use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 
 use crate::policy::{fnv, plan::fact::Fact};
 
-/// Marks that no span carried an explicit randomness. Greater than every randomness, so that the
-/// smallest wins.
+/// Marks that no span has stated a randomness.
 const NO_RV: u64 = u64::MAX;
+/// Beside the least randomness that spans have stated: they have stated several.
+const SEVERAL: u64 = 1 << 63;
+
+/// Beside the least threshold that spans came with: one of them is above the randomness of its span.
+pub(super) const UNTRUE: u64 = 1 << 63;
+/// That no span has come; greater than every threshold.
+const NO_SPAN: u64 = !UNTRUE;
 
 /// The number of a counter in the records of a policy set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +82,7 @@ impl Layout {
         let start = word(contents.start, u64::MAX);
         let id_high = word(contents.id_high, 0);
         let randomness = word(contents.randomness, NO_RV);
-        let threshold = word(contents.threshold, 0);
+        let threshold = word(contents.threshold, NO_SPAN);
         let bytes = word(contents.bytes, 0);
         let counters = (blank.len(), contents.counters);
         let halves = contents.counters.saturating_add(contents.least);
@@ -187,8 +193,8 @@ impl Layout {
         fold(Some(0), u64::max);
         fold(self.start, u64::min);
         fold(self.id_high, u64::max);
-        fold(self.randomness, u64::min);
-        fold(self.threshold, u64::max);
+        fold(self.randomness, least_randomness);
+        fold(self.threshold, least_threshold);
         fold(self.bytes, u64::saturating_add);
         let other_services = Record { layout: self, words: other }.service_hashes().to_vec();
         for word in other_services {
@@ -206,6 +212,27 @@ impl Layout {
             self.count(record, counter, Record { layout: self, words: other }.count(counter));
         }
     }
+}
+
+/// The least of two randomnesses, and whether there are several.
+#[inline]
+pub(super) const fn least_randomness(one: u64, other: u64) -> u64 {
+    if other == NO_RV || one == other {
+        return one;
+    }
+    if one == NO_RV {
+        return other;
+    }
+    let (low, high) = (one & !SEVERAL, other & !SEVERAL);
+    let least = if low < high { low } else { high };
+    if low == high { one | other } else { least | SEVERAL }
+}
+
+/// The least of two thresholds, and whether one is untrue.
+#[inline]
+pub(super) const fn least_threshold(one: u64, other: u64) -> u64 {
+    let (low, high) = (one & !UNTRUE, other & !UNTRUE);
+    (if low < high { low } else { high }) | (one | other) & UNTRUE
 }
 
 /// Sets half of the word at `place`.
@@ -245,14 +272,31 @@ impl Record<'_> {
         self.word(Some(0)).filter(|end| *end != 0)
     }
 
-    /// The explicit randomness (`rv`) that a span carried, if one did and it was asked for.
+    /// The least explicit randomness (`rv`) that a span carried, if one did and it was asked for.
     pub(in crate::policy) fn randomness(&self) -> Option<u64> {
-        self.word(self.layout.randomness).filter(|rv| *rv != NO_RV)
+        let stated = self.word(self.layout.randomness).filter(|rv| *rv != NO_RV);
+        stated.map(|rv| rv & !SEVERAL)
     }
 
-    /// The greatest threshold that a span came with, 0 to 2^56; 0 for none, or if nobody asked.
-    pub(in crate::policy) fn threshold(&self) -> u64 {
-        self.word(self.layout.threshold).unwrap_or_default()
+    /// Whether spans carried several explicit randomnesses.
+    pub(in crate::policy) fn states_several(&self) -> bool {
+        let stated = self.word(self.layout.randomness);
+        stated.is_some_and(|rv| rv != NO_RV && rv & SEVERAL != 0)
+    }
+
+    /// The least threshold that spans came with; one that came without, or with an untrue one, may
+    /// have come in any case. If nobody asked, all may.
+    ///
+    /// Unlike the greatest one it is the same whatever the randomness of the trace is: the span that
+    /// has it is there whenever the trace is, while those with greater ones come and go.
+    pub(in crate::policy) fn least_threshold(&self) -> Threshold {
+        let word = self.word(self.layout.threshold).unwrap_or_default();
+        Threshold::new(word & !UNTRUE).unwrap_or(Threshold::ALWAYS)
+    }
+
+    /// Whether a span came with a threshold above its own randomness, if thresholds were asked for.
+    pub(in crate::policy) fn has_untrue_threshold(&self) -> bool {
+        self.word(self.layout.threshold).is_some_and(|word| word & UNTRUE != 0)
     }
 
     /// The full trace id, given what names the trace. A trace whose spans disagree in the high half

@@ -304,7 +304,7 @@ impl Planner {
         self.contents.randomness = true;
     }
 
-    /// Asks for the greatest threshold that spans came with.
+    /// Asks for the least threshold that spans came with, and whether one is untrue.
     pub(in crate::policy) const fn incoming_threshold(&mut self) {
         self.contents.threshold = true;
     }

@@ -4,8 +4,10 @@ use std::num::NonZeroU32;
 
 use wholetrace_ottl::Context;
 use wholetrace_proto::{
+    id::TraceKey,
     otlp::numbers::{resource_spans, scope_spans, span, status},
-    tracestate::{self, Threshold},
+    spans::trace_id,
+    tracestate,
     wire::{Cursor, FIXED64, Tag, VARINT, Value, WireError},
 };
 
@@ -16,7 +18,7 @@ use crate::policy::{
         fact::{Fact, Facts},
         fields::{CONTEXTS, Found, Raw, place_of},
         keys::{AskedKeys, MetKeys, Told},
-        layout::{Counter, Layout, LeastHash},
+        layout::{Counter, Layout, LeastHash, UNTRUE, least_randomness, least_threshold},
     },
 };
 
@@ -125,6 +127,7 @@ struct Fields<'a> {
     start: u64,
     end: u64,
     id_high: u64,
+    /// As the words of the record have them.
     randomness: u64,
     threshold: u64,
 }
@@ -507,11 +510,13 @@ impl Scan {
 
     fn trace_state(&self, value: &[u8], target: &mut Target<'_, '_>) {
         let entry = tracestate::read(value);
-        if let Some(rv) = entry.randomness {
-            target.fields.randomness = target.fields.randomness.min(rv);
-        }
-        let threshold = entry.threshold.map_or(0, Threshold::get);
-        target.fields.threshold = target.fields.threshold.max(threshold);
+        // Of several such fields the last counts.
+        target.fields.randomness = entry.randomness.unwrap_or(u64::MAX);
+        target.fields.threshold = entry.threshold.map_or(0, |came| {
+            let id = || TraceKey::of(trace_id(target.body)).map(TraceKey::randomness);
+            let randomness = entry.randomness.or_else(id);
+            if randomness.is_some_and(|drawn| came.keeps(drawn)) { came.get() } else { UNTRUE }
+        });
         for asked in &self.entries {
             if !asked.told.are_in(target.facts)
                 && let Some(value) = tracestate::value_of(value, &asked.key)
@@ -537,10 +542,10 @@ impl Fields<'_> {
             *id_high = (*id_high).max(self.id_high);
         }
         if let Some(randomness) = word(record, layout.randomness) {
-            *randomness = (*randomness).min(self.randomness);
+            *randomness = least_randomness(*randomness, self.randomness);
         }
         if let Some(threshold) = word(record, layout.threshold) {
-            *threshold = (*threshold).max(self.threshold);
+            *threshold = least_threshold(*threshold, self.threshold);
         }
         if let Some(sum) = word(record, layout.bytes) {
             *sum = sum.saturating_add(bytes as u64);

@@ -12,8 +12,11 @@ use crate::policy::{
     policies::PolicyConfig,
     tests::support::Trace,
     types::{
-        boolean_attribute::BooleanAttributeConfig, latency::LatencyConfig,
-        numeric_attribute::NumericAttributeConfig, probabilistic::ProbabilisticConfig,
+        boolean_attribute::BooleanAttributeConfig,
+        latency::LatencyConfig,
+        numeric_attribute::NumericAttributeConfig,
+        probabilistic::ProbabilisticConfig,
+        probabilistic_sampler::{ProbabilisticSamplerConfig, SamplerMode},
         string_attribute::StringAttributeConfig,
     },
 };
@@ -42,6 +45,9 @@ fn says_yes(policy: &PolicyConfig, trace: &Trace) -> bool {
         "latency" => latency(policy.latency.as_ref().unwrap(), trace),
         "string_attribute" => string_attribute(policy.string_attribute.as_ref().unwrap(), trace),
         "probabilistic" => probabilistic(policy.probabilistic.as_ref().unwrap(), trace),
+        "probabilistic_sampler" => {
+            probabilistic_sampler(policy.probabilistic_sampler.as_ref().unwrap(), trace)
+        }
         "numeric_attribute" => numeric(policy.numeric_attribute.as_ref().unwrap(), trace),
         "boolean_attribute" => boolean(policy.boolean_attribute.as_ref().unwrap(), trace),
         "span_count" => {
@@ -186,11 +192,46 @@ fn probabilistic(config: &ProbabilisticConfig, trace: &Trace) -> bool {
             fnv::hash(&bytes) <= fnv::greatest_kept(ratio)
         }
         None => {
-            let stated = trace.spans.iter().filter_map(|(_, span)| {
-                u64::from_str_radix(entry(&span.trace_state, "ot")?.strip_prefix("rv:")?, 16).ok()
-            });
-            let randomness = stated.min().unwrap_or((trace.id & ((1 << 56) - 1)) as u64);
-            randomness >= Threshold::of_probability(ratio).get()
+            let threshold = Threshold::with_precision(ratio, config.sampling_precision);
+            randomness(trace) >= threshold.get()
         }
     }
+}
+
+/// What a sub-key of the entry `ot` says, in 14 digits.
+fn stated(span: &Span, key: &str) -> Option<u64> {
+    let entry = entry(&span.trace_state, "ot")?;
+    let mut parts = entry.split(';').filter_map(|part| part.split_once(':'));
+    let digits = parts.find(|(of, _)| *of == key)?.1;
+    u64::from_str_radix(&format!("{digits:0<14}"), 16).ok()
+}
+
+fn of_id(trace: &Trace) -> u64 {
+    (trace.id % (1 << 56)) as u64
+}
+
+fn randomness(trace: &Trace) -> u64 {
+    let stated = trace.spans.iter().filter_map(|(_, span)| stated(span, "rv"));
+    stated.min().unwrap_or_else(|| of_id(trace))
+}
+
+fn probabilistic_sampler(config: &ProbabilisticSamplerConfig, trace: &Trace) -> bool {
+    let spans = || trace.spans.iter().map(|(_, span)| span);
+    let came = |span: &Span| stated(span, "th").unwrap_or(0);
+    if spans().any(|span| came(span) > stated(span, "rv").unwrap_or_else(|| of_id(trace))) {
+        return !config.fail_closed;
+    }
+    let share = f64::from(config.sampling_percentage) / 100.0;
+    let least = spans().map(came).min().unwrap_or(0);
+    let share = match config.mode {
+        SamplerMode::HashSeed => {
+            let (seed, id) = (config.hash_seed.to_le_bytes(), trace.id.to_be_bytes());
+            let bucket = fnv::hash32(seed.into_iter().chain(id)) % 16_384;
+            return f64::from(bucket) < (share * 16_384.0).floor();
+        }
+        SamplerMode::Equalizing => share,
+        SamplerMode::Proportional if least > randomness(trace) => share,
+        SamplerMode::Proportional => share * (1.0 - least as f64 / (1_u64 << 56) as f64),
+    };
+    randomness(trace) >= Threshold::with_precision(share, config.sampling_precision).get()
 }

@@ -5,6 +5,7 @@ use prost::Message;
 use wholetrace_proto::{
     id::{TraceId, TraceKey},
     otlp::{KeyValue, Span, any_value::Value, span::Event},
+    tracestate::{self, Threshold},
     wire::{Cursor, Value as WireValue, WireError},
 };
 
@@ -14,7 +15,7 @@ use crate::policy::{
     tests::{naive, support::*},
 };
 
-pub(super) const SETS: [&str; 8] = [
+pub(super) const SETS: [&str; 9] = [
     "
   - { name: errors, type: status_code, status_code: { status_codes: [ERROR] } }
   - { name: slow, type: latency, latency: { threshold_ms: 3 } }
@@ -81,6 +82,20 @@ pub(super) const SETS: [&str; 8] = [
         'IsMatch(trace_state, "^vendor=x") or end_time_unix_nano - start_time_unix_nano > 7000000'
       ] } } ] } }
 "#,
+    "
+  - { name: a, type: probabilistic_sampler, probabilistic_sampler: {
+      sampling_percentage: 50, mode: proportional, sampling_precision: 14 } }
+  - { name: b, type: and, and: { and_sub_policy: [
+      { name: c, type: status_code, status_code: { status_codes: [ERROR] } },
+      { name: d, type: probabilistic_sampler, probabilistic_sampler: {
+          sampling_percentage: 75, mode: equalizing, fail_closed: false } } ] } }
+  - { name: e, type: and, and: { and_sub_policy: [
+      { name: f, type: string_attribute, string_attribute: { key: k, values: [a] } },
+      { name: g, type: probabilistic_sampler, probabilistic_sampler: {
+          sampling_percentage: 50, hash_seed: 7 } } ] } }
+  - { name: h, type: probabilistic, probabilistic: {
+      sampling_percentage: 1, sampling_precision: 14 } }
+",
 ];
 
 fn compiled(yaml: &str) -> PolicySet {
@@ -102,17 +117,23 @@ fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
 
 fn span(id: u128) -> impl Strategy<Value = (Vec<KeyValue>, Span)> {
     let time = || prop_oneof![1 => Just(0), 6 => 1_000_000..9_000_000_u64];
-    let randomness = prop_oneof![
+    // Spans of a trace come with other thresholds, and some lose or change the randomness.
+    let threshold = || select(vec!["0", "4", "8", "c", "e8", "ff000000000001"]);
+    let stated = || select(vec!["9a000000000000", "f1000000000000"]);
+    let trace_state = prop_oneof![
         4 => Just(String::new()),
         1 => (0..1_u64 << 56).prop_map(|rv| format!("vendor=x,ot=rv:{rv:014x}")),
-        1 => select(vec!["vendor=x", "a=b, vendor=yy", "vendor=z,,", "ot=th:4"]).prop_map(str::to_owned),
+        1 => stated().prop_map(|rv| format!("ot=rv:{rv}")),
+        2 => threshold().prop_map(|th| format!("ot=th:{th}")),
+        1 => (threshold(), stated()).prop_map(|(th, rv)| format!("a=b,ot=rv:{rv};th:{th}")),
+        1 => select(vec!["vendor=x", "a=b, vendor=yy", "vendor=z,,"]).prop_map(str::to_owned),
     ];
     let status = prop_oneof![2 => Just(None), 3 => (-1..4).prop_map(Some)];
     let flags = select(vec![0, 1, 0x301, 0x300]);
     let named = |name: &str| Event { name: name.to_owned(), ..Event::default() };
     let event = select(vec![named("e"), named("f")]);
     let flags = (flags, vec(event, 0..3));
-    (attributes(), attributes(), time(), time(), randomness, status, flags).prop_map(
+    (attributes(), attributes(), time(), time(), trace_state, status, flags).prop_map(
         move |(resource, attributes, start, end, trace_state, code, (flags, events))| {
             let span = Span {
                 trace_id: id.to_be_bytes().into(),
@@ -177,6 +198,62 @@ const CONDITIONS_ON_TRACES: &str = r#"
   - { name: b, type: dynamic, dynamic: { fields: [k, root.kk, other], goal_sample_rate: 2 } }
 "#;
 
+/// Sets that keep some of all traces, by chance and for their contents.
+const COUNTED: [&str; 3] = [
+    "
+  - { name: a, type: probabilistic, probabilistic: { sampling_percentage: 12.5 } }
+  - { name: b, type: and, and: { and_sub_policy: [
+      { name: c, type: status_code, status_code: { status_codes: [ERROR] } },
+      { name: d, type: probabilistic_sampler, probabilistic_sampler: {
+          sampling_percentage: 50, mode: proportional, sampling_precision: 14 } } ] } }
+",
+    "
+  - { name: a, type: status_code, status_code: { status_codes: [ERROR] } }
+  - { name: b, type: probabilistic_sampler, probabilistic_sampler: {
+      sampling_percentage: 25, mode: proportional, sampling_precision: 14 } }
+",
+    "
+  - { name: a, type: or, or: { or_sub_policy: [
+      { name: b, type: probabilistic_sampler, probabilistic_sampler: {
+          sampling_percentage: 6.25, mode: equalizing } },
+      { name: c, type: and, and: { and_sub_policy: [
+        { name: d, type: probabilistic, probabilistic: { sampling_percentage: 75 } },
+        { name: e, type: probabilistic_sampler, probabilistic_sampler: {
+            sampling_percentage: 25, mode: proportional, sampling_precision: 14 } } ] } } ] } }
+",
+];
+
+/// Levels of randomness, as many as the thresholds in the tests below tell apart.
+const LEVELS: u64 = 512;
+
+/// What head samplers leave of a trace: spans have a threshold of sixteen, or none, and those with the
+/// least one may be errors. Gives the numbers of the spans that came through.
+fn let_pass(
+    of_spans: &[(Option<u64>, bool)],
+    least: u64,
+    id: u128,
+    stated: Option<u64>,
+) -> (Trace, Vec<usize>) {
+    let randomness = stated.unwrap_or((id % (1 << 56)) as u64);
+    let mut sent = Vec::new();
+    let mut trace = Trace::new(id);
+    for (number, (threshold, is_error)) in of_spans.iter().enumerate() {
+        let rejected = threshold.unwrap_or(0);
+        if randomness < rejected << 52 {
+            continue;
+        }
+        let says =
+            [threshold.map(|th| format!("th:{th:x}")), stated.map(|rv| format!("rv:{rv:014x}"))];
+        let says: Vec<String> = says.into_iter().flatten().collect();
+        let trace_state =
+            if says.is_empty() { String::new() } else { format!("ot={}", says.join(";")) };
+        let is_error = *is_error && rejected == least;
+        trace = trace.span(Span { trace_state, ..status(if is_error { ERROR } else { OK }) });
+        sent.push(number);
+    }
+    (trace, sent)
+}
+
 proptest! {
     #[test]
     fn prop_the_compiled_scan_decides_as_the_plain_way(trace in trace()) {
@@ -228,6 +305,39 @@ proptest! {
                 if decision.probability_known && decision.threshold < 1 << 56 {
                     prop_assert_eq!(decision.kept, randomness >= decision.threshold);
                 }
+            }
+        }
+    }
+
+    /// Whatever thresholds its spans come with: over all randomness that a trace may have, what each
+    /// span counts for where it is kept adds up to how often it was sent.
+    #[test]
+    fn prop_counts_add_up(
+        of_spans in vec((prop::option::of(0..16_u64), any::<bool>()), 1..5),
+        stated: bool,
+    ) {
+        let thresholds = of_spans.iter().map(|(threshold, _)| threshold.unwrap_or(0));
+        let least = thresholds.min().unwrap_or(0);
+        for yaml in COUNTED {
+            let policies = compiled(yaml);
+            let mut counts = vec![0.0; of_spans.len()];
+            for level in 0..LEVELS {
+                let randomness = level << 47 | 1;
+                let id = 5 << 100 | u128::from(if stated { 77 } else { randomness });
+                let (trace, sent) = let_pass(&of_spans, least, id, stated.then_some(randomness));
+                let decision = trace.decision(&policies);
+                if trace.spans.is_empty() || !decision.kept {
+                    continue;
+                }
+                prop_assert!(decision.probability_known);
+                for (number, (_, span)) in sent.into_iter().zip(&trace.spans) {
+                    let state = leaves_with(span, &decision);
+                    let threshold = tracestate::read(state.as_bytes()).threshold;
+                    counts[number] += 1.0 / threshold.map_or(1.0, Threshold::probability);
+                }
+            }
+            for count in counts {
+                prop_assert!((count - LEVELS as f64).abs() < 1e-6, "{} {}", count, yaml);
             }
         }
     }

@@ -4,12 +4,17 @@ use prost::Message;
 use wholetrace_proto::{
     id::TraceId,
     otlp::{AnyValue, KeyValue, Resource, Span, Status, any_value},
+    tracestate::{self, Kept, Threshold},
     wire::put_bytes,
 };
 use wholetrace_runtime::problems::Problems;
 
 use crate::policy::{
-    config::TailSamplingConfig, plan::Heads, sampling_decision::SamplingDecision, set::PolicySet,
+    budget::{Budgets, Unlimited},
+    config::TailSamplingConfig,
+    plan::Heads,
+    sampling_decision::SamplingDecision,
+    set::PolicySet,
 };
 
 pub(super) const UNSET: i32 = 0;
@@ -82,13 +87,34 @@ impl Trace {
     }
 
     pub(super) fn decision(&self, policies: &PolicySet) -> SamplingDecision {
+        self.decision_within(policies, &Unlimited)
+    }
+
+    pub(super) fn decision_within(
+        &self,
+        policies: &PolicySet,
+        budgets: &dyn Budgets,
+    ) -> SamplingDecision {
         let key = TraceId(self.id.to_be_bytes()).key();
-        policies.decide(key, &self.record(policies))
+        policies.decide_within(key, &self.record(policies), budgets)
     }
 
     pub(super) fn is_kept(&self, policies: &PolicySet) -> bool {
         self.decision(policies).kept
     }
+}
+
+/// The tracestate that a span of a kept trace leaves with.
+pub(super) fn leaves_with(span: &Span, decision: &SamplingDecision) -> String {
+    let threshold = Threshold::new(decision.threshold).filter(|_| decision.probability_known);
+    let probability = if decision.stated_randomness { Kept::AtStated } else { Kept::At };
+    let body = span.encode_to_vec();
+    let mut out = Vec::new();
+    match tracestate::rewrite(&body, threshold.map_or(Kept::Unknown, probability)) {
+        Some(rewrite) => rewrite.append_to(&mut out),
+        None => return span.trace_state.clone(),
+    }
+    Span::decode(&*out).unwrap().trace_state
 }
 
 /// A trace of one span with nothing in it, whose randomness is 0: consistent sampling never

@@ -1,9 +1,21 @@
 //! `probabilistic_sampler`: the share of all traces that the Collector's processor of that name keeps,
 //! so that agents and samplers agree on the same ones. Ours, by its settings.
+//!
+//! The processor judges each span by the threshold that this one comes with; a policy judges the trace,
+//! whose spans may come with several. What it compares the randomness of the trace with must not depend
+//! on that randomness, or counts are wrong; so it must not depend on which spans are there:
+//!
+//! * `equalizing` takes its own threshold. Each span of a kept trace leaves with that or its own,
+//!   whichever is greater: what the processor does, and it never splits a trace either.
+//! * `proportional` multiplies with the probability of the span that came most probably, which is there
+//!   whenever anything of the trace is. Spans that came with a greater threshold keep that one. The
+//!   processor would discard some of them, and split the trace.
+//! * `hash_seed` draws by the id alone. Where the spans state the very randomness that the processor
+//!   makes of the id and this seed, the thresholds they came with are comparable, and stay.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wholetrace_proto::tracestate::Threshold;
+use wholetrace_proto::{id::RANDOMNESS_BITS, tracestate::Threshold};
 
 use crate::policy::{
     evaluation::Evaluation,
@@ -19,8 +31,11 @@ use crate::policy::{
 const PRIORITY: &str = "sampling.priority";
 /// Buckets of the hash.
 const BUCKETS: u32 = 1 << 14;
+/// Bits of a randomness below those that are the number of a bucket.
+const BUCKET_SHIFT: u32 = RANDOMNESS_BITS - 14;
 
 /// The settings of a `probabilistic_sampler` policy: those of the Collector's processor for traces.
+/// Where spans of a trace come with several thresholds it is judged as a whole.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct ProbabilisticSamplerConfig {
@@ -30,8 +45,8 @@ pub struct ProbabilisticSamplerConfig {
     pub hash_seed: u32,
     /// How traces are drawn.
     pub mode: SamplerMode,
-    /// Whether a trace whose thresholds contradict its randomness is not kept. Otherwise it is, and
-    /// its threshold is erased.
+    /// Whether a trace is not kept that has a span with a threshold above its own randomness.
+    /// Otherwise it is, and its thresholds are erased.
     pub fail_closed: bool,
     /// Hexadecimal digits of a threshold behind leading `f`s, 1 to 14.
     pub sampling_precision: u32,
@@ -45,11 +60,13 @@ pub struct ProbabilisticSamplerConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SamplerMode {
-    /// By a hash of the trace id, in 16,384 buckets. No tracestate tells its probability.
+    /// By a hash of the trace id, in 16,384 buckets. A tracestate tells its probability only where
+    /// spans come with the `rv` of a Collector that has the same seed.
     #[default]
     #[serde(alias = "")]
     HashSeed,
-    /// The share is one of what arrives: the probability that spans came with is multiplied.
+    /// The share is one of what arrives: the probability is multiplied that the span with the least
+    /// threshold came with.
     Proportional,
     /// The share is one of what there was at first: what was sampled more strictly before is kept
     /// whole.
@@ -64,7 +81,7 @@ impl Default for ProbabilisticSamplerConfig {
             hash_seed: 0,
             mode: SamplerMode::HashSeed,
             fail_closed: true,
-            sampling_precision: 4,
+            sampling_precision: Threshold::PRECISION,
             unknown: Unknown::default(),
         }
     }
@@ -148,21 +165,36 @@ impl Leaf for ProbabilisticSampler {
         if trace.record.has(self.unwanted) {
             return Evaluation::NEVER;
         }
-        let incoming = Threshold::new(trace.record.threshold()).unwrap_or(Threshold::NEVER);
-        if !incoming.keeps(trace.randomness()) {
+        if trace.record.has_untrue_threshold() {
             return Evaluation::drawn(!self.fail_closed);
         }
         match self.draw {
-            Draw::Hash { seed, below } => {
-                let id = trace.record.trace_id(trace.key);
-                let hash = fnv::hash32(seed.to_le_bytes().into_iter().chain(id));
-                Evaluation::drawn(hash % BUCKETS < below)
-            }
+            Draw::Hash { seed, below } => by_hash(seed, below, trace),
             Draw::Part { probability, precision } => {
-                let left = incoming.probability() * probability;
-                Evaluation::of(Threshold::with_precision(left, precision).max(incoming))
+                let passed = trace.passed();
+                let left = passed.probability() * probability;
+                Evaluation::of(Threshold::with_precision(left, precision).max(passed))
             }
-            Draw::All(threshold) => Evaluation::of(threshold.max(incoming)),
+            Draw::All(threshold) => Evaluation::of(threshold),
         }
     }
+}
+
+fn by_hash(seed: u32, below: u32, trace: &Trace<'_>) -> Evaluation {
+    let id = trace.record.trace_id(trace.key);
+    let hash = fnv::hash32(seed.to_le_bytes().into_iter().chain(id));
+    let threshold = u64::from(BUCKETS - below) << BUCKET_SHIFT;
+    match Threshold::new(threshold) {
+        Some(threshold) if trace.record.randomness() == Some(randomness_of(hash)) => {
+            Evaluation::of(threshold)
+        }
+        _ => Evaluation::drawn(hash % BUCKETS < below),
+    }
+}
+
+/// The `rv` that the processor writes in mode `hash_seed`: compared with thresholds it gives the same
+/// answer as the bucket, and the bits below are made of those that the bucket leaves of the hash.
+fn randomness_of(hash: u32) -> u64 {
+    let (bucket, rest) = (u64::from(hash % BUCKETS), u64::from(hash >> 18));
+    ((u64::from(BUCKETS - 1) - bucket) << BUCKET_SHIFT) | ((rest ^ (rest << 10)) << 14) | bucket
 }

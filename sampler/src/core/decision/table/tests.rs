@@ -27,12 +27,15 @@ fn a_ruling_holds_what_it_is_told() {
     for threshold in
         [None, Some(Threshold::ALWAYS), Threshold::new(0xe666 << 40), Some(Threshold::NEVER)]
     {
-        for kept in [false, true] {
-            for late in [false, true] {
-                let decision = PackedDecision::new(kept, threshold).of_late_fragment(late);
-                assert_eq!((decision.kept(), decision.threshold()), (kept, threshold));
-                assert_eq!(decision.is_late_fragment(), late);
-            }
+        for flags in 0..8 {
+            let [kept, late, stated] = [1, 2, 4].map(|flag| flags & flag != 0);
+            let decision = PackedDecision::new(kept, threshold)
+                .by_stated_randomness(stated)
+                .of_late_fragment(late);
+            let probability = if stated { Kept::AtStated } else { Kept::At };
+            let probability = threshold.map_or(Kept::Unknown, probability);
+            assert_eq!((decision.kept(), decision.probability()), (kept, probability));
+            assert_eq!(decision.is_late_fragment(), late);
         }
     }
 }

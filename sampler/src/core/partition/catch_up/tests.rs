@@ -48,6 +48,7 @@ fn recorded(position: u64) -> Frame {
         kept: false,
         threshold: Threshold::ALWAYS,
         probability_known: true,
+        stated_randomness: false,
         policy: 0,
         also: PolicyBits::NONE,
         shadow: PolicyBits::NONE,

@@ -180,6 +180,7 @@ mod tests {
             kept: true,
             threshold: Threshold::ALWAYS,
             probability_known: true,
+            stated_randomness: false,
             policy: 0,
             also: PolicyBits::NONE,
             shadow: PolicyBits::NONE,
