@@ -18,6 +18,8 @@ use wholetrace_spanlog::{
     Frame, Log, Partition, Position, ReadError, Record, RecordKind, Start, Topic,
 };
 
+use crate::core::rates::SECONDS_TOLD;
+
 /// Where all tell what is asked of budgets, and all look.
 const PARTITION: Partition = Partition(0);
 /// How often it is told. A second is told three before it begins.
@@ -31,8 +33,6 @@ const PAST: u64 = 4_096;
 const READ_BYTES: usize = 1 << 20;
 /// Bytes of what is told in a record, about.
 const RECORD_BYTES: usize = 256 << 10;
-/// Seconds that are held of a partition.
-const SECONDS: usize = 4;
 /// Partitions that are held, at most.
 const PARTITIONS: usize = 65_536;
 /// Times that something is heard which a partition may leave lying. More is forgotten: soon it is old.
@@ -82,7 +82,10 @@ impl Exchange {
     pub(crate) fn join(&self) -> (Vec<Arc<PartitionDemand>>, broadcast::Receiver<Heard>) {
         let heard = self.heard.subscribe();
         let known = self.shared.known.lock().unwrap_or_else(PoisonError::into_inner);
-        (known.values().flatten().cloned().collect(), heard)
+        // As they were told, about: what was told too late shows by that.
+        let mut known: Vec<_> = known.values().flatten().cloned().collect();
+        known.sort_by_key(|demand| demand.second);
+        (known, heard)
     }
 
     /// Tells and hears until `stop`. Nothing is read or written before somebody wants to
@@ -168,7 +171,7 @@ fn hold(of: &Mutex<BySecond>, demand: Arc<PartitionDemand>) {
         return;
     }
     let seconds = all.entry(demand.partition).or_default();
-    if seconds.len() == SECONDS {
+    if seconds.len() == SECONDS_TOLD {
         seconds.pop_front();
     }
     seconds.push_back(demand);

@@ -47,6 +47,8 @@ pub(crate) struct Rates {
     tables: Tables,
     meters: Vec<Meter>,
     fleet: Fleet,
+    /// What this partition has told of seconds to come.
+    told: VecDeque<Arc<PartitionDemand>>,
     /// The last second whose beginning was noted.
     begun: u64,
     /// The first second that was told of.
@@ -99,6 +101,7 @@ impl Rates {
             tables: Tables::default(),
             meters: Vec::new(),
             fleet: Fleet::default(),
+            told: VecDeque::new(),
             begun: 0,
             first_told: 0,
             deciding: 0,
@@ -202,12 +205,24 @@ impl Rates {
             told.push(meter.tell(ahead, seen, budget.max_keys));
         }
         let demand = PartitionDemand { partition: self.partition, second: ahead, budgets: told };
-        self.fleet.hear(Arc::new(demand.clone()), now);
+        let told = Arc::new(demand.clone());
+        if self.is_heard_in_time() {
+            self.told.retain(|told| told.second > second);
+            self.told.push_back(told);
+        } else {
+            self.fleet.hear(told, now);
+        }
         let change = self.change(second + 1, now);
         if let Some(change) = &change {
             self.on_their_way.push_back(change.clone());
         }
         Turn { demand: Some(demand), change }
+    }
+
+    /// Whether others know of a second before it begins, as a rule. Then this partition goes by what they
+    /// know of it, which it finds where they do.
+    const fn is_heard_in_time(&self) -> bool {
+        self.lead == LEAD
     }
 
     /// Takes in what others tell, when the own log has come to `now`.
@@ -223,7 +238,7 @@ impl Rates {
                     }
                 }
             }
-            if !own || self.first_told == 0 {
+            if !own || self.first_told == 0 || self.is_heard_in_time() {
                 self.fleet.hear(Arc::clone(demand), now);
             }
         }
@@ -253,7 +268,8 @@ impl Rates {
     /// What the budgets are doing at `now`.
     pub(crate) fn levels(&self, now: LogTime) -> Vec<BudgetLevel> {
         let level = |budget: &Budget| {
-            let total = self.fleet.total(budget, (now.0 / 1_000, now), self.partition);
+            let own = (self.partition, None);
+            let total = self.fleet.total(budget, (now.0 / 1_000, now), own);
             // No key is of this one as a rule.
             let threshold = self.tables.threshold(&budget.name, u64::MAX, now);
             BudgetLevel {
@@ -277,15 +293,21 @@ impl Rates {
         {
             return None;
         }
-        let heard = self.fleet.partitions(now).max(1);
+        let heard = self.fleet.partitions(now, self.partition);
         let partitions = if now <= self.known.1 { heard.max(self.known.0) } else { heard };
         #[expect(clippy::cast_precision_loss, reason = "there are few partitions")]
         let unheard = partitions as f64 / heard as f64;
         // Where nothing changes it is said again, before the log deletes it.
         let mut worthwhile = before.is_some_and(|before| from_ms > before.from_ms + SAID_AGAIN);
         let mut budgets = Vec::with_capacity(self.budgets.len());
+        let told = self.told.iter().find(|told| told.second == second);
+        let told = told.or_else(|| {
+            let last = self.told.back();
+            last.filter(|_| !self.fleet.knows(self.partition, now))
+        });
+        let told = told.map(Arc::as_ref);
         for budget in &self.budgets {
-            let mut total = self.fleet.total(budget, (second, now), self.partition);
+            let mut total = self.fleet.total(budget, (second, now), (self.partition, told));
             total.scale(unheard);
             let rates = thresholds(budget, &total);
             let before = before
@@ -316,7 +338,14 @@ fn thresholds(budget: &Budget, total: &Total) -> BudgetRates {
     let goal = goal(demands.iter().sum()) * corrected;
     let weighed: Vec<(f64, f64)> = demands.iter().map(|asks| (*asks, weight(*asks))).collect();
     let mut kept = fill(goal, &weighed);
-    let of = |kept: f64| Threshold::of_probability(kept).get();
+    // Where others do not know in time what this partition asks, it has what they leave for it.
+    let left = (goal - demands.iter().sum::<f64>()).max(0.0) / comes;
+    let left = if total.assumed > 0.0 { left / total.assumed } else { 0.0 };
+    let part = match budget.goal {
+        Goal::PerSecond(_) => total.known * (1.0 + left),
+        Goal::OneIn(_) => 1.0,
+    };
+    let of = |kept: f64| Threshold::of_probability(kept * part).get();
     let rest = of(kept.pop().unwrap_or(1.0));
     BudgetRates {
         name: budget.name.clone(),

@@ -60,12 +60,18 @@
 //!   order of randomness within a second would stop that, but such a threshold depends on the very
 //!   traces that it judges: in a partition with a trace in a second or two, where all or none is kept
 //!   by turns, it says nothing of how many there were. So there is none.
-//! * **A partition without an owner** counts as it was for a minute. Its traces are decided later, in
-//!   their seconds, by the thresholds that its new owner finds for them.
+//! * **A partition without an owner** counts as it was for a minute; where most others have much more
+//!   or much less by then, as if it had so, too.
+//! * **An owner that is behind** has told of a second when the thresholds of the others stood already.
+//!   So it finds the part of the goal that they have left for its partition, by what they knew of it,
+//!   and keeps that of what has come: whatever came while there was no owner, the fleet keeps what it
+//!   was to keep. What all know is what stands in partition 0, in its order. What a partition has told
+//!   itself counts where it is read there, before the others have told of seconds beyond.
+//! * **A hot spot** that moves is told ahead as all else is. That it moved to a partition without an
+//!   owner shows when there is one: its traces have a lower threshold or a higher one than others then,
+//!   and say so.
 //! * **A new owner** that has not heard of as many partitions as the last change had takes the others
 //!   to be like those that it has heard of.
-//! * **An owner that is behind** hears others of other seconds. It counts them as they are; where its
-//!   own traffic has grown since, it takes theirs to have grown as well.
 //! * **While too many traces are open**, and frames are read twice, thresholds stay as they are.
 //! * **Keys** beyond those that a partition tells of share a threshold.
 
@@ -77,6 +83,7 @@ mod tables;
 
 pub use engine::BudgetLevel;
 pub(crate) use engine::{Foreseen, Rates};
+pub(crate) use fleet::SECONDS_TOLD;
 
 #[cfg(test)]
 mod sim;

@@ -3,12 +3,19 @@
 //! Partitions with a log of spans and one of decisions each, owners that take them over, and what
 //! they tell each other. Judged is what was kept of the traces of each second, over all partitions.
 
+mod skew;
 mod world;
 
-use self::world::{Owners, Traffic, World};
+use self::{
+    skew::Skew,
+    world::{Owners, Traffic, World},
+};
+use crate::seeds::{Failing, seeds};
 
 const WAIT: u64 = 10_000;
 const GOAL: f64 = 4_000.0;
+/// Runs of the test suite with a skew that moves. `WHOLETRACE_RUNS=300` makes more.
+const MOVING: u64 = 8;
 
 fn steady(per_second: f64) -> Traffic {
     Traffic { rate: Box::new(move |_, _| per_second), mean: 8.0, heavy: 0.0, keys: 1 }
@@ -44,6 +51,7 @@ fn holds(what: &str, world: &World, from: u64, to: u64) {
     assert!(world.records() <= 2.0, "{}", world.records());
     world.replays();
     let Kept { minutes: (least, most), ten } = kept;
+    println!("{what}: {kept:.3?}");
     assert!(least > 0.95 && most < 1.05 && ten < 1.2, "{what}: {kept:?}");
 }
 
@@ -69,6 +77,15 @@ fn skewed_traffic() {
     // A partition has half of it, and some traces are ten times as large.
     let skewed = rate(|partition, _| if partition == 3 { 2_000.0 } else { 130.0 });
     holds("skewed", &run(4, 16, Traffic { heavy: 0.02, ..skewed }, &Owners::default()), 15, 180);
+}
+
+/// Logs that stand still for a second by turns: their owners tell too late, and of some seconds only.
+#[test]
+fn few_large_traces() {
+    for (seed, rate) in [(14, 2.0), (15, 4.0)] {
+        let traffic = Traffic { mean: 100.0, ..steady(rate) };
+        holds("few", &run(seed, 64, traffic, &Owners::default()), 15, 180);
+    }
 }
 
 #[test]
@@ -121,4 +138,33 @@ fn a_short_wait() {
     world.run(200, &Owners::default());
     // What asks is known when it has asked.
     assert!(kept(&world, 90, 180).ten < 1.2 && kept(&world, 15, 180).ten < 5.0);
+}
+
+/// Runs worlds with hot spots that move, steps, large traces, and partitions without an owner.
+fn moving(longest: u64, judge: impl Fn(&World)) {
+    for seed in seeds(MOVING) {
+        let skew = Skew::of(seed, longest);
+        let failing = Failing(seed, format!("{skew:?}"));
+        let mut world = World::new(seed, skew.partitions(), WAIT, GOAL, skew.traffic());
+        world.run(skew::SECONDS, &skew.owners());
+        judge(&world);
+        drop(failing);
+    }
+}
+
+/// Through rebalances, restarts, and crashes that are noticed soon.
+#[test]
+fn a_skew_that_moves() {
+    moving(6, |world| holds("moving", world, 15, 180));
+}
+
+/// What leaves a partition while it has no owner is missed for as long, and never is too much kept.
+#[test]
+fn a_skew_that_moves_unseen() {
+    moving(16, |world| {
+        let Kept { minutes: (least, most), ten } = kept(world, 15, 180);
+        println!("unseen: {:.3?}, ten {ten:.3}", (least, most));
+        world.replays();
+        assert!(least > 0.85 && most < 1.05 && ten < 1.2, "{:?}", (least, most, ten));
+    });
 }

@@ -192,6 +192,69 @@ fn what_is_not_heard_of_is_stale_in_the_end() {
     assert_eq!(told(STALE / 1_000 + 1), 1.0);
 }
 
+/// What a partition tells: so much is asked of the first budget in a second of the test.
+fn told(partition: u32, second: u64, asks: f32) -> Arc<PartitionDemand> {
+    let asks = BudgetDemand { name: "all".into(), rest: asks, ..BudgetDemand::default() };
+    let second = BEGIN / 1_000 + second;
+    Arc::new(PartitionDemand { partition, second, budgets: vec![asks] })
+}
+
+/// An owner that tells of a second when others have gone by it keeps what they have left for its
+/// partition, however much has come; one that is heard in time goes by all that asks.
+#[test]
+fn who_is_late_keeps_what_others_leave() {
+    let budgets = budgets(0);
+    let kept = |others_told: u64, asks: u64| {
+        let mut rates = Rates::new(Partition(3), &budgets, 10_000);
+        rates.hear(&[told(3, 0, 100.0)], at(0));
+        for second in 0..=others_told {
+            rates.hear(&[told(1, second, 300.0)], at(0));
+        }
+        let mut probability = 1.0;
+        for second in 1..9 {
+            let foreseen = Foreseen::default();
+            foreseen.of(&budgets).ask(Asked {
+                budget: BudgetId(0),
+                key: 0,
+                spans: asks,
+                bytes: 0,
+                randomness: 0,
+                within: Threshold::ALWAYS,
+            });
+            let number = rates.begins(at(second)).unwrap();
+            let turn = rates.turn(number, &foreseen, at(second));
+            if let Some(change) = turn.change {
+                probability = change.budgets[0].threshold(0).probability();
+                rates.read_back(change, Position(second as u64));
+            }
+            rates.hear(&[Arc::new(turn.demand.unwrap())], at(second));
+        }
+        probability
+    };
+    // 100 of 700, or a quarter of the goal of 100 for 400.
+    assert!((kept(10, 400) - 100.0 / 700.0).abs() < 0.001, "{}", kept(10, 400));
+    assert!((kept(40, 400) - 25.0 / 400.0).abs() < 0.001, "{}", kept(40, 400));
+    assert!((kept(40, 50) - 25.0 / 50.0).abs() < 0.001, "{}", kept(40, 50));
+}
+
+/// What most partitions have less of by now, one that is not heard of has less of as well.
+#[test]
+fn who_is_silent_is_like_most() {
+    let mut rates = Rates::new(Partition(9), &budgets(0), 10_000);
+    for second in 0..10 {
+        // One becomes hot, one falls silent, and the others have less.
+        let (usual, hot) = if second < 4 { (1_000.0, 1_000.0) } else { (300.0, 9_000.0) };
+        let mut demands = vec![told(1, second, usual), told(2, second, usual)];
+        demands.extend([told(3, second, usual), told(4, second, hot)]);
+        demands.extend((second < 4).then(|| told(0, second, usual)));
+        rates.hear(&demands, at(0));
+    }
+    let second = rates.begins(at(7)).unwrap();
+    let change = rates.turn(second, &Foreseen::default(), at(7)).change.unwrap();
+    let probability = change.budgets[0].threshold(0).probability();
+    assert!((probability * 10_200.0 / 100.0 - 1.0).abs() < 0.01, "{probability}");
+}
+
 /// A new owner goes on with the thresholds of the one before, and writes them anew if they would
 /// differ.
 #[test]

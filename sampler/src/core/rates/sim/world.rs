@@ -20,6 +20,10 @@ const BEGIN: u64 = 1_000_000_000;
 const STEP: u64 = 100;
 /// How long what is appended takes to be read back.
 const DELAY: u64 = 200;
+/// How long what is told takes to be heard, at most.
+const TOLD: u64 = 900;
+/// After how long without a trace its owner has the time pass in a log.
+const SILENT: u64 = 1_000;
 /// How much faster an owner reads that is behind.
 const FASTER: u64 = 20;
 
@@ -185,7 +189,11 @@ impl World {
             owned.rates.hear(std::slice::from_ref(told), LogTime(owned.now));
             owned.heard += 1;
         }
-        let to = self.now.min(owned.now + FASTER * STEP);
+        // Time passes with what comes, or when somebody notices that nothing does.
+        let newest = log.traces.last().map_or(0, |trace| trace.first_seen);
+        let silent = self.now >= owned.now + SILENT;
+        let end = if silent { self.now } else { newest.max(owned.now) };
+        let to = end.min(owned.now + FASTER * STEP);
         while owned.now < to {
             owned.now = (owned.now + STEP).min(to);
             decide(&mut owned, log, &self.budgets);
@@ -204,7 +212,7 @@ impl World {
             }
             let turn = owned.rates.turn(second, &foreseen, now);
             if let Some(demand) = turn.demand {
-                self.board.push((self.now + DELAY, Arc::new(demand)));
+                self.board.push((self.now + TOLD, Arc::new(demand)));
             }
             if let Some(change) = turn.change {
                 log.changes.push((self.now + DELAY, change));
