@@ -1,5 +1,6 @@
 //! Policies from their configuration to decisions.
 
+mod charges;
 mod configuration;
 mod counts;
 mod decisions;

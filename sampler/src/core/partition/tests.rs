@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use wholetrace_proto::{
     id::TraceKey,
-    record::{Claim, Decision, DecisionBatch, PolicyBits, encode_decisions},
+    record::{Claim, Decision, DecisionBatch, PartitionDemand, PolicyBits, encode_decisions},
     tracestate::Threshold,
 };
 use wholetrace_runtime::budget::ByteBudget;
@@ -54,6 +54,8 @@ struct Stand {
     reads: usize,
     /// Whether anybody else held on to what was exported.
     held_elsewhere: bool,
+    /// What it has told of budgets.
+    told: Vec<PartitionDemand>,
 }
 
 impl Stand {
@@ -68,6 +70,7 @@ impl Stand {
             ticks: 0,
             reads: 0,
             held_elsewhere: false,
+            told: Vec::new(),
         };
         stand.step(Input::DecisionsLoaded);
         stand
@@ -119,7 +122,8 @@ impl Stand {
                     self.read.0 = usize::try_from(to.0).unwrap();
                     self.step(Input::SeekDone);
                 }
-                Effect::FetchFor { .. } | Effect::DeadLetter { .. } | Effect::TellDemand(_) => {}
+                Effect::TellDemand(demand) => self.told.push(demand),
+                Effect::FetchFor { .. } | Effect::DeadLetter { .. } => {}
             }
         }
     }
@@ -362,4 +366,41 @@ fn all_policies_that_said_yes_are_written_down() {
         (decision.key.0, names[usize::from(decision.policy)], also)
     });
     assert_eq!(said.collect::<Vec<_>>(), [(1, "errors", vec!["some"]), (3, "some", vec![])]);
+}
+
+/// Policies are evaluated once more to take their times, and ahead to tell what they will ask: nothing
+/// of that is taken out of a budget.
+#[test]
+fn budgets_are_charged_for_decisions_alone() {
+    const SPANS: u64 = 2;
+    let limited = compile(serde_json::json!({ "decision_wait": "5s", "policies": [
+        { "name": "limited", "type": "rate_limiting", "rate_limiting": { "spans_per_second": 40 } },
+        { "name": "tried", "type": "rate_limiting", "shadow": true,
+          "rate_limiting": { "spans_per_second": 10 } },
+    ] }));
+    let run = |stopwatch| {
+        let settings = Settings { stopwatch, ..settings(5_000) };
+        let mut stand = Stand::new(settings.clone(), 1 << 20);
+        stand.state = PartitionState::new(settings, std::sync::Arc::clone(&limited), None);
+        stand.step(Input::DecisionsLoaded);
+        // A hundred traces in each second.
+        for number in 0..3_000_u64 {
+            let key = 1 + (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) / 2;
+            let spans = [span(key, SPANS * number, false), span(key, SPANS * number + 1, false)];
+            stand.append(1_000_000 + 10 * number, &spans);
+            stand.read(9);
+        }
+        stand
+    };
+    let (plain, timed) = (run(None), run(Some(|| 0)));
+    let payloads = |stand: &Stand| -> Vec<Bytes> {
+        stand.decisions.iter().map(|record| record.payload.clone()).collect()
+    };
+    assert_eq!(payloads(&plain), payloads(&timed));
+    assert_eq!(plain.told, timed.told);
+    let last = plain.told.last().unwrap();
+    for budget in &last.budgets {
+        // Each trace has asked once, with two spans.
+        assert!((budget.asked - 200.0).abs() < 3.0, "{budget:?}");
+    }
 }
