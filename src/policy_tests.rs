@@ -27,7 +27,9 @@ Examples:
       Runs those of all files *.test.yaml in this folder and below.
   wholetrace test --format junit examples > junit.xml
       Says it to your CI.
-examples/policies.test.yaml shows how tests are written; docs/policies.md explains it.
+examples/policies.test.yaml shows how tests are written; docs/policies.md explains it. A budget
+(rate_limiting, bytes_limiting, composite, dynamic) keeps all that asks for it, unless a test says
+how much it keeps: `budgets: { NAME: exhausted }`, or `10%`.
 
 Exit codes: 0 all tests pass, 1 a test failed, 2 the files are wrong, or wrong usage.";
 

@@ -4,6 +4,7 @@
 use wholetrace_runtime::problems::Problems;
 use wholetrace_sampler::policy::{
     PolicySet, TailSamplingConfig,
+    budget::Unlimited,
     explain::explain,
     offline::{decide, examine},
 };
@@ -34,7 +35,7 @@ pub(crate) fn policies(data: &[u8]) -> bool {
     assert!(!explanation.to_string().is_empty());
     assert!(set.blank_record().len() <= RECORD_WORDS_MAX);
     let Ok(decided) = decide(&set, TRACE) else { panic!("the trace cannot be read") };
-    let Ok(examined) = examine(&set, TRACE) else { panic!("the trace cannot be read") };
+    let Ok(examined) = examine(&set, TRACE, &Unlimited) else { panic!("the trace cannot be read") };
     let [(key, decision)] = &decided[..] else { panic!("{} traces", decided.len()) };
     let [again] = &examined[..] else { panic!("{} traces", examined.len()) };
     assert_eq!((key, decision), (&again.key, &again.decision));

@@ -74,6 +74,72 @@ fn tests_that_hold_pass() {
     assert_says(&ran.stdout, &["ok    the status of a child counts", "7 passed, 0 failed"]);
 }
 
+/// Policies with budgets, one of them inside another.
+const BUDGETS: &str = "\
+tail_sampling:
+  policies:
+    - name: errors
+      type: and
+      and:
+        and_sub_policy:
+          - { name: failed, type: status_code, status_code: { status_codes: [ERROR] } }
+          - { name: limit, type: rate_limiting, rate_limiting: { spans_per_second: 500 } }
+    - { name: the-rest, type: rate_limiting, rate_limiting: { spans_per_second: 50 } }
+tests:
+";
+
+/// A budget keeps all, unless a test says how much it does.
+#[test]
+fn budgets_are_as_the_test_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let of = |tests: &str| {
+        write(folder.path(), "it.test.yaml", &format!("{BUDGETS}{tests}"));
+        run(folder.path(), &["test", "it.test.yaml"], &[])
+    };
+    let ran = of(r"
+  - { name: nothing said, trace: [{}], expect: { verdict: kept, matched: [the-rest] } }
+  - name: none left
+    trace: [{}]
+    budgets: { the-rest: exhausted }
+    expect: not_sampled
+  - name: a share of what is left
+    trace: [{ status: ERROR }]
+    budgets: { errors: 25%, the-rest: 0.125 }
+    expect: { probability: 25% }
+  - name: each by its own name
+    randomness: most
+    trace: [{ status: ERROR }]
+    budgets: { errors/limit: unlimited, the-rest: exhausted }
+    expect: { verdict: kept, matched: [errors], probability: 100% }
+");
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert_says(&ran.stdout, &["4 passed, 0 failed"]);
+
+    let by_chance = of(r"
+  - { name: it depends, trace: [{}], budgets: { the-rest: 10% }, expect: not_sampled }
+");
+    assert_eq!(by_chance.code, Some(1), "{}{}", by_chance.stdout, by_chance.stderr);
+    assert_says(&by_chance.stdout, &["kept by chance: 10%", "expect a `probability`"]);
+
+    let wrong = of(r"
+  - { name: one, trace: [{}], budgets: { the-rset: exhausted }, expect: kept }
+  - { name: two, trace: [{}], budgets: { failed: exhausted }, expect: kept }
+  - { name: three, trace: [{}], budgets: { errors: empty, the-rest: 200% }, expect: kept }
+");
+    assert_eq!(wrong.code, Some(2), "{}{}", wrong.stdout, wrong.stderr);
+    let expected = [
+        "tests[0].budgets.the-rset (it.test.yaml:",
+        "`the-rset`: no policy with a budget is called so",
+        "did you mean `the-rest`?",
+        "there are: errors/limit, the-rest",
+        "`empty` is nothing that a budget can be",
+        "`200%` is nothing that a budget can be",
+    ];
+    assert_says(&wrong.stderr, &expected);
+    let none = "  - { name: one, trace: [{}], budgets: { slow: exhausted }, expect: kept }\n";
+    assert_says(&tests(none, &[]).stderr, &["no policy has one", "`rate_limiting`"]);
+}
+
 const FAILING: &str = r"
   - name: it passes
     trace: [{ status: ERROR }]

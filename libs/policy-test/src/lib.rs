@@ -3,6 +3,7 @@
 //! ```text
 //!  notation   a file of tests: serde types for whoever reads the YAML (values: their small words)
 //!     │ trace      a trace in short notation ──▶ OTLP bytes
+//!     │ budgets    how much budgets keep ──▶ thresholds
 //!     ▼
 //!  run        has the sampler's own policies decide each trace, and compares
 //!     ▼
@@ -12,6 +13,7 @@
 //! Reading files and telling in which line a problem stands is up to the caller, who does both for
 //! configurations already.
 
+mod budgets;
 pub mod notation;
 pub mod report;
 pub mod run;

@@ -1,12 +1,13 @@
 //! A file of tests, as it is written.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use wholetrace_runtime::units::HumanDuration;
 use wholetrace_sampler::policy::TailSamplingConfig;
 
+pub use crate::budgets::Share;
 use crate::values::{FromText, maybe_text_or_map, text_or_map};
 pub use crate::values::{Id, Kind, Probability, Randomness, StatusCode, ThresholdText, Verdict};
 
@@ -41,6 +42,9 @@ pub struct TestCase {
     /// The randomness of the trace under `trace`: the least if nothing is said, so that policies that
     /// keep a share say no.
     pub randomness: Option<Randomness>,
+    /// How much of what asks the budgets of policies keep, by their names or by those of the policies
+    /// that they stand in. One of which nothing is said keeps all.
+    pub budgets: BTreeMap<String, Share>,
     /// What is to become of it: a verdict, or more than that.
     #[serde(deserialize_with = "maybe_text_or_map")]
     pub expect: Option<Expect>,

@@ -12,6 +12,7 @@ use wholetrace_sampler::policy::{
 };
 
 use crate::{
+    budgets::Allowed,
     notation::{Expect, Probability, TestCase, TestFile, Verdict},
     trace,
     values::probability_of,
@@ -127,6 +128,8 @@ impl Reading<'_> {
     fn run(&mut self, test: &TestCase) -> Option<Outcome> {
         let before = self.problems.errors().len();
         let expect = self.expectation(test);
+        let budgets = join(self.path, "budgets");
+        let budgets = Allowed::of(&test.budgets, self.policies.budgets(), &budgets, self.problems);
         let traces = self.traces(test);
         if self.problems.errors().len() > before {
             return None;
@@ -142,7 +145,7 @@ impl Reading<'_> {
         };
         let mut failure = None;
         for (index, bytes) in traces.iter().enumerate() {
-            let examined = match examine(self.policies, bytes) {
+            let examined = match examine(self.policies, bytes, &budgets) {
                 Ok(examined) => examined,
                 Err(error) => {
                     self.problems.error(self.path, format!("a trace cannot be read: {error}"), "");

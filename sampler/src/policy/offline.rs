@@ -9,7 +9,7 @@ use wholetrace_proto::{
 };
 
 use crate::policy::{
-    budget::Unlimited,
+    budget::Budgets,
     plan::{Heads, Record},
     rule::Trace,
     sampling_decision::{PolicyIndex, SamplingDecision},
@@ -44,7 +44,8 @@ pub struct Examined {
 }
 
 /// What `policies` decide about each trace in `traces`, the bytes of an OTLP `TracesData` or of an
-/// `ExportTraceServiceRequest`, in the order of their keys. Spans without a trace id are left out.
+/// `ExportTraceServiceRequest`, in the order of their keys, as if budgets had no end. Spans without a
+/// trace id are left out.
 ///
 /// # Errors
 /// When the bytes are not such a message.
@@ -56,25 +57,31 @@ pub fn decide(
     Ok(records.iter().map(|(key, record)| (*key, policies.decide(*key, record))).collect())
 }
 
-/// The same as [`decide`], with what each policy makes of the traces.
+/// The same as [`decide`], within what `budgets` allow, with what each policy makes of the traces.
+/// Budgets are asked more than once about a trace: those that count will not do.
 ///
 /// # Errors
 /// When the bytes are not such a message.
-pub fn examine(policies: &PolicySet, traces: &[u8]) -> Result<Vec<Examined>, WireError> {
+pub fn examine(
+    policies: &PolicySet,
+    traces: &[u8],
+    budgets: &dyn Budgets,
+) -> Result<Vec<Examined>, WireError> {
     let examined = |(key, record): (&TraceKey, &Vec<u64>)| Examined {
         key: *key,
-        decision: policies.decide(*key, record),
-        answers: answers(policies, *key, record),
+        decision: policies.decide_within(*key, record, budgets),
+        answers: answers(policies, (*key, record), budgets),
     };
     Ok(records(policies, traces)?.iter().map(examined).collect())
 }
 
-fn answers(policies: &PolicySet, key: TraceKey, record: &[u64]) -> Vec<Answer> {
-    let trace = Trace {
-        record: Record { layout: &policies.plan.layout, words: record },
-        key,
-        budgets: &Unlimited,
-    };
+fn answers(
+    policies: &PolicySet,
+    (key, record): (TraceKey, &[u64]),
+    budgets: &dyn Budgets,
+) -> Vec<Answer> {
+    let record = Record { layout: &policies.plan.layout, words: record };
+    let trace = Trace { record, key, budgets };
     let answer = |(policy, Policy { rule, effect }): (PolicyIndex, &Policy)| {
         let evaluation = rule.evaluate(&trace);
         Answer {
