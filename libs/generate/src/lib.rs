@@ -14,6 +14,7 @@
 //! in four requests, some of them late; the record has one line for it, with the ids of all 12.
 
 mod encode;
+mod ids;
 mod options;
 mod record;
 mod run;

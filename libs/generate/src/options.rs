@@ -80,6 +80,11 @@ pub struct Options {
     #[arg(long, default_value_t = fastrand::u64(..1 << 32), hide_default_value = true)]
     pub seed: u64,
 
+    /// Take the ids of the traces from this file, 32 hexadecimal digits in each line, and stop after the
+    /// last: for traces that are known, or that belong together by their ids.
+    #[arg(long, value_name = "FILE")]
+    pub ids: Option<PathBuf>,
+
     /// Give a request up that was not acknowledged for this long; it is repeated until then.
     #[arg(long, default_value = "60s", value_parser = duration)]
     pub give_up_after: Duration,

@@ -14,6 +14,7 @@ use tokio::{
 
 use super::{
     encode::{Encoder, Spans},
+    ids,
     options::Options,
     record::{Record, Sent},
     schedule::{MIXED_TRACES, Schedule},
@@ -88,8 +89,14 @@ struct Totals {
 /// Sends what `options` say and prints a summary.
 ///
 /// # Errors
-/// When the endpoint is no address, nothing could be delivered, or the record cannot be written.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+/// When the endpoint is no address, nothing could be delivered, the ids cannot be read or the record
+/// cannot be written.
+pub async fn run(mut options: Options) -> anyhow::Result<()> {
+    let ids = options.ids.as_deref().map(ids::read).transpose()?.unwrap_or_default();
+    if !ids.is_empty() {
+        let most = ids.len() as u64;
+        options.traces = if options.traces == 0 { most } else { most.min(options.traces) };
+    }
     let begun = Instant::now();
     let totals = Arc::new(Mutex::new(Totals::default()));
     let record = options.record.is_some().then(|| Arc::new(Mutex::new(Record::default())));
@@ -114,7 +121,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         }
         requests.push(sender);
     }
-    let mut producer = Producer::new(&options, requests, record.clone());
+    let mut producer = Producer::new(&options, (requests, ids), record.clone());
     tokio::select! {
         () = producer.run() => {}
         _ = tokio::signal::ctrl_c() => {}
@@ -157,6 +164,8 @@ fn print_summary(totals: &Totals, elapsed: Duration) {
 /// Plans, paces and batches.
 struct Producer<'a> {
     options: &'a Options,
+    /// Those that somebody has chosen, if any.
+    ids: Vec<[u8; 16]>,
     encoder: Encoder,
     requests: Vec<mpsc::Sender<Request>>,
     open: Vec<(Spans, Vec<Sent>)>,
@@ -173,11 +182,12 @@ struct Producer<'a> {
 impl<'a> Producer<'a> {
     fn new(
         options: &'a Options,
-        requests: Vec<mpsc::Sender<Request>>,
+        (requests, ids): (Vec<mpsc::Sender<Request>>, Vec<[u8; 16]>),
         record: Option<Arc<Mutex<Record>>>,
     ) -> Self {
         Self {
             options,
+            ids,
             encoder: Encoder::new(options),
             open: requests.iter().map(|_| Default::default()).collect(),
             requests,
@@ -257,7 +267,9 @@ impl<'a> Producer<'a> {
     }
 
     fn begin(&mut self, now: u64, late_by: u64) {
-        let trace = shape::plan(self.options, self.begun_traces);
+        let mut trace = shape::plan(self.options, self.begun_traces);
+        let chosen = usize::try_from(self.begun_traces).ok().and_then(|at| self.ids.get(at));
+        trace.id = chosen.copied().unwrap_or(trace.id);
         self.begun_traces += 1;
         if let Some(record) = &self.record {
             record.lock().unwrap_or_else(PoisonError::into_inner).plan(&trace);
