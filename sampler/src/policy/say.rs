@@ -81,25 +81,35 @@ impl Said {
 
 /// The values in backquotes with `or` before the last one.
 pub(super) fn one_of(values: &[impl Display]) -> String {
+    listed(values, "or")
+}
+
+/// The values in backquotes with `and` before the last one.
+pub(super) fn all_of(values: &[impl Display]) -> String {
+    listed(values, "and")
+}
+
+fn listed(values: &[impl Display], word: &str) -> String {
     let told = values.iter().take(VALUES_TOLD).map(|value| format!("`{value}`"));
     let mut words: Vec<String> = told.collect();
     if values.len() > VALUES_TOLD {
-        words.push(format!("one of {} others", values.len() - VALUES_TOLD));
+        let one = if word == "or" { "one of " } else { "" };
+        words.push(format!("{one}{} others", values.len() - VALUES_TOLD));
     }
     match words.pop() {
         None => "none of no values".to_owned(),
         Some(last) if words.is_empty() => last,
-        Some(last) => format!("{} or {last}", words.join(", ")),
+        Some(last) => format!("{} {word} {last}", words.join(", ")),
     }
 }
 
-/// A share of all, from percent: with how many one stands for.
-pub(super) fn share(percentage: f64) -> String {
+/// A share of `what` there is, from percent: with how many one stands for.
+pub(super) fn share(percentage: f64, what: &str) -> String {
     let one_in = 100.0 / percentage;
     if percentage > 0.0 && percentage < 100.0 {
         let rounded = if one_in < 10.0 { (one_in * 10.0).round() / 10.0 } else { one_in.round() };
-        format!("{percentage}% of all, 1 in {rounded}")
+        format!("{percentage}% of {what}, 1 in {rounded}")
     } else {
-        format!("{}% of all", percentage.clamp(0.0, 100.0))
+        format!("{}% of {what}", percentage.clamp(0.0, 100.0))
     }
 }

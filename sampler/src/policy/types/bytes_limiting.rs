@@ -53,7 +53,7 @@ impl Lower for BytesLimitingConfig {
 
     fn say(&self) -> Option<Said> {
         let traces = format!(
-            "so that {} bytes are kept in a second, by all samplers together",
+            "so that at most about {} bytes are kept in a second, by all samplers together",
             self.bytes_per_second.max(0)
         );
         Some(Said::new(traces, "the bytes of all spans"))

@@ -89,9 +89,17 @@ impl<P: SubPolicy> Lower for CompositeConfig<P> {
         let parts = self.composite_sub_policy.iter().map(|policy| {
             let said = policy.say();
             let share = share(self, policy.name()).max(0);
-            Said { traces: format!("{}, up to {share} spans a second", said.traces), ..said }
+            let traces = if said.has_parts { format!("({})", said.traces) } else { said.traces };
+            let traces = format!("{traces}, up to {share} spans a second");
+            Said { traces, has_parts: false, ..said }
         });
-        Some(Said::any(parts))
+        let said = Said::any(parts);
+        let traces = format!(
+            "{}: up to {} spans a second together, by all samplers",
+            said.traces,
+            self.max_total_spans_per_second.max(0)
+        );
+        Some(Said { traces, has_parts: true, ..said })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::policy::{
     lower::{Lower, Lowering},
     report::{Report, Unknown},
     rule::Rule,
-    say::{Said, one_of},
+    say::{Said, all_of},
 };
 
 /// The most fields of a key.
@@ -111,7 +111,18 @@ impl Lower for DynamicConfig {
     }
 
     fn say(&self) -> Option<Said> {
-        let traces = format!("the rarer the more, told apart by {}", one_of(&self.fields));
+        let goal = match (self.goal_sample_rate, self.goal_throughput_per_sec) {
+            (Some(rate), _) => format!("1 in {rate} is kept"),
+            (None, rate) => format!(
+                "at most about {} spans are kept in a second, by all samplers together",
+                rate.unwrap_or_default()
+            ),
+        };
+        let traces = format!(
+            "so that {goal}: rare kinds whole, and a part of frequent ones; of a kind are those with the \
+             same {}",
+            all_of(&self.fields)
+        );
         Some(Said::new(traces, "the fields of the key, on each span and each resource"))
     }
 }

@@ -107,7 +107,7 @@ impl Lower for ProbabilisticConfig {
             Some(_) => "a hash of the trace id and the salt",
             None => "the trace id, or the randomness that a tracestate tells",
         };
-        let share = share(self.sampling_percentage);
+        let share = share(self.sampling_percentage, "all");
         Some(Said::new(format!("by chance: {share}"), looks_at))
     }
 }

@@ -141,7 +141,15 @@ impl Lower for ProbabilisticSamplerConfig {
     }
 
     fn say(&self) -> Option<Said> {
-        let traces = format!("by chance, {}", share(self.sampling_percentage.into()));
+        let what = match self.mode {
+            SamplerMode::HashSeed => "all",
+            SamplerMode::Proportional => "what arrives",
+            SamplerMode::Equalizing => "what there was before other samplers",
+        };
+        let traces = format!(
+            "by chance: {} (all with `{PRIORITY}` above 0, none with 0)",
+            share(self.sampling_percentage.into(), what)
+        );
         Some(Said::new(traces, "the trace id, the tracestate and `sampling.priority`"))
     }
 }

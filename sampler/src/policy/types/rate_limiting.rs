@@ -49,7 +49,7 @@ impl Lower for RateLimitingConfig {
 
     fn say(&self) -> Option<Said> {
         let traces = format!(
-            "so that {} spans are kept in a second, by all samplers together",
+            "so that at most about {} spans are kept in a second, by all samplers together",
             self.spans_per_second.max(0)
         );
         Some(Said::new(traces, "the number of spans"))
