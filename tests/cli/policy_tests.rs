@@ -299,16 +299,28 @@ fn what_the_page_of_policies_teaches_is_true() {
     let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
     let folder = tempfile::tempdir().expect("a folder");
     let mut tested = 0;
-    for block in blocks.filter(|block| block.starts_with("tail_sampling:")) {
-        let (name, command) = if block.contains("\ntests:") {
+    for block in blocks {
+        // Single policies stand without what is around them.
+        let text = if block.starts_with("- name:") {
+            format!("tail_sampling:\n  policies:\n{}", indented(block))
+        } else {
+            block.to_owned()
+        };
+        assert!(text.starts_with("tail_sampling:"), "it is no block of policies:\n{block}");
+        let (name, command) = if text.contains("\ntests:") {
             tested += 1;
             ("it.test.yaml", &["test", "it.test.yaml"] as &[&str])
         } else {
             ("it.yaml", &["check", "--config", "it.yaml"] as &[&str])
         };
-        write(folder.path(), name, block);
+        write(folder.path(), name, &text);
         let ran = run(folder.path(), command, &[]);
-        assert_eq!(ran.code, Some(0), "{}{}\n{block}", ran.stdout, ran.stderr);
+        assert_eq!(ran.code, Some(0), "{}{}\n{text}", ran.stdout, ran.stderr);
     }
-    assert!(tested >= 4, "{tested} blocks with tests");
+    assert!(tested >= 9, "{tested} blocks with tests");
+}
+
+/// `text`, with four spaces in front of each line.
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
 }
