@@ -27,8 +27,6 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<[u8; 16]>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn a_line_is_an_id() {
         let folder = tempfile::tempdir().expect("a folder");
