@@ -93,7 +93,11 @@ pub(crate) const TYPES: [(&str, Settings); 21] = [
     ),
     (
         "probabilistic",
-        &[("sampling_percentage", &["10", "0", "100", "1e-30"]), ("hash_salt", &["x", "''"])],
+        &[
+            ("sampling_percentage", &["10", "0", "100", "1e-30"]),
+            ("hash_salt", &["x", "''"]),
+            ("sampling_precision", &["14", "1"]),
+        ],
     ),
     (
         "probabilistic_sampler",
