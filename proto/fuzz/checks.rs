@@ -228,9 +228,10 @@ pub(crate) fn decisions(data: &[u8]) {
         let name = |policy: u16| names[usize::from(policy)].to_owned();
         let sets = [&decision.also, &decision.shadow];
         let said = sets.map(|set| set.iter().map(name).collect::<Vec<_>>());
+        let sub_policy = decision.sub_policy.map(|sub| (name(sub.name), sub.of_decider));
         let (also, shadow) = (PolicyBits::NONE, PolicyBits::NONE);
-        let rest = Decision { policy: 0, also, shadow, ..decision.clone() };
-        (rest, name(decision.policy), said)
+        let rest = Decision { policy: 0, sub_policy: None, also, shadow, ..decision.clone() };
+        (rest, name(decision.policy), sub_policy, said)
     };
     let names: Vec<&str> = again.policies().collect();
     let read: Vec<_> = again.decisions().map(|decision| named(&decision, &names)).collect();

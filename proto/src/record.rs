@@ -10,6 +10,7 @@ mod claim;
 mod dead_letter;
 mod decision;
 mod error;
+mod numbers;
 mod policy_bits;
 
 pub use budgets::{
@@ -18,7 +19,7 @@ pub use budgets::{
 };
 pub use claim::{Claim, VERSION};
 pub use dead_letter::{DeadLetter, encode_replayed, read_replayed};
-pub use decision::{Decision, DecisionBatch, encode_decisions, encode_decisions_of};
+pub use decision::{Decision, DecisionBatch, SubPolicy, encode_decisions, encode_decisions_of};
 pub use error::{POLICIES_MAX, RecordError};
 pub use policy_bits::PolicyBits;
 

@@ -43,6 +43,11 @@ pub(crate) fn many_policies(percent: u32) -> Arc<PolicySet> {
                 ] } } } },
             { "name": "limited", "type": "rate_limiting",
               "rate_limiting": { "spans_per_second": 10 } },
+            { "name": "shared", "type": "composite", "composite": {
+                "max_total_spans_per_second": 10, "composite_sub_policy": [
+                    { "name": "dear", "type": "string_attribute",
+                      "string_attribute": { "key": "tier", "values": ["gold"] } },
+                    { "name": "cheap", "type": "always_sample" } ] } },
             { "name": "noise", "type": "drop", "drop": { "drop_sub_policy": [
                 { "name": "noisy", "type": "string_attribute",
                   "string_attribute": { "key": "noise", "values": ["yes"] } } ] } },

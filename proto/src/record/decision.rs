@@ -6,6 +6,7 @@ use crate::{
         budgets::{PartitionDemand, RateChange},
         claim::{Claim, VERSION},
         error::{POLICIES_MAX, RecordError, bounded, text, threshold},
+        numbers::Numbers,
         policy_bits::PolicyBits,
     },
     tracestate::Threshold,
@@ -39,6 +40,8 @@ pub struct Decision {
     pub stated_randomness: bool,
     /// The policy that decided: an index into the batch's policies.
     pub policy: u16,
+    /// The policy within a composite one that kept the trace, where that is told.
+    pub sub_policy: Option<SubPolicy>,
     /// The other policies that said yes to the trace.
     pub also: PolicyBits,
     /// The policies that said yes, and are tried only: nobody obeys them.
@@ -46,6 +49,15 @@ pub struct Decision {
     /// Whether all that was seen of the trace ended so long before it came into the log that a
     /// decision about the rest of it may have been forgotten.
     pub late_fragment: bool,
+}
+
+/// A policy within a composite one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SubPolicy {
+    /// Its name: an index into the batch's policies.
+    pub name: u16,
+    /// Whether it stands in the policy that decided, and not in another that said yes as well.
+    pub of_decider: bool,
 }
 
 /// Writes a batch of the owner that holds `claim`. `policies` are the names that the decisions point
@@ -69,8 +81,8 @@ pub fn encode_decisions_of<S: AsRef<str>>(
     decisions: &[Decision],
 ) -> Vec<u8> {
     let base_ms = decisions.iter().map(|decision| decision.first_seen_ms).min().unwrap_or(0);
-    let numbers = Numbers::of(policies.len(), decisions);
-    let occurring = || policies.iter().zip(&numbers.0).filter(|(_, number)| number.is_some());
+    let numbers = Numbers::of(policies.len(), decisions.iter().flat_map(Decision::policies));
+    let occurring = || policies.iter().zip(numbers.occur()).filter(|(_, occurs)| *occurs);
     let claim_len = claim.map_or(0, |claim| 1 + varint_len(claim.term) + 9);
     let names = occurring().map(|(policy, _)| delimited_len(1, policy.as_ref().len()));
     let bodies = decisions.iter().map(|one| delimited_len(3, one.encoded_len(base_ms, &numbers)));
@@ -96,59 +108,12 @@ pub fn encode_decisions_of<S: AsRef<str>>(
     out
 }
 
-/// By the number of a policy of the writer: its number in the batch, if it occurs there.
-struct Numbers(Vec<Option<u16>>);
-
-impl Numbers {
-    fn of(policies: usize, decisions: &[Decision]) -> Self {
-        let mut numbers = vec![None; policies];
-        let mut occurs = |policy: u16| {
-            if let Some(number) = numbers.get_mut(usize::from(policy)) {
-                *number = Some(0);
-            }
-        };
-        for decision in decisions {
-            occurs(decision.policy);
-            decision.also.iter().chain(decision.shadow.iter()).for_each(&mut occurs);
-        }
-        for (number, place) in (0..).zip(numbers.iter_mut().flatten()) {
-            *place = number;
-        }
-        Self(numbers)
-    }
-
-    /// The number in the batch; for a policy without a name one that no reader accepts.
-    fn get(&self, policy: u16) -> u16 {
-        self.0.get(usize::from(policy)).copied().flatten().unwrap_or(u16::MAX)
-    }
-
-    /// Bytes that `policies` take as a set.
-    fn set_len(&self, policies: &PolicyBits) -> usize {
-        // The numbers go up with those of the writer.
-        policies.iter().last().map_or(0, |last| usize::from(self.get(last)) / 8 + 1)
-    }
-
-    fn append_set(&self, field: u32, policies: &PolicyBits, out: &mut Vec<u8>) {
-        let length = self.set_len(policies);
-        if length == 0 {
-            return;
-        }
-        put_delimited_head(out, field, length);
-        let from = out.len();
-        out.resize(from + length, 0);
-        for policy in policies.iter() {
-            let number = self.get(policy);
-            if let Some(byte) = out.get_mut(from + usize::from(number / 8)) {
-                *byte |= 1 << (number % 8);
-            }
-        }
-    }
-}
-
 impl Decision {
     /// The varint fields, by number, of a batch that counts from `base_ms`. Those of 0 are not
     /// written.
-    fn numbers(&self, base_ms: u64, numbers: &Numbers) -> [(u32, u64); 8] {
+    fn numbers(&self, base_ms: u64, numbers: &Numbers) -> [(u32, u64); 10] {
+        let sub_policy = self.sub_policy.map_or(0, |sub| u64::from(numbers.get(sub.name)) + 1);
+        let of_another = self.sub_policy.is_some_and(|sub| !sub.of_decider);
         [
             (2, self.first_seen_ms.saturating_sub(base_ms)),
             (3, self.decided_at_ms.saturating_sub(self.first_seen_ms)),
@@ -158,6 +123,8 @@ impl Decision {
             (7, u64::from(numbers.get(self.policy))),
             (8, u64::from(self.late_fragment)),
             (11, u64::from(self.stated_randomness)),
+            (12, sub_policy),
+            (13, u64::from(of_another)),
         ]
     }
 
@@ -191,6 +158,7 @@ impl Decision {
     /// The decision number `index` of a batch, with times relative to the base of the batch.
     fn read(body: &[u8], index: usize) -> Result<Self, RecordError> {
         let (mut key, mut decision) = (None, Self::blank());
+        let (mut sub_policy, mut of_another) = (0, false);
         let mut fields = Cursor::new(body);
         while let Some(field) = fields.next_field()? {
             match field.number {
@@ -205,9 +173,13 @@ impl Decision {
                 9 => decision.also = set("also", field.bytes(DECISION)?)?,
                 10 => decision.shadow = set("shadow", field.bytes(DECISION)?)?,
                 11 => decision.stated_randomness = field.varint(DECISION)? != 0,
+                12 => sub_policy = bounded("sub_policy", field.varint(DECISION)?)?,
+                13 => of_another = field.varint(DECISION)? != 0,
                 _ => {}
             }
         }
+        let name = u16::checked_sub(sub_policy, 1);
+        decision.sub_policy = name.map(|name| SubPolicy { name, of_decider: !of_another });
         decision.key = key.ok_or(RecordError::NoKey { index })?;
         Ok(decision)
     }
@@ -222,15 +194,21 @@ impl Decision {
             probability_known: true,
             stated_randomness: false,
             policy: 0,
+            sub_policy: None,
             also: PolicyBits::NONE,
             shadow: PolicyBits::NONE,
             late_fragment: false,
         }
     }
 
-    /// The highest number of a policy that it speaks of.
-    fn last_policy(&self) -> u16 {
-        self.also.iter().chain(self.shadow.iter()).max().unwrap_or(0).max(self.policy)
+    /// The numbers of the policies that it speaks of.
+    fn policies(&self) -> impl Iterator<Item = u16> + '_ {
+        let sub_policy = self.sub_policy.map(|sub| sub.name);
+        [self.policy]
+            .into_iter()
+            .chain(sub_policy)
+            .chain(self.also.iter())
+            .chain(self.shadow.iter())
     }
 }
 
@@ -258,6 +236,7 @@ pub struct DecisionBatch<'a> {
     policies_hash: Option<u64>,
     policies: usize,
     decisions: usize,
+    tells_sub_policies: bool,
 }
 
 impl<'a> DecisionBatch<'a> {
@@ -275,6 +254,7 @@ impl<'a> DecisionBatch<'a> {
             policies_hash: None,
             policies: 0,
             decisions: 0,
+            tells_sub_policies: false,
         };
         let (mut policy_max, mut policy_max_at) = (0, 0);
         let mut fields = Cursor::new(record);
@@ -287,11 +267,12 @@ impl<'a> DecisionBatch<'a> {
                 2 => batch.base_ms = field.varint(BATCH)?,
                 3 => {
                     let decision = Decision::read(field.bytes(BATCH)?, batch.decisions)?;
-                    let last = decision.last_policy();
+                    let last = decision.policies().max().unwrap_or_default();
                     if last >= policy_max {
                         (policy_max, policy_max_at) = (last, batch.decisions);
                     }
                     batch.decisions += 1;
+                    batch.tells_sub_policies |= decision.sub_policy.is_some();
                 }
                 4 => batch.term = field.varint(BATCH)?,
                 5 => batch.owner = field.fixed64(BATCH)?,
@@ -349,6 +330,12 @@ impl<'a> DecisionBatch<'a> {
     /// The names of the policies, in the order that [`Decision::policy`] counts.
     pub fn policies(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.members(1).filter_map(|name| std::str::from_utf8(name).ok())
+    }
+
+    /// Whether a decision tells the policy within a composite one that kept the trace.
+    #[must_use]
+    pub const fn tells_sub_policies(&self) -> bool {
+        self.tells_sub_policies
     }
 
     /// The decisions, in the order in which they were made. Times too large to be told are the

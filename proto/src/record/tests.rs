@@ -12,9 +12,10 @@ use crate::{
 fn decision() -> impl Strategy<Value = Decision> {
     let times = (0..1_u64 << 42, 0..1_u64 << 40);
     let flags = any::<[bool; 4]>();
-    let policies = (0..80_u16, policies(), policies());
+    let sub_policy = proptest::option::of((0..80_u16, any::<bool>()));
+    let policies = (0..80_u16, sub_policy, policies(), policies());
     (any::<u64>(), times, flags, 0..=1_u64 << 56, policies).prop_map(
-        |(key, (first, waited), flags, threshold, (policy, also, shadow))| Decision {
+        |(key, (first, waited), flags, threshold, (policy, sub, also, shadow))| Decision {
             key: TraceKey(key),
             first_seen_ms: first,
             decided_at_ms: first + waited,
@@ -23,6 +24,7 @@ fn decision() -> impl Strategy<Value = Decision> {
             probability_known: flags[1],
             stated_randomness: flags[3],
             policy,
+            sub_policy: sub.map(|(name, of_decider)| SubPolicy { name, of_decider }),
             also,
             shadow,
             late_fragment: flags[2],
@@ -36,15 +38,17 @@ fn policies() -> impl Strategy<Value = PolicyBits> {
 }
 
 /// What a decision says, by the names of the policies.
-fn named(decision: &Decision, names: &[&str]) -> (Decision, [Vec<String>; 3]) {
+fn named(decision: &Decision, names: &[&str]) -> (Decision, [Vec<String>; 4]) {
     let name = |policy: u16| names[usize::from(policy)].to_owned();
     let said = [
         vec![name(decision.policy)],
         decision.also.iter().map(name).collect(),
         decision.shadow.iter().map(name).collect(),
+        decision.sub_policy.iter().map(|sub| name(sub.name)).collect(),
     ];
     let (also, shadow) = (PolicyBits::NONE, PolicyBits::NONE);
-    (Decision { policy: 0, also, shadow, ..decision.clone() }, said)
+    let sub_policy = decision.sub_policy.map(|sub| SubPolicy { name: 0, ..sub });
+    (Decision { policy: 0, sub_policy, also, shadow, ..decision.clone() }, said)
 }
 
 const POLICIES: [&str; 3] = ["errors", "", "ten percent"];
@@ -59,6 +63,7 @@ fn sample() -> Decision {
         probability_known: true,
         stated_randomness: false,
         policy: 2,
+        sub_policy: None,
         also: PolicyBits::NONE,
         shadow: PolicyBits::NONE,
         late_fragment: false,
@@ -151,7 +156,7 @@ fn what_a_batch_must_not_say_is_refused() {
         put_bytes(&mut record, 3, &body);
         record
     };
-    let cases: [(Vec<u8>, &str); 7] = [
+    let cases: [(Vec<u8>, &str); 9] = [
         (body(&|out| put_uint(out, 5, 1)), "decision `0` has no key"),
         (
             body(&|out| {
@@ -180,6 +185,20 @@ fn what_a_batch_must_not_say_is_refused() {
                 put_bytes(out, 10, &[0, 4]);
             }),
             "decision `0` names policy `10`, the batch has `1`",
+        ),
+        (
+            body(&|out| {
+                put_fixed64(out, 1, 1);
+                put_uint(out, 12, 2);
+            }),
+            "decision `0` names policy `1`, the batch has `1`",
+        ),
+        (
+            body(&|out| {
+                put_fixed64(out, 1, 1);
+                put_uint(out, 12, 65_536);
+            }),
+            "field `sub_policy` is `65536`, must be at most `65535`",
         ),
         (
             body(&|out| {
@@ -241,6 +260,62 @@ fn a_record_of_the_first_version_is_read() {
         of(3, true, Threshold::of_probability(0.1), 2),
     ];
     assert_eq!(batch.decisions().collect::<Vec<_>>(), wanted);
+}
+
+/// A decision of the key 7, kept by policy 1 of three as two others said yes, after 10 ms, as the second
+/// version has written it before it told of policies within others.
+const WITHOUT_SUB_POLICY: &[u8] = &[
+    0x30, 0x02, // version 2
+    0x0a, 0x01, b'a', 0x0a, 0x01, b'b', 0x0a, 0x01, b'c', // policies
+    0x10, 0x64, // base_ms 100
+    0x1a, 0x16, // a decision of 22 bytes
+    0x09, 7, 0, 0, 0, 0, 0, 0, 0, // key
+    0x10, 0x05, // first_seen_ms 105
+    0x18, 0x0a, // waited_ms
+    0x28, 0x01, // kept
+    0x38, 0x01, // policy
+    0x4a, 0x01, 0b101, // also
+    0x20, 0x00, // threshold, which may be written
+    0x20, 0x02, 0x29, 9, 0, 0, 0, 0, 0, 0, 0, // claim
+    0x49, 5, 0, 0, 0, 0, 0, 0, 0, // policies_hash
+];
+
+#[test]
+fn a_record_without_policies_within_others_is_read() {
+    let batch = DecisionBatch::read(WITHOUT_SUB_POLICY).unwrap();
+    assert_eq!((batch.version(), batch.policies_hash()), (2, Some(5)));
+    assert_eq!(batch.claim(), Some(Claim { term: 2, owner: 9 }));
+    assert_eq!(batch.policies().collect::<Vec<_>>(), ["a", "b", "c"]);
+    let wanted = Decision {
+        key: TraceKey(7),
+        first_seen_ms: 105,
+        decided_at_ms: 115,
+        threshold: Threshold::ALWAYS,
+        policy: 1,
+        also: [0, 2].into_iter().collect(),
+        ..sample()
+    };
+    assert_eq!(batch.decisions().collect::<Vec<_>>(), [wanted]);
+}
+
+/// What tells a policy within another is a few bytes behind what was there before, so that who does not
+/// know of it reads the rest.
+#[test]
+fn a_policy_within_another_is_told_behind_the_rest() {
+    let of = |sub_policy| encode_decisions(&POLICIES, None, &[Decision { sub_policy, ..sample() }]);
+    let (without, own) = (of(None), of(Some(SubPolicy { name: 2, of_decider: true })));
+    let another = of(Some(SubPolicy { name: 2, of_decider: false }));
+    assert_eq!((own.len(), another.len()), (without.len() + 2, without.len() + 4));
+    assert!(own.ends_with(&[0x60, 0x01]) && another.ends_with(&[0x60, 0x01, 0x68, 0x01]));
+    // Whose it is says nothing where there is none.
+    let mut body = Vec::new();
+    put_fixed64(&mut body, 1, 5);
+    put_uint(&mut body, 13, 1);
+    let mut record = Vec::new();
+    put_bytes(&mut record, 1, b"errors");
+    put_bytes(&mut record, 3, &body);
+    let read = DecisionBatch::read(&record).unwrap().decisions().next();
+    assert_eq!(read.unwrap().sub_policy, None);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use prost::Message;
 use wholetrace_proto::{
     id::TraceKey,
-    record::{Claim, DeadLetter, Decision, PolicyBits, encode_decisions},
+    record::{Claim, DeadLetter, Decision, PolicyBits, SubPolicy, encode_decisions},
     tracestate::Threshold,
     wire::put_bytes,
 };
@@ -143,6 +143,7 @@ fn decisions() {
         probability_known: key < 3,
         stated_randomness: key == 1,
         policy: u16::from(key == 1),
+        sub_policy: (key == 2).then_some(SubPolicy { name: 1, of_decider: false }),
         also: (0..2).filter(|policy| key == 3 && *policy > 0).collect(),
         shadow: PolicyBits::NONE,
         late_fragment: key == 2,

@@ -19,33 +19,23 @@ use crate::{
         policy_names::PolicyNumber,
         table::{DecisionTable, PackedDecision},
     },
-    policy::{RecordPolicy, Recording},
+    policy::{
+        RecordPolicy, Recording,
+        recording::{CACHED_DECISION, COMPOSITE_POLICY, LATE_FRAGMENT, POLICY, SAMPLE_RATE},
+    },
 };
 
 /// What a span may take in a piece beside its body and its heads: tags, lengths, a threshold, a
 /// mark.
 const OVERHEAD: usize = 96;
 
-/// The attribute that marks the spans of a trace whose rest may have been decided otherwise.
-const LATE_FRAGMENT: &str = "wholetrace.late_fragment";
-
-/// The attribute with the name of the policy that kept a trace, as the Collector has it.
-const POLICY: &str = "tailsampling.policy";
-
-/// The attribute that marks spans which follow a decision made before they came, as the Collector
-/// has it.
-const CACHED_DECISION: &str = "tailsampling.cached_decision";
-
-/// The attribute with how many spans a kept one stands for.
-const SAMPLE_RATE: &str = "SampleRate";
-
 /// How kept spans are cut out of frames.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pieces {
+pub(crate) struct Pieces<'r> {
     /// Bytes of a piece, unless one span alone is larger.
     pub(crate) max_bytes: usize,
     /// What the spans are told of their decision.
-    pub(crate) recording: Recording,
+    pub(crate) recording: &'r Recording,
 }
 
 /// Spans that one policy has kept.
@@ -85,7 +75,7 @@ pub(crate) fn filter(
     payload: &[u8],
     time: LogTime,
     decided: &DecisionTable,
-    pieces: Pieces,
+    pieces: Pieces<'_>,
 ) -> Result<Filtered, WireError> {
     let mut filter = Filter {
         decided,
@@ -114,15 +104,15 @@ struct Why {
     cached: bool,
 }
 
-/// Attributes to set: at most four.
+/// Attributes to set: at most six.
 struct Marks<'a> {
-    list: [Attribute<'a>; 4],
+    list: [Attribute<'a>; 6],
     count: usize,
 }
 
 impl<'a> Marks<'a> {
     const fn new() -> Self {
-        Self { list: [Attribute { key: "", value: AttributeValue::True }; 4], count: 0 }
+        Self { list: [Attribute { key: "", value: AttributeValue::True }; 6], count: 0 }
     }
 
     fn push(&mut self, key: &'a str, value: AttributeValue<'a>) {
@@ -151,7 +141,7 @@ enum Scope<'f> {
 struct Filter<'s, 'f> {
     decided: &'s DecisionTable,
     time: LogTime,
-    pieces: Pieces,
+    pieces: Pieces<'s>,
     /// Whose the spans to come are.
     resource: Option<Head<'f>>,
     scope: Option<Scope<'f>>,
@@ -236,15 +226,20 @@ impl<'s, 'f> Filter<'s, 'f> {
 
     /// What a span is told in its attributes.
     fn marks(&self, body: &[u8], why: Why, probability: Kept, late: bool) -> Marks<'s> {
-        let Recording { policy, adjusted_count } = self.pieces.recording;
+        let Recording { policy, reason, adjusted_count } = self.pieces.recording;
         let mut marks = match policy {
             RecordPolicy::Span => self.why(why),
             RecordPolicy::None | RecordPolicy::Scope => Marks::new(),
         };
+        if let Some(key) = reason
+            && let Some(reason) = self.decided.policies().reason(why.policy, why.cached)
+        {
+            marks.push(key, AttributeValue::Text(reason));
+        }
         if late {
             marks.push(LATE_FRAGMENT, AttributeValue::True);
         }
-        if adjusted_count && let Some(count) = tracestate::adjusted_count(body, probability) {
+        if *adjusted_count && let Some(count) = tracestate::adjusted_count(body, probability) {
             marks.push(SAMPLE_RATE, AttributeValue::Int(count));
         }
         marks
@@ -254,6 +249,9 @@ impl<'s, 'f> Filter<'s, 'f> {
         let mut marks = Marks::new();
         if let Some(name) = self.decided.policies().name(why.policy) {
             marks.push(POLICY, AttributeValue::Text(name));
+        }
+        if let Some(name) = self.decided.policies().sub_policy(why.policy) {
+            marks.push(COMPOSITE_POLICY, AttributeValue::Text(name));
         }
         if why.cached {
             marks.push(CACHED_DECISION, AttributeValue::True);

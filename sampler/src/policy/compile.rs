@@ -6,10 +6,11 @@ use wholetrace_proto::{record::POLICIES_MAX, translated::KEEP_ATTRIBUTE};
 use wholetrace_runtime::{problems::Problems, units::HumanDuration};
 
 use crate::policy::{
-    config::{KeepSignal, Recording, TailSamplingConfig},
+    config::{KeepSignal, TailSamplingConfig},
     lower::{Lowering, SubPolicy},
     plan::{Fact, Planner, ValueTest},
     policy_hash::PolicyHash,
+    recording::{Recording, check_reason},
     report::Report,
     set::{Effect, Policy, PolicySet, Tried},
 };
@@ -20,7 +21,8 @@ const KEEP_SIGNALS: &str = "keep_signals";
 /// What traces are said to be discarded by that have too many bytes: the key of the bound.
 const MOST_BYTES: &str = "maximum_trace_size_bytes";
 
-/// The most policies at the top: three more names are needed where decisions are recorded.
+/// The most policies at the top, and of those within composite ones that are recorded: three more names
+/// are needed where decisions are recorded.
 const RULES_MAX: usize = POLICIES_MAX - 3;
 
 /// The longest time that a trace may wait.
@@ -47,11 +49,14 @@ impl PolicySet {
         warn_of_useless(config, &mut report);
         check_strategy(config, &mut report);
 
+        check_reason(config, &mut report);
+        let recording = Recording::of(config);
         let mut planner = Planner::default();
         let signal = ask_for_signals(&config.keep_signals, &mut planner);
-        let mut lowering = Lowering::new(&mut planner, config.compatibility);
+        let told = recording.tells_sub_policies();
+        let mut lowering = Lowering::new(&mut planner, config.compatibility, told);
         let policies = lower_policies(config, &mut lowering, &mut report);
-        let budgets = lowering.budgets;
+        let (budgets, sub_policy_names) = (lowering.budgets, lowering.told.unwrap_or_default());
         let most_bytes = config.maximum_trace_size_bytes.filter(|most| *most > 0);
         if most_bytes.is_some() {
             planner.bytes();
@@ -82,11 +87,9 @@ impl PolicySet {
                 .chain([KEEP_SIGNALS.to_owned()])
                 .chain(most_bytes.map(|_| MOST_BYTES.to_owned()))
                 .collect(),
+            sub_policy_names,
             hash: PolicyHash::of(config),
-            recording: Recording {
-                policy: config.record_policy,
-                adjusted_count: config.record_adjusted_count,
-            },
+            recording,
             decision_wait: config.decision_wait.get(),
             decision_wait_after_root: (!after_root.is_zero()).then_some(after_root),
             decision_cache: config.decision_cache.clone(),
@@ -187,6 +190,14 @@ fn lower_policies(
             (true, true) => Effect::Shadow(Tried::Drop),
         };
         policies.extend(policy.lower(into, &mut report).map(|rule| Policy { rule, effect }));
+    }
+    let told = into.told.as_ref().map_or(0, Vec::len);
+    if count <= RULES_MAX && count + told > RULES_MAX {
+        let message = format!(
+            "has `{count}` policies and `{told}` within composite ones, at most `{RULES_MAX}` \
+             together can be recorded"
+        );
+        report.under(KEY).error(message, "leave `record_policy` and `record_reason` out");
     }
     policies
 }

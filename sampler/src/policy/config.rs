@@ -40,10 +40,18 @@ pub struct TailSamplingConfig {
     /// traces that a Collector keeps, by its hash with its default salt.
     pub compatibility: Compatibility,
     /// Where kept spans are told why: the attribute `tailsampling.policy` has the name of the first
-    /// policy that kept the trace, and `tailsampling.cached_decision` is true for spans that came after
-    /// the decision. `scope`: on the instrumentation scope, as a Collector does behind its gate
+    /// policy that kept the trace, `tailsampling.composite_policy` the name of the policy within a
+    /// `composite` one that did, and `tailsampling.cached_decision` is true for spans that came after the
+    /// decision. `scope`: on the instrumentation scope, as a Collector does behind its gate
     /// `recordpolicy`; `span`: on each span; `none`: nowhere.
     pub record_policy: RecordPolicy,
+    /// The attribute in which each kept span is told why in one text, as Refinery does in
+    /// `meta.refinery.reason`: `rules/trace/` and the name of the first policy that kept the trace; if
+    /// that is a `composite` one, `:` and the name of the policy in it that did; for a span that came
+    /// after the decision ` - late arriving span`. There is one text for each policy, by which spans can
+    /// be grouped. Unset: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_reason: Option<String>,
     /// Whether each kept span is told how many it stands for, as whole number in the attribute
     /// `SampleRate`, for backends that do not read the threshold in the tracestate. Where the
     /// probability is not known there is none.
@@ -125,15 +133,6 @@ pub enum RecordPolicy {
     Span,
 }
 
-/// What kept spans are told of their decision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recording {
-    /// Where they are told the policy.
-    pub policy: RecordPolicy,
-    /// Whether they are told how many they stand for.
-    pub adjusted_count: bool,
-}
-
 impl Default for TailSamplingConfig {
     /// The Collector's defaults, and no policies.
     fn default() -> Self {
@@ -145,6 +144,7 @@ impl Default for TailSamplingConfig {
             keep_signals: vec![KeepSignal::Debug],
             compatibility: Compatibility::Consistent,
             record_policy: RecordPolicy::None,
+            record_reason: None,
             record_adjusted_count: false,
             num_traces: None,
             expected_new_traces_per_sec: None,

@@ -48,12 +48,25 @@ pub(super) struct Lowering<'p> {
     pub(super) budgets: Vec<Budget>,
     /// The names of the policy that is lowered and of those that it stands in.
     pub(super) names: Vec<String>,
+    /// The names of policies within composite ones that are to be told; `None` if none are.
+    pub(super) told: Option<Vec<String>>,
     depth: usize,
 }
 
 impl<'p> Lowering<'p> {
-    pub(super) const fn new(planner: &'p mut Planner, compatibility: Compatibility) -> Self {
-        Self { planner, compatibility, budgets: Vec::new(), names: Vec::new(), depth: 0 }
+    /// One that notes names of policies within composite ones if they are to be `told`.
+    pub(super) fn new(planner: &'p mut Planner, compatibility: Compatibility, told: bool) -> Self {
+        let told = told.then(Vec::new);
+        Self { planner, compatibility, budgets: Vec::new(), names: Vec::new(), told, depth: 0 }
+    }
+
+    /// The number of the name of a policy within the composite one that is lowered, if it is to be told.
+    /// Of a composite policy that stands in another none is: the outer one has names for its own.
+    pub(super) fn name_to_tell(&mut self, name: &str) -> Option<u16> {
+        let told = self.told.as_mut().filter(|_| self.depth == 0)?;
+        let number = u16::try_from(told.len()).ok()?;
+        told.push(name.to_owned());
+        Some(number)
     }
 
     /// The rule that keeps so many spans in a second, by their randomness.

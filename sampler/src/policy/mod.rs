@@ -28,6 +28,7 @@ pub mod offline;
 mod plan;
 pub mod policies;
 pub mod policy_hash;
+pub mod recording;
 mod report;
 mod rule;
 pub mod sampling_decision;
@@ -38,12 +39,13 @@ pub mod types;
 
 pub use budget::{Budget, Budgets};
 pub use compatibility::Compatibility;
-pub use config::{DecisionCacheConfig, KeepSignal, RecordPolicy, Recording, TailSamplingConfig};
+pub use config::{DecisionCacheConfig, KeepSignal, RecordPolicy, TailSamplingConfig};
 pub use plan::{Heads, Observed};
 pub use policies::{POLICY_TYPES, PolicyConfig};
 pub use policy_hash::PolicyHash;
+pub use recording::Recording;
 pub use report::Unknown;
-pub use sampling_decision::{PolicyBits, PolicyIndex, SamplingDecision};
+pub use sampling_decision::{PolicyBits, PolicyIndex, SamplingDecision, SubPolicy};
 pub use set::PolicySet;
 pub use tally::{PolicyCounts, Tally};
 

@@ -32,7 +32,7 @@ macro_rules! policy_types {
         #[serde(default)]
         pub struct PolicyConfig {
             /// Names the policy in metrics and decisions: not empty, and different from all others.
-            /// Inside another policy it names it in messages only.
+            /// Inside another it is for messages, in a `composite` one for spans too.
             pub name: String,
             /// The type, which is also the key of the settings.
             #[serde(rename = "type")]

@@ -69,6 +69,36 @@ pub(super) struct Room {
     pub(super) key: Box<[LeastHash]>,
 }
 
+/// Policies that share a budget.
+#[derive(Clone, Debug)]
+pub(super) struct Composite {
+    /// Each with the room in its share and, where that is to be told, the number of its name.
+    pub(super) parts: Box<[(Rule, Option<u16>)]>,
+    /// What bounds all of them together, if anything does.
+    pub(super) room: Option<Rule>,
+}
+
+impl Composite {
+    /// What it makes of the trace, and the name of the first of its policies that keeps it.
+    fn evaluate(&self, trace: &Trace<'_>) -> (Evaluation, Option<u16>) {
+        let randomness = trace.randomness();
+        let mut first = None;
+        let any = self.parts.iter().fold(Evaluation::NEVER, |evaluation, (rule, name)| {
+            let part = rule.evaluate(trace);
+            if first.is_none() && name.is_some() && part.says_yes(randomness) {
+                first = *name;
+            }
+            evaluation.or(part, randomness)
+        });
+        let all = match &self.room {
+            None => any,
+            Some(Rule::Budget(room)) => trace.ask(room, any),
+            Some(rule) => any.and(rule.evaluate(trace)),
+        };
+        (all, first)
+    }
+}
+
 /// A compiled policy.
 #[derive(Clone, Debug)]
 pub(super) enum Rule {
@@ -90,6 +120,8 @@ pub(super) enum Rule {
     Or(Box<[Self]>),
     /// Keeps what the rule says no to.
     Not(Box<Self>),
+    /// Keeps what one of several policies says yes to and has room for.
+    Composite(Box<Composite>),
 }
 
 impl Rule {
@@ -127,6 +159,17 @@ impl Rule {
                 evaluation.or(rule.evaluate(trace), trace.randomness())
             }),
             Self::Not(rule) => rule.evaluate(trace).not(trace.randomness()),
+            Self::Composite(composite) => composite.evaluate(trace).0,
+        }
+    }
+
+    /// The same, and for a composite policy the name of the policy in it that keeps the trace, if it is
+    /// kept and that is to be told.
+    #[inline]
+    pub(super) fn evaluate_telling(&self, trace: &Trace<'_>) -> (Evaluation, Option<u16>) {
+        match self {
+            Self::Composite(composite) => composite.evaluate(trace),
+            rule => (rule.evaluate(trace), None),
         }
     }
 }

@@ -5,6 +5,15 @@ pub use wholetrace_proto::record::PolicyBits;
 /// Number of a policy within its set; see `PolicySet::policy_name`.
 pub type PolicyIndex = u16;
 
+/// A policy within a composite one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubPolicy {
+    /// The composite policy.
+    pub of: PolicyIndex,
+    /// The number of its name; see `PolicySet::sub_policy_names`.
+    pub name: u16,
+}
+
 /// What is decided about a trace: a function of its spans and its id alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SamplingDecision {
@@ -22,6 +31,9 @@ pub struct SamplingDecision {
     pub stated_randomness: bool,
     /// The first policy of those that decided it so; none when no policy wanted it.
     pub policy: Option<PolicyIndex>,
+    /// Of the first composite policy among those that keep it: the policy in it that does, where that is
+    /// to be told.
+    pub sub_policy: Option<SubPolicy>,
     /// All policies that said yes to it: to keep it, or where a policy has it dropped, to drop it.
     pub matched: PolicyBits,
     /// The policies that said yes and are tried only: nobody obeys them.

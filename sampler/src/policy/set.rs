@@ -6,11 +6,12 @@ use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 
 use crate::policy::{
     budget::{Budget, Budgets, Unlimited},
-    config::{DecisionCacheConfig, Recording},
+    config::DecisionCacheConfig,
     plan::{Fact, Heads, Observed, Plan, Record},
     policy_hash::PolicyHash,
+    recording::Recording,
     rule::{Rule, Trace},
-    sampling_decision::{PolicyBits, PolicyIndex, SamplingDecision},
+    sampling_decision::{PolicyBits, PolicyIndex, SamplingDecision, SubPolicy},
 };
 
 /// What a policy does with the traces that its rule says yes to.
@@ -57,6 +58,8 @@ pub struct PolicySet {
     /// The names of the policies, and behind them the one of the keep signals and, if there is such a
     /// bound, the one of the bound for bytes.
     pub(super) names: Vec<String>,
+    /// The names of policies within composite ones, where they are to be told.
+    pub(super) sub_policy_names: Vec<String>,
     pub(super) hash: PolicyHash,
     pub(super) recording: Recording,
     pub(super) decision_wait: Duration,
@@ -156,7 +159,7 @@ impl PolicySet {
 
         let mut lowest = Threshold::NEVER;
         let mut drawn = false;
-        let mut first = None;
+        let (mut first, mut sub_policy) = (None, None);
         let mut matched = PolicyBits::NONE;
         if self.signal.is_some_and(|signal| trace.record.has(signal)) {
             lowest = Threshold::ALWAYS;
@@ -164,7 +167,7 @@ impl PolicySet {
             matched.extend(first);
         }
         for (index, policy) in self.with(|effect| effect == Effect::Keep) {
-            let evaluation = policy.rule.evaluate(trace);
+            let (evaluation, name) = policy.rule.evaluate_telling(trace);
             failed.extend(evaluation.failed.then_some(index));
             if evaluation.drawn.is_some() {
                 drawn = true;
@@ -174,6 +177,7 @@ impl PolicySet {
             if evaluation.says_yes(randomness) {
                 matched.insert(index);
                 first = first.or(Some(index));
+                sub_policy = sub_policy.or(name.map(|name| SubPolicy { of: index, name }));
             }
         }
         // A draw adds nothing to the probability of a trace that is kept in any case.
@@ -190,6 +194,7 @@ impl PolicySet {
             probability_known: !by_unknown_chance,
             stated_randomness: trace.record.randomness().is_some(),
             policy: first,
+            sub_policy,
             matched,
             shadow: PolicyBits::NONE,
             failed,
@@ -222,6 +227,12 @@ impl PolicySet {
         &self.names
     }
 
+    /// The names of policies within composite ones that decisions may speak of, by their numbers.
+    #[must_use]
+    pub fn sub_policy_names(&self) -> &[String] {
+        &self.sub_policy_names
+    }
+
     /// What tells it apart from sets that decide otherwise.
     #[must_use]
     pub const fn hash(&self) -> PolicyHash {
@@ -230,8 +241,8 @@ impl PolicySet {
 
     /// What kept spans are told of their decision.
     #[must_use]
-    pub const fn recording(&self) -> Recording {
-        self.recording
+    pub const fn recording(&self) -> &Recording {
+        &self.recording
     }
 
     /// Stream time from the first span of a trace to its decision.
@@ -261,6 +272,7 @@ fn discarded(policy: Option<PolicyIndex>) -> SamplingDecision {
         probability_known: true,
         stated_randomness: false,
         policy,
+        sub_policy: None,
         matched: policy.into_iter().collect(),
         shadow: PolicyBits::NONE,
         failed: PolicyBits::NONE,

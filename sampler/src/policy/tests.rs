@@ -9,6 +9,7 @@ mod head;
 mod naive;
 mod properties;
 mod shadows;
+mod sub_policies;
 mod support;
 mod tally;
 mod thresholds;

@@ -1,9 +1,11 @@
 //! Decisions on their way to the decision log and back.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use wholetrace_proto::{
     id::TraceKey,
-    record::{self, Claim, Decision, DecisionBatch, RateChange, RecordError},
+    record::{self, Claim, Decision, DecisionBatch, RateChange, RecordError, SubPolicy},
     tracestate::Threshold,
 };
 use wholetrace_spanlog::LogTime;
@@ -43,6 +45,10 @@ pub(crate) fn decide(
         decision.matched.remove(policy);
     }
     let none = PolicyIndex::try_from(policies.policy_names().len()).unwrap_or(PolicyIndex::MAX);
+    let sub_policy = decision.sub_policy.map(|sub| SubPolicy {
+        name: none.saturating_add(1).saturating_add(sub.name),
+        of_decider: decision.policy == Some(sub.of),
+    });
     Decision {
         key,
         first_seen_ms: first_seen.0,
@@ -52,6 +58,7 @@ pub(crate) fn decide(
         probability_known: decision.probability_known,
         stated_randomness: decision.stated_randomness,
         policy: decision.policy.unwrap_or(none),
+        sub_policy,
         also: decision.matched,
         shadow: decision.shadow,
         late_fragment: is_late_fragment(policies.latest_end_ns(record), first_seen, retention),
@@ -62,6 +69,7 @@ pub(crate) fn decide(
 pub(crate) fn encode(policies: &PolicySet, claim: Option<Claim>, decisions: &[Decision]) -> Bytes {
     let mut names: Vec<&str> = policies.policy_names().iter().map(String::as_str).collect();
     names.push(NO_POLICY);
+    names.extend(policies.sub_policy_names().iter().map(String::as_str));
     record::encode_decisions_of(Some(policies.hash().0), &names, claim, decisions).into()
 }
 
@@ -90,8 +98,7 @@ pub(crate) fn decode<'r>(
     names: &mut PolicyNames,
 ) -> Result<Recorded<impl Iterator<Item = TraceDecision> + use<'r>>, RecordError> {
     let batch = DecisionBatch::read(record)?;
-    let numbers: Vec<PolicyNumber> = batch.policies().map(|name| names.number(name)).collect();
-    let number = move |policy: u16| numbers.get(usize::from(policy)).copied().unwrap_or_default();
+    let number = numbers(&batch, names);
     let decisions = batch.decisions().map(move |decision| TraceDecision {
         key: decision.key,
         first_seen: LogTime(decision.first_seen_ms),
@@ -102,9 +109,35 @@ pub(crate) fn decode<'r>(
         )
         .by_stated_randomness(decision.stated_randomness)
         .of_late_fragment(decision.late_fragment)
-        .by(number(decision.policy)),
+        .by(number(&decision)),
     });
     Ok(Recorded { claim: batch.claim(), rates: batch.rates().collect(), decisions })
+}
+
+/// Gives the numbers that `names` have for what decided. All decisions are looked at for it first where
+/// one tells a policy within another.
+fn numbers(
+    batch: &DecisionBatch<'_>,
+    names: &mut PolicyNames,
+) -> impl Fn(&Decision) -> PolicyNumber + use<> {
+    let texts: Vec<&str> = batch.policies().collect();
+    let numbers: Vec<PolicyNumber> = texts.iter().map(|name| names.number(name)).collect();
+    let number = move |policy: u16| numbers.get(usize::from(policy)).copied().unwrap_or_default();
+    let mut with_sub_policies = HashMap::new();
+    if batch.tells_sub_policies() {
+        for decision in batch.decisions() {
+            let Some(sub) = decision.sub_policy else { continue };
+            with_sub_policies.entry((decision.policy, sub)).or_insert_with(|| {
+                let name = texts.get(usize::from(sub.name)).copied().unwrap_or_default();
+                names.with_sub_policy(number(decision.policy), name, sub.of_decider)
+            });
+        }
+    }
+    move |decision: &Decision| {
+        let with = decision.sub_policy.map(|sub| (decision.policy, sub));
+        let with = with.and_then(|both| with_sub_policies.get(&both).copied());
+        with.unwrap_or_else(|| number(decision.policy))
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +160,7 @@ mod tests {
             probability_known: true,
             stated_randomness: false,
             policy,
+            sub_policy: None,
             also: also.iter().copied().collect(),
             shadow: PolicyBits::NONE,
             late_fragment: false,

@@ -23,7 +23,7 @@ fn filter(
     max_bytes: usize,
 ) -> Result<Filtered, WireError> {
     let recording = Recording::default();
-    super::filter(payload, time, decided, Pieces { max_bytes, recording })
+    super::filter(payload, time, decided, Pieces { max_bytes, recording: &recording })
 }
 
 /// Even keys are kept.
@@ -159,7 +159,7 @@ fn told(
     payload: &[u8],
     time: u64,
     table: &DecisionTable,
-    pieces: Pieces,
+    pieces: Pieces<'_>,
 ) -> Vec<(u64, Told, Told)> {
     let said = |attributes: &[KeyValue]| -> Told {
         let value = |one: &KeyValue| match one.value.clone().and_then(|value| value.value) {
@@ -193,7 +193,8 @@ fn text(key: &str, value: &str) -> (String, String) {
 #[test]
 fn scopes_are_told_the_policy() {
     let table = by(&["errors", "slow"]);
-    let recording = Recording { policy: RecordPolicy::Scope, adjusted_count: false };
+    let recording = Recording { policy: RecordPolicy::Scope, ..Recording::default() };
+    let recording = &recording;
     let payload = of_keys([0, 2, 1, 1, 3, 0]);
     for max_bytes in [1, 200, 1 << 20] {
         let told = told(&payload, 19, &table, Pieces { max_bytes, recording });
@@ -209,8 +210,9 @@ fn scopes_are_told_the_policy() {
 #[test]
 fn spans_are_told_why_and_how_many_they_stand_for() {
     let table = by(&["errors", ""]);
-    let recording = Recording { policy: RecordPolicy::Span, adjusted_count: true };
-    let pieces = Pieces { max_bytes: 1 << 20, recording };
+    let recording =
+        Recording { policy: RecordPolicy::Span, adjusted_count: true, ..Recording::default() };
+    let pieces = Pieces { max_bytes: 1 << 20, recording: &recording };
     let rate = |rate: &str| text("SampleRate", rate);
     let policy = text("tailsampling.policy", "errors");
     let expected = vec![
@@ -223,6 +225,47 @@ fn spans_are_told_why_and_how_many_they_stand_for() {
     let cached = text("tailsampling.cached_decision", "Some(BoolValue(true))");
     let expected = vec![(0, vec![], vec![policy, cached, rate("1")])];
     assert_eq!(told(&of_keys([0]), 20, &table, pieces), expected);
+}
+
+/// The reason stands on spans wherever the policy stands.
+#[test]
+fn spans_are_told_the_reason() {
+    let mut table = by(&["errors", "shares"]);
+    let shares = table.policies_mut().number("shares");
+    let checkout = table.policies_mut().with_sub_policy(shares, "checkout", true);
+    let times = (LogTime(10), LogTime(20));
+    let decision = PackedDecision::new(true, None).by(checkout);
+    let key = TraceKey(u64::MAX - 10);
+    let one = TraceDecision { key, first_seen: times.0, decided_at: times.1, decision };
+    table.insert(&one, Position(0), TIME);
+    let nobody = PackedDecision::new(true, None);
+    let key = TraceKey(u64::MAX - 11);
+    table.insert(&TraceDecision { key, decision: nobody, ..one }, Position(0), TIME);
+
+    for (policy, of_scope) in [(RecordPolicy::None, false), (RecordPolicy::Scope, true)] {
+        let recording = Recording { policy, reason: Some("why".into()), ..Recording::default() };
+        for (time, late) in [(19, ""), (20, " - late arriving span")] {
+            for max_bytes in [1, 1 << 20] {
+                let pieces = Pieces { max_bytes, recording: &recording };
+                let told = told(&of_keys([0, 1, 10, 11]), time, &table, pieces);
+                let reasons: Vec<_> =
+                    told.iter().map(|(id, _, span)| (*id, span.clone())).collect();
+                let why = |id: u64, name: &str| (id, vec![text("why", &format!("{name}{late}"))]);
+                let unknown =
+                    if late.is_empty() { vec![] } else { vec![text("why", "late arriving span")] };
+                let expected = [
+                    why(0, "rules/trace/errors"),
+                    why(1, "rules/trace/shares"),
+                    why(10, "rules/trace/shares:checkout"),
+                    (11, unknown),
+                ];
+                assert_eq!(reasons, expected);
+                let composite = text("tailsampling.composite_policy", "checkout");
+                assert_eq!(told[2].1.contains(&composite), of_scope);
+                assert!(!told[1].1.contains(&composite));
+            }
+        }
+    }
 }
 
 #[test]

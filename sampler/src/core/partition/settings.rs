@@ -60,8 +60,8 @@ pub struct Settings {
 
 impl Settings {
     /// How kept spans are cut out of frames.
-    pub(super) const fn pieces(&self) -> Pieces {
-        Pieces { max_bytes: self.max_piece_bytes, recording: self.recording }
+    pub(super) const fn pieces(&self) -> Pieces<'_> {
+        Pieces { max_bytes: self.max_piece_bytes, recording: &self.recording }
     }
 
     /// The number of decisions beyond which the first reading stops where it may.

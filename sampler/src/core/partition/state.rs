@@ -82,7 +82,7 @@ impl PartitionState {
         policies: Arc<PolicySet>,
         start: Option<&PartitionCheckpoint>,
     ) -> Self {
-        settings.recording = policies.recording();
+        settings.recording = policies.recording().clone();
         let hash = KeyHash::new(settings.hash_seed);
         let (wait, root_wait) = (settings.decision_wait, settings.decision_wait_after_root);
         let begin =
@@ -172,7 +172,7 @@ impl PartitionState {
             Input::Idle => self.idle(effects),
             Input::Demand(demands) => self.rates.hear(&demands, self.watermark.now()),
             Input::Policies(policies) => {
-                self.settings.recording = policies.recording();
+                self.settings.recording = policies.recording().clone();
                 self.rates.set_budgets(policies.budgets());
                 self.stats.policies_delayed += u64::from(!self.policy_versions.replace(policies));
                 self.open.replace_policies(self.policy_versions.current());

@@ -1,5 +1,9 @@
 //! Cases that the simulation meets now and then, one by one.
 
+mod recording;
+
+use std::sync::Arc;
+
 use bytes::Bytes;
 use wholetrace_proto::{
     id::TraceKey,
@@ -14,6 +18,7 @@ use crate::{
         checkpoint::{Hints, PartitionCheckpoint},
         partition::{Bounds, Effect, Input, Made, PartitionState, ReadFrame, Settings},
     },
+    policy::PolicySet,
     testing::{Span, compile, frame, ids, policies},
 };
 
@@ -50,6 +55,9 @@ struct Stand {
     read: (usize, usize),
     /// Spans that it has handed to the exporter.
     exported: Vec<u64>,
+    /// What they are in.
+    pieces: Vec<Bytes>,
+    policies: Arc<PolicySet>,
     ticks: usize,
     reads: usize,
     /// Whether anybody else held on to what was exported.
@@ -60,13 +68,19 @@ struct Stand {
 
 impl Stand {
     fn new(settings: Settings, cache: usize) -> Self {
+        Self::with(policies("1s", 0), settings, cache)
+    }
+
+    fn with(policies: Arc<PolicySet>, settings: Settings, cache: usize) -> Self {
         let mut stand = Self {
-            state: PartitionState::new(settings, policies("1s", 0), None),
+            state: PartitionState::new(settings, Arc::clone(&policies), None),
             cache: ByteBudget::new("window_cache", cache),
             spans: Vec::new(),
             decisions: Vec::new(),
             read: (0, 0),
             exported: Vec::new(),
+            pieces: Vec::new(),
+            policies,
             ticks: 0,
             reads: 0,
             held_elsewhere: false,
@@ -86,7 +100,7 @@ impl Stand {
         }
         settings.owner += 1;
         let from = start.as_ref().map_or(Position(0), |start: &PartitionCheckpoint| start.position);
-        self.state = PartitionState::new(settings, policies("1s", 0), start.as_ref());
+        self.state = PartitionState::new(settings, Arc::clone(&self.policies), start.as_ref());
         self.read = (self.spans.partition_point(|frame| frame.position < from), 0);
         let first = self.spans[self.read.0].time;
         self.step(Input::LogBegins(first));
@@ -113,6 +127,7 @@ impl Stand {
                 Effect::Export { kept, .. } => {
                     self.exported.extend(ids(&kept.bytes));
                     self.held_elsewhere |= !kept.bytes.is_unique();
+                    self.pieces.push(kept.bytes);
                 }
                 Effect::Fetch { from, .. } => {
                     let frames = vec![self.spans[usize::try_from(from.0).unwrap()].clone()];
@@ -331,6 +346,7 @@ fn a_zombie_counts_for_nobody_when_the_claim_before_it_is_deleted() {
         probability_known: true,
         stated_randomness: false,
         policy: 0,
+        sub_policy: None,
         also: PolicyBits::NONE,
         shadow: PolicyBits::NONE,
         late_fragment: false,
@@ -353,9 +369,7 @@ fn a_zombie_counts_for_nobody_when_the_claim_before_it_is_deleted() {
 /// The record of a decision tells who decided, and who else said yes.
 #[test]
 fn all_policies_that_said_yes_are_written_down() {
-    let mut stand = Stand::new(settings(1000), 1 << 20);
-    stand.state = PartitionState::new(settings(1000), policies("1s", 100), None);
-    stand.step(Input::DecisionsLoaded);
+    let mut stand = Stand::with(policies("1s", 100), settings(1000), 1 << 20);
     stand.append(1_000_000, &[span(1, 1, true), span(3, 2, false)]);
     stand.append(1_002_000, &[]);
     stand.read(9);

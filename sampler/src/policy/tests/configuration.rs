@@ -86,6 +86,41 @@ fn defaults_are_the_collectors() {
     assert_eq!(entries("{ sampled_cache_size: 3000000, max_entries: 5 }"), 5);
 }
 
+/// The reason has an attribute of its own, or none.
+#[test]
+fn an_attribute_for_the_reason_is_one_that_spans_can_have() {
+    let with = |key: &str| {
+        let (errors, _) = problems(&format!(
+            "record_reason: {key}\npolicies: [ {{ name: all, type: always_sample }} ]"
+        ));
+        errors
+    };
+    assert_eq!(with("meta.refinery.reason"), [""; 0]);
+    assert_eq!(with("~"), [""; 0]);
+    assert_eq!(
+        with("''"),
+        [
+            "tail_sampling.record_reason: names no attribute; name one, such as `meta.refinery.reason`, \
+          or leave it out"
+        ]
+    );
+    assert_eq!(
+        with("tailsampling.policy"),
+        [
+            "tail_sampling.record_reason = `tailsampling.policy`: is an attribute that spans have for \
+          something else; take another name, such as `meta.refinery.reason`"
+        ]
+    );
+    assert_eq!(with(&"k".repeat(256)), [""; 0]);
+    assert_eq!(
+        with(&"k".repeat(257)),
+        [
+            "tail_sampling.record_reason: has `257` bytes, at most `256` are possible; take a shorter \
+          name, such as `meta.refinery.reason`"
+        ]
+    );
+}
+
 /// A policy, and what is said of it.
 const REFUSED: &[(&str, &str)] = &[
     (

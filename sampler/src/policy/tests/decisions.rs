@@ -8,10 +8,8 @@ use wholetrace_proto::{
 };
 
 use crate::policy::{
-    budget::{Asked, Budgets, Goal},
+    budget::Goal,
     plan::{Heads, Record},
-    sampling_decision::SamplingDecision,
-    set::PolicySet,
     tests::support::*,
 };
 
@@ -491,32 +489,6 @@ fn trace_conditions_see_the_whole_trace() {
          'trace.service_count > 64', 'trace.durration > 5' ] } } ]",
     );
     assert_eq!(errors.len(), 2, "{errors:?}");
-}
-
-/// Budgets as a test wants them: so much of each is left.
-#[derive(Debug)]
-struct Room {
-    thresholds: Vec<Threshold>,
-    asked: std::cell::RefCell<Vec<Asked>>,
-}
-
-impl Budgets for Room {
-    fn ask(&self, asked: Asked) -> Threshold {
-        self.asked.borrow_mut().push(asked);
-        asked.part(self.thresholds[usize::from(asked.budget.0)])
-    }
-}
-
-fn within(
-    policies: &PolicySet,
-    trace: &Trace,
-    thresholds: &[f64],
-) -> (SamplingDecision, Vec<Asked>) {
-    let thresholds = thresholds.iter().map(|left| Threshold::of_probability(*left)).collect();
-    let room = Room { thresholds, asked: std::cell::RefCell::default() };
-    let key = wholetrace_proto::id::TraceId(trace.id.to_be_bytes()).key();
-    let decision = policies.decide_within(key, &trace.record(policies), &room);
-    (decision, room.asked.into_inner())
 }
 
 /// Who finds no room in one share finds it in another; shares of more than all are bounded together.

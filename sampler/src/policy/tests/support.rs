@@ -1,5 +1,7 @@
 //! Spans and policies in a few words.
 
+use std::cell::RefCell;
+
 use prost::Message;
 use wholetrace_proto::{
     id::TraceId,
@@ -10,7 +12,7 @@ use wholetrace_proto::{
 use wholetrace_runtime::problems::Problems;
 
 use crate::policy::{
-    budget::{Budgets, Unlimited},
+    budget::{Asked, Budgets, Unlimited},
     config::TailSamplingConfig,
     plan::Heads,
     sampling_decision::SamplingDecision,
@@ -153,4 +155,31 @@ pub(super) fn text(key: &str, value: &str) -> KeyValue {
 pub(super) fn attribute(key: &str, value: any_value::Value) -> KeyValue {
     let value = Some(AnyValue { value: Some(value) });
     KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
+}
+
+/// Budgets as a test wants them: so much of each is left.
+#[derive(Debug)]
+struct Room {
+    thresholds: Vec<Threshold>,
+    asked: RefCell<Vec<Asked>>,
+}
+
+impl Budgets for Room {
+    fn ask(&self, asked: Asked) -> Threshold {
+        self.asked.borrow_mut().push(asked);
+        asked.part(self.thresholds[usize::from(asked.budget.0)])
+    }
+}
+
+/// What is decided where so much of each budget is left, and what was asked for.
+pub(super) fn within(
+    policies: &PolicySet,
+    trace: &Trace,
+    thresholds: &[f64],
+) -> (SamplingDecision, Vec<Asked>) {
+    let thresholds = thresholds.iter().map(|left| Threshold::of_probability(*left)).collect();
+    let room = Room { thresholds, asked: RefCell::default() };
+    let key = TraceId(trace.id.to_be_bytes()).key();
+    let decision = policies.decide_within(key, &trace.record(policies), &room);
+    (decision, room.asked.into_inner())
 }

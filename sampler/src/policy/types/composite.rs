@@ -7,7 +7,7 @@ use crate::policy::{
     lenient::{one_or_many, whole},
     lower::{Lower, Lowering, SubPolicy},
     report::{Report, Unknown},
-    rule::Rule,
+    rule::{Composite, Rule},
     say::Said,
 };
 
@@ -75,14 +75,15 @@ impl<P: SubPolicy> Lower for CompositeConfig<P> {
             into.names.push(policy.name().to_owned());
             let room = into.spans_per_second(share);
             into.names.pop();
-            parts.push(Rule::And(Box::new([rule, room?])));
+            let name = into.name_to_tell(policy.name());
+            parts.push((Rule::And(Box::new([rule, room?])), name));
         }
-        let any = Rule::Or(parts.into());
-        if shares <= self.max_total_spans_per_second {
-            return Some(any);
-        }
-        let room = into.spans_per_second(self.max_total_spans_per_second)?;
-        Some(Rule::And(Box::new([any, room])))
+        let room = if shares <= self.max_total_spans_per_second {
+            None
+        } else {
+            Some(into.spans_per_second(self.max_total_spans_per_second)?)
+        };
+        Some(Rule::Composite(Box::new(Composite { parts: parts.into(), room })))
     }
 
     fn say(&self) -> Option<Said> {

@@ -50,6 +50,7 @@ fn recorded(position: u64) -> Frame {
         probability_known: true,
         stated_randomness: false,
         policy: 0,
+        sub_policy: None,
         also: PolicyBits::NONE,
         shadow: PolicyBits::NONE,
         late_fragment: false,

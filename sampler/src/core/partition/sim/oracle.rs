@@ -138,7 +138,8 @@ impl Budgets for Told<'_> {
         let Self(changes, due) = self;
         let in_force = changes.iter().filter(|change| change.from_ms <= *due);
         let last = in_force.max_by_key(|change| change.from_ms);
-        last.map_or(Threshold::ALWAYS, |change| change.budgets[0].threshold(asked.key))
+        let budget = usize::from(asked.budget.0);
+        last.map_or(Threshold::ALWAYS, |change| change.budgets[budget].threshold(asked.key))
     }
 }
 

@@ -182,6 +182,7 @@ mod tests {
             probability_known: true,
             stated_randomness: false,
             policy: 0,
+            sub_policy: None,
             also: PolicyBits::NONE,
             shadow: PolicyBits::NONE,
             late_fragment: false,
