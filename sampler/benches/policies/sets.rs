@@ -18,7 +18,7 @@ pub(crate) struct Set {
 pub(crate) const SETS: [Set; 6] = [
     Set { name: "always_sample", file: "nothing.yaml", policies: 1 },
     Set { name: "3 policies", file: "starter.yaml", policies: 3 },
-    Set { name: "5 policies, 2 keys", file: "attributes.yaml", policies: 5 },
+    Set { name: "5 policies, 2 keys", file: "keys.yaml", policies: 5 },
     Set { name: "1 with a text", file: "many.yaml", policies: 1 },
     Set { name: "10 with texts and conditions", file: "many.yaml", policies: 10 },
     Set { name: "50 with texts and conditions", file: "many.yaml", policies: 50 },
