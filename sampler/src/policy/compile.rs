@@ -12,7 +12,7 @@ use crate::policy::{
     policy_hash::PolicyHash,
     recording::{Recording, check_reason},
     report::Report,
-    set::{Effect, Policy, PolicySet, Tried},
+    set::{ByEffect, Effect, Policy, PolicySet, Tried},
 };
 
 /// What traces are said to be kept by that their spans asked for.
@@ -79,6 +79,7 @@ impl PolicySet {
         let after_root = config.decision_wait_after_root_received.get();
         Some(Self {
             plan: plan.ok()?,
+            by_effect: ByEffect::of(&policies),
             policies,
             budgets,
             signal,

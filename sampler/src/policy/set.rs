@@ -41,6 +41,28 @@ pub(super) struct Policy {
     pub(super) effect: Effect,
 }
 
+/// The numbers of the policies, by what they do.
+#[derive(Clone, Debug)]
+pub(super) struct ByEffect {
+    drops: Box<[PolicyIndex]>,
+    keeps: Box<[PolicyIndex]>,
+    shadows: Box<[PolicyIndex]>,
+}
+
+impl ByEffect {
+    pub(super) fn of(policies: &[Policy]) -> Self {
+        let with = |is: fn(Effect) -> bool| {
+            let numbered = (0..).zip(policies);
+            numbered.filter(|(_, policy)| is(policy.effect)).map(|(index, _)| index).collect()
+        };
+        Self {
+            drops: with(|effect| effect == Effect::Drop),
+            keeps: with(|effect| effect == Effect::Keep),
+            shadows: with(|effect| matches!(effect, Effect::Shadow(_))),
+        }
+    }
+}
+
 /// The policies of a configuration, compiled: what they ask of spans is found in one scan, and
 /// what that tells of a trace fits a record of a few words, which only this set can read.
 ///
@@ -50,6 +72,7 @@ pub(super) struct Policy {
 pub struct PolicySet {
     pub(super) plan: Plan,
     pub(super) policies: Vec<Policy>,
+    pub(super) by_effect: ByEffect,
     pub(super) budgets: Vec<Budget>,
     /// That something asks for the trace to be kept.
     pub(super) signal: Option<Fact>,
@@ -78,20 +101,20 @@ impl PolicySet {
     /// the spans), into `heads` that this set alone uses. To be told once for each resource of a
     /// frame, before its spans.
     pub fn resource(&self, head: &[u8], heads: &mut Heads) {
-        self.plan.scan.resource(head, &self.plan.layout, heads);
+        self.plan.scan.asked.resource(head, &self.plan.layout, heads);
     }
 
     /// Whether [`scope`](Self::scope) is to be told the heads of scopes.
     #[must_use]
     pub fn wants_scopes(&self) -> bool {
-        self.plan.scan.wants_scopes()
+        self.plan.scan.asked.wants_scopes()
     }
 
     /// Takes the head of a scope (the bytes of its `Head`: the fields of `ScopeSpans` but for the
     /// spans). To be told once for each scope, behind its resource and before its spans, if this set
     /// [wants it](Self::wants_scopes).
     pub fn scope(&self, head: &[u8], heads: &mut Heads) {
-        self.plan.scan.scope(head, &self.plan.layout, heads);
+        self.plan.scan.asked.scope(head, &self.plan.layout, heads);
     }
 
     /// Folds a span, the body of a `Span` message, into the record of its trace; `heads` have what
@@ -135,7 +158,7 @@ impl PolicySet {
 
     /// The shadow policies that say yes, whatever is decided.
     fn shadows_of(&self, trace: &Trace<'_>, randomness: u64) -> PolicyBits {
-        let shadows = self.with(|effect| matches!(effect, Effect::Shadow(_)));
+        let shadows = self.policies(&self.by_effect.shadows);
         let yes = shadows.filter(|(_, policy)| policy.rule.evaluate(trace).says_yes(randomness));
         yes.map(|(index, _)| index).collect()
     }
@@ -148,7 +171,7 @@ impl PolicySet {
         // Whether traces with the same contents may get another decision, which no threshold tells.
         let mut by_unknown_chance = false;
         let mut failed = PolicyBits::NONE;
-        for (index, policy) in self.with(|effect| effect == Effect::Drop) {
+        for (index, policy) in self.policies(&self.by_effect.drops) {
             let evaluation = policy.rule.evaluate(trace);
             failed.extend(evaluation.failed.then_some(index));
             if evaluation.says_yes(randomness) {
@@ -166,7 +189,7 @@ impl PolicySet {
             first = PolicyIndex::try_from(self.policies.len()).ok();
             matched.extend(first);
         }
-        for (index, policy) in self.with(|effect| effect == Effect::Keep) {
+        for (index, policy) in self.policies(&self.by_effect.keeps) {
             let (evaluation, name) = policy.rule.evaluate_telling(trace);
             failed.extend(evaluation.failed.then_some(index));
             if evaluation.drawn.is_some() {
@@ -201,12 +224,12 @@ impl PolicySet {
         }
     }
 
-    /// The policies of some effects, with their numbers.
-    fn with(
-        &self,
-        effect: impl Fn(Effect) -> bool,
-    ) -> impl Iterator<Item = (PolicyIndex, &Policy)> {
-        (0..).zip(&self.policies).filter(move |(_, policy)| effect(policy.effect))
+    /// The policies with these numbers.
+    fn policies<'s>(
+        &'s self,
+        numbers: &'s [PolicyIndex],
+    ) -> impl Iterator<Item = (PolicyIndex, &'s Policy)> {
+        numbers.iter().filter_map(|index| Some((*index, self.policies.get(usize::from(*index))?)))
     }
 
     /// The budgets that its policies ask for, by their numbers.

@@ -21,6 +21,7 @@
 mod conditions;
 pub(super) mod fact;
 mod fields;
+mod heads;
 mod keys;
 pub(super) mod layout;
 mod planner;
@@ -28,7 +29,8 @@ mod scan;
 mod value;
 
 pub(super) use fact::Fact;
+pub use heads::Heads;
 pub(super) use keys::ValueTest;
 pub(super) use layout::{Counter, LeastHash, Record};
 pub(super) use planner::{FIELDS_MAX, Full, Plan, Planner};
-pub use scan::{Heads, Observed};
+pub use scan::Observed;

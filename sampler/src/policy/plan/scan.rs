@@ -1,11 +1,9 @@
 //! One pass over a span, or over the head of a resource or a scope, for all policies of a set.
 
-use std::num::NonZeroU32;
-
 use wholetrace_ottl::Context;
 use wholetrace_proto::{
     id::TraceKey,
-    otlp::numbers::{resource_spans, scope_spans, span, status},
+    otlp::numbers::{span, status},
     spans::trace_id,
     tracestate,
     wire::{Cursor, FIXED64, Tag, VARINT, Value, WireError},
@@ -14,10 +12,11 @@ use wholetrace_proto::{
 use crate::policy::{
     fnv,
     plan::{
-        conditions::{AskedCondition, Conditions, Surroundings},
+        conditions::{AskedCondition, Conditions},
         fact::{Fact, Facts},
-        fields::{CONTEXTS, Found, Raw, place_of},
-        keys::{AskedKeys, MetKeys, Told},
+        fields::Raw,
+        heads::{Asked, Heads},
+        keys::{AskedKeys, Told},
         layout::{Counter, Layout, LeastHash, UNTRUE, least_randomness, least_threshold},
     },
 };
@@ -35,42 +34,6 @@ pub struct Observed {
     pub root: bool,
     /// Whether its bytes are not a span. What stands before the defect has been taken in.
     pub malformed: bool,
-}
-
-/// What the heads of the resource and the scope tell of the spans that follow them, to one policy
-/// set; and room to work in.
-#[derive(Clone, Debug, Default)]
-pub struct Heads {
-    resource: HeadContext,
-    scope: HeadContext,
-    met: MetKeys,
-    /// Fields of the span and of the event that are looked at.
-    span: Found,
-    event: Found,
-    /// Places of the events in the span.
-    events: Vec<Raw>,
-    counts: Vec<Counter>,
-    /// A number for the name of the service.
-    service: Option<NonZeroU32>,
-    failures: u64,
-}
-
-/// What a head tells.
-#[derive(Clone, Debug, Default)]
-struct HeadContext {
-    /// Of all spans that follow.
-    facts: Vec<u64>,
-    /// Its bytes, if conditions read from them.
-    bytes: Vec<u8>,
-    found: Found,
-}
-
-impl Heads {
-    /// How many conditions had no answer since this was asked: a converter that cannot take the value
-    /// that it meets, say.
-    pub const fn take_failures(&mut self) -> u64 {
-        std::mem::replace(&mut self.failures, 0)
-    }
 }
 
 /// What a scan looks for besides attributes.
@@ -107,15 +70,13 @@ struct AskedEntry {
 /// The compiled scan.
 #[derive(Clone, Debug)]
 pub(in crate::policy) struct Scan {
-    keys: AskedKeys,
-    conditions: Conditions,
+    pub(in crate::policy) asked: Asked,
     /// What each status tells: unset, OK, ERROR.
     statuses: [Facts; 3],
     entries: Box<[AskedEntry]>,
     sampled: Facts,
     root: Facts,
     hashed: Box<[AskedHash]>,
-    service: Option<u16>,
     spans: Option<Counter>,
     errors: Option<Counter>,
 }
@@ -154,104 +115,14 @@ impl Scan {
             told: std::iter::once(fact).collect(),
         };
         Self {
-            keys,
-            conditions,
+            asked: Asked { keys, conditions, service: parts.service },
             statuses: [0, 1, 2].map(|code| status(code).map(|(_, fact)| *fact).collect()),
             entries: parts.trace_states.into_iter().map(entry).collect(),
             sampled: parts.sampled_flag.into_iter().collect(),
             root: parts.root.into_iter().collect(),
             hashed: parts.hashed.into(),
-            service: parts.service,
             spans,
             errors,
-        }
-    }
-
-    /// Whether the heads of scopes are to be told.
-    pub(in crate::policy) fn wants_scopes(&self) -> bool {
-        self.conditions.looks_at(Context::Scope)
-    }
-
-    /// Takes the head of a resource, the fields of a `ResourceSpans`: what it tells holds for every
-    /// span below it.
-    pub(in crate::policy) fn resource(&self, head: &[u8], layout: &Layout, heads: &mut Heads) {
-        heads.resource.facts.clear();
-        heads.scope.facts.clear();
-        let conditions = self.conditions.looks_at(Context::Resource);
-        if self.keys.is_empty() && !conditions {
-            return;
-        }
-        let fields = [resource_spans::RESOURCE, resource_spans::SCHEMA_URL];
-        self.head(Context::Resource, head, fields, layout, heads);
-        heads.service = self.service.and_then(|slot| self.service_of(slot, heads));
-        if self.conditions.judges(Context::Resource) {
-            let facts = &mut std::mem::take(&mut heads.resource.facts);
-            heads.failures += self.judge_head(Context::Resource, heads, facts);
-            heads.resource.facts = std::mem::take(facts);
-        }
-    }
-
-    /// Takes the head of a scope, the fields of a `ScopeSpans`.
-    pub(in crate::policy) fn scope(&self, head: &[u8], layout: &Layout, heads: &mut Heads) {
-        let fields = [scope_spans::SCOPE, scope_spans::SCHEMA_URL];
-        self.head(Context::Scope, head, fields, layout, heads);
-        if self.conditions.judges(Context::Scope) {
-            let facts = &mut std::mem::take(&mut heads.scope.facts);
-            heads.failures += self.judge_head(Context::Scope, heads, facts);
-            heads.scope.facts = std::mem::take(facts);
-        }
-    }
-
-    /// A number for the name of the resource's service, if it has one.
-    fn service_of(&self, slot: u16, heads: &Heads) -> Option<NonZeroU32> {
-        let HeadContext { bytes, found, .. } = &heads.resource;
-        let fields = &self.conditions.fields;
-        let name = match fields.value(place_of(Context::Resource), slot, &found.raws, bytes) {
-            wholetrace_ottl::Value::Str(name) if !name.is_empty() => name,
-            _ => return None,
-        };
-        NonZeroU32::new((fnv::hash(name) >> 32) as u32).or(Some(NonZeroU32::MIN))
-    }
-
-    fn judge_head(&self, context: Context, heads: &Heads, facts: &mut [u64]) -> u64 {
-        let around = heads.around(&[], None);
-        self.conditions.tell(context, &around, false, facts, |_| {})
-    }
-
-    /// Reads a head whose message is in the field `message`.
-    fn head(
-        &self,
-        context: Context,
-        head: &[u8],
-        [message, schema_url]: [u32; 2],
-        layout: &Layout,
-        heads: &mut Heads,
-    ) {
-        let Heads { resource, scope, met, .. } = heads;
-        let own = if context == Context::Scope { scope } else { resource };
-        own.facts.clear();
-        own.facts.resize(layout.facts, 0);
-        own.bytes.clear();
-        if self.conditions.looks_at(context) {
-            own.bytes.extend_from_slice(head);
-        }
-        let fields = &self.conditions.fields;
-        fields.begin(context, head, &head[..0], &mut own.found);
-        met.clear();
-        let mut outer = Cursor::new(head);
-        while let Ok(Some(field)) = outer.next_field() {
-            let (number, Value::Bytes(body)) = (field.number, field.value) else { continue };
-            if number == message {
-                let facts = own.facts.as_mut_slice();
-                fields.walk(context, (head, body), &mut own.found, |attribute, found| {
-                    if let Some(candidate) = self.keys.candidate(attribute) {
-                        let told = &mut Told { facts, met, buffer: head, found };
-                        self.keys.look_up(candidate, context, told);
-                    }
-                });
-            } else if number == schema_url {
-                fields.outer(context, number, Raw::part(head, body), &mut own.found);
-            }
         }
     }
 
@@ -264,7 +135,7 @@ impl Scan {
         layout: &Layout,
         record: &mut [u64],
     ) -> Observed {
-        if self.conditions.is_empty() && self.hashed.is_empty() {
+        if self.asked.conditions.is_empty() && self.hashed.is_empty() {
             self.scan::<false>(body, heads, layout, record)
         } else {
             self.scan::<true>(body, heads, layout, record)
@@ -285,7 +156,7 @@ impl Scan {
         }
         heads.met.clear();
         if CONDITIONS {
-            self.conditions.fields.begin(Context::Span, body, body, &mut heads.span);
+            self.asked.conditions.fields.begin(Context::Span, body, body, &mut heads.span);
             heads.events.clear();
         }
         let fields = Fields {
@@ -337,20 +208,21 @@ impl Scan {
         let mut counts = std::mem::take(&mut heads.counts);
         let mut failures = 0;
         let facts = layout.facts_mut(record);
-        if self.conditions.judges(Context::Span) {
+        if self.asked.conditions.judges(Context::Span) {
             let around = heads.around(body, None);
             let count = |counter| counts.push(counter);
-            failures += self.conditions.tell(Context::Span, &around, root, facts, count);
+            failures += self.asked.conditions.tell(Context::Span, &around, root, facts, count);
         }
-        if self.conditions.judges(Context::SpanEvent) {
+        if self.asked.conditions.judges(Context::SpanEvent) {
             let mut found = std::mem::take(&mut heads.event);
             for (index, event) in (0..).zip(&heads.events) {
                 let Raw::Bytes { start, end } = *event else { continue };
                 let event = body.get(start as usize..end as usize).unwrap_or_default();
-                self.read_event(event, index, &mut found);
+                self.asked.read_event(event, index, &mut found);
                 let around = heads.around(body, Some((event, &found)));
                 let count = |counter| counts.push(counter);
-                failures += self.conditions.tell(Context::SpanEvent, &around, root, facts, count);
+                failures +=
+                    self.asked.conditions.tell(Context::SpanEvent, &around, root, facts, count);
             }
             heads.event = found;
         }
@@ -376,19 +248,6 @@ impl Scan {
                 layout.least(record, asked.number, (fnv::hash(bytes) >> 32) as u32);
             }
         }
-    }
-
-    fn read_event(&self, event: &[u8], index: u64, found: &mut Found) {
-        let fields = &self.conditions.fields;
-        // Attributes of events show no facts: only conditions read them.
-        let mut met = MetKeys::default();
-        fields.walk(Context::SpanEvent, (event, event), found, |attribute, found| {
-            if let Some(candidate) = self.keys.candidate(attribute) {
-                let told = &mut Told { facts: &mut [], met: &mut met, buffer: event, found };
-                self.keys.look_up(candidate, Context::SpanEvent, told);
-            }
-        });
-        fields.index(index, found);
     }
 
     /// Walks the fields of a span. Nearly all of them have a tag and a length of one byte each, or
@@ -465,7 +324,7 @@ impl Scan {
         }
         if CONDITIONS {
             let found = &mut target.heads.span;
-            self.conditions.fields.field(Context::Span, number, Raw::Number(value), found);
+            self.asked.conditions.fields.field(Context::Span, number, Raw::Number(value), found);
         }
     }
 
@@ -478,14 +337,14 @@ impl Scan {
     ) -> Result<(), WireError> {
         if CONDITIONS {
             let raw = Raw::part(target.body, value);
-            self.conditions.fields.field(Context::Span, number, raw, &mut target.heads.span);
+            self.asked.conditions.fields.field(Context::Span, number, raw, &mut target.heads.span);
         }
         match number {
             span::ATTRIBUTES => {
-                if let Some(candidate) = self.keys.candidate(value) {
+                if let Some(candidate) = self.asked.keys.candidate(value) {
                     let Heads { met, span: found, .. } = &mut *target.heads;
                     let told = &mut Told { facts: target.facts, met, buffer: target.body, found };
-                    self.keys.look_up(candidate, Context::Span, told);
+                    self.asked.keys.look_up(candidate, Context::Span, told);
                 }
             }
             span::TRACE_ID => {
@@ -550,24 +409,6 @@ impl Fields<'_> {
         if let Some(sum) = word(record, layout.bytes) {
             *sum = sum.saturating_add(bytes as u64);
         }
-    }
-}
-
-impl Heads {
-    /// What conditions see of the span with the bytes `span`, or of an event of it.
-    fn around<'v>(
-        &'v self,
-        span: &'v [u8],
-        event: Option<(&'v [u8], &'v Found)>,
-    ) -> Surroundings<'v> {
-        let mut around: Surroundings<'v> = [(&[], &self.span); CONTEXTS];
-        around[place_of(Context::Resource)] = (&self.resource.bytes, &self.resource.found);
-        around[place_of(Context::Scope)] = (&self.scope.bytes, &self.scope.found);
-        around[place_of(Context::Span)] = (span, &self.span);
-        if let Some(event) = event {
-            around[place_of(Context::SpanEvent)] = event;
-        }
-        around
     }
 }
 
