@@ -13,8 +13,8 @@ use crate::policy::budget::Budget;
 /// How long a partition that is not heard of counts as it was, in milliseconds of the log's time: as
 /// long as a group takes to give it to another owner.
 pub(super) const STALE: u64 = 60_000;
-/// Seconds that are held of what a partition has told: those that are expected, and those before that an owner
-/// needs which is behind.
+/// Seconds that are held of what a partition has told: those that are expected, and those before
+/// that an owner needs which is behind.
 pub(crate) const SECONDS_TOLD: usize = 32;
 /// Seconds by which logs may differ in how far they have come, and all still know the same.
 const APART: u64 = 2;

@@ -143,7 +143,7 @@ fn a_short_wait() {
 /// Runs worlds with hot spots that move, steps, large traces, and partitions without an owner.
 fn moving(longest: u64, judge: impl Fn(&World)) {
     for seed in seeds(MOVING) {
-        let skew = Skew::of(seed, longest);
+        let skew = Skew::of(seed, longest, GOAL);
         let failing = Failing(seed, format!("{skew:?}"));
         let mut world = World::new(seed, skew.partitions(), WAIT, GOAL, skew.traffic());
         world.run(skew::SECONDS, &skew.owners());

@@ -2,10 +2,7 @@
 
 use fastrand::Rng;
 
-use super::{
-    GOAL,
-    world::{Owners, Traffic},
-};
+use super::world::{Owners, Traffic};
 
 /// Seconds of a run.
 pub(super) const SECONDS: u64 = 200;
@@ -31,8 +28,9 @@ struct Phase {
 }
 
 impl Skew {
-    /// One that the seed makes, in which partitions have no owner for less than so many seconds.
-    pub(super) fn of(seed: u64, longest: u64) -> Self {
+    /// One that the seed makes, in which partitions have no owner for less than `longest` seconds, and
+    /// always more asks than the spans that are kept in a second.
+    pub(super) fn of(seed: u64, longest: u64, kept: f64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let partitions = [4, 8, 16, 32][rng.usize(..4)];
         let heavy = [0.0, 0.01, 0.02][rng.usize(..3)];
@@ -42,7 +40,7 @@ impl Skew {
             phases.push(Phase {
                 until,
                 // One and a half to eight times what is kept.
-                rate: GOAL / 9.0 * (1.5 + 6.5 * rng.f64()),
+                rate: kept / 9.0 * (1.5 + 6.5 * rng.f64()),
                 hot: (0..rng.usize(1..3)).map(|_| rng.usize(..partitions)).collect(),
                 share: 0.3 + 0.6 * rng.f64(),
             });
