@@ -44,9 +44,21 @@ pub(crate) fn import(
     let traces = settings::traces(&others);
     block.insert("decision_wait".to_owned(), traces.wait);
     block.insert("decision_wait_after_root_received".to_owned(), traces.wait_after_root);
+    let reason = settings::reason(&others);
+    if reason.is_some() {
+        block.insert("record_reason".to_owned(), "meta.refinery.reason".into());
+    }
+    block.insert("record_adjusted_count".to_owned(), true.into());
     let values: Vec<Value> = policies.iter().map(|policy| policy.value.clone()).collect();
     block.insert("policies".to_owned(), Value::Array(values));
     draft.section("tail_sampling", Value::Object(block), place);
+    if let Some(place) = reason {
+        draft.part("tail_sampling.record_reason".to_owned(), place);
+    }
+    draft.comment(
+        "tail_sampling.record_adjusted_count",
+        "Honeycomb counts a span as many times as its attribute `SampleRate` says.",
+    );
     for (index, policy) in policies.into_iter().enumerate() {
         let path = format!("tail_sampling.policies[{index}]");
         if !policy.comment.is_empty() {

@@ -2,7 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::{document::Document, draft::Draft, front::Unreadable, report::Report};
+use crate::{
+    document::Document,
+    draft::Draft,
+    front::Unreadable,
+    report::{Place, Report},
+};
 
 /// Groups of settings by which one knows the file.
 const GROUPS: [&str; 6] =
@@ -22,6 +27,15 @@ pub(crate) fn traces(documents: &[&Document]) -> Traces {
         found.cloned().unwrap_or_else(|| default.into())
     };
     Traces { wait: of("TraceTimeout", "60s"), wait_after_root: of("SendDelay", "2s") }
+}
+
+/// The setting that has rules named in kept spans, where `documents` turn it on: the attribute is then
+/// `meta.refinery.reason`.
+pub(crate) fn reason(documents: &[&Document]) -> Option<Place> {
+    const PATH: &str = "/RefineryTelemetry/AddRuleReasonToTrace";
+    let is_on = |document: &&&Document| document.value.pointer(PATH) == Some(&Value::Bool(true));
+    let document = documents.iter().find(is_on)?;
+    Some(document.place.key("RefineryTelemetry").key("AddRuleReasonToTrace"))
 }
 
 /// An exporter to Honeycomb.
@@ -131,6 +145,7 @@ fn setting(
                 draft.put("logging", "level", level.into(), place);
             }
         }
+        ("RefineryTelemetry", "AddRuleReasonToTrace") => rule_reason(value, place, report),
         ("Debugging", "DryRun") if *value == Value::Bool(true) => report.lost(
             place,
             "nothing is dropped in a dry run, and here it is",
@@ -146,4 +161,20 @@ fn setting(
             None => report.lost(place, "there is nothing like it here", ""),
         },
     }
+}
+
+fn rule_reason(value: &Value, place: Place, report: &mut Report) {
+    if *value != Value::Bool(true) {
+        return report.not_needed(place, "kept spans are told no reason, unless one asks for it");
+    }
+    report.taken(
+        place.clone(),
+        "as `tail_sampling.record_reason`: `rules/trace/` and the name of a policy, also for rules with \
+         `Scope: span` or with a sampler of their own, and where there are no rules",
+    );
+    report.lost(
+        place,
+        "`meta.refinery.send_reason` is not written: all traces wait for their time or their root",
+        "look for ` - late arriving span` at the end of the reason, where it says `trace_send_late_span`",
+    );
 }
