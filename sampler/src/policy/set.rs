@@ -200,7 +200,7 @@ impl PolicySet {
             if evaluation.says_yes(randomness) {
                 matched.insert(index);
                 first = first.or(Some(index));
-                sub_policy = sub_policy.or(name.map(|name| SubPolicy { of: index, name }));
+                sub_policy = sub_policy.or_else(|| name.map(|name| SubPolicy { of: index, name }));
             }
         }
         // A draw adds nothing to the probability of a trace that is kept in any case.
