@@ -16,6 +16,7 @@ mod budgets;
 mod crashes;
 mod damage;
 mod dead_letters;
+mod decisions;
 mod fleet;
 mod interchange;
 mod kafka;
@@ -26,6 +27,7 @@ mod overload;
 mod owners;
 mod roles;
 mod secure;
+mod skew;
 mod steady;
 #[path = "../support/mod.rs"]
 mod support;
