@@ -133,7 +133,9 @@ impl Fleet {
                 assumed += change * expected(known);
             }
             add(known, newest, change);
-            own_known = own_known.or((*partition == own).then(|| change * expected(known)));
+            if *partition == own {
+                own_known = Some(change * expected(known));
+            }
         }
         match (own_known, own_told) {
             (None, Some(told)) => add(told, told, 1.0),

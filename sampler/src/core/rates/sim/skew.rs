@@ -53,7 +53,7 @@ impl Skew {
             if end >= SECONDS - 10 {
                 break;
             }
-            let of_owner = |one: &usize| one % 3 == 0;
+            let of_owner = |one: &usize| one.is_multiple_of(3);
             let owner = rng.usize(..partitions);
             let who = (0..partitions).filter(|one| of_owner(&(one + owner))).collect();
             away.push((who, begin, end));
