@@ -146,69 +146,71 @@ fn a_decision_takes_a_few_dozen_bytes() {
     assert!(record.len() < 36 * 1_000, "{} bytes", record.len());
 }
 
+/// A batch of one policy with one decision, of these fields.
+fn batch_of(fields: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let mut body = Vec::new();
+    fields(&mut body);
+    let mut record = Vec::new();
+    put_bytes(&mut record, 1, b"policy");
+    put_bytes(&mut record, 3, &body);
+    record
+}
+
 #[test]
 fn what_a_batch_must_not_say_is_refused() {
-    let body = |fields: &dyn Fn(&mut Vec<u8>)| {
-        let mut body = Vec::new();
-        fields(&mut body);
-        let mut record = Vec::new();
-        put_bytes(&mut record, 1, b"policy");
-        put_bytes(&mut record, 3, &body);
-        record
-    };
     let cases: [(Vec<u8>, &str); 9] = [
-        (body(&|out| put_uint(out, 5, 1)), "decision `0` has no key"),
+        (batch_of(|out| put_uint(out, 5, 1)), "decision `0` has no key"),
         (
-            body(&|out| {
+            batch_of(|out| {
                 put_fixed64(out, 1, 1);
                 put_uint(out, 4, (1 << 56) + 1);
             }),
             "field `threshold` is `72057594037927937`, must be at most `72057594037927936`",
         ),
         (
-            body(&|out| {
+            batch_of(|out| {
                 put_fixed64(out, 1, 1);
                 put_uint(out, 7, 65_536);
             }),
             "field `policy` is `65536`, must be at most `65535`",
         ),
         (
-            body(&|out| {
+            batch_of(|out| {
                 put_fixed64(out, 1, 1);
                 put_uint(out, 7, 1);
             }),
             "decision `0` names policy `1`, the batch has `1`",
         ),
         (
-            body(&|out| {
+            batch_of(|out| {
                 put_fixed64(out, 1, 1);
                 put_bytes(out, 10, &[0, 4]);
             }),
             "decision `0` names policy `10`, the batch has `1`",
         ),
         (
-            body(&|out| {
+            batch_of(|out| {
                 put_fixed64(out, 1, 1);
                 put_uint(out, 12, 2);
             }),
             "decision `0` names policy `1`, the batch has `1`",
         ),
         (
-            body(&|out| {
+            batch_of(|out| {
                 put_fixed64(out, 1, 1);
                 put_uint(out, 12, 65_536);
             }),
             "field `sub_policy` is `65536`, must be at most `65535`",
         ),
         (
-            body(&|out| {
+            batch_of(|out| {
                 put_fixed64(out, 1, 1);
                 put_bytes(out, 9, &[0; 513]);
             }),
             "field `also` is `513`, must be at most `512`",
         ),
         (
-            body(&|out| put_uint(out, 1, 1)),
+            batch_of(|out| put_uint(out, 1, 1)),
             "the record is malformed: field `1` of `Decision` at byte `2` has a wrong wire type",
         ),
     ];
@@ -218,6 +220,10 @@ fn what_a_batch_must_not_say_is_refused() {
             wanted
         );
     }
+}
+
+#[test]
+fn a_batch_names_no_more_policies_than_there_may_be() {
     let mut many = Vec::new();
     (0..=POLICIES_MAX).for_each(|_| put_bytes(&mut many, 1, b"p"));
     assert!(matches!(
