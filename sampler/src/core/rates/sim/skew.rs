@@ -28,9 +28,9 @@ struct Phase {
 }
 
 impl Skew {
-    /// One that the seed makes, in which partitions have no owner for less than `longest` seconds, and
-    /// always more asks than the spans that are kept in a second.
-    pub(super) fn of(seed: u64, longest: u64, kept: f64) -> Self {
+    /// One that the seed makes, in which partitions have no owner for less than so many seconds, and
+    /// more spans come in a second than the `goal`.
+    pub(super) fn of(seed: u64, longest: u64, goal: f64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let partitions = [4, 8, 16, 32][rng.usize(..4)];
         let heavy = [0.0, 0.01, 0.02][rng.usize(..3)];
@@ -40,7 +40,7 @@ impl Skew {
             phases.push(Phase {
                 until,
                 // One and a half to eight times what is kept.
-                rate: kept / 9.0 * (1.5 + 6.5 * rng.f64()),
+                rate: goal / 9.0 * (1.5 + 6.5 * rng.f64()),
                 hot: (0..rng.usize(1..3)).map(|_| rng.usize(..partitions)).collect(),
                 share: 0.3 + 0.6 * rng.f64(),
             });
