@@ -70,15 +70,17 @@ fn phases(traces: u64, rng: &mut fastrand::Rng) -> Vec<Phase> {
     let mut partitions: Vec<u32> = (0..PARTITIONS).collect();
     rng.shuffle(&mut partitions);
     let large: fn(u64) -> bool = |number| number % SIZES.len() as u64 == SIZES.len() as u64 - 1;
-    let half: fn(u64) -> bool = |number| number / SIZES.len() as u64 % 2 == 0;
+    let half: fn(u64) -> bool = |number| (number / SIZES.len() as u64).is_multiple_of(2);
     let hot = [&partitions[..1], &partitions[1..2], &partitions[2..4], &partitions[4..5]];
     let at = |index: usize| PHASES[index] * traces / PHASES[4];
-    let phase = |(index, (hot, is_hot)): (usize, (&[u32], fn(u64) -> bool))| Phase {
-        traces: at(index)..at(index + 1),
-        hot: hot.to_vec(),
-        is_hot,
-    };
-    hot.into_iter().zip([large, half, half, large]).enumerate().map(phase).collect()
+    let kinds = hot.into_iter().zip([large, half, half, large]).enumerate();
+    kinds
+        .map(|(index, (hot, is_hot))| Phase {
+            traces: at(index)..at(index + 1),
+            hot: hot.to_vec(),
+            is_hot,
+        })
+        .collect()
 }
 
 /// What became of the spans of a second.
