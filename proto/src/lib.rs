@@ -16,6 +16,7 @@
 //!                                             └── otlp_json ──▶ lines of a file
 //!
 //!    wire        reads and writes protobuf fields; otlp::numbers names those of OTLP
+//!    thrift      reads and writes Thrift
 //!    record      decisions and dead letters, in logs of their own
 //! ```
 //!
@@ -97,6 +98,7 @@ mod schema;
 pub mod set_attribute;
 pub mod spans;
 pub mod split;
+pub mod thrift;
 pub mod tracestate;
 pub mod translated;
 pub mod wire;

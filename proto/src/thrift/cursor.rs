@@ -1,0 +1,431 @@
+//! The reader.
+
+use std::borrow::Cow;
+
+use super::error::ThriftError;
+use super::kind::{Kind, Protocol};
+use crate::repair::repaired;
+
+/// The deepest nesting of what is skipped.
+pub const DEPTH_MAX: usize = 64;
+
+/// Walks values, in their order. Each method takes the value that comes next.
+#[derive(Clone, Debug)]
+pub struct Cursor<'a> {
+    buffer: &'a [u8],
+    position: usize,
+    protocol: Protocol,
+    /// In the compact protocol the head of a field holds the value of a boolean.
+    boolean: Option<bool>,
+}
+
+/// The fields of a struct that is being read.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Fields {
+    last: i16,
+}
+
+/// The head of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its number.
+    pub id: i16,
+    /// Of its value, which is to be taken or skipped next.
+    pub kind: Kind,
+}
+
+/// The head of a list or set: so many elements are to be taken or skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Of the elements.
+    pub kind: Kind,
+    /// The elements: no more than there are bytes left. No size to allocate by, since what is made
+    /// of an element is larger than a byte.
+    pub count: u32,
+}
+
+/// The head of a map: so many times a key and a value are to be taken or skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Map {
+    /// Of the keys and of the values. `None` when there are none.
+    pub kinds: Option<(Kind, Kind)>,
+    /// The pairs: no more than there are bytes left.
+    pub count: u32,
+}
+
+type Result<T> = std::result::Result<T, ThriftError>;
+
+impl<'a> Cursor<'a> {
+    /// A cursor over the values in `buffer`, written in `protocol`.
+    #[inline]
+    #[must_use]
+    pub const fn new(buffer: &'a [u8], protocol: Protocol) -> Self {
+        Self { buffer, position: 0, protocol, boolean: None }
+    }
+
+    /// Where the next value starts.
+    #[inline]
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.position
+    }
+
+    /// How many bytes are left.
+    #[inline]
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.buffer.len().saturating_sub(self.position)
+    }
+
+    pub(super) const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Enters the struct that comes next.
+    #[inline]
+    pub const fn fields(&self) -> Fields {
+        Fields { last: 0 }
+    }
+
+    /// The head of the next field of a struct, `None` at its end. Its value is to be taken or
+    /// skipped before this is called again.
+    ///
+    /// # Errors
+    /// When the bytes are no head of a field.
+    #[inline]
+    pub fn next_field(&mut self, fields: &mut Fields) -> Result<Option<Field>> {
+        let head = self.byte()?;
+        match self.protocol {
+            Protocol::Binary if head == 0 => Ok(None),
+            Protocol::Binary => {
+                let kind = self.known(Kind::of_binary(head), head)?;
+                Ok(Some(Field { id: i16::from_be_bytes(self.array()?), kind }))
+            }
+            Protocol::Compact => {
+                let (distance, number) = (i16::from(head >> 4), head & 15);
+                if number == 0 {
+                    return Ok(None);
+                }
+                let kind = self.known(Kind::of_compact(number), number)?;
+                fields.last = match distance {
+                    0 => self.i16()?,
+                    _ => fields.last.wrapping_add(distance),
+                };
+                self.boolean = (kind == Kind::Bool).then_some(number == 1);
+                Ok(Some(Field { id: fields.last, kind }))
+            }
+        }
+    }
+
+    /// A boolean.
+    ///
+    /// # Errors
+    /// When the bytes end before it.
+    #[inline]
+    pub fn boolean(&mut self) -> Result<bool> {
+        match self.boolean.take() {
+            Some(value) => Ok(value),
+            None => Ok(self.byte()? == 1),
+        }
+    }
+
+    /// A number of 8 bits.
+    ///
+    /// # Errors
+    /// When the bytes end before it.
+    #[inline]
+    pub fn i8(&mut self) -> Result<i8> {
+        Ok(self.byte()?.cast_signed())
+    }
+
+    /// A number of 16 bits.
+    ///
+    /// # Errors
+    /// When the bytes end before it, or it has more bits.
+    #[inline]
+    pub fn i16(&mut self) -> Result<i16> {
+        match self.protocol {
+            Protocol::Binary => Ok(i16::from_be_bytes(self.array()?)),
+            Protocol::Compact => {
+                let at = self.position;
+                let number = u16::try_from(self.varint()?);
+                let number = number.map_err(|_| ThriftError::Number { at })?;
+                Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
+            }
+        }
+    }
+
+    /// A number of 32 bits; also the value of an enumeration.
+    ///
+    /// # Errors
+    /// When the bytes end before it, or it has more bits.
+    #[inline]
+    pub fn i32(&mut self) -> Result<i32> {
+        match self.protocol {
+            Protocol::Binary => Ok(i32::from_be_bytes(self.array()?)),
+            Protocol::Compact => {
+                let number = self.varint_u32()?;
+                Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
+            }
+        }
+    }
+
+    /// A number of 64 bits.
+    ///
+    /// # Errors
+    /// When the bytes end before it, or it has more bits.
+    #[inline]
+    pub fn i64(&mut self) -> Result<i64> {
+        match self.protocol {
+            Protocol::Binary => Ok(i64::from_be_bytes(self.array()?)),
+            Protocol::Compact => {
+                let number = self.varint()?;
+                Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
+            }
+        }
+    }
+
+    /// A number with a fraction.
+    ///
+    /// # Errors
+    /// When the bytes end before it.
+    #[inline]
+    pub fn double(&mut self) -> Result<f64> {
+        let bytes = self.array()?;
+        Ok(match self.protocol {
+            Protocol::Binary => f64::from_be_bytes(bytes),
+            Protocol::Compact => f64::from_le_bytes(bytes),
+        })
+    }
+
+    /// Bytes, or text as it came.
+    ///
+    /// # Errors
+    /// When they do not end within what is left.
+    #[inline]
+    pub fn bytes(&mut self) -> Result<&'a [u8]> {
+        let length = self.size()?;
+        let rest = self.rest();
+        match usize::try_from(length).ok().and_then(|length| rest.get(..length)) {
+            Some(bytes) => {
+                self.position += bytes.len();
+                Ok(bytes)
+            }
+            None => Err(ThriftError::Length { at: self.position, length, left: rest.len() }),
+        }
+    }
+
+    /// Text; each byte that is no part of a character is a `?`.
+    ///
+    /// # Errors
+    /// When it does not end within what is left.
+    #[inline]
+    pub fn text(&mut self) -> Result<Cow<'a, str>> {
+        let bytes = self.bytes()?;
+        Ok(match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(repaired(bytes.to_vec())),
+        })
+    }
+
+    /// The head of a list or a set.
+    ///
+    /// # Errors
+    /// When the bytes are none, or what is left cannot hold so many elements.
+    pub fn list(&mut self) -> Result<List> {
+        let head = self.byte()?;
+        let (kind, count) = match self.protocol {
+            Protocol::Binary => (self.known(Kind::of_binary(head), head), self.size()?),
+            Protocol::Compact => {
+                let count = match head >> 4 {
+                    15 => self.varint_u32()?,
+                    count => u32::from(count),
+                };
+                (self.known(Kind::of_compact(head & 15), head & 15), count)
+            }
+        };
+        // Some writers give an empty list the type 0.
+        let kind = if count == 0 { kind.unwrap_or(Kind::Bool) } else { kind? };
+        self.check_count(count, kind.least_bytes(self.protocol))?;
+        Ok(List { kind, count })
+    }
+
+    /// The head of a list or a set of elements of `kind`, and how many there are. Elements of another
+    /// kind are skipped: then there are none.
+    ///
+    /// # Errors
+    /// As of [`list`](Self::list) and [`skip`](Self::skip).
+    pub fn list_of(&mut self, kind: Kind) -> Result<u32> {
+        let list = self.list()?;
+        if list.kind == kind {
+            return Ok(list.count);
+        }
+        self.skip_elements(list, DEPTH_MAX)?;
+        Ok(0)
+    }
+
+    /// The head of a map.
+    ///
+    /// # Errors
+    /// When the bytes are none, or what is left cannot hold so many pairs.
+    pub fn map(&mut self) -> Result<Map> {
+        let (kinds, count) = match self.protocol {
+            Protocol::Binary => {
+                let [key, value] = self.array()?;
+                let count = self.size()?;
+                if count == 0 {
+                    return Ok(Map { kinds: None, count });
+                }
+                let key = self.known(Kind::of_binary(key), key)?;
+                ((key, self.known(Kind::of_binary(value), value)?), count)
+            }
+            Protocol::Compact => {
+                let count = self.varint_u32()?;
+                if count == 0 {
+                    return Ok(Map { kinds: None, count });
+                }
+                let both = self.byte()?;
+                let key = self.known(Kind::of_compact(both >> 4), both >> 4)?;
+                ((key, self.known(Kind::of_compact(both & 15), both & 15)?), count)
+            }
+        };
+        let (key, value) = kinds;
+        let least = key.least_bytes(self.protocol) + value.least_bytes(self.protocol);
+        self.check_count(count, least)?;
+        Ok(Map { kinds: Some(kinds), count })
+    }
+
+    /// Moves behind the next value, which is of `kind`.
+    ///
+    /// # Errors
+    /// When it is none, does not end within what is left, or is nested deeper than [`DEPTH_MAX`].
+    #[inline]
+    pub fn skip(&mut self, kind: Kind) -> Result<()> {
+        self.skip_within(kind, DEPTH_MAX)
+    }
+
+    /// As [`skip`](Self::skip), for a value in which so many may be nested.
+    fn skip_within(&mut self, kind: Kind, depth: usize) -> Result<()> {
+        match kind {
+            Kind::Bool => self.boolean().map(drop),
+            Kind::I8 => self.advance(1),
+            Kind::I16 | Kind::I32 | Kind::I64 => match kind.fixed_bytes(self.protocol) {
+                Some(bytes) => self.advance(bytes),
+                None => self.varint().map(drop),
+            },
+            Kind::Double => self.advance(8),
+            Kind::Uuid => self.advance(16),
+            Kind::Bytes => self.bytes().map(drop),
+            Kind::Struct | Kind::Map | Kind::Set | Kind::List => self.skip_nested(kind, depth),
+        }
+    }
+
+    fn skip_nested(&mut self, kind: Kind, depth: usize) -> Result<()> {
+        let depth = depth.checked_sub(1).ok_or(ThriftError::Depth { at: self.position })?;
+        match kind {
+            Kind::Struct => {
+                let mut fields = self.fields();
+                while let Some(field) = self.next_field(&mut fields)? {
+                    self.skip_within(field.kind, depth)?;
+                }
+            }
+            Kind::Map => {
+                let map = self.map()?;
+                if let Some((key, value)) = map.kinds {
+                    for _ in 0..map.count {
+                        self.skip_within(key, depth)?;
+                        self.skip_within(value, depth)?;
+                    }
+                }
+            }
+            _ => {
+                let list = self.list()?;
+                self.skip_elements(list, depth)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn skip_elements(&mut self, list: List, depth: usize) -> Result<()> {
+        if let Some(bytes) = list.kind.fixed_bytes(self.protocol) {
+            // As many as that are left: `list` has looked.
+            return self.advance(bytes.saturating_mul(list.count as usize));
+        }
+        (0..list.count).try_for_each(|_| self.skip_within(list.kind, depth))
+    }
+
+    /// The length of text, or the number of elements of a container in the binary protocol.
+    #[inline]
+    fn size(&mut self) -> Result<u32> {
+        match self.protocol {
+            Protocol::Binary => Ok(u32::from_be_bytes(self.array()?)),
+            Protocol::Compact => self.varint_u32(),
+        }
+    }
+
+    fn check_count(&self, count: u32, least_bytes: usize) -> Result<()> {
+        let left = self.left();
+        let least = usize::try_from(count).ok().and_then(|count| count.checked_mul(least_bytes));
+        if least.is_some_and(|least| least <= left) {
+            return Ok(());
+        }
+        Err(ThriftError::Count { at: self.position, count, left })
+    }
+
+    #[inline]
+    fn known(&self, kind: Option<Kind>, number: u8) -> Result<Kind> {
+        kind.ok_or(ThriftError::Kind { at: self.position, kind: number })
+    }
+
+    #[inline]
+    fn rest(&self) -> &'a [u8] {
+        self.buffer.get(self.position..).unwrap_or_default()
+    }
+
+    fn advance(&mut self, bytes: usize) -> Result<()> {
+        if bytes > self.left() {
+            return Err(ThriftError::Truncated { at: self.buffer.len() });
+        }
+        self.position += bytes;
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn byte(&mut self) -> Result<u8> {
+        let [byte] = self.array()?;
+        Ok(byte)
+    }
+
+    #[inline]
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let Some(bytes) = self.rest().first_chunk::<N>() else {
+            return Err(ThriftError::Truncated { at: self.buffer.len() });
+        };
+        self.position += N;
+        Ok(*bytes)
+    }
+
+    pub(super) fn varint_u32(&mut self) -> Result<u32> {
+        let at = self.position;
+        u32::try_from(self.varint()?).map_err(|_| ThriftError::Number { at })
+    }
+
+    #[inline]
+    fn varint(&mut self) -> Result<u64> {
+        let start = self.position;
+        let mut number = 0_u64;
+        for (index, byte) in (0_u32..).zip(self.rest()) {
+            // The tenth byte holds the 64th bit alone.
+            if index == 9 && *byte > 1 {
+                return Err(ThriftError::Number { at: start });
+            }
+            number |= u64::from(*byte & 0x7f) << (7 * index);
+            if *byte < 0x80 {
+                self.position += index as usize + 1;
+                return Ok(number);
+            }
+        }
+        Err(ThriftError::Truncated { at: self.buffer.len() })
+    }
+}
