@@ -11,7 +11,7 @@ use wholetrace_proto::{
     json::JsonError,
     otlp_json,
     translated::{self, Room},
-    zipkin::{ZipkinError, v2},
+    zipkin::{self, Encoding, Envelope, ZipkinError},
 };
 
 use crate::reject::{RejectReason, Rejection, SpanRejects};
@@ -41,7 +41,8 @@ pub struct Format {
 type Translate = fn(Bytes, &Metadata, &mut dyn Room) -> Result<Translated, Rejection>;
 
 /// All formats.
-pub static FORMATS: [&Format; 3] = [&OTLP_PROTO, &OTLP_JSON, &ZIPKIN_JSON];
+pub static FORMATS: [&Format; 5] =
+    [&OTLP_PROTO, &OTLP_JSON, &ZIPKIN_JSON, &ZIPKIN_PROTO, &ZIPKIN_THRIFT];
 
 /// `ExportTraceServiceRequest` in protobuf. Taken as it comes.
 pub(crate) static OTLP_PROTO: Format = Format {
@@ -66,18 +67,48 @@ pub(crate) static OTLP_JSON: Format = Format {
     },
 };
 
-/// A list of Zipkin v2 spans in JSON.
-pub(crate) static ZIPKIN_JSON: Format = Format {
+/// A list of Zipkin spans in JSON, v1 or v2.
+pub(crate) static ZIPKIN_JSON: Format = ZIPKIN;
+
+/// A list of Zipkin v2 spans in protobuf.
+pub(crate) static ZIPKIN_PROTO: Format = Format {
+    name: "zipkin_proto",
+    translate: |message, metadata, room| zipkin(Encoding::Protobuf, &message, metadata, room),
+    ..ZIPKIN
+};
+
+/// A list of Zipkin v1 spans in Thrift's binary protocol.
+pub(crate) static ZIPKIN_THRIFT: Format = Format {
+    name: "zipkin_thrift",
+    translate: |message, metadata, room| zipkin(Encoding::Thrift, &message, metadata, room),
+    ..ZIPKIN
+};
+
+const ZIPKIN: Format = Format {
     name: "zipkin_json",
     // What becomes three times as large as OTLP is there twice while it is put together, beside the
     // body.
     need: 7,
     inline_bytes: 256 << 10,
-    metadata: &[],
-    translate: |message, _, room| {
-        v2::to_protobuf(&message, room).map(Translated::from).map_err(|error| not_zipkin(&error))
-    },
+    metadata: &[B3_FLAGS],
+    translate: |message, metadata, room| zipkin(Encoding::Json, &message, metadata, room),
 };
+
+/// The header of B3 that says of a request what happens to its traces.
+const B3_FLAGS: &str = "x-b3-flags";
+
+/// Translates a Zipkin request that is said to be in `encoding`.
+fn zipkin(
+    encoding: Encoding,
+    message: &[u8],
+    metadata: &Metadata,
+    room: &mut dyn Room,
+) -> Result<Translated, Rejection> {
+    let debug = metadata.get(B3_FLAGS).is_some_and(|flags| flags == "1");
+    zipkin::to_protobuf(message, Envelope { encoding, debug }, room)
+        .map(Translated::from)
+        .map_err(|error| not_zipkin(&error))
+}
 
 impl Format {
     /// Its name: the Collector's word for it as an encoding of messages.
@@ -131,7 +162,7 @@ fn not_json(error: &JsonError) -> Rejection {
 
 fn not_zipkin(error: &ZipkinError) -> Rejection {
     let reason = match error {
-        ZipkinError::Json(JsonError::Room { .. }) => RejectReason::InflatedTooLarge,
+        ZipkinError::Room(_) => RejectReason::InflatedTooLarge,
         _ => RejectReason::Malformed,
     };
     Rejection::new(reason, error.to_string())

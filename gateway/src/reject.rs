@@ -280,8 +280,7 @@ impl From<&SpanReject> for RejectReason {
             | SpanReject::Number(_)
             | SpanReject::Type(_)
             | SpanReject::Enum(_)
-            | SpanReject::Bytes(_)
-            | SpanReject::ZipkinV1 { .. } => Self::SpanMalformed,
+            | SpanReject::Bytes(_) => Self::SpanMalformed,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Time per span to translate: OTLP/JSON to protobuf and back, and Zipkin v2 JSON to protobuf.
+//! Time per span to translate: OTLP/JSON to protobuf and back, and Zipkin to protobuf.
 //!
 //! `cargo bench -p wholetrace-proto --bench translate`; criterion's elements are spans.
 
@@ -8,7 +8,14 @@ mod sample;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use wholetrace_proto::{otlp_json, spans::count, translated::Limits, zipkin::v2};
+use wholetrace_proto::{
+    otlp_json,
+    spans::count,
+    thrift::{Kind, Protocol, Writer},
+    translated::Limits,
+    wire::{put_bytes, put_fixed64, put_uint},
+    zipkin::{self, Encoding, Envelope},
+};
 
 fn otlp_json(criterion: &mut Criterion) {
     let protobuf = sample::bytes(20);
@@ -47,18 +54,122 @@ fn zipkin_request(spans: usize) -> String {
     format!("[{}]", spans.join(","))
 }
 
+/// The same in protobuf.
+fn zipkin_protobuf(spans: u64) -> Vec<u8> {
+    let message = |write: &dyn Fn(&mut Vec<u8>)| {
+        let mut out = Vec::new();
+        write(&mut out);
+        out
+    };
+    let mut list = Vec::new();
+    for number in 1..=spans {
+        let service = number % 10;
+        let tag = |key: &str, value: &str| {
+            message(&|out| {
+                put_bytes(out, 1, key.as_bytes());
+                put_bytes(out, 2, value.as_bytes());
+            })
+        };
+        let span = message(&|out| {
+            put_bytes(out, 1, &u128::from(number / 10 + 1).to_be_bytes());
+            put_bytes(out, 2, &(number / 2 + 1).to_be_bytes());
+            put_bytes(out, 3, &number.to_be_bytes());
+            put_uint(out, 4, 1);
+            put_bytes(out, 5, b"get /api/items/{id}");
+            put_fixed64(out, 6, 1_700_000_000_000_000);
+            put_uint(out, 7, 1_234);
+            let local = message(&|out| {
+                put_bytes(out, 1, format!("service-{service}").as_bytes());
+                put_bytes(out, 2, &[10, 0, 0, service.to_le_bytes()[0]]);
+            });
+            put_bytes(out, 8, &local);
+            let remote = message(&|out| {
+                put_bytes(out, 2, &[10, 0, 1, 7]);
+                put_uint(out, 4, 8080);
+            });
+            put_bytes(out, 9, &remote);
+            let annotation = message(&|out| {
+                put_fixed64(out, 1, 1_700_000_000_000_100);
+                put_bytes(out, 2, b"wire.send");
+            });
+            put_bytes(out, 10, &annotation);
+            put_bytes(out, 11, &tag("http.method", "GET"));
+            put_bytes(out, 11, &tag("http.path", "/api/items/17"));
+            put_bytes(out, 11, &tag("http.status_code", "200"));
+            put_bytes(out, 11, &tag("k8s.pod.name", &format!("pod-{service}")));
+            put_bytes(out, 11, &tag("otel.scope.name", "brave"));
+        });
+        put_bytes(&mut list, 1, &span);
+    }
+    list
+}
+
+/// Spans of ten services of v1, as an instrumented HTTP client wrote them.
+fn zipkin_thrift(spans: u32) -> Vec<u8> {
+    let mut writer = Writer::new(Protocol::Binary);
+    writer.put_list(Kind::Struct, spans);
+    for number in 1..=i64::from(spans) {
+        let name = format!("service-{}", number % 10);
+        let host = |writer: &mut Writer, id| {
+            writer.nested(id, |host| {
+                host.i32(1, 0x0a00_0001);
+                host.text(3, &name);
+            });
+        };
+        let tag = |list: &mut Writer, key: &str, value: &str| {
+            list.structure(|one| {
+                one.text(1, key);
+                one.text(2, value);
+                one.i32(3, 6);
+                host(one, 4);
+            });
+        };
+        writer.structure(|span| {
+            span.i64(1, number / 10 + 1);
+            span.text(3, "get /api/items/{id}");
+            span.i64(4, number);
+            span.i64(5, number / 2 + 1);
+            span.list(6, Kind::Struct, 2, |list| {
+                for (value, time) in [("cs", 0), ("cr", 1_234)] {
+                    list.structure(|one| {
+                        one.i64(1, 1_700_000_000_000_000 + time);
+                        one.text(2, value);
+                        host(one, 3);
+                    });
+                }
+            });
+            span.list(8, Kind::Struct, 4, |list| {
+                tag(list, "http.method", "GET");
+                tag(list, "http.path", "/api/items/17");
+                tag(list, "http.status_code", "200");
+                tag(list, "component", "brave");
+            });
+            span.i64(10, 1_700_000_000_000_000);
+            span.i64(11, 1_234);
+        });
+    }
+    writer.into_bytes()
+}
+
 fn zipkin(criterion: &mut Criterion) {
     let spans = 500;
-    let request = zipkin_request(spans);
+    let rows = [
+        ("v2 json", zipkin_request(spans as usize).into_bytes(), Encoding::Json),
+        ("v2 protobuf", zipkin_protobuf(u64::from(spans)), Encoding::Protobuf),
+        ("v1 thrift", zipkin_thrift(spans), Encoding::Thrift),
+    ];
     let mut group = criterion.benchmark_group("zipkin");
-    group.throughput(Throughput::Elements(spans as u64));
-    group.bench_function("v2 json", |bencher| {
-        bencher.iter(|| {
-            let request = black_box(request.as_bytes());
-            let read = v2::to_protobuf(request, &mut Limits::default());
-            read.map(|read| read.spans)
+    group.throughput(Throughput::Elements(u64::from(spans)));
+    for (name, request, encoding) in rows {
+        let envelope = Envelope { encoding, debug: false };
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let read =
+                    zipkin::to_protobuf(black_box(&request), envelope, &mut Limits::default());
+                read.map(|read| read.spans)
+            });
         });
-    });
+    }
     group.finish();
 }
 

@@ -13,9 +13,11 @@ use wholetrace_proto::{
     spans::count,
     translated::{Limits, NoRoom, Room, Translated},
     wire::Cursor,
-    zipkin::{self, ZipkinError},
+    zipkin::{self, Encoding, Envelope, ZipkinError},
 };
 
+#[path = "binary_shapes.rs"]
+pub(crate) mod binary_shapes;
 #[path = "shapes.rs"]
 pub(crate) mod shapes;
 
@@ -78,10 +80,16 @@ fn has_old_scopes(data: &[u8]) -> bool {
     false
 }
 
-/// What is JSON is read as JSON; what is read is a valid message whose spans all pass the check, end
-/// after they began, and have no attribute twice.
+/// In whatever encoding bytes are said to be: what is JSON is read as JSON; what is read is a valid
+/// message whose spans all pass the check, end after they began, and have no attribute twice.
 pub(crate) fn zipkin(data: &[u8]) {
-    match zipkin::v2::to_protobuf(data, &mut Limits::default()) {
+    for encoding in [Encoding::Json, Encoding::Protobuf, Encoding::Thrift] {
+        zipkin_said(data, Envelope { encoding, debug: data.len().is_multiple_of(2) });
+    }
+}
+
+fn zipkin_said(data: &[u8], envelope: Envelope) {
+    match zipkin::to_protobuf(data, envelope, &mut Limits::default()) {
         Ok(translated) => {
             for span in spans(&decoded(&translated)) {
                 check_span(&span.encode_to_vec()).expect("a span that passes the check");
@@ -90,11 +98,13 @@ pub(crate) fn zipkin(data: &[u8]) {
                 assert!(keys.is_sorted_by(|one, next| one < next), "a name given twice: {keys:?}");
                 assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
             }
-            assert!(translated.bytes.len() <= 5 * data.len(), "{} bytes", translated.bytes.len());
-            assert_room_is_asked_for(data, translated.bytes.len());
+            assert!(translated.bytes.len() <= 10 * data.len(), "{} bytes", translated.bytes.len());
+            assert_room_is_asked_for(data, envelope, translated.bytes.len());
         }
-        Err(ZipkinError::Json(error)) => assert_json_is_read(data, &error),
-        Err(ZipkinError::Version1 | ZipkinError::Otlp) => {}
+        Err(ZipkinError::Json(error)) if envelope.encoding == Encoding::Json => {
+            assert_json_is_read(data, &error);
+        }
+        Err(error) => assert!(error.to_string().len() < 200),
     }
 }
 
@@ -102,6 +112,8 @@ pub(crate) fn zipkin(data: &[u8]) {
 pub(crate) fn shapes(data: &[u8]) {
     json(&shapes::chosen(&shapes::OTLP, data));
     zipkin(&shapes::chosen(&shapes::ZIPKIN, data));
+    zipkin(&binary_shapes::protobuf(data));
+    zipkin(&binary_shapes::thrift(data));
 }
 
 /// Whether `text` may name an infinity, escapes and all.
@@ -126,7 +138,7 @@ fn has_infinity(traces: &TracesData) -> bool {
 }
 
 /// What a translation takes, it asks for before; where there is less, the request is refused.
-fn assert_room_is_asked_for(data: &[u8], bytes: usize) {
+fn assert_room_is_asked_for(data: &[u8], envelope: Envelope, bytes: usize) {
     struct Asked(Vec<usize>);
     impl Room for Asked {
         fn grow_to(&mut self, bytes: usize) -> Result<(), NoRoom> {
@@ -135,11 +147,11 @@ fn assert_room_is_asked_for(data: &[u8], bytes: usize) {
         }
     }
     let mut room = Asked(Vec::new());
-    zipkin::v2::to_protobuf(data, &mut room).expect("the same again");
+    zipkin::to_protobuf(data, envelope, &mut room).expect("the same again");
     let asked = room.0.last().copied().unwrap_or(0);
     assert!(asked >= 2 * bytes && room.0.is_sorted(), "{bytes} bytes in {:?}", room.0);
     if let Some(less) = (2 * bytes).checked_sub(1) {
-        let refused = zipkin::v2::to_protobuf(data, &mut Limits { bytes: less });
+        let refused = zipkin::to_protobuf(data, envelope, &mut Limits { bytes: less });
         assert!(refused.is_err(), "{bytes} bytes in {less}");
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!  OTLP protobuf ─────────────────────────────┐
 //!  OTLP/JSON ── json ── otlp_json ────────────┤ TracesData, as bytes
-//!  Zipkin v2 ── json ── zipkin ── otlp::writer┘
+//!  Zipkin ── json, wire, thrift ── zipkin ────┘
 //!                                             ▼
 //!    spans       walks it: heads of resources and scopes, and spans, as byte ranges
 //!    check       tells which spans every receiver can read; reject: why one is not;

@@ -79,12 +79,28 @@ pub enum SpanReject {
     /// Bytes in text that are not base64.
     #[error("{0}")]
     Bytes(String),
-    /// A Zipkin v1 span among v2 spans.
-    #[error("the span at byte `{at}` has the fields of Zipkin v1, must be v2")]
-    ZipkinV1 {
-        /// Where it starts.
+}
+
+/// How much of a wrong value is shown.
+pub(crate) const SHOWN_CHARACTERS: usize = 64;
+
+impl SpanReject {
+    /// The reason that `value` of `field`, which stands at byte `at`, must be what is `wanted`: of the
+    /// kind that `reject` makes.
+    #[cold]
+    pub(crate) fn of_value(
+        reject: fn(String) -> Self,
         at: usize,
-    },
+        field: &str,
+        value: &str,
+        wanted: &str,
+    ) -> Self {
+        // Control characters would garble a log.
+        let plain = value.chars().map(|one| if one.is_control() { ' ' } else { one });
+        let shown: String = plain.take(SHOWN_CHARACTERS).collect();
+        let dots = if shown.len() < value.len() { "…" } else { "" };
+        reject(format!("`{field}` at byte `{at}` is `{shown}{dots}`, must be {wanted}"))
+    }
 }
 
 /// The spans of a request that were refused, by reason.

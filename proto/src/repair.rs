@@ -27,6 +27,15 @@ pub fn repair_head(kind: HeadKind, bytes: &[u8]) -> Cow<'_, [u8]> {
     repair(kind.schema(), kind.level(), bytes)
 }
 
+/// `bytes` as text, each that is no part of a character a `?`.
+#[inline]
+pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(repaired(bytes.to_vec())),
+    }
+}
+
 /// `text` as UTF-8, each byte that is no part of a character a `?`.
 pub(crate) fn repaired(text: Vec<u8>) -> String {
     String::from_utf8(text).unwrap_or_else(|invalid| {

@@ -36,11 +36,12 @@ mod cursor;
 mod error;
 mod kind;
 mod message;
+mod skip;
 mod write;
 
-pub use cursor::{Cursor, DEPTH_MAX, Field, Fields, List, Map};
+pub use cursor::{Cursor, Field, Fields, List, Map};
 pub use error::ThriftError;
-pub use kind::{Kind, Protocol};
+pub use kind::{DEPTH_MAX, Kind, Protocol};
 pub use message::{Message, MessageKind};
 pub use write::Writer;
 

@@ -6,7 +6,7 @@ use wholetrace_runtime::tls::ServerTlsConfig;
 
 use crate::{
     config::http::KeepaliveServerConfig,
-    format::{Format, ZIPKIN_JSON},
+    format::{Format, ZIPKIN_JSON, ZIPKIN_PROTO, ZIPKIN_THRIFT},
     http::{
         answer::AnswerStyle,
         media::Media,
@@ -57,23 +57,27 @@ impl ZipkinConfig {
     }
 }
 
-/// What requests carry.
-static FORMATS: [(Media, &Format); 1] = [(Media::Json, &ZIPKIN_JSON)];
+/// What requests carry, by what they say. Not all say the truth: translators look.
+static FORMATS: [(Media, &Format); 3] = [
+    (Media::Json, &ZIPKIN_JSON),
+    (Media::Protobuf, &ZIPKIN_PROTO),
+    (Media::Thrift, &ZIPKIN_THRIFT),
+];
 
 fn routes() -> RouteTable {
     RouteTable {
         http: vec![HttpRoute {
-            // Some reporters are given the bare address and post to `/`.
-            paths: vec!["/api/v2/spans".into(), "/".into()],
+            // Which version the spans have shows in them. Some reporters are given the bare address
+            // and post to `/`.
+            paths: vec!["/api/v2/spans".into(), "/api/v1/spans".into(), "/".into()],
             formats: &FORMATS,
-            // Reporters name JSON in many ways, or not at all: only what is known to be something
-            // else is refused.
+            // Reporters name JSON in many ways, or not at all.
             unnamed: Some(Media::Json),
             style: AnswerStyle::Accepted,
             only_post: "spans are sent by POST",
-            only_media: "only JSON is taken here: set the reporter's encoding to JSON",
+            only_media: "JSON, protobuf and Thrift are taken here",
         }],
         grpc: Vec::new(),
-        elsewhere: "Zipkin v2 spans are taken at `/api/v2/spans`".into(),
+        elsewhere: "Zipkin spans are taken at `/api/v2/spans` and `/api/v1/spans`".into(),
     }
 }

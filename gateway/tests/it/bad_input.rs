@@ -135,8 +135,9 @@ async fn bad_zipkin_requests_are_refused() {
     for (name, path, headers, body, status) in [
         ("not JSON", "/api/v2/spans", JSON, "[{", 400),
         ("OTLP", "/api/v2/spans", JSON, r#"{"resourceSpans":[]}"#, 400),
-        ("thrift", "/api/v2/spans", thrift, "", 415),
-        ("version 1", "/api/v1/spans", JSON, "[]", 404),
+        ("not protobuf", "/api/v2/spans", PROTOBUF, "\x08\x01\x0a\x05", 400),
+        ("not thrift", "/api/v1/spans", thrift, "\x0c\0\0\0\x01", 400),
+        ("no path", "/api/v3/spans", JSON, "[]", 404),
     ] {
         let answer = post(gateway.zipkin(), path, headers, body.as_bytes()).await;
         assert_eq!(answer.status, status, "{name}: {answer:?}");

@@ -10,3 +10,4 @@ mod senders;
 mod served;
 mod tenants;
 mod tls;
+mod zipkin;

@@ -1,4 +1,4 @@
-//! What is served: encodings, content types, paths, CORS, Zipkin.
+//! What is served: encodings, content types, paths, CORS.
 
 use prost::Message;
 use wholetrace_proto::otlp::ExportTraceServiceResponse;
@@ -134,24 +134,5 @@ async fn browsers_of_allowed_origins_may_send() {
     let answer = post(gateway.http(), "/v1/traces", &headers, &body).await;
     assert_eq!(answer.header("access-control-allow-origin"), Some("https://shop.example"));
     assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
-    gateway.stop().await;
-}
-
-#[tokio::test]
-async fn zipkin_spans_become_otlp_and_a_bad_one_fails_alone() {
-    let gateway = Running::start("zipkin", "{}").await;
-    let json = r#"[
-        {"traceId":"5b8efff798038103d269b633813fc60c","id":"eee19b7ec3c1b174","name":"good"},
-        {"traceId":"0","id":"eee19b7ec3c1b174","name":"bad"},
-        {"traceId":"d269b633813fc60c","id":"eee19b7ec3c1b175","name":"short"}
-    ]"#;
-    let answer = post(gateway.zipkin(), "/api/v2/spans", JSON, json.as_bytes()).await;
-    assert_eq!((answer.status, answer.body.len()), (202, 0));
-    let headers = [JSON[0], ("content-encoding", "gzip")];
-    let packed = gzip(br#"[{"traceId":"1","id":"2","name":"gzip"}]"#);
-    let answer = post(gateway.zipkin(), "/api/v2/spans", &headers, &packed).await;
-    assert_eq!(answer.status, 202);
-    assert_eq!(gateway.names(), ["good", "gzip", "short"]);
-    assert_eq!(gateway.count("wholetrace_gateway_spans_refused_total", "span_id"), 1);
     gateway.stop().await;
 }

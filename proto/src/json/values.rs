@@ -14,10 +14,7 @@ use super::kind::Kind;
 use super::number;
 use super::reader::Reader;
 use crate::hex;
-use crate::reject::SpanReject;
-
-/// How much of a wrong value is shown.
-const SHOWN_CHARACTERS: usize = 64;
+use crate::reject::{SHOWN_CHARACTERS, SpanReject};
 
 type Result<T> = std::result::Result<Option<T>, ReadError>;
 
@@ -30,11 +27,7 @@ pub(crate) fn bad_value(
     value: &str,
     wanted: &str,
 ) -> ReadError {
-    // Control characters would garble a log.
-    let plain = value.chars().map(|one| if one.is_control() { ' ' } else { one });
-    let shown: String = plain.take(SHOWN_CHARACTERS).collect();
-    let dots = if shown.len() < value.len() { "…" } else { "" };
-    reject(format!("`{field}` at byte `{at}` is `{shown}{dots}`, must be {wanted}")).into()
+    SpanReject::of_value(reject, at, field, value, wanted).into()
 }
 
 /// The error for a value of the wrong JSON type, which is consumed.

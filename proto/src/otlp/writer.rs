@@ -161,6 +161,11 @@ impl<'r> Writer<'r> {
         Ok(())
     }
 
+    /// How many spans are written.
+    pub(crate) const fn spans(&self) -> u64 {
+        self.spans
+    }
+
     /// Counts a span that was refused before any of it was written.
     pub(crate) fn reject(&mut self, reject: SpanReject) {
         self.rejected.add(reject, 1);

@@ -4,10 +4,7 @@ use std::borrow::Cow;
 
 use super::error::ThriftError;
 use super::kind::{Kind, Protocol};
-use crate::repair::repaired;
-
-/// The deepest nesting of what is skipped.
-pub const DEPTH_MAX: usize = 64;
+use crate::repair;
 
 /// Walks values, in their order. Each method takes the value that comes next.
 #[derive(Clone, Debug)]
@@ -222,11 +219,7 @@ impl<'a> Cursor<'a> {
     /// When it does not end within what is left.
     #[inline]
     pub fn text(&mut self) -> Result<Cow<'a, str>> {
-        let bytes = self.bytes()?;
-        Ok(match std::str::from_utf8(bytes) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => Cow::Owned(repaired(bytes.to_vec())),
-        })
+        Ok(repair::text(self.bytes()?))
     }
 
     /// The head of a list or a set.
@@ -249,20 +242,6 @@ impl<'a> Cursor<'a> {
         let kind = if count == 0 { kind.unwrap_or(Kind::Bool) } else { kind? };
         self.check_count(count, kind.least_bytes(self.protocol))?;
         Ok(List { kind, count })
-    }
-
-    /// The head of a list or a set of elements of `kind`, and how many there are. Elements of another
-    /// kind are skipped: then there are none.
-    ///
-    /// # Errors
-    /// As of [`list`](Self::list) and [`skip`](Self::skip).
-    pub fn list_of(&mut self, kind: Kind) -> Result<u32> {
-        let list = self.list()?;
-        if list.kind == kind {
-            return Ok(list.count);
-        }
-        self.skip_elements(list, DEPTH_MAX)?;
-        Ok(0)
     }
 
     /// The head of a map.
@@ -296,65 +275,6 @@ impl<'a> Cursor<'a> {
         Ok(Map { kinds: Some(kinds), count })
     }
 
-    /// Moves behind the next value, which is of `kind`.
-    ///
-    /// # Errors
-    /// When it is none, does not end within what is left, or is nested deeper than [`DEPTH_MAX`].
-    #[inline]
-    pub fn skip(&mut self, kind: Kind) -> Result<()> {
-        self.skip_within(kind, DEPTH_MAX)
-    }
-
-    /// As [`skip`](Self::skip), for a value in which so many may be nested.
-    fn skip_within(&mut self, kind: Kind, depth: usize) -> Result<()> {
-        match kind {
-            Kind::Bool => self.boolean().map(drop),
-            Kind::I8 => self.advance(1),
-            Kind::I16 | Kind::I32 | Kind::I64 => match kind.fixed_bytes(self.protocol) {
-                Some(bytes) => self.advance(bytes),
-                None => self.varint().map(drop),
-            },
-            Kind::Double => self.advance(8),
-            Kind::Uuid => self.advance(16),
-            Kind::Bytes => self.bytes().map(drop),
-            Kind::Struct | Kind::Map | Kind::Set | Kind::List => self.skip_nested(kind, depth),
-        }
-    }
-
-    fn skip_nested(&mut self, kind: Kind, depth: usize) -> Result<()> {
-        let depth = depth.checked_sub(1).ok_or(ThriftError::Depth { at: self.position })?;
-        match kind {
-            Kind::Struct => {
-                let mut fields = self.fields();
-                while let Some(field) = self.next_field(&mut fields)? {
-                    self.skip_within(field.kind, depth)?;
-                }
-            }
-            Kind::Map => {
-                let map = self.map()?;
-                if let Some((key, value)) = map.kinds {
-                    for _ in 0..map.count {
-                        self.skip_within(key, depth)?;
-                        self.skip_within(value, depth)?;
-                    }
-                }
-            }
-            _ => {
-                let list = self.list()?;
-                self.skip_elements(list, depth)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn skip_elements(&mut self, list: List, depth: usize) -> Result<()> {
-        if let Some(bytes) = list.kind.fixed_bytes(self.protocol) {
-            // As many as that are left: `list` has looked.
-            return self.advance(bytes.saturating_mul(list.count as usize));
-        }
-        (0..list.count).try_for_each(|_| self.skip_within(list.kind, depth))
-    }
-
     /// The length of text, or the number of elements of a container in the binary protocol.
     #[inline]
     fn size(&mut self) -> Result<u32> {
@@ -383,7 +303,7 @@ impl<'a> Cursor<'a> {
         self.buffer.get(self.position..).unwrap_or_default()
     }
 
-    fn advance(&mut self, bytes: usize) -> Result<()> {
+    pub(super) fn advance(&mut self, bytes: usize) -> Result<()> {
         if bytes > self.left() {
             return Err(ThriftError::Truncated { at: self.buffer.len() });
         }
@@ -412,7 +332,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn varint(&mut self) -> Result<u64> {
+    pub(super) fn varint(&mut self) -> Result<u64> {
         let start = self.position;
         let mut number = 0_u64;
         for (index, byte) in (0_u32..).zip(self.rest()) {

@@ -1,6 +1,6 @@
 //! What can be wrong with Thrift.
 
-use super::DEPTH_MAX;
+use super::kind::DEPTH_MAX;
 
 /// Why bytes are not Thrift of the expected form. Positions count from the start of the bytes that
 /// the cursor was made over.
@@ -56,7 +56,9 @@ pub enum ThriftError {
         at: usize,
     },
     /// The head of a message of another protocol or version.
-    #[error("the message at byte `{at}` begins with `{found:#x}`, which is no version of Thrift's {protocol} protocol that is known")]
+    #[error(
+        "the message at byte `{at}` begins with `{found:#x}`, which is no version of Thrift's {protocol} protocol that is known"
+    )]
     Version {
         /// Where the message starts.
         at: usize,

@@ -1,5 +1,8 @@
 //! The types of values, and how each protocol numbers them.
 
+/// The deepest nesting of what is skipped.
+pub const DEPTH_MAX: usize = 64;
+
 /// How values are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {

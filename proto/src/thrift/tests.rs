@@ -174,8 +174,7 @@ fn values_are_where_the_protocols_put_them() {
     ];
     assert_eq!(written(&fields, Protocol::Binary), binary.concat());
     // Ids of fields by distance; one that goes back is told in full, as zigzag.
-    let compact =
-        [&[0x16, 3, 0x12, 0x08, 40, 2][..], b"hi", &[0x09, 6, 0x16, 2, 0]].concat();
+    let compact = [&[0x16, 3, 0x12, 0x08, 40, 2][..], b"hi", &[0x09, 6, 0x16, 2, 0]].concat();
     assert_eq!(written(&fields, Protocol::Compact), compact);
     // 1.0 is big-endian in the one and little-endian in the other.
     let one = [(1, Tree::Double(1.0_f64.to_bits()))];
@@ -229,12 +228,7 @@ fn malformed_bytes_are_told_with_their_place() {
             &[0xfc, 0xff, 0xff, 0xff, 0xff, 0x0f, 0],
             ThriftError::Count { at: 6, count: u32::MAX, left: 1 },
         ),
-        (
-            Compact,
-            Kind::Bytes,
-            &[0xff, 0xff, 0xff, 0xff, 0x1f],
-            ThriftError::Number { at: 0 },
-        ),
+        (Compact, Kind::Bytes, &[0xff, 0xff, 0xff, 0xff, 0x1f], ThriftError::Number { at: 0 }),
         (
             Compact,
             Kind::I64,

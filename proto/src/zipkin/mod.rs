@@ -1,4 +1,4 @@
-//! Zipkin spans into OTLP.
+//! Zipkin spans into OTLP: v2 in JSON and protobuf, v1 in JSON and Thrift.
 //!
 //! What becomes what (OpenTelemetry's own translation, without its losses):
 //!
@@ -24,15 +24,39 @@
 //! | `debug` | [`KEEP_ATTRIBUTE`](crate::translated::KEEP_ATTRIBUTE) with [`KEEP_ZIPKIN_DEBUG`](crate::translated::KEEP_ZIPKIN_DEBUG) |
 //! | `shared`, but on a client's span | [`SHARED_ATTRIBUTE`] |
 //! | other tags | attributes, as text; of one name, the last |
+//!
+//! A span of v1 becomes one of v2 for each service that has written to it, as Zipkin does it, and
+//! then the above:
+//!
+//! | Zipkin v1 | v2 |
+//! |---|---|
+//! | annotations `cs` and `cr`, `sr` and `ss`, `ms`, `mr`, of an endpoint | the kind of that endpoint's span, and its times |
+//! | `cs` and `sr` in one span | two spans of one id: the client's, with the times of the span, and the server's, with those of its annotations, `shared` |
+//! | `sr` alone, and the span has no times | `shared` |
+//! | one of a pair alone | what it says of kind and start; `cr` and `ss` stay annotations, and tell the start when they end with the span |
+//! | `ws`, `wr` beside `ms`, `mr` | the other end of the times |
+//! | binary annotations `sa`, `ca`, `ma` that are `true`, with an endpoint | the remote endpoint of the client's, the server's, the messaging span; that of the own side is left out |
+//! | other binary annotations | tags: numbers and booleans as text, bytes of Thrift as base64 |
+//! | a ninth service and those after it | the first span |
+//! | fields of v2 beside those of v1 | as in v2, on the first span |
 
+mod address;
+mod draft;
 mod encode;
 mod error;
+mod json;
 mod links_events;
 mod model;
+mod parts;
 mod plain_json;
+mod proto3;
+mod request;
 mod resource_keys;
 mod tags;
-pub mod v2;
+mod thrift;
+mod translate;
+mod v1;
 
 pub use encode::{SHARED_ATTRIBUTE, START_ABSENT_ATTRIBUTE};
 pub use error::ZipkinError;
+pub use translate::{Encoding, Envelope, thrift_list_to_protobuf, to_protobuf};

@@ -25,7 +25,7 @@ pub(crate) struct Endpoint<'a> {
 }
 
 /// Something that happened during a span.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Annotation<'a> {
     /// Nanoseconds since 1970; 0 is not known.
     pub(crate) time: u64,

@@ -8,6 +8,7 @@ use crate::{
     sample,
     translators::{self, shapes},
     zipkin::IDS,
+    zipkin_protobuf, zipkin_thrift,
 };
 
 #[test]
@@ -42,8 +43,16 @@ fn zipkin() {
             "tags":{{"error":"x","http.path":"/a","k8s.pod.name":"p","n":1.5,"otlp.link.0":
             "1|2||{{}}|0","otel.status_code":"OK","otel.scope.name":"s","o":[1]}}}},{{{IDS}}}]"#
     );
-    let old = format!(r#"[{{{IDS},"binaryAnnotations":[{{"key":"a","value":true}}]}}]"#);
-    run(13, &[every_field.into_bytes(), old.into_bytes()], translators::zipkin);
+    let old = format!(
+        r#"[{{{IDS},"annotations":[{{"timestamp":1,"value":"cs","endpoint":{{"serviceName":"a"}}}},
+            {{"timestamp":2,"value":"sr","endpoint":{{"serviceName":"b"}}}}],
+            "binaryAnnotations":[{{"key":"sa","value":true,"endpoint":{{"port":1}}}},
+            {{"key":"k","value":"v"}}]}}]"#
+    );
+    let protobuf = zipkin_protobuf::list(&[zipkin_protobuf::every_field()]);
+    let thrift = zipkin_thrift::list(&[zipkin_thrift::every_field]);
+    let valid = [every_field.into_bytes(), old.into_bytes(), protobuf, thrift];
+    run(13, &valid, translators::zipkin);
 }
 
 #[test]
@@ -53,5 +62,6 @@ fn shapes_of_requests() {
     // Scopes under the number of old, which a decoder does not know.
     let old = br#"{"resourceSpans":[{"instrumentationLibrarySpans":[{"spans":[{"kind":1}]}]}]}"#;
     translators::json(old);
-    run_any(14, 4_000, translators::shapes);
+    run_any(14, 4_000, 24, translators::shapes);
+    run_any(15, 4_000, 200, translators::shapes);
 }

@@ -24,4 +24,8 @@ mod strategy;
 #[path = "../../fuzz/translators.rs"]
 mod translators;
 mod zipkin;
+mod zipkin_encodings;
+mod zipkin_protobuf;
 mod zipkin_request;
+mod zipkin_thrift;
+mod zipkin_v1;

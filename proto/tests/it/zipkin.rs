@@ -6,7 +6,7 @@ use wholetrace_proto::{
     otlp::{KeyValue, Span, Status, TracesData, any_value::Value},
     reject::SpanReject,
     translated::{Limits, Translated},
-    zipkin::v2::to_protobuf,
+    zipkin::{Envelope, to_protobuf},
 };
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) const IDS: &str = r#""traceId":"5af7183fb1d4cf5f","id":"352bff9a74ca9ad2""#;
 
 pub(crate) fn translate(text: impl AsRef<[u8]>) -> Translated {
-    to_protobuf(text.as_ref(), &mut Limits::default()).expect("a request")
+    to_protobuf(text.as_ref(), Envelope::default(), &mut Limits::default()).expect("a request")
 }
 
 pub(crate) fn traces_of(translated: &Translated) -> TracesData {
@@ -317,7 +317,6 @@ fn endpoints_become_addresses_and_names() {
 
 #[test]
 fn what_cannot_be_understood_rejects_its_span_alone() {
-    let version1: Kind = |_| SpanReject::ZipkinV1 { at: 0 };
     let rows: [(&str, Kind, &str); 20] = [
         ("null", SpanReject::Type, "must be an object"),
         ("7", SpanReject::Type, "must be an object"),
@@ -342,7 +341,11 @@ fn what_cannot_be_understood_rejects_its_span_alone() {
         (r#"{"traceId":"1","id":"1","localEndpoint":"me"}"#, SpanReject::Type, "`localEndpoint`"),
         (r#"{"traceId":"1","id":"1","annotations":{}}"#, SpanReject::Type, "`annotations`"),
         (r#"{"traceId":"1","id":"1","annotations":[5]}"#, SpanReject::Type, "`annotations`"),
-        (r#"{"traceId":"1","id":"1","binaryAnnotations":[]}"#, version1, "v1"),
+        (
+            r#"{"traceId":"1","id":"1","binaryAnnotations":{}}"#,
+            SpanReject::Type,
+            "`binaryAnnotations`",
+        ),
     ];
     for (bad, reject, words) in rows {
         let good = format!(r#"{{{IDS},"kind":"CLIENT"}}"#);

@@ -1,7 +1,6 @@
 //! Zipkin v2 JSON: links, events, resources, scopes, and whole requests.
 
 use wholetrace_proto::{
-    json::JsonError,
     otlp::{
         AnyValue, ArrayValue, KeyValueList, ScopeSpans,
         any_value::Value,
@@ -9,7 +8,7 @@ use wholetrace_proto::{
     },
     reject::SpanReject,
     translated::{Limits, NoRoom, Room},
-    zipkin::{ZipkinError, v2::to_protobuf},
+    zipkin::{Envelope, ZipkinError, to_protobuf},
 };
 
 use crate::{
@@ -214,23 +213,11 @@ fn requests_are_an_array_one_span_or_nothing() {
 }
 
 fn refused(body: &str) -> ZipkinError {
-    to_protobuf(body.as_bytes(), &mut Limits::default()).expect_err(body)
+    to_protobuf(body.as_bytes(), Envelope::default(), &mut Limits::default()).expect_err(body)
 }
 
 #[test]
 fn other_formats_are_refused_with_what_to_do() {
-    let old = r#"{"traceId":"1","id":"2","name":"get","annotations":[{"timestamp":1,"value":"sr",
-        "endpoint":{"serviceName":"a"}}],"binaryAnnotations":[{"key":"sa","value":true}]}"#;
-    let neutral = r#"{"traceId":"1","id":"3","name":"local"}"#;
-    for body in [format!("[{old}]"), format!("[{neutral},{old}]"), old.to_owned()] {
-        assert_eq!(refused(&body), ZipkinError::Version1);
-    }
-    // The receiver has one path, so nobody is sent to another one of it.
-    for error in [ZipkinError::Version1, ZipkinError::Otlp] {
-        assert!(!error.to_string().contains('/'), "{error}");
-    }
-    let mixed = translate(format!(r#"[{old},{{{IDS},"tags":{{}}}}]"#));
-    assert_eq!((mixed.spans, mixed.rejected.total()), (1, 1));
     assert_eq!(refused(r#"{"resourceSpans":[]}"#), ZipkinError::Otlp);
     for body in ["nonsense", "[", "[{}", "[{}] x", "7", "\"x\"", "[{\"id\":\"1\",}]"] {
         assert!(matches!(refused(body), ZipkinError::Json(_)), "{body}");
@@ -256,15 +243,15 @@ fn room_is_asked_for_as_spans_grow() {
     ] {
         let body = format!("[{}{span}]", format!("{span},").repeat(999));
         let mut room = Asked(Vec::new());
-        let all = to_protobuf(body.as_bytes(), &mut room).unwrap();
+        let all = to_protobuf(body.as_bytes(), Envelope::default(), &mut room).unwrap();
         assert_eq!((all.spans, all.rejected.total()), (1_000, 0));
         let most = room.0.pop().unwrap();
         assert!((2 * all.bytes.len()..3 * all.bytes.len()).contains(&most), "{most}");
         // Some ahead each time, so seldom.
         assert!(room.0.len() < 40, "{:?}", room.0);
         let mut less = Limits { bytes: 2 * all.bytes.len() - 1 };
-        let error = to_protobuf(body.as_bytes(), &mut less);
-        assert!(matches!(error, Err(ZipkinError::Json(JsonError::Room { .. }))), "{error:?}");
+        let error = to_protobuf(body.as_bytes(), Envelope::default(), &mut less);
+        assert!(matches!(error, Err(ZipkinError::Room(_))), "{error:?}");
     }
 }
 

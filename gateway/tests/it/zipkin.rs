@@ -1,0 +1,105 @@
+//! Zipkin: every encoding and version, at every path.
+
+use wholetrace_proto::{
+    thrift::{Kind, Protocol, Writer},
+    wire::put_bytes,
+};
+
+use crate::harness::{JSON, PROTOBUF, Running, gzip, post};
+
+#[tokio::test]
+async fn zipkin_spans_become_otlp_and_a_bad_one_fails_alone() {
+    let gateway = Running::start("zipkin", "{}").await;
+    let json = r#"[
+        {"traceId":"5b8efff798038103d269b633813fc60c","id":"eee19b7ec3c1b174","name":"good"},
+        {"traceId":"0","id":"eee19b7ec3c1b174","name":"bad"},
+        {"traceId":"d269b633813fc60c","id":"eee19b7ec3c1b175","name":"short"}
+    ]"#;
+    let answer = post(gateway.zipkin(), "/api/v2/spans", JSON, json.as_bytes()).await;
+    assert_eq!((answer.status, answer.body.len()), (202, 0));
+    let headers = [JSON[0], ("content-encoding", "gzip")];
+    let packed = gzip(br#"[{"traceId":"1","id":"2","name":"gzip"}]"#);
+    let answer = post(gateway.zipkin(), "/api/v2/spans", &headers, &packed).await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(gateway.names(), ["good", "gzip", "short"]);
+    assert_eq!(gateway.count("wholetrace_gateway_spans_refused_total", "span_id"), 1);
+    gateway.stop().await;
+}
+
+/// Whatever path and type the sender gives: the body tells what it is.
+#[tokio::test]
+async fn zipkin_is_taken_in_every_encoding_and_version() {
+    let gateway = Running::start("zipkins", "{}").await;
+    let v2 = |name: &str| format!(r#"[{{"traceId":"1","id":"2","name":"{name}"}}]"#).into_bytes();
+    let v1 = |name: &str| {
+        format!(
+            r#"[{{"traceId":"1","id":"2","name":"{name}","annotations":[{{"timestamp":1,
+                "value":"sr","endpoint":{{"serviceName":"a"}}}}]}}]"#
+        )
+        .into_bytes()
+    };
+    let protobuf = |name: &str| {
+        let mut span = Vec::new();
+        put_bytes(&mut span, 1, &[1; 16]);
+        put_bytes(&mut span, 3, &[2; 8]);
+        put_bytes(&mut span, 5, name.as_bytes());
+        let mut list = Vec::new();
+        put_bytes(&mut list, 1, &span);
+        list
+    };
+    let thrift = |name: &str| {
+        let mut writer = Writer::new(Protocol::Binary);
+        writer.put_list(Kind::Struct, 1);
+        writer.structure(|span| {
+            span.i64(1, 1);
+            span.i64(4, 2);
+            span.text(3, name);
+        });
+        writer.into_bytes()
+    };
+    let thrift_type: &[(&str, &str)] = &[("content-type", "application/x-thrift")];
+    let text_type: &[(&str, &str)] = &[("content-type", "text/plain; charset=utf-8")];
+    let (one, two) = ("/api/v1/spans", "/api/v2/spans");
+    let rows = [
+        ("v1", one, JSON, v1("v1")),
+        ("v2", two, JSON, v2("v2")),
+        ("v1 at v2", two, JSON, v1("v1 at v2")),
+        ("v2 at v1", one, JSON, v2("v2 at v1")),
+        ("text", "/", text_type, v1("text")),
+        ("no type", two, &[], v2("no type")),
+        ("protobuf", two, PROTOBUF, protobuf("protobuf")),
+        ("protobuf untold", one, &[], protobuf("protobuf untold")),
+        ("json as protobuf", two, PROTOBUF, v2("json as protobuf")),
+        ("thrift", one, thrift_type, thrift("thrift")),
+        ("thrift untold", two, JSON, thrift("thrift untold")),
+    ];
+    let mut names = Vec::new();
+    for (name, path, headers, body) in rows {
+        let answer = post(gateway.zipkin(), path, headers, &body).await;
+        assert_eq!((answer.status, answer.body.len()), (202, 0), "{name}: {answer:?}");
+        names.push(name);
+    }
+    names.sort_unstable();
+    assert_eq!(gateway.names(), names);
+    gateway.stop().await;
+}
+
+/// B3's header asks for all that a request tells of to be kept.
+#[tokio::test]
+async fn a_zipkin_request_can_force_its_spans_to_be_kept() {
+    let gateway = Running::start("b3", "{}").await;
+    for (name, flags) in [("kept", "1"), ("plain", "0")] {
+        let headers = [JSON[0], ("X-B3-Flags", flags)];
+        let body = format!(r#"[{{"traceId":"1","id":"2","name":"{name}"}}]"#);
+        let answer = post(gateway.zipkin(), "/api/v2/spans", &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, 202);
+    }
+    let kept: Vec<_> = gateway
+        .spans()
+        .into_iter()
+        .filter(|span| span.attributes.iter().any(|one| one.key == "wholetrace.keep"))
+        .map(|span| span.name)
+        .collect();
+    assert_eq!(kept, ["kept"]);
+    gateway.stop().await;
+}

@@ -1,0 +1,259 @@
+//! Zipkin JSON, v1 and v2.
+
+use std::borrow::Cow;
+
+use super::address;
+use super::draft::{Draft, TIME_MAX};
+use super::error::ZipkinError;
+use super::model::{Annotation, Endpoint, Kind};
+use super::request::Request;
+use crate::hex;
+use crate::json::error::{JsonError, ReadError};
+use crate::json::kind::Kind as Value;
+use crate::json::number;
+use crate::json::reader::Reader;
+use crate::json::values::{bad_value, each_element, each_field, ignore, wrong_type};
+use crate::reject::SpanReject;
+use crate::repair;
+
+/// Reads all spans of `text`: an array of them, or one. An empty text has none.
+///
+/// What the sender's Zipkin library got wrong in a span is repaired where its meaning is clear
+/// (short or upper-case ids, numbers in quotes or with an exponent, negative times, tags that are
+/// no strings, `null` anywhere, unknown kinds); other faults reject that span alone. Each span may
+/// be of v1 or v2: what is only in v1 is told apart by its fields.
+pub(super) fn read(text: &[u8], request: &mut Request<'_>) -> Result<(), ZipkinError> {
+    let mut reader = match Reader::new(text) {
+        Ok(reader) => reader,
+        Err(JsonError::Empty) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut otlp = false;
+    match reader.peek()? {
+        Value::Array => {
+            let mut elements = reader.array()?;
+            while reader.element(&mut elements)? {
+                span(&mut reader, request, &mut otlp)?;
+            }
+        }
+        Value::Object => span(&mut reader, request, &mut otlp)?,
+        _ => {
+            let expected = "an array of spans";
+            return Err(JsonError::Shape { at: reader.at(), field: "request", expected }.into());
+        }
+    }
+    reader.end()?;
+    if otlp && request.is_empty() { Err(ZipkinError::Otlp) } else { Ok(()) }
+}
+
+/// Reads one span; one that cannot be read is passed over. Sets `otlp` if it is a request of OTLP.
+fn span(
+    reader: &mut Reader<'_>,
+    request: &mut Request<'_>,
+    otlp: &mut bool,
+) -> Result<(), ZipkinError> {
+    let at = reader.at();
+    let read = match draft(reader, otlp) {
+        Ok(draft) => Ok(draft),
+        Err(ReadError::Document(error)) => return Err(error.into()),
+        Err(ReadError::Span(reject)) => {
+            reader.rewind(at);
+            reader.skip()?;
+            Err(reject)
+        }
+    };
+    Ok(request.take(at, read)?)
+}
+
+fn draft<'a>(reader: &mut Reader<'a>, otlp: &mut bool) -> Result<Draft<'a>, ReadError> {
+    let at = reader.at();
+    if reader.null()? {
+        return Err(bad_value(SpanReject::Type, at, "span", "null", "an object"));
+    }
+    let mut draft = Draft::default();
+    each_field(reader, "span", |reader, name| field(reader, &name, &mut draft, otlp))?;
+    Ok(draft)
+}
+
+fn field<'a>(
+    reader: &mut Reader<'a>,
+    name: &str,
+    draft: &mut Draft<'a>,
+    otlp: &mut bool,
+) -> Result<(), ReadError> {
+    let span = &mut draft.span;
+    match name {
+        "traceId" => draft.trace_id = id(reader, name)?,
+        "id" => draft.id = id(reader, name)?,
+        "parentId" => draft.parent_id = id(reader, name)?,
+        "name" => span.name = text(reader, name)?,
+        "kind" => span.kind = kind(&text(reader, name)?),
+        "timestamp" => span.start = microseconds(reader, name)?,
+        "duration" => draft.duration = microseconds(reader, name)?,
+        "debug" => span.debug = flag(reader, name)?,
+        "shared" => span.shared = flag(reader, name)?,
+        "localEndpoint" => span.local = endpoint(reader, "localEndpoint")?,
+        "remoteEndpoint" => span.remote = endpoint(reader, "remoteEndpoint")?,
+        "annotations" => annotations(reader, draft)?,
+        "tags" => tags(reader, draft)?,
+        "binaryAnnotations" => binary_annotations(reader, draft)?,
+        "resourceSpans" | "resource_spans" => {
+            *otlp = true;
+            ignore(reader)?;
+        }
+        _ => ignore(reader)?,
+    }
+    Ok(())
+}
+
+/// An id of up to 2 `N` hexadecimal digits of either case, padded on the left. Empty is absent.
+///
+/// Digits without quotes are the id's digits, not a number.
+fn id<const N: usize>(reader: &mut Reader<'_>, name: &str) -> Result<Option<[u8; N]>, ReadError> {
+    let at = reader.at();
+    let text = text(reader, name)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match hex::padded(text.as_bytes()) {
+        Some(id) => Ok(Some(id)),
+        None => {
+            let wanted = format!("1 to `{}` hexadecimal digits", 2 * N);
+            Err(bad_value(SpanReject::Id, at, name, &text, &wanted))
+        }
+    }
+}
+
+/// Text; of another value than a string, its JSON text. Empty for `null`.
+fn text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Cow<'a, str>, ReadError> {
+    match reader.peek()? {
+        Value::Null => {
+            reader.null()?;
+            Ok(Cow::Borrowed(""))
+        }
+        Value::String => Ok(reader.string()?),
+        Value::Number => Ok(Cow::Borrowed(reader.number()?)),
+        Value::Bool => Ok(Cow::Borrowed(if reader.boolean()? { "true" } else { "false" })),
+        Value::Array | Value::Object => Err(wrong_type(reader, name, "a string")),
+    }
+}
+
+fn kind(name: &str) -> Kind {
+    let known = [
+        ("CLIENT", Kind::Client),
+        ("SERVER", Kind::Server),
+        ("PRODUCER", Kind::Producer),
+        ("CONSUMER", Kind::Consumer),
+    ];
+    let found = known.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map_or(Kind::None, |(_, kind)| kind)
+}
+
+/// A number of microseconds, as nanoseconds. Negative and absent is 0; a fraction counts. Zipkin
+/// takes all that 64 bits hold, also from senders that mean nanoseconds: what is too late to be
+/// told in nanoseconds is [`TIME_MAX`].
+fn microseconds(reader: &mut Reader<'_>, name: &str) -> Result<u64, ReadError> {
+    let at = reader.at();
+    let text = text(reader, name)?;
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let nanoseconds = number::scaled(&text, 3).map(|(number, _)| number.max(0));
+    match nanoseconds.filter(|number| *number < 1_000 << 63) {
+        Some(number) => Ok(u64::try_from(number).unwrap_or(TIME_MAX).min(TIME_MAX)),
+        None => Err(bad_value(SpanReject::Number, at, name, &text, "microseconds in 64 bits")),
+    }
+}
+
+/// A boolean; also in quotes, and `1`. Anything else is not set.
+fn flag(reader: &mut Reader<'_>, name: &str) -> Result<bool, ReadError> {
+    let text = text(reader, name)?;
+    Ok(text == "1" || text.eq_ignore_ascii_case("true"))
+}
+
+fn endpoint<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Endpoint<'a>, ReadError> {
+    let mut endpoint = Endpoint::default();
+    each_field(reader, field, |reader, name| {
+        match &*name {
+            "serviceName" => endpoint.service_name = text(reader, &name)?,
+            "ipv4" | "ipv6" => address::from_text(text(reader, &name)?, &mut endpoint),
+            // A port that is none costs the port.
+            "port" => {
+                let port = number::integer(&text(reader, &name)?);
+                endpoint.port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
+            }
+            _ => ignore(reader)?,
+        }
+        Ok(())
+    })?;
+    Ok(endpoint)
+}
+
+fn annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(), ReadError> {
+    each_element(reader, "annotations", |reader| {
+        let Annotation { mut time, mut value } = Annotation::default();
+        let mut writer = Endpoint::default();
+        each_field(reader, "annotations", |reader, name| {
+            match &*name {
+                "timestamp" => time = microseconds(reader, &name)?,
+                "value" => value = text(reader, &name)?,
+                "endpoint" => writer = endpoint(reader, "endpoint")?,
+                _ => ignore(reader)?,
+            }
+            Ok(())
+        })?;
+        let at = reader.at();
+        Ok(draft.annotate(time, value, writer, at)?)
+    })
+}
+
+fn binary_annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(), ReadError> {
+    each_element(reader, "binaryAnnotations", |reader| {
+        let (mut key, mut value, mut writer) = (Cow::Borrowed(""), None, Endpoint::default());
+        let mut is_true = false;
+        each_field(reader, "binaryAnnotations", |reader, name| {
+            match &*name {
+                "key" => key = text(reader, &name)?,
+                "value" => {
+                    is_true = reader.peek()? == Value::Bool;
+                    value = any_text(reader, &name)?;
+                    is_true &= value.as_deref() == Some("true");
+                }
+                "endpoint" => writer = endpoint(reader, "endpoint")?,
+                _ => ignore(reader)?,
+            }
+            Ok(())
+        })?;
+        let at = reader.at();
+        match value {
+            Some(value) => Ok(draft.annotate_binary(key, value, is_true, writer, at)?),
+            None => Ok(()),
+        }
+    })
+}
+
+fn tags<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(), ReadError> {
+    each_field(reader, "tags", |reader, name| match any_text(reader, &name)? {
+        Some(value) => {
+            let at = reader.at();
+            Ok(draft.tag(name, value, at)?)
+        }
+        None => Ok(()),
+    })
+}
+
+/// Text; of any other value, its JSON text. `None` for `null`.
+fn any_text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Option<Cow<'a, str>>, ReadError> {
+    match reader.peek()? {
+        Value::Null => {
+            reader.null()?;
+            Ok(None)
+        }
+        Value::Array | Value::Object => {
+            let start = reader.at();
+            reader.skip()?;
+            Ok(Some(repair::text(reader.since(start))))
+        }
+        _ => Ok(Some(text(reader, name)?)),
+    }
+}

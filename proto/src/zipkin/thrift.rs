@@ -1,0 +1,239 @@
+//! Zipkin v1 thrift: a list of spans in the binary protocol, or one span.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::address;
+use super::draft::{Draft, nanoseconds};
+use super::error::ZipkinError;
+use super::model::Endpoint;
+use super::request::Request;
+use crate::reject::SpanReject;
+use crate::repair;
+use crate::thrift::{Cursor, Field, Kind, Protocol, ThriftError};
+
+/// What a list of structs begins with, in the binary protocol.
+const LIST_OF_STRUCTS: u8 = 12;
+
+/// Field numbers of `zipkincore.thrift`.
+mod numbers {
+    /// Of `Span`.
+    pub(super) mod span {
+        pub(in super::super) const TRACE_ID: i16 = 1;
+        pub(in super::super) const NAME: i16 = 3;
+        pub(in super::super) const ID: i16 = 4;
+        pub(in super::super) const PARENT_ID: i16 = 5;
+        pub(in super::super) const ANNOTATIONS: i16 = 6;
+        pub(in super::super) const BINARY_ANNOTATIONS: i16 = 8;
+        pub(in super::super) const DEBUG: i16 = 9;
+        pub(in super::super) const TIMESTAMP: i16 = 10;
+        pub(in super::super) const DURATION: i16 = 11;
+        pub(in super::super) const TRACE_ID_HIGH: i16 = 12;
+    }
+}
+
+/// Whether `message` begins as a list of spans does.
+pub(super) fn is_list(message: &[u8]) -> bool {
+    message.first() == Some(&LIST_OF_STRUCTS)
+}
+
+/// Whether `message` begins as a span does: with a type, and a number below 256 in two bytes.
+pub(super) const fn is_span(message: &[u8]) -> bool {
+    matches!(message, [2..=16, 0, ..])
+}
+
+/// Reads all spans of `message`.
+pub(super) fn read(message: &[u8], request: &mut Request<'_>) -> Result<(), ZipkinError> {
+    if message.is_empty() {
+        return Ok(());
+    }
+    let mut cursor = Cursor::new(message, Protocol::Binary);
+    if is_list(message) {
+        return read_list(&mut cursor, request);
+    }
+    // Some senders of old put a span into a message by itself.
+    read_span(&mut cursor, request)
+}
+
+/// Reads the spans of the list that comes next.
+pub(super) fn read_list(
+    cursor: &mut Cursor<'_>,
+    request: &mut Request<'_>,
+) -> Result<(), ZipkinError> {
+    let count = cursor.list_of(Kind::Struct)?;
+    (0..count).try_for_each(|_| read_span(cursor, request))
+}
+
+fn read_span(cursor: &mut Cursor<'_>, request: &mut Request<'_>) -> Result<(), ZipkinError> {
+    let (at, mut span) = (cursor.position(), Span::default());
+    span.read(cursor)?;
+    Ok(request.take(at, span.finish())?)
+}
+
+/// A span while it is read. All of it is, also when it is rejected: there is no other way to find
+/// the next one.
+#[derive(Default)]
+struct Span<'a> {
+    draft: Draft<'a>,
+    trace_id: Option<[i64; 2]>,
+    reject: Option<SpanReject>,
+}
+
+impl<'a> Span<'a> {
+    fn finish(self) -> Result<Draft<'a>, SpanReject> {
+        let Self { mut draft, trace_id, reject } = self;
+        let join = |[high, low]: [i64; 2]| {
+            u128::from(high.cast_unsigned()) << 64 | u128::from(low.cast_unsigned())
+        };
+        draft.trace_id = trace_id.map(|halves| join(halves).to_be_bytes());
+        reject.map_or(Ok(draft), Err)
+    }
+
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), ThriftError> {
+        use numbers::span;
+
+        let mut fields = cursor.fields();
+        while let Some(field) = cursor.next_field(&mut fields)? {
+            let draft = &mut self.draft;
+            match (field.id, field.kind) {
+                (span::TRACE_ID, Kind::I64) => {
+                    self.trace_id.get_or_insert_default()[1] = cursor.i64()?;
+                }
+                (span::TRACE_ID_HIGH, Kind::I64) => {
+                    self.trace_id.get_or_insert_default()[0] = cursor.i64()?;
+                }
+                (span::ID, Kind::I64) => draft.id = Some(cursor.i64()?.to_be_bytes()),
+                (span::PARENT_ID, Kind::I64) => draft.parent_id = Some(cursor.i64()?.to_be_bytes()),
+                (span::NAME, Kind::Bytes) => draft.span.name = cursor.text()?,
+                (span::DEBUG, Kind::Bool) => draft.span.debug = cursor.boolean()?,
+                (span::TIMESTAMP, Kind::I64) => draft.span.start = nanoseconds(cursor.i64()?),
+                (span::DURATION, Kind::I64) => draft.duration = nanoseconds(cursor.i64()?),
+                (span::ANNOTATIONS, Kind::List) => {
+                    for _ in 0..cursor.list_of(Kind::Struct)? {
+                        self.annotation(cursor)?;
+                    }
+                }
+                (span::BINARY_ANNOTATIONS, Kind::List) => {
+                    for _ in 0..cursor.list_of(Kind::Struct)? {
+                        self.binary_annotation(cursor)?;
+                    }
+                }
+                (_, kind) => cursor.skip(kind)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn annotation(&mut self, cursor: &mut Cursor<'a>) -> Result<(), ThriftError> {
+        let (mut time, mut value, mut host) = (0, Cow::Borrowed(""), Endpoint::default());
+        each_field(cursor, |cursor, field| match (field.id, field.kind) {
+            (1, Kind::I64) => {
+                time = nanoseconds(cursor.i64()?);
+                Ok(())
+            }
+            (2, Kind::Bytes) => {
+                value = cursor.text()?;
+                Ok(())
+            }
+            (3, Kind::Struct) => endpoint(cursor, &mut host),
+            (_, kind) => cursor.skip(kind),
+        })?;
+        // One that says nothing takes a byte: there is nothing to keep of it.
+        if time > 0 || !value.is_empty() {
+            let added = self.draft.annotate(time, value, host, cursor.position());
+            self.note(added);
+        }
+        Ok(())
+    }
+
+    fn binary_annotation(&mut self, cursor: &mut Cursor<'a>) -> Result<(), ThriftError> {
+        let (mut key, mut value) = (Cow::Borrowed(""), None);
+        let (mut kind, mut host) = (0, Endpoint::default());
+        each_field(cursor, |cursor, field| {
+            match (field.id, field.kind) {
+                (1, Kind::Bytes) => key = cursor.text()?,
+                (2, Kind::Bytes) => value = Some(cursor.bytes()?),
+                (3, Kind::I32) => kind = cursor.i32()?,
+                (4, Kind::Struct) => endpoint(cursor, &mut host)?,
+                (_, kind) => cursor.skip(kind)?,
+            }
+            Ok(())
+        })?;
+        if let Some(value) = value {
+            let is_true = kind == BOOL && value == [1];
+            let value = value_text(kind, value);
+            let added = self.draft.annotate_binary(key, value, is_true, host, cursor.position());
+            self.note(added);
+        }
+        Ok(())
+    }
+
+    /// Notes why the span is rejected: the first reason.
+    fn note(&mut self, added: Result<(), SpanReject>) {
+        if let Err(reject) = added {
+            self.reject.get_or_insert(reject);
+        }
+    }
+}
+
+fn endpoint<'a>(cursor: &mut Cursor<'a>, endpoint: &mut Endpoint<'a>) -> Result<(), ThriftError> {
+    each_field(cursor, |cursor, field| {
+        match (field.id, field.kind) {
+            (1, Kind::I32) => match cursor.i32()? {
+                0 => {}
+                address => address::from_bytes(&address.to_be_bytes(), endpoint),
+            },
+            // There are no numbers without a sign: half of the ports are negative.
+            (2, Kind::I16) => endpoint.port = cursor.i16()?.cast_unsigned(),
+            (3, Kind::Bytes) => endpoint.service_name = cursor.text()?,
+            (4, Kind::Bytes) => address::from_bytes(cursor.bytes()?, endpoint),
+            (_, kind) => cursor.skip(kind)?,
+        }
+        Ok(())
+    })
+}
+
+/// Gives each field of the struct that comes next to `each`, which takes the value.
+fn each_field<'a>(
+    cursor: &mut Cursor<'a>,
+    mut each: impl FnMut(&mut Cursor<'a>, Field) -> Result<(), ThriftError>,
+) -> Result<(), ThriftError> {
+    let mut fields = cursor.fields();
+    while let Some(field) = cursor.next_field(&mut fields)? {
+        each(cursor, field)?;
+    }
+    Ok(())
+}
+
+// Types of binary annotations.
+const BOOL: i32 = 0;
+const BYTES: i32 = 1;
+const I16: i32 = 2;
+const I32: i32 = 3;
+const I64: i32 = 4;
+const DOUBLE: i32 = 5;
+
+/// The text that the value of a binary annotation of this type becomes; one of a type that is not
+/// known is text.
+fn value_text(kind: i32, value: &[u8]) -> Cow<'_, str> {
+    let known = match kind {
+        BOOL => value.first().map(|byte| Cow::Borrowed(if *byte == 1 { "true" } else { "false" })),
+        BYTES => Some(Cow::Owned(STANDARD.encode(value))),
+        I16 => number(value, i16::from_be_bytes),
+        I32 => number(value, i32::from_be_bytes),
+        I64 => number(value, i64::from_be_bytes),
+        DOUBLE => number(value, f64::from_be_bytes),
+        _ => None,
+    };
+    known.unwrap_or_else(|| repair::text(value))
+}
+
+/// `None` when it has another number of bytes.
+fn number<T: Debug, const N: usize>(value: &[u8], read: fn([u8; N]) -> T) -> Option<Cow<'_, str>> {
+    let bytes = <[u8; N]>::try_from(value).ok()?;
+    // Also of the largest number few digits.
+    Some(Cow::Owned(format!("{:?}", read(bytes))))
+}
