@@ -111,7 +111,8 @@ proptest! {
             let mut cursor = Cursor::new(&bytes, protocol);
             prop_assert_eq!(cursor.skip(Kind::Struct), Ok(()));
             prop_assert_eq!(cursor.position(), bytes.len());
-            for end in 0..bytes.len() {
+            // Of long ones, about a hundred beginnings.
+            for end in (0..bytes.len()).step_by(1 + bytes.len() / 100) {
                 let mut cursor = Cursor::new(&bytes[..end], protocol);
                 prop_assert!(read(&mut cursor).is_err(), "{} bytes", end);
                 prop_assert!(Cursor::new(&bytes[..end], protocol).skip(Kind::Struct).is_err());
