@@ -47,7 +47,8 @@ impl Cursor<'_> {
     }
 
     fn skip_nested(&mut self, kind: Kind, depth: usize) -> Result<()> {
-        let depth = depth.checked_sub(1).ok_or(ThriftError::Depth { at: self.position() })?;
+        let depth =
+            depth.checked_sub(1).ok_or_else(|| ThriftError::Depth { at: self.position() })?;
         match kind {
             Kind::Struct => {
                 let mut fields = self.fields();
