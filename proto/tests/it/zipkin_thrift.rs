@@ -14,6 +14,9 @@ use crate::{
 
 const THRIFT: Envelope = Envelope { encoding: Encoding::Thrift, debug: false };
 
+/// Writes a part of a message.
+type Write = fn(&mut Writer);
+
 fn read(message: &[u8]) -> Translated {
     to_protobuf(message, THRIFT, &mut Limits::default()).expect("a request")
 }
@@ -113,7 +116,7 @@ fn every_field_of_thrift_is_what_it_is_in_json() {
 
 #[test]
 fn what_thrift_says_wrong_is_passed_over() {
-    let rows: [(fn(&mut Writer), &str); 8] = [
+    let rows: [(Write, &str); 8] = [
         (|_| (), ""),
         (|span| span.i64(5, 0), ""),
         (|span| span.i64(10, -5), ""),
@@ -155,7 +158,7 @@ fn what_thrift_says_wrong_is_passed_over() {
 #[test]
 fn bad_spans_of_thrift_are_rejected_alone() {
     let good: fn(&mut Writer) = |span| ids(span);
-    let rows: [(fn(&mut Writer), rejects::Kind, &str); 5] = [
+    let rows: [(Write, rejects::Kind, &str); 5] = [
         (|_| (), SpanReject::Id, "`traceId`"),
         (|span| span.i64(1, 1), SpanReject::Id, "`id`"),
         (|span| span.i64(4, 1), SpanReject::Id, "`traceId`"),
