@@ -8,6 +8,7 @@ use std::{
         LazyLock,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use super::{
@@ -83,6 +84,17 @@ impl Fleet {
         self.expected.extend(lines);
         let gateways = self.gateways.iter_mut().map(|gateway| &mut gateway.process);
         gateways.chain(&mut self.samplers).for_each(|process| process.expect(lines));
+    }
+
+    /// Its `decision_wait`.
+    ///
+    /// # Panics
+    /// When its configuration has none in whole seconds.
+    pub(crate) fn decision_wait(&self) -> Duration {
+        let mut lines = self.common.lines().map(str::trim);
+        let wait = lines.find_map(|line| line.strip_prefix("decision_wait: ")?.strip_suffix('s'));
+        let seconds = wait.and_then(|seconds| seconds.parse().ok());
+        Duration::from_secs(seconds.expect("a decision wait in seconds"))
     }
 
     /// `wholetrace topics ACTION`: whether it succeeded, and all that it said.

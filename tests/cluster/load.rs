@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use wholetrace_runtime::invariant::Invariant::I4;
@@ -56,6 +57,7 @@ pub(crate) struct Load {
     record: PathBuf,
     complaints: PathBuf,
     traces: u64,
+    decision_wait: Duration,
 }
 
 impl Load {
@@ -97,7 +99,8 @@ impl Load {
             .stderr(File::create(&complaints).expect("a file"))
             .spawn()
             .expect("the generator starts");
-        Self { generator, record, complaints, traces }
+        let decision_wait = fleet.decision_wait();
+        Self { generator, record, complaints, traces, decision_wait }
     }
 
     /// Whether there is more to send.
@@ -110,7 +113,7 @@ impl Load {
         let status = self.generator.wait().expect("it ended");
         let said = fs::read_to_string(&self.complaints).unwrap_or_default();
         assert!(status.success(), "the generator ended with {status}: {said}");
-        let sent = oracle::record(&self.record);
+        let sent = self.record();
         assert_eq!(sent.len() as u64, self.traces);
         let whole = |trace: &Sent| trace.acknowledged.len() == trace.planned;
         assert!(sent.iter().all(whole), "the generator gave spans up");
@@ -123,7 +126,12 @@ impl Load {
         let told = Command::new("kill").args(["-INT", &id]).status();
         assert!(told.expect("kill starts").success());
         self.generator.wait().expect("it ended");
-        oracle::record(&self.record)
+        self.record()
+    }
+
+    fn record(&self) -> Vec<Sent> {
+        let sent = oracle::record(&self.record).into_iter();
+        sent.map(|trace| trace.decided_after(self.decision_wait)).collect()
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! The decision about every trace is known beforehand: the policies of [`POLICIES`] keep it because it
 //! has an error, because it is slow, or because its id is among the 10 % kept by consistent
-//! probability sampling. So a lost span, a split trace and a second decision all show.
+//! probability sampling. So a lost span, a split trace and a second decision all show. The one
+//! exception: where a sender needed longer than the decision wait for a trace, what decides may have
+//! come too late; then it is kept whole or not at all.
 
 use std::{
     collections::HashMap,
@@ -24,21 +26,32 @@ pub(crate) const POLICIES: &str = r"  policies:
 const TENTH: u64 = 0xe666 << 40;
 
 /// A trace of the generator's record.
-#[derive(serde::Deserialize)]
+#[derive(Clone, serde::Deserialize)]
 pub(crate) struct Sent {
     pub(crate) trace_id: String,
     pub(crate) planned: usize,
     pub(crate) acknowledged: Vec<String>,
     pub(crate) repeated: Vec<String>,
+    took_ms: u64,
     pub(crate) error: bool,
     slow: bool,
     pub(crate) late: bool,
+    /// Whether its spans may have been taken further apart than the decision wait; false where
+    /// nobody [said how long that is](Self::decided_after).
+    #[serde(skip)]
+    spread: bool,
 }
 
 impl Sent {
     /// The same trace, where its acknowledged spans may be lost: none has to arrive.
     pub(crate) fn that_may_be_lost(self) -> Self {
         Self { acknowledged: Vec::new(), ..self }
+    }
+
+    /// The same, where traces are decided after `wait`: senders that had to repeat a request for as
+    /// long, for a broker that was away say, may have brought what decides too late.
+    pub(crate) fn decided_after(self, wait: Duration) -> Self {
+        Self { spread: u128::from(self.took_ms) >= wait.as_millis(), ..self }
     }
 
     /// Whether the policies keep it.
@@ -106,6 +119,8 @@ pub(crate) struct Comparison {
     /// Spans that arrived more than once although their request was sent once: exported again
     /// after a crash.
     pub(crate) replayed: usize,
+    /// Traces of which nothing was kept, since what decides came too late.
+    pub(crate) too_late: usize,
     /// What must not be, a line each.
     pub(crate) wrong: Vec<String>,
 }
@@ -125,6 +140,10 @@ pub(crate) fn judge(sent: &[Sent], arrived: &Arrived) -> Comparison {
                     spans.len()
                 ));
             }
+            continue;
+        }
+        if trace.spread && !trace.is_among_the_tenth() && spans.is_empty() {
+            comparison.too_late += 1;
             continue;
         }
         comparison.kept += 1;
@@ -178,9 +197,11 @@ fn the_oracle_sees_what_is_wrong() {
         planned: 2,
         acknowledged: vec!["a".to_owned(), "b".to_owned()],
         repeated: Vec::new(),
+        took_ms: 4_999,
         error,
         slow: false,
         late: false,
+        spread: false,
     };
     let spans = |list: &[(&str, usize)]| {
         list.iter().map(|(id, count)| ((*id).to_owned(), *count)).collect()
@@ -200,6 +221,11 @@ fn the_oracle_sees_what_is_wrong() {
         (plain.to_owned(), spans(&[("a", 1)])),
     ]);
     assert_eq!(judge(&record, &lost).wrong.len(), 3);
+    let decided = |seconds| record.clone().map(|it| it.decided_after(Duration::from_secs(seconds)));
+    assert_eq!(judge(&decided(5), &Arrived::new()).wrong.len(), 2);
+    let judged = judge(&decided(4), &Arrived::new());
+    assert_eq!((judged.too_late, judged.wrong.len()), (1, 1), "the id decides in each span");
+    assert_eq!(judge(&decided(4), &lost).wrong.len(), 3, "kept whole or not at all");
 }
 
 /// Waits until all that must be kept has arrived in the files `kept-….jsonl` of `folder`, and says how
@@ -215,8 +241,8 @@ pub(crate) fn must_arrive(sent: &[Sent], folder: &Path) -> Comparison {
         &comparison.wrong[..comparison.wrong.len().min(20)]
     );
     println!(
-        "{} spans, {} traces kept, {} spans exported more than once",
-        comparison.spans, comparison.kept, comparison.replayed
+        "{} spans, {} traces kept, {} spans exported more than once, {} traces with too late a cause",
+        comparison.spans, comparison.kept, comparison.replayed, comparison.too_late
     );
     comparison
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::shape::Trace;
 
@@ -29,6 +30,8 @@ struct Entry {
     planned: usize,
     acknowledged: Vec<u64>,
     repeated: Vec<u64>,
+    /// When the first try to send any of its spans began, and when the last was acknowledged.
+    under_way: Option<(Instant, Instant)>,
     error: bool,
     slow: bool,
     late: bool,
@@ -43,6 +46,9 @@ struct Line {
     acknowledged: Vec<String>,
     /// Ids of those whose request had to be repeated: they may have been taken more than once.
     repeated: Vec<String>,
+    /// Milliseconds from the first try to send any of its spans to the last acknowledgement: further
+    /// apart they were not taken.
+    took_ms: u128,
     error: bool,
     slow: bool,
     late: bool,
@@ -55,10 +61,14 @@ impl Record {
         (entry.error, entry.slow, entry.late) = (trace.error, trace.slow, trace.late);
     }
 
-    /// `repeated`: the request was sent more than once.
-    pub(crate) fn acknowledge(&mut self, spans: &[Sent], repeated: bool) {
+    /// Notes a request with these spans, first sent at `begun` and acknowledged now. `repeated`: it was
+    /// sent more than once.
+    pub(crate) fn acknowledge(&mut self, spans: &[Sent], begun: Instant, repeated: bool) {
+        let now = Instant::now();
         for span in spans {
             let entry = self.traces.entry(span.trace_id).or_default();
+            let (first, _) = entry.under_way.unwrap_or((begun, now));
+            entry.under_way = Some((first.min(begun), now));
             entry.acknowledged.push(span.span_id);
             if repeated {
                 entry.repeated.push(span.span_id);
@@ -76,6 +86,9 @@ impl Record {
                 planned: entry.planned,
                 acknowledged: entry.acknowledged.into_iter().map(hex).collect(),
                 repeated: entry.repeated.into_iter().map(hex).collect(),
+                took_ms: entry
+                    .under_way
+                    .map_or(0, |(first, last)| last.saturating_duration_since(first).as_millis()),
                 error: entry.error,
                 slow: entry.slow,
                 late: entry.late,

@@ -400,7 +400,7 @@ impl Delivery {
                     record
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
-                        .acknowledge(&request.sent, repeats > 0);
+                        .acknowledge(&request.sent, begun, repeats > 0);
                 }
                 Ok(())
             }
