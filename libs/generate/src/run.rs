@@ -397,10 +397,11 @@ impl Delivery {
                 totals.repeats += repeats;
                 totals.rejected += rejected;
                 if let Some(record) = &self.record {
-                    record
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .acknowledge(&request.sent, begun, repeats > 0);
+                    record.lock().unwrap_or_else(PoisonError::into_inner).acknowledge(
+                        &request.sent,
+                        begun,
+                        repeats > 0,
+                    );
                 }
                 Ok(())
             }
