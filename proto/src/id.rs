@@ -50,6 +50,13 @@ impl TraceId {
         u128::from_be_bytes(self.0) == 0
     }
 
+    /// Whether one half is zero: an id of 64 bits, padded on either side.
+    #[inline]
+    #[must_use]
+    pub const fn is_short(self) -> bool {
+        self.high() == 0 || u128::from_be_bytes(self.0).trailing_zeros() >= 64
+    }
+
     /// What names the trace inside: see [`TraceKey`].
     #[inline]
     #[must_use]
@@ -90,11 +97,27 @@ impl TraceKey {
         trace_id.first_chunk::<16>().filter(|_| trace_id.len() == 16).map(|id| TraceId(*id).key())
     }
 
-    /// The id of the trace, given the high half of it, or of the widest id that its spans have.
+    /// The id of the trace, given the high half of it, or of the [longest](Self::longer) that its
+    /// spans have.
     #[must_use]
     pub fn trace_id(self, high: u64) -> TraceId {
         let low = if high == self.0 { 0 } else { self.0 };
         TraceId((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+    }
+
+    /// Of the high halves of two ids of the trace, the one of the id that stands for both: one of
+    /// 128 bits before one of 64, and of two that are as long the greater one. So the order in
+    /// which the ids of a trace are met does not matter.
+    #[must_use]
+    pub const fn longer(self, one: u64, other: u64) -> u64 {
+        if one == other || other == 0 {
+            return one;
+        }
+        // An id that is padded on the right has the key in its high half.
+        if one == 0 || one == self.0 {
+            return other;
+        }
+        if other == self.0 || other < one { one } else { other }
     }
 
     /// The randomness for consistent sampling that the trace id carries: its low
@@ -192,6 +215,17 @@ mod tests {
         }
         let padded = trace_id("aabbbbbbbbbbbbbb0000000000000000");
         assert_eq!(padded.key().randomness(), 0x00bb_bbbb_bbbb_bbbb);
+    }
+
+    #[test]
+    fn the_longest_id_stands_for_all() {
+        let key = TraceKey(7);
+        for (one, other, longer) in
+            [(0, 0, 0), (0, 5, 5), (0, 7, 7), (7, 5, 5), (7, 9, 9), (5, 9, 9), (9, 9, 9)]
+        {
+            assert_eq!(key.longer(one, other), longer);
+            assert_eq!(key.longer(other, one), longer);
+        }
     }
 
     proptest! {

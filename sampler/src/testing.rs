@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-pub(crate) use wholetrace_exporter::testing::{Span, body, frame, ids};
+pub(crate) use wholetrace_exporter::testing::{Span, body, frame, ids, trace_ids};
 use wholetrace_runtime::problems::Problems;
 
 use crate::policy::{PolicySet, TailSamplingConfig};

@@ -45,7 +45,7 @@ use crate::{
 
 mod frames;
 
-pub use frames::{Span, body, frame, ids};
+pub use frames::{Span, body, frame, ids, trace_ids};
 
 /// What a backend answers.
 pub type Reply = Response<BoxBody<Bytes, Infallible>>;

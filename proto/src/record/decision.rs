@@ -49,6 +49,9 @@ pub struct Decision {
     /// Whether all that was seen of the trace ended so long before it came into the log that a
     /// decision about the rest of it may have been forgotten.
     pub late_fragment: bool,
+    /// The high half of the longest id that spans of the trace had when it was decided; 0 if all
+    /// had 64 bits, and where the trace is not kept or its decision does not say it.
+    pub id_high: u64,
 }
 
 /// A policy within a composite one.
@@ -139,7 +142,9 @@ impl Decision {
             0 => 0,
             length => delimited_len(field, length),
         });
-        9 + written.map(|(_, number)| 1 + varint_len(*number)).sum::<usize>()
+        let id_high = if self.id_high == 0 { 0 } else { 9 };
+        9 + id_high
+            + written.map(|(_, number)| 1 + varint_len(*number)).sum::<usize>()
             + sets.iter().sum::<usize>()
     }
 
@@ -152,6 +157,9 @@ impl Decision {
         }
         for (field, policies) in self.sets() {
             numbers.append_set(field, policies, out);
+        }
+        if self.id_high != 0 {
+            put_fixed64(out, 14, self.id_high);
         }
     }
 
@@ -175,6 +183,7 @@ impl Decision {
                 11 => decision.stated_randomness = field.varint(DECISION)? != 0,
                 12 => sub_policy = bounded("sub_policy", field.varint(DECISION)?)?,
                 13 => of_another = field.varint(DECISION)? != 0,
+                14 => decision.id_high = field.fixed64(DECISION)?,
                 _ => {}
             }
         }
@@ -198,6 +207,7 @@ impl Decision {
             also: PolicyBits::NONE,
             shadow: PolicyBits::NONE,
             late_fragment: false,
+            id_high: 0,
         }
     }
 

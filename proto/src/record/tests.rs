@@ -11,23 +11,27 @@ use crate::{
 
 fn decision() -> impl Strategy<Value = Decision> {
     let times = (0..1_u64 << 42, 0..1_u64 << 40);
+    let ids = (any::<u64>(), prop_oneof![Just(0), any::<u64>()]);
     let flags = any::<[bool; 4]>();
     let sub_policy = proptest::option::of((0..80_u16, any::<bool>()));
     let policies = (0..80_u16, sub_policy, policies(), policies());
-    (any::<u64>(), times, flags, 0..=1_u64 << 56, policies).prop_map(
-        |(key, (first, waited), flags, threshold, (policy, sub, also, shadow))| Decision {
-            key: TraceKey(key),
-            first_seen_ms: first,
-            decided_at_ms: first + waited,
-            kept: flags[0],
-            threshold: Threshold::new(threshold).unwrap(),
-            probability_known: flags[1],
-            stated_randomness: flags[3],
-            policy,
-            sub_policy: sub.map(|(name, of_decider)| SubPolicy { name, of_decider }),
-            also,
-            shadow,
-            late_fragment: flags[2],
+    (ids, times, flags, 0..=1_u64 << 56, policies).prop_map(
+        |((key, id_high), (first, waited), flags, threshold, (policy, sub, also, shadow))| {
+            Decision {
+                key: TraceKey(key),
+                first_seen_ms: first,
+                decided_at_ms: first + waited,
+                kept: flags[0],
+                threshold: Threshold::new(threshold).unwrap(),
+                probability_known: flags[1],
+                stated_randomness: flags[3],
+                policy,
+                sub_policy: sub.map(|(name, of_decider)| SubPolicy { name, of_decider }),
+                also,
+                shadow,
+                late_fragment: flags[2],
+                id_high,
+            }
         },
     )
 }
@@ -67,6 +71,7 @@ fn sample() -> Decision {
         also: PolicyBits::NONE,
         shadow: PolicyBits::NONE,
         late_fragment: false,
+        id_high: 0,
     }
 }
 
@@ -322,6 +327,15 @@ fn a_policy_within_another_is_told_behind_the_rest() {
     put_bytes(&mut record, 3, &body);
     let read = DecisionBatch::read(&record).unwrap().decisions().next();
     assert_eq!(read.unwrap().sub_policy, None);
+}
+
+/// So does the high half of the id, with the bytes of one field.
+#[test]
+fn the_longest_id_is_told_behind_the_rest() {
+    let of = |id_high| encode_decisions(&POLICIES, None, &[Decision { id_high, ..sample() }]);
+    let (short, long) = (of(0), of(0x0102_0304_0506_0708));
+    assert_eq!(long.len(), short.len() + 9);
+    assert!(long.ends_with(&[0x71, 8, 7, 6, 5, 4, 3, 2, 1]));
 }
 
 #[test]

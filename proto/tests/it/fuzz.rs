@@ -147,6 +147,7 @@ fn decisions() {
         also: (0..2).filter(|policy| key == 3 && *policy > 0).collect(),
         shadow: PolicyBits::NONE,
         late_fragment: key == 2,
+        id_high: u64::from(key == 3),
     };
     let claim = Some(Claim { term: 3, owner: 99 });
     let batch =

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use wholetrace_proto::{
     assemble::Assembler,
-    id::TraceKey,
+    id::{TraceId, TraceKey},
     otlp::numbers::span::PARENT_SPAN_ID,
     set_attribute::{Attribute, AttributeValue, append_scope_with, append_with},
-    spans::{Head, ScopeRef, SpanRef, Visitor, visit},
+    spans::{Head, ScopeRef, SpanRef, Visitor, trace_id, visit},
     tracestate::{self, Kept},
     wire::{Cursor, Value, WireError},
 };
@@ -169,7 +169,21 @@ impl<'s, 'f> Filter<'s, 'f> {
         decision
     }
 
-    fn keep(&mut self, body: &'f [u8], decision: Option<(PackedDecision, LogTime)>) {
+    /// The same span with the longest id of its trace, where it has a shorter one.
+    fn with_long_id(&self, body: &[u8], key: TraceKey) -> Option<Vec<u8>> {
+        let id = trace_id(body);
+        let own = TraceId::from_slice(id).ok().filter(|own| own.is_short())?;
+        let high = key.longer(own.high(), self.decided.id_high(key, self.time));
+        if high == own.high() {
+            return None;
+        }
+        let mut long = body.to_vec();
+        let start = id.as_ptr().addr() - body.as_ptr().addr();
+        long.get_mut(start..start + id.len())?.copy_from_slice(&key.trace_id(high).0);
+        Some(long)
+    }
+
+    fn keep(&mut self, body: &'f [u8], key: TraceKey, decision: Option<(PackedDecision, LogTime)>) {
         let (decision, decided_at) = decision.unzip();
         let policy = decision.map_or(PolicyNumber::NONE, PackedDecision::policy);
         self.count_kept(policy, body.len());
@@ -198,11 +212,14 @@ impl<'s, 'f> Filter<'s, 'f> {
                 marks => self.piece.scope_with(|out| append_scope_with(&scope.bytes(), marks, out)),
             }
         }
-        match (tracestate::rewrite(body, probability), marks.get()) {
+        let long = self.with_long_id(body, key);
+        let named = long.as_deref().unwrap_or(body);
+        match (tracestate::rewrite(named, probability), marks.get()) {
             (Some(rewrite), []) => self.piece.span_with(|out| rewrite.append_to(out)),
-            (None, []) => self.piece.span(body),
+            (None, []) if long.is_none() => self.piece.span(body),
+            (None, []) => self.piece.span_with(|out| out.extend_from_slice(named)),
             (rewrite, marks) => {
-                let mut rewritten = Cow::Borrowed(body);
+                let mut rewritten = Cow::Borrowed(named);
                 if let Some(rewrite) = rewrite {
                     rewritten = Cow::Owned(Vec::new());
                     rewrite.append_to(rewritten.to_mut());
@@ -302,10 +319,10 @@ impl<'f> Visitor<'f> for Filter<'_, 'f> {
                 self.filtered.not_sampled += 1;
                 self.filtered.late_roots += u64::from(decided_at < self.time && is_root(span.body));
             }
-            Some(_) => self.keep(span.body, decision),
+            Some(_) => self.keep(span.body, key, decision),
             None => {
                 self.filtered.undecided += 1;
-                self.keep(span.body, None);
+                self.keep(span.body, key, None);
             }
         }
     }

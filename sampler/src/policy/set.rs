@@ -131,6 +131,13 @@ impl PolicySet {
         self.record(record).latest_end_ns()
     }
 
+    /// The high half of the longest id that spans of the trace of `record` have; 0 if all have ids of
+    /// 64 bits.
+    #[must_use]
+    pub fn id_high(&self, record: &[u64]) -> u64 {
+        self.record(record).id_high()
+    }
+
     pub(super) const fn record<'r>(&'r self, words: &'r [u64]) -> Record<'r> {
         Record { layout: &self.plan.layout, words }
     }

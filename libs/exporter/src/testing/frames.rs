@@ -15,6 +15,8 @@ use wholetrace_proto::{
 pub struct Span {
     /// The low half of its trace id; padded on the right where it is a multiple of eight.
     pub key: u64,
+    /// The high half of its trace id, if that has 128 bits; else 0.
+    pub id_high: u64,
     /// Its span id.
     pub id: u64,
     /// Whether it has no parent.
@@ -55,8 +57,9 @@ pub fn frame(spans: &[Span]) -> Bytes {
 pub fn body(span: &Span) -> Vec<u8> {
     let mut out = Vec::new();
     // Some senders pad short ids on the right.
-    let padded = if span.key.is_multiple_of(8) { 64 } else { 0 };
-    put_bytes(&mut out, field::TRACE_ID, &(u128::from(span.key) << padded).to_be_bytes());
+    let padded = if span.key.is_multiple_of(8) && span.id_high == 0 { 64 } else { 0 };
+    let trace_id = u128::from(span.id_high) << 64 | u128::from(span.key) << padded;
+    put_bytes(&mut out, field::TRACE_ID, &trace_id.to_be_bytes());
     put_bytes(&mut out, field::SPAN_ID, &span.id.to_be_bytes());
     if !span.root {
         put_bytes(&mut out, field::PARENT_SPAN_ID, &[1; 8]);
@@ -102,19 +105,29 @@ fn pair(name: &str, value: &str) -> Vec<u8> {
 
 /// The span ids in a piece of kept spans.
 pub fn ids(piece: &[u8]) -> Vec<u64> {
-    struct Ids(Vec<u64>);
-    impl Visitor<'_> for Ids {
-        fn span(&mut self, span: SpanRef<'_>) {
+    let ids = field_of_spans(piece, field::SPAN_ID);
+    ids.into_iter().map(|id| u64::from_be_bytes(id.try_into().unwrap())).collect()
+}
+
+/// The trace ids of the spans in such a piece.
+pub fn trace_ids(piece: &[u8]) -> Vec<u128> {
+    let ids = field_of_spans(piece, field::TRACE_ID);
+    ids.into_iter().map(|id| u128::from_be_bytes(id.try_into().unwrap())).collect()
+}
+
+fn field_of_spans(piece: &[u8], number: u32) -> Vec<&[u8]> {
+    struct Values<'a>(u32, Vec<&'a [u8]>);
+    impl<'a> Visitor<'a> for Values<'a> {
+        fn span(&mut self, span: SpanRef<'a>) {
             let mut fields = Cursor::new(span.body);
             while let Some(field) = fields.next_field().unwrap() {
-                if field.number == field::SPAN_ID {
-                    let id = field.bytes("Span").unwrap();
-                    self.0.push(u64::from_be_bytes(id.try_into().unwrap()));
+                if field.number == self.0 {
+                    self.1.push(field.bytes("Span").unwrap());
                 }
             }
         }
     }
-    let mut ids = Ids(Vec::new());
-    visit(piece, &mut ids).expect("pieces are valid messages");
-    ids.0
+    let mut values = Values(number, Vec::new());
+    visit(piece, &mut values).expect("pieces are valid messages");
+    values.1
 }

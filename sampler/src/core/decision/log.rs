@@ -62,6 +62,8 @@ pub(crate) fn decide(
         also: decision.matched,
         shadow: decision.shadow,
         late_fragment: is_late_fragment(policies.latest_end_ns(record), first_seen, retention),
+        // Of what is not kept nothing leaves.
+        id_high: if decision.kept { policies.id_high(record) } else { 0 },
     }
 }
 
@@ -110,6 +112,7 @@ pub(crate) fn decode<'r>(
         .by_stated_randomness(decision.stated_randomness)
         .of_late_fragment(decision.late_fragment)
         .by(number(&decision)),
+        id_high: decision.id_high,
     });
     Ok(Recorded { claim: batch.claim(), rates: batch.rates().collect(), decisions })
 }
@@ -164,6 +167,7 @@ mod tests {
             also: also.iter().copied().collect(),
             shadow: PolicyBits::NONE,
             late_fragment: false,
+            id_high: 0,
         };
         let names = |decisions: &[Decision]| {
             let record = encode(&policies, None, decisions);

@@ -14,7 +14,7 @@ use crate::core::{
     hash::KeyHash,
 };
 
-/// Decisions of a chunk: growing never copies.
+/// Decisions of a chunk, whose places fit a byte: growing never copies.
 const CHUNK: usize = 256;
 const KEPT: u64 = 1 << 63;
 const KNOWN: u64 = 1 << 62;
@@ -96,6 +96,8 @@ pub(crate) struct TraceDecision {
     /// The deadline: spans from then on are late.
     pub(crate) decided_at: LogTime,
     pub(crate) decision: PackedDecision,
+    /// The high half of the trace's longest id, if it is kept.
+    pub(crate) id_high: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +160,22 @@ impl Entry {
     }
 }
 
+/// The high half of the longest id of a trace, and the place of its decision in the chunk. All in
+/// bytes, so that there is no room between them: most kept traces have one.
+#[derive(Clone, Copy, Debug)]
+struct LongId {
+    place: u8,
+    high: [u8; 8],
+}
+
+/// A few decisions, in the order in which they came.
+#[derive(Debug)]
+struct Chunk {
+    entries: Vec<Entry>,
+    /// Of those traces whose kept spans are to leave with a long id.
+    long_ids: Vec<LongId>,
+}
+
 /// What became of a decision that was read back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Inserted {
@@ -167,7 +185,8 @@ pub(crate) enum Inserted {
     Duplicate,
 }
 
-/// The decisions of a partition, oldest first, in about 45 bytes each.
+/// The decisions of a partition, oldest first, in about 45 bytes each, and 9 more for the longest id
+/// of a trace that is kept.
 ///
 /// A decision holds for the frames from the trace's first one to `retention` after the decision, or to
 /// the time when it was [forgotten](Self::forget_excess) for want of room. A frame has the same time at
@@ -177,7 +196,7 @@ pub(crate) enum Inserted {
 pub(crate) struct DecisionTable {
     retention: u64,
     hash: KeyHash,
-    chunks: VecDeque<Vec<Entry>>,
+    chunks: VecDeque<Chunk>,
     /// Number of the first decision of the first chunk, a multiple of the chunk.
     base: u64,
     /// Number of the oldest decision that is still there.
@@ -234,8 +253,12 @@ impl DecisionTable {
 
     /// Bytes taken up, by the capacities of what is allocated.
     pub(crate) fn memory(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.capacity() * size_of::<Entry>()).sum::<usize>()
-            + self.chunks.capacity() * size_of::<Vec<Entry>>()
+        let chunk = |chunk: &Chunk| {
+            chunk.entries.capacity() * size_of::<Entry>()
+                + chunk.long_ids.capacity() * size_of::<LongId>()
+        };
+        self.chunks.iter().map(chunk).sum::<usize>()
+            + self.chunks.capacity() * size_of::<Chunk>()
             + self.origins.capacity() * size_of::<(u64, Position)>()
             + self.index.allocation_size()
     }
@@ -255,6 +278,22 @@ impl DecisionTable {
         })?;
         let entry = self.entry(*number);
         Some((entry.decision(), entry.first_seen().plus(u64::from(entry.wait))))
+    }
+
+    /// The high half of the longest id of the trace whose decision [`find`](Self::find) finds, if that
+    /// is kept and known; else 0.
+    #[expect(clippy::cast_possible_truncation, reason = "the index holds the low bits")]
+    pub(crate) fn id_high(&self, key: TraceKey, time: LogTime) -> u64 {
+        let number = self.index.find(self.hash.of(key), |number| {
+            let entry = self.entry(*number);
+            entry.key == key && entry.obeyed_at(time)
+        });
+        let Some(number) = number else { return 0 };
+        let place = number.wrapping_sub(self.base as u32) as usize;
+        let long_ids = &self.chunks[place / CHUNK].long_ids;
+        let found = long_ids.binary_search_by_key(&(place % CHUNK), |id| usize::from(id.place));
+        let found = found.ok().and_then(|found| long_ids.get(found));
+        found.map_or(0, |id| u64::from_be_bytes(id.high))
     }
 
     /// Takes in a decision that stands at `origin` in the decision log, when frames have been read up
@@ -306,7 +345,7 @@ impl DecisionTable {
         if first.is_some() {
             return Inserted::Duplicate;
         }
-        self.push(entry, hash, origin);
+        self.push(entry, new.id_high, hash, origin);
         Inserted::First
     }
 
@@ -329,7 +368,7 @@ impl DecisionTable {
         let excess = (self.next - self.remembered).saturating_sub(most as u64);
         for _ in 0..excess {
             let (chunk, place) = self.locate(self.remembered);
-            let entry = &mut self.chunks[chunk][place];
+            let entry = &mut self.chunks[chunk].entries[place];
             if entry.until() > now {
                 // What is before the decision is ruled by it whatever else happens.
                 let floor = entry.first_seen().plus(u64::from(entry.wait));
@@ -344,7 +383,7 @@ impl DecisionTable {
     pub(crate) fn evict(&mut self, unfinished: LogTime) {
         while self.oldest < self.next {
             let (chunk, place) = self.locate(self.oldest);
-            let entry = self.chunks[chunk][place];
+            let entry = self.chunks[chunk].entries[place];
             if entry.until() >= unfinished {
                 break;
             }
@@ -358,12 +397,17 @@ impl DecisionTable {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the index holds the low bits")]
-    fn push(&mut self, entry: Entry, hash: u64, origin: Position) {
-        if self.chunks.back().is_none_or(|chunk| chunk.len() == CHUNK) {
-            self.chunks.push_back(Vec::with_capacity(CHUNK));
+    fn push(&mut self, entry: Entry, id_high: u64, hash: u64, origin: Position) {
+        if self.chunks.back().is_none_or(|chunk| chunk.entries.len() == CHUNK) {
+            let (entries, long_ids) = (Vec::with_capacity(CHUNK), Vec::new());
+            self.chunks.push_back(Chunk { entries, long_ids });
         }
         if let Some(last) = self.chunks.back_mut() {
-            last.push(entry);
+            if id_high != 0 {
+                let (place, high) = (last.entries.len() as u8, id_high.to_be_bytes());
+                last.long_ids.push(LongId { place, high });
+            }
+            last.entries.push(entry);
         }
         let (chunks, base, hasher) = (&self.chunks, self.base, self.hash);
         self.index.insert_unique(hash, self.next as u32, |number| {
@@ -407,16 +451,16 @@ impl DecisionTable {
     #[expect(clippy::cast_possible_truncation, reason = "the index holds the low bits")]
     fn entry_mut(&mut self, number: u32) -> &mut Entry {
         let place = number.wrapping_sub(self.base as u32) as usize;
-        &mut self.chunks[place / CHUNK][place % CHUNK]
+        &mut self.chunks[place / CHUNK].entries[place % CHUNK]
     }
 }
 
 /// The decision whose number ends in `number`; fewer than 2^32 are held at a time.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the index holds the low bits")]
-fn at(chunks: &VecDeque<Vec<Entry>>, base: u64, number: u32) -> &Entry {
+fn at(chunks: &VecDeque<Chunk>, base: u64, number: u32) -> &Entry {
     let place = number.wrapping_sub(base as u32) as usize;
-    &chunks[place / CHUNK][place % CHUNK]
+    &chunks[place / CHUNK].entries[place % CHUNK]
 }
 
 fn millis(millis: u64) -> u32 {

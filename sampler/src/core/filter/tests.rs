@@ -11,7 +11,7 @@ use wholetrace_spanlog::Position;
 use super::*;
 use crate::{
     core::{decision::table::TraceDecision, hash::KeyHash},
-    testing::{Span, frame, ids},
+    testing::{Span, frame, ids, trace_ids},
 };
 
 const TIME: LogTime = LogTime(50);
@@ -33,7 +33,7 @@ fn decided(keys: u64) -> DecisionTable {
         let decision = PackedDecision::new(key % 2 == 0, None);
         let (first_seen, decided_at) = (LogTime(10), LogTime(20));
         table.insert(
-            &TraceDecision { key: TraceKey(key), first_seen, decided_at, decision },
+            &TraceDecision { key: TraceKey(key), first_seen, decided_at, decision, id_high: 0 },
             Position(0),
             TIME,
         );
@@ -111,7 +111,11 @@ fn spans_of_late_fragments_are_marked() {
         let decision = PackedDecision::new(true, Some(threshold)).of_late_fragment(key % 2 == 0);
         let (first_seen, decided_at) = (LogTime(10), LogTime(20));
         let key = TraceKey(u64::MAX - key);
-        table.insert(&TraceDecision { key, first_seen, decided_at, decision }, Position(0), TIME);
+        table.insert(
+            &TraceDecision { key, first_seen, decided_at, decision, id_high: 0 },
+            Position(0),
+            TIME,
+        );
     }
     let spans: Vec<Span> = spans(10).iter().map(|s| Span { key: u64::MAX - s.key, ..*s }).collect();
     let filtered = filter(&frame(&spans), TIME, &table, 1 << 20).unwrap();
@@ -142,7 +146,11 @@ fn by(policies: &[&str]) -> DecisionTable {
         let decision = PackedDecision::new(true, Some(threshold)).by(policy);
         let (first_seen, decided_at) = (LogTime(10), LogTime(20));
         let key = TraceKey(u64::MAX - key);
-        table.insert(&TraceDecision { key, first_seen, decided_at, decision }, Position(0), TIME);
+        table.insert(
+            &TraceDecision { key, first_seen, decided_at, decision, id_high: 0 },
+            Position(0),
+            TIME,
+        );
     }
     table
 }
@@ -236,7 +244,7 @@ fn spans_are_told_the_reason() {
     let times = (LogTime(10), LogTime(20));
     let decision = PackedDecision::new(true, None).by(checkout);
     let key = TraceKey(u64::MAX - 10);
-    let one = TraceDecision { key, first_seen: times.0, decided_at: times.1, decision };
+    let one = TraceDecision { key, first_seen: times.0, decided_at: times.1, decision, id_high: 0 };
     table.insert(&one, Position(0), TIME);
     let nobody = PackedDecision::new(true, None);
     let key = TraceKey(u64::MAX - 11);
@@ -263,6 +271,36 @@ fn spans_are_told_the_reason() {
                 let composite = text("tailsampling.composite_policy", "checkout");
                 assert_eq!(told[2].1.contains(&composite), of_scope);
                 assert!(!told[1].1.contains(&composite));
+            }
+        }
+    }
+}
+
+/// Spans with an id of 64 bits, padded on either side, leave with the one of 128 bits that others of
+/// their trace have; what has another one keeps it, and the rest of a span is as it came.
+#[test]
+fn traces_leave_with_their_longest_id() {
+    let long = |key: u64, high: u64| u128::from(high) << 64 | u128::from(key);
+    // Keys that are multiples of eight are padded on the right.
+    for key in [5, 8] {
+        let of = |id_high| {
+            let mut table = DecisionTable::new(1000, KeyHash::new(5));
+            let decision = PackedDecision::new(true, Threshold::new(0));
+            let (first_seen, decided_at) = (LogTime(10), LogTime(20));
+            let key = TraceKey(key);
+            let one = TraceDecision { key, first_seen, decided_at, decision, id_high };
+            table.insert(&one, Position(0), TIME);
+            table
+        };
+        let spans = [0, 3, 4].map(|id_high| Span { key, id_high, ..Span::default() });
+        let payload = frame(&spans);
+        let own = if key == 8 { 8_u128 << 64 } else { 5 };
+        for (id_high, named) in [(0, own), (3, long(key, 3)), (4, long(key, 4))] {
+            for max_bytes in [1, 1 << 20] {
+                let filtered = filter(&payload, TIME, &of(id_high), max_bytes).unwrap();
+                let pieces = filtered.pieces.iter();
+                let ids: Vec<u128> = pieces.flat_map(|(piece, _)| trace_ids(piece)).collect();
+                assert_eq!(ids, [named, long(key, 3), long(key, 4)]);
             }
         }
     }

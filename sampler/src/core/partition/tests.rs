@@ -350,6 +350,7 @@ fn a_zombie_counts_for_nobody_when_the_claim_before_it_is_deleted() {
         also: PolicyBits::NONE,
         shadow: PolicyBits::NONE,
         late_fragment: false,
+        id_high: 0,
     };
     let zombie = Some(Claim { term: 1, owner: 1 });
     stand.append_decisions(encode_decisions(&["one"], zombie, std::slice::from_ref(&kept)).into());

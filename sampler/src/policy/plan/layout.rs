@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  word 0   latest end of a span, nanoseconds (tells fragments that come late from new traces)
-//!  word 1…  facts, 64 to a word
+//!  word 1   high half of the longest id: with that leave the spans of a kept trace
+//!  word 2…  facts, 64 to a word
 //!  then     earliest start         if a duration is asked for
-//!           high half of the id    if a hash of the whole id is
 //!           explicit randomness    if a share of the traces is
 //!           least threshold        if the one that came with the spans is asked for
 //!           bytes                  if sizes are
@@ -12,7 +12,7 @@
 //!           services, two a word   the lowest hashes of their names, if they are counted
 //! ```
 //!
-//! The starter policies (errors, slow traces, a tenth of the rest) need four words.
+//! The starter policies (errors, slow traces, a tenth of the rest) need five words.
 
 use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 
@@ -28,6 +28,9 @@ pub(super) const UNTRUE: u64 = 1 << 63;
 /// That no span has come; greater than every threshold.
 const NO_SPAN: u64 = !UNTRUE;
 
+/// The word at which facts begin, behind those that every record has.
+const FACTS: usize = 2;
+
 /// The number of a counter in the records of a policy set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Counter(pub(super) u16);
@@ -42,7 +45,6 @@ pub(in crate::policy) struct LeastHash(pub(super) u16);
 pub(in crate::policy) struct Layout {
     pub(super) facts: usize,
     pub(super) start: Option<usize>,
-    pub(super) id_high: Option<usize>,
     pub(super) randomness: Option<usize>,
     pub(super) threshold: Option<usize>,
     pub(super) bytes: Option<usize>,
@@ -59,7 +61,6 @@ pub(in crate::policy) struct Layout {
 pub(super) struct Contents {
     pub(super) facts: usize,
     pub(super) start: bool,
-    pub(super) id_high: bool,
     pub(super) randomness: bool,
     pub(super) threshold: bool,
     pub(super) bytes: bool,
@@ -72,7 +73,7 @@ pub(super) struct Contents {
 impl Layout {
     pub(super) fn new(contents: &Contents) -> Self {
         let facts = Fact::words(contents.facts);
-        let mut blank = vec![0; 1 + facts];
+        let mut blank = vec![0; FACTS + facts];
         let mut word = |asked: bool, value: u64| {
             asked.then(|| {
                 blank.push(value);
@@ -80,7 +81,6 @@ impl Layout {
             })
         };
         let start = word(contents.start, u64::MAX);
-        let id_high = word(contents.id_high, 0);
         let randomness = word(contents.randomness, NO_RV);
         let threshold = word(contents.threshold, NO_SPAN);
         let bytes = word(contents.bytes, 0);
@@ -92,7 +92,6 @@ impl Layout {
         let mut layout = Self {
             facts,
             start,
-            id_high,
             randomness,
             threshold,
             bytes,
@@ -115,13 +114,13 @@ impl Layout {
     /// The facts of a record.
     #[inline]
     pub(super) fn facts<'r>(&self, record: &'r [u64]) -> &'r [u64] {
-        record.get(1..=self.facts).unwrap_or_default()
+        record.get(FACTS..FACTS + self.facts).unwrap_or_default()
     }
 
     /// The facts of a record, to add some.
     #[inline]
     pub(super) fn facts_mut<'r>(&self, record: &'r mut [u64]) -> &'r mut [u64] {
-        record.get_mut(1..=self.facts).unwrap_or_default()
+        record.get_mut(FACTS..FACTS + self.facts).unwrap_or_default()
     }
 
     /// Counts `more` on `counter`, no further than `u32::MAX`.
@@ -180,7 +179,7 @@ impl Layout {
     /// Folds the record `other` of another part of the same trace into `record`. Folding spans one
     /// by one, or parts of the trace each and then the parts, gives the same record.
     #[cfg(test)]
-    pub(in crate::policy) fn merge(&self, record: &mut [u64], other: &[u64]) {
+    pub(in crate::policy) fn merge(&self, key: TraceKey, record: &mut [u64], other: &[u64]) {
         let facts = self.facts(other).to_vec();
         for (fact, more) in self.facts_mut(record).iter_mut().zip(facts) {
             *fact |= more;
@@ -192,10 +191,10 @@ impl Layout {
         };
         fold(Some(0), u64::max);
         fold(self.start, u64::min);
-        fold(self.id_high, u64::max);
         fold(self.randomness, least_randomness);
         fold(self.threshold, least_threshold);
         fold(self.bytes, u64::saturating_add);
+        record[1] = key.longer(record[1], other[1]);
         let other_services = Record { layout: self, words: other }.service_hashes().to_vec();
         for word in other_services {
             for hash in [word as u32, (word >> 32) as u32].into_iter().filter(|hash| *hash != 0) {
@@ -299,10 +298,15 @@ impl Record<'_> {
         self.word(self.layout.threshold).is_some_and(|word| word & UNTRUE != 0)
     }
 
-    /// The full trace id, given what names the trace. A trace whose spans disagree in the high half
-    /// (some tracers cut ids to 64 bits) is called by the greatest.
+    /// The high half of the longest id that spans of the trace have: see [`TraceKey::longer`].
+    pub(in crate::policy) fn id_high(&self) -> u64 {
+        self.word(Some(1)).unwrap_or_default()
+    }
+
+    /// The full trace id, given what names the trace: the longest one, as some tracers cut ids to 64
+    /// bits.
     pub(in crate::policy) fn trace_id(&self, key: TraceKey) -> [u8; 16] {
-        key.trace_id(self.word(self.layout.id_high).unwrap_or_default()).0
+        key.trace_id(self.id_high()).0
     }
 
     /// What `counter` has come to.

@@ -294,11 +294,6 @@ impl Planner {
         self.contents.start = true;
     }
 
-    /// Asks for the whole id of traces.
-    pub(in crate::policy) const fn whole_id(&mut self) {
-        self.contents.id_high = true;
-    }
-
     /// Asks for the explicit randomness of traces.
     pub(in crate::policy) const fn randomness(&mut self) {
         self.contents.randomness = true;

@@ -2,7 +2,7 @@
 
 use wholetrace_ottl::Context;
 use wholetrace_proto::{
-    id::TraceKey,
+    id::{TraceId, TraceKey},
     otlp::numbers::{span, status},
     spans::trace_id,
     tracestate,
@@ -87,7 +87,7 @@ struct Fields<'a> {
     status: u64,
     start: u64,
     end: u64,
-    id_high: u64,
+    id: TraceId,
     /// As the words of the record have them.
     randomness: u64,
     threshold: u64,
@@ -164,7 +164,7 @@ impl Scan {
             status: 0,
             start: u64::MAX,
             end: 0,
-            id_high: 0,
+            id: TraceId([0; 16]),
             randomness: u64::MAX,
             threshold: 0,
         };
@@ -348,10 +348,11 @@ impl Scan {
                 }
             }
             span::TRACE_ID => {
-                if let Some((high, low)) = value.split_first_chunk()
-                    && low.len() == 8
+                // Of several the first counts, which is of the key.
+                if target.fields.id.is_zero()
+                    && let Ok(id) = TraceId::from_slice(value)
                 {
-                    target.fields.id_high = target.fields.id_high.max(u64::from_be_bytes(*high));
+                    target.fields.id = id;
                 }
             }
             span::TRACE_STATE => self.trace_state(value, target),
@@ -391,14 +392,14 @@ impl Fields<'_> {
     /// Folds what was found into the record.
     #[inline]
     fn fold(&self, bytes: usize, layout: &Layout, record: &mut [u64]) {
-        if let Some(end) = record.first_mut() {
+        if let Some([end, id_high]) = record.first_chunk_mut() {
             *end = (*end).max(self.end);
+            if *id_high != self.id.high() {
+                *id_high = self.id.key().longer(*id_high, self.id.high());
+            }
         }
         if let Some(start) = word(record, layout.start) {
             *start = (*start).min(self.start);
-        }
-        if let Some(id_high) = word(record, layout.id_high) {
-            *id_high = (*id_high).max(self.id_high);
         }
         if let Some(randomness) = word(record, layout.randomness) {
             *randomness = least_randomness(*randomness, self.randomness);

@@ -172,7 +172,7 @@ fn costs_and_warnings_are_told() {
     );
     let bytes: Vec<usize> = explanation.policies.iter().map(|policy| policy.bytes).collect();
     assert_eq!(bytes, [0, 8, 8], "facts share a word, and durations a start");
-    assert_eq!(explanation.record_bytes, 24, "the latest end, the facts, the start");
+    assert_eq!(explanation.record_bytes, 32, "the latest end, the id, the facts, the start");
     assert_eq!(explanation.policies[1].warnings.len(), 1, "{explanation}");
     assert_eq!(explanation.warnings.len(), 1, "{explanation}");
     let said = explanation.to_string();

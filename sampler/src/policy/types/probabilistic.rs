@@ -98,7 +98,6 @@ impl Lower for ProbabilisticConfig {
             // Everything is kept, whatever the hash.
             return Some(Rule::Always);
         }
-        into.planner.whole_id();
         Some(Rule::leaf(Hashed { salt: fnv::hash(salt.as_bytes()), greatest }))
     }
 

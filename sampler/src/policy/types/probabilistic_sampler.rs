@@ -125,7 +125,6 @@ impl Lower for ProbabilisticSamplerConfig {
             (self.sampling_precision.clamp(1, 14), f64::from(percentage) / 100.0);
         let draw = match self.mode {
             SamplerMode::HashSeed => {
-                into.planner.whole_id();
                 Draw::Hash { seed: self.hash_seed, below: buckets(percentage) }
             }
             SamplerMode::Proportional => Draw::Part { probability, precision },

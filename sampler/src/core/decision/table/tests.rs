@@ -15,6 +15,7 @@ fn decided(key: u64, first_seen: u64, decided_at: u64, kept: bool) -> TraceDecis
         first_seen: LogTime(first_seen),
         decided_at: LogTime(decided_at),
         decision: PackedDecision::new(kept, None),
+        id_high: 0,
     }
 }
 
@@ -36,6 +37,39 @@ fn a_ruling_holds_what_it_is_told() {
             let probability = threshold.map_or(Kept::Unknown, probability);
             assert_eq!((decision.kept(), decision.probability()), (kept, probability));
             assert_eq!(decision.is_late_fragment(), late);
+        }
+    }
+}
+
+/// The longest ids of some traces are found among many, as long as their decisions are.
+#[test]
+fn a_decision_tells_the_longest_id() {
+    let mut table = table(100);
+    let id_high = |key: u64| if key.is_multiple_of(3) { key << 8 } else { 0 };
+    let without = {
+        let mut table = self::table(100);
+        for key in 0..1000 {
+            table.insert(&decided(key, key, key + 5, true), Position(0), NOW);
+        }
+        table.memory()
+    };
+    for key in 0..1000 {
+        let one = TraceDecision { id_high: id_high(key), ..decided(key, key, key + 5, true) };
+        table.insert(&one, Position(0), NOW);
+        // The first decision counts.
+        let other = TraceDecision { id_high: 7, ..one };
+        assert_eq!(table.insert(&other, Position(0), NOW), Inserted::Duplicate);
+    }
+    // A third have one, and vectors may be twice as large as what is in them.
+    let more = table.memory() - without;
+    assert!((333 * 9..1000 * 9).contains(&more), "{more}");
+    for (oldest, removed) in [(0, false), (600, true)] {
+        table.evict(LogTime(oldest));
+        for key in 0..1000 {
+            let gone = removed && key + 105 < oldest;
+            let expected = if gone { 0 } else { id_high(key) };
+            assert_eq!(table.id_high(TraceKey(key), LogTime(key)), expected, "{key}");
+            assert_eq!(table.id_high(TraceKey(key), LogTime(key + 106)), 0);
         }
     }
 }

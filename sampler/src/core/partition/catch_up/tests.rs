@@ -54,6 +54,7 @@ fn recorded(position: u64) -> Frame {
         also: PolicyBits::NONE,
         shadow: PolicyBits::NONE,
         late_fragment: false,
+        id_high: 0,
     };
     let decisions: Vec<Decision> =
         (position * RECORD + 1..=(position + 1) * RECORD).map(decision).collect();

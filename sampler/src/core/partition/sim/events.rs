@@ -6,7 +6,13 @@ use wholetrace_spanlog::Position;
 #[derive(Clone, Debug)]
 pub(super) enum Event {
     /// A backend took a piece, or it became durable in the dead letters.
-    Finished { owner: usize, exporter: usize, position: Position, spans: Vec<u64> },
+    Finished {
+        owner: usize,
+        exporter: usize,
+        position: Position,
+        spans: Vec<u64>,
+        trace_ids: Vec<u128>,
+    },
     /// The dead letter of an undecodable frame became durable.
     DeadLettered { position: Position },
     /// An owner came into being, going on at these positions, the last one by exporter.

@@ -15,7 +15,7 @@ use crate::{
         Heads,
         budget::{Asked, Budgets},
     },
-    testing::body,
+    testing::{Span, body},
 };
 
 use super::{events::Event, scene::policies, world::World};
@@ -29,6 +29,8 @@ struct Trace {
     ahead: u64,
     /// Number of the record that it begins in.
     frame: usize,
+    /// The greatest high half of the ids of its spans.
+    id_high: u64,
     /// What the policies know of it.
     record: Vec<u64>,
 }
@@ -38,6 +40,7 @@ struct Trace {
 struct Placed {
     id: u64,
     key: u64,
+    id_high: u64,
     position: Position,
     time: u64,
     trace: usize,
@@ -63,6 +66,7 @@ fn read(world: &World) -> (Vec<Placed>, HashMap<u64, Vec<Trace>>) {
                     deadline,
                     ahead: 0,
                     frame: index,
+                    id_high: 0,
                     record: policies.blank_record().to_vec(),
                 });
             }
@@ -71,12 +75,20 @@ fn read(world: &World) -> (Vec<Placed>, HashMap<u64, Vec<Trace>>) {
             // Nothing is decided before the next record.
             if time < trace.deadline || trace.frame == index {
                 policies.observe(&body(span), &mut Heads::default(), &mut trace.record);
+                let padded = if span.key.is_multiple_of(8) { span.key } else { 0 };
+                let id_high = if span.id_high == 0 { padded } else { span.id_high };
+                trace.id_high = match [trace.id_high, id_high] {
+                    [known, id_high] if id_high == padded && known > 0 => known,
+                    [known, id_high] if known == padded => id_high,
+                    [known, id_high] => known.max(id_high),
+                };
                 if span.root && root_wait > 0 {
                     trace.deadline = trace.deadline.min(time + root_wait);
                 }
             }
-            let (id, key, position) = (span.id, span.key, frame.position);
-            spans.push(Placed { id, key, position, time, trace: number });
+            let Span { id, key, id_high, .. } = *span;
+            let position = frame.position;
+            spans.push(Placed { id, key, id_high, position, time, trace: number });
         }
     }
     for trace in traces.values_mut().flatten() {
@@ -262,6 +274,9 @@ pub(super) fn judge(world: &World) {
     let finished = finished(world);
     assert!(world.met.unknown == 0 || is_unsure(world), "{I3}: decisions not found");
     every_kept_span_arrives(world, &spans, &expected, &finished);
+    if !is_unsure(world) {
+        traces_have_one_id(world, &spans, &traces, &mistakable);
+    }
     owners_repeat_nothing(world);
     commits_pass_nothing(world, &spans, &expected, &finished);
 }
@@ -283,6 +298,8 @@ fn decisions_are_those_of_the_log(
         let end_ms = set.latest_end_ns(&trace.record).map(|ns| ns / 1_000_000);
         let late = end_ms.is_some_and(|end| trace.first_seen > end + retention + trace.ahead);
         assert_eq!(decision.late_fragment, late, "{decision:?}");
+        let id_high = if decision.kept { trace.id_high } else { 0 };
+        assert_eq!(decision.id_high, id_high, "{decision:?}");
         if world.met.reloads == 0 && !world.scene.quarrel {
             let told = Told(changes, trace.deadline);
             let expected = set.decide_within(decision.key, &trace.record, &told);
@@ -357,6 +374,30 @@ fn every_kept_span_arrives(
                 None => {}
             }
             assert!(!calm || times <= 1, "{I4}: {span:?} came {times} times to {exporter}");
+        }
+    }
+}
+
+/// The spans of a trace leave with its longest id, whoever releases them and however late they are;
+/// only those with another id of 128 bits keep it.
+fn traces_have_one_id(
+    world: &World,
+    spans: &[Placed],
+    traces: &HashMap<u64, Vec<Trace>>,
+    mistakable: &HashSet<u64>,
+) {
+    let sure = spans.iter().filter(|span| !mistakable.contains(&span.key));
+    let id = |span: &Placed| match [span.id_high, traces[&span.key][span.trace].id_high] {
+        [0, high] if high == span.key => u128::from(span.key) << 64,
+        // It came after the decision over a trace whose ids are padded otherwise.
+        [0, 0] if span.key.is_multiple_of(8) => u128::from(span.key) << 64,
+        [0, high] | [high, _] => u128::from(high) << 64 | u128::from(span.key),
+    };
+    let ids: HashMap<u64, u128> = sure.map(|span| (span.id, id(span))).collect();
+    for event in &world.events {
+        let Event::Finished { spans, trace_ids, .. } = event else { continue };
+        for (span, trace_id) in spans.iter().zip(trace_ids) {
+            assert_eq!(trace_id, ids.get(span).unwrap_or(trace_id), "{span}: {event:?}");
         }
     }
 }

@@ -150,6 +150,9 @@ fn traffic(rng: &mut Rng) -> Vec<Vec<Span>> {
         let failing = rng.u8(..4) == 0;
         let old = rng.u8(..4) == 0;
         let of_its_kind = rng.u8(..12);
+        // Of some traces a part has ids of 64 bits; few have ids that agree in the low half only.
+        let (long, colliding) = (rng.u8(..3), rng.u8(..20) == 0);
+        let high = rng.u64(1..);
         let begin = trace * 100;
         for number in 0..rng.usize(1..7) {
             id += 1;
@@ -159,7 +162,13 @@ fn traffic(rng: &mut Rng) -> Vec<Vec<Span>> {
             let start_ms = end_ms.saturating_sub(rng.u64(0..600));
             let (gold, noise, priority) = (of_its_kind == 0, of_its_kind == 1, of_its_kind == 2);
             let [gold, noise, priority] = [gold, noise, priority].map(|has| has && rng.bool());
-            let span = Span { key, id, root, error, start_ms, end_ms, gold, noise, priority };
+            let id_high = match long {
+                0 => high ^ u64::from(colliding && rng.bool()),
+                1 if rng.bool() => high,
+                _ => 0,
+            };
+            let span =
+                Span { key, id_high, id, root, error, start_ms, end_ms, gold, noise, priority };
             spans.push((when, span));
         }
     }

@@ -19,7 +19,7 @@ use crate::{
         },
     },
     policy::PolicySet,
-    testing::{Span, frame, ids},
+    testing::{Span, frame, ids, trace_ids},
 };
 
 use super::{
@@ -391,8 +391,7 @@ impl World {
                 let position = id.position;
                 if let Some(exporter) = id.exporter {
                     let (owner, exporter) = (self.owners[who].number, usize::from(exporter.0));
-                    let spans = ids(payload);
-                    self.events.push(Event::Finished { owner, exporter, position, spans });
+                    self.events.push(finished(owner, exporter, position, payload));
                 } else {
                     self.events.push(Event::DeadLettered { position });
                 }
@@ -480,11 +479,10 @@ impl World {
     }
 
     fn delivered(&mut self, flight: &Flight, owner: usize) {
-        let spans = ids(&flight.kept.bytes);
-        assert_eq!(spans.len(), flight.kept.spans as usize);
+        assert_eq!(ids(&flight.kept.bytes).len(), flight.kept.spans as usize);
         let exporter = usize::from(flight.exporter.0);
         let position = Position(flight.kept.ticket.position);
-        self.events.push(Event::Finished { owner, exporter, position, spans });
+        self.events.push(finished(owner, exporter, position, &flight.kept.bytes));
     }
 
     /// What was under way arrives, or does not.
@@ -653,4 +651,10 @@ fn records(
         records.push(frame.clone());
     }
     records
+}
+
+/// A piece is with a backend, or durable in the dead letters.
+fn finished(owner: usize, exporter: usize, position: Position, piece: &[u8]) -> Event {
+    let (spans, trace_ids) = (ids(piece), trace_ids(piece));
+    Event::Finished { owner, exporter, position, spans, trace_ids }
 }

@@ -186,6 +186,7 @@ mod tests {
             also: PolicyBits::NONE,
             shadow: PolicyBits::NONE,
             late_fragment: false,
+            id_high: 0,
         };
         let all: Vec<Decision> = keys.map(decision).collect();
         let record = |(position, few): (u64, &[Decision])| Frame {
