@@ -16,6 +16,7 @@ use crate::{
     contract::{Exporter, ExporterIndex},
     debug::{DebugExporter, DebugSettings},
     file::{FileExporter, FileSettings},
+    only::Only,
     otlp_grpc::{OtlpGrpc, OtlpGrpcSettings},
     otlp_http::{OtlpHttp, OtlpHttpSettings},
     proxy::Proxies,
@@ -73,7 +74,10 @@ pub fn build_all(section: &ExportersConfig) -> Result<Vec<(ExporterHandle, Queue
     exporters
         .map(|((name, config), index)| {
             let exporter = build(name, config)?;
-            Ok(queue(exporter, index, queue_settings(config)))
+            let wrong = |detail| BuildError::Config { name: name.clone(), detail };
+            let only = config.only().map(Only::parse).transpose().map_err(wrong)?;
+            let (handle, queue) = queue(exporter, index, queue_settings(config));
+            Ok((handle.with_only(only), queue))
         })
         .collect()
 }

@@ -14,14 +14,17 @@ use serde::{
 };
 use wholetrace_runtime::problems::{Problems, did_you_mean};
 
-use crate::config::{
-    local::{DebugConfig, FileConfig},
-    otlp::{OtlpConfig, OtlpHttpConfig},
-    queue::{QueueConfig, RetryConfig},
+use crate::{
+    config::{
+        local::{DebugConfig, FileConfig},
+        otlp::{OtlpConfig, OtlpHttpConfig},
+        queue::{QueueConfig, RetryConfig},
+    },
+    only,
 };
 
 /// The exporters by name, in the order of the configuration. The part of a name before a `/` is
-/// the type. Each kept trace goes to all of them.
+/// the type. Each kept trace goes to all of them, unless `only` says which parts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExportersConfig(pub Vec<(String, ExporterConfig)>);
 
@@ -44,6 +47,9 @@ impl ExportersConfig {
     pub fn check(&self, path: &str, problems: &mut Problems) {
         if self.0.is_empty() {
             problems.error(path, "no exporter is configured", "add one, such as `otlp` or `file`");
+        } else if self.0.iter().all(|(_, config)| config.only().is_some()) {
+            let message = "spans go nowhere for which the `only` of no exporter holds";
+            problems.warn(path, message, "leave `only` out of one, unless that is meant");
         }
         for (index, (name, config)) in self.0.iter().enumerate() {
             let path = format!("{path}.{name}");
@@ -84,6 +90,20 @@ impl ExporterConfig {
             Self::OtlpHttp(config) => config.check(path, problems),
             Self::File(config) => config.check(path, problems),
             Self::Debug(config) => config.check(path, problems),
+        }
+        if let Some(condition) = self.only() {
+            only::check(condition, &format!("{path}.only"), problems);
+        }
+    }
+
+    /// The condition on resources whose spans it takes.
+    #[must_use]
+    pub fn only(&self) -> Option<&str> {
+        match self {
+            Self::Otlp(config) => config.only.as_deref(),
+            Self::OtlpHttp(config) => config.only.as_deref(),
+            Self::File(config) => config.only.as_deref(),
+            Self::Debug(config) => config.only.as_deref(),
         }
     }
 
@@ -184,7 +204,7 @@ impl JsonSchema for ExportersConfig {
         json_schema!({
             "type": "object",
             "description": "The exporters by name: a type, and after a `/` any word. Each kept \
-                            trace goes to all of them.",
+                            trace goes to all of them, unless `only` says which parts.",
             "properties": {
                 "otlp": generator.subschema_for::<OtlpConfig>(),
                 "otlphttp": generator.subschema_for::<OtlpHttpConfig>(),

@@ -11,7 +11,8 @@
 //! One piece of kept spans on its way: [`queue`] takes it, if there is room, and puts it into a batch
 //! with others. `delivery` sends the batch. The backend answers 503: the batch is sent again after a
 //! wait ([`retry`]). It answers 413: the halves of the batch are sent instead (`job`). It answers 200:
-//! the partition hears through [`outcomes`] that the piece is delivered, and can commit. A piece that
+//! the partition hears through [`outcomes`] that the piece is delivered, and can commit. What an
+//! exporter is not to have (`only`) counts as delivered before it is in the queue. A piece that
 //! the backend refuses for good goes to the dead letters; `next_step` says what proves that.
 //!
 //! [`contract`] says what an exporter takes and answers; a new type of exporter implements
@@ -33,6 +34,7 @@ mod journal;
 mod limit;
 pub mod metrics;
 mod next_step;
+mod only;
 pub mod options;
 mod otlp_grpc;
 mod otlp_http;

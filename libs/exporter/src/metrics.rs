@@ -29,6 +29,7 @@ pub(crate) struct ExporterMetrics {
     refused_spans: Counter,
     rejected_spans: Counter,
     lost_positions: Counter,
+    passed_spans: Counter,
     queue_bytes: Gauge,
     queue_capacity: Gauge,
     failing: Gauge,
@@ -48,6 +49,7 @@ impl ExporterMetrics {
             refused_spans: counter!(REFUSED_SPANS, &[exporter()]),
             rejected_spans: counter!(REJECTED_SPANS, &[exporter()]),
             lost_positions: counter!(LOST_POSITIONS, &[exporter()]),
+            passed_spans: counter!(PASSED_SPANS, &[exporter()]),
             queue_bytes: gauge!(QUEUE_BYTES, &[exporter()]),
             queue_capacity: gauge!(QUEUE_CAPACITY, &[exporter()]),
             failing: gauge!(FAILING, &[exporter()]),
@@ -90,6 +92,10 @@ impl ExporterMetrics {
         self.lost_positions.increment(positions);
     }
 
+    pub(crate) fn passed(&self, spans: u32) {
+        self.passed_spans.increment(u64::from(spans));
+    }
+
     pub(crate) fn queue_bytes(&self, bytes: usize) {
         self.queue_bytes.set(bytes as f64);
     }
@@ -114,6 +120,7 @@ const FAILED_REQUESTS: &str = "wholetrace_exporter_failed_requests_total";
 const REFUSED_SPANS: &str = "wholetrace_exporter_refused_spans_total";
 const REJECTED_SPANS: &str = "wholetrace_exporter_rejected_spans_total";
 const LOST_POSITIONS: &str = "wholetrace_exporter_lost_positions_total";
+const PASSED_SPANS: &str = "wholetrace_exporter_passed_spans_total";
 const QUEUE_BYTES: &str = "wholetrace_exporter_queue_bytes";
 const QUEUE_CAPACITY: &str = "wholetrace_exporter_queue_capacity_bytes";
 const FAILING: &str = "wholetrace_exporter_failing";
@@ -163,6 +170,12 @@ pub const TABLE: &[Metric] = &[
         Unit::None,
         "Positions of the span log that were deleted before this exporter, which was far behind \
          the others, got what was there: at most as many frames are lost for it.",
+    )
+    .labels(&[EXPORTER]),
+    Metric::counter(
+        PASSED_SPANS,
+        Unit::None,
+        "Kept spans that this exporter does not take, by its `only`: they are for others.",
     )
     .labels(&[EXPORTER]),
     Metric::gauge(

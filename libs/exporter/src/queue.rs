@@ -16,11 +16,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    contract::{Exporter, ExporterIndex, KeptSpans},
+    contract::{Exporter, ExporterIndex, KeptSpans, Outcome, Settled},
     delivery::{SUSPICION, Sender},
     job::Job,
     journal::Journal,
     metrics::ExporterMetrics,
+    only::Only,
     outcomes::OutcomeSink,
     pace::Pace,
     queue_state::{Piece, QueueState, Undelivered},
@@ -103,7 +104,7 @@ pub fn queue(
         held_first: false,
         last_new: None,
     };
-    (ExporterHandle(shared), queue)
+    (ExporterHandle { shared, only: None }, queue)
 }
 
 struct Shared {
@@ -161,47 +162,73 @@ impl Shared {
 
 /// Sends pieces to an exporter. Cheap to clone.
 #[derive(Clone)]
-pub struct ExporterHandle(Arc<Shared>);
+pub struct ExporterHandle {
+    shared: Arc<Shared>,
+    only: Option<Only>,
+}
 
 impl ExporterHandle {
+    /// The same, for an exporter that takes a part of what is sent to it.
+    pub(crate) fn with_only(self, only: Option<Only>) -> Self {
+        Self { only, ..self }
+    }
+
     /// The exporter's name in the configuration.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.shared.name
     }
 
     /// The exporter's number, which its outcomes carry.
     #[must_use]
     pub fn index(&self) -> ExporterIndex {
-        self.0.index
+        self.shared.index
     }
 
-    /// Hands `kept` over if there is room for it now; its outcome will come out of `to`.
+    /// Hands `kept` over if there is room for it now; its outcome will come out of `to`. What the
+    /// exporter is not to have needs no room, and counts as delivered.
     ///
     /// # Errors
-    /// Gives `kept` back when there is no room or the exporter is stopped: see
+    /// Gives back what it is to have of `kept` when there is no room or the exporter is stopped: see
     /// [`room`](Self::room).
     pub fn try_send(&self, kept: KeptSpans, to: &OutcomeSink) -> Result<(), KeptSpans> {
-        let cost = self.0.cost(kept.bytes.len());
-        match Arc::clone(&self.0.room).try_acquire_many_owned(cost) {
+        let Some(kept) = self.select(kept, to) else { return Ok(()) };
+        let cost = self.shared.cost(kept.bytes.len());
+        match Arc::clone(&self.shared.room).try_acquire_many_owned(cost) {
             Ok(room) => {
-                self.0.push(kept, to, room);
+                self.shared.push(kept, to, room);
                 Ok(())
             }
             Err(_) => Err(kept),
         }
     }
 
+    /// What the exporter is to have of `kept`; where that is nothing, it is done.
+    fn select(&self, kept: KeptSpans, to: &OutcomeSink) -> Option<KeptSpans> {
+        let Some(only) = &self.only else { return Some(kept) };
+        let (ticket, spans) = (kept.ticket, kept.spans);
+        let selected = only.select(kept);
+        let taken = selected.as_ref().map_or(0, |selected| selected.spans);
+        if taken < spans {
+            self.shared.metrics.passed(spans - taken);
+        }
+        if selected.is_none() {
+            let exporter = self.shared.index;
+            to.report([Settled { exporter, ticket, outcome: Outcome::Delivered }]);
+        }
+        selected
+    }
+
     /// Whether the last thing heard of the backend was a failure: what is under way may take any
     /// time.
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        self.0.state.is_failing()
+        self.shared.state.is_failing()
     }
 
     /// Counts positions of the log that were deleted before this exporter got what was there.
     pub fn lost(&self, positions: u64) {
-        self.0.metrics.lost(positions);
+        self.shared.metrics.lost(positions);
     }
 
     /// Waits for room for a piece of `bytes` bytes; first come, first served. Cancel-safe: a
@@ -210,10 +237,10 @@ impl ExporterHandle {
     /// # Errors
     /// [`Stopped`] when the exporter takes no more.
     pub async fn room(&self, bytes: usize) -> Result<Room, Stopped> {
-        let room = Arc::clone(&self.0.room);
+        let room = Arc::clone(&self.shared.room);
         let permit =
-            room.acquire_many_owned(self.0.cost(bytes)).await.map_err(|_closed| Stopped)?;
-        Ok(Room { shared: Arc::clone(&self.0), permit })
+            room.acquire_many_owned(self.shared.cost(bytes)).await.map_err(|_closed| Stopped)?;
+        Ok(Room { shared: Arc::clone(&self.shared), permit })
     }
 }
 
@@ -224,7 +251,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// Hands `kept` over; its outcome will come out of `to`.
+    /// Hands all of `kept` over; its outcome will come out of `to`.
     pub fn send(self, kept: KeptSpans, to: &OutcomeSink) {
         self.shared.push(kept, to, self.permit);
     }

@@ -26,6 +26,10 @@ pub struct FileConfig {
     pub format: FileFormat,
     /// No effect: each batch is on the disk before it counts as delivered.
     pub flush_interval: Option<HumanDuration>,
+    /// Which spans it takes: a condition on their resource in the OpenTelemetry Transformation
+    /// Language, such as `attributes["deployment.environment.name"] == "prod"`. Unset, it takes all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
     /// The queue in front of the file.
     pub sending_queue: QueueConfig,
 }
@@ -39,6 +43,7 @@ impl Default for FileConfig {
             rotation: RotationConfig::default(),
             format: FileFormat::Json,
             flush_interval: None,
+            only: None,
             sending_queue: QueueConfig::default(),
         }
     }
@@ -108,6 +113,10 @@ pub struct DebugConfig {
     pub sampling_thereafter: u32,
     /// No effect: it is always the log of this process that is written to.
     pub use_internal_logger: Option<bool>,
+    /// Which spans it takes: a condition on their resource in the OpenTelemetry Transformation
+    /// Language, such as `attributes["deployment.environment.name"] == "prod"`. Unset, it takes all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
     /// The queue in front of the log.
     pub sending_queue: QueueConfig,
 }
@@ -119,6 +128,7 @@ impl Default for DebugConfig {
             sampling_initial: 2,
             sampling_thereafter: 1,
             use_internal_logger: None,
+            only: None,
             sending_queue: QueueConfig::default(),
         }
     }

@@ -40,6 +40,10 @@ pub struct OtlpConfig {
     pub keepalive: Option<KeepaliveConfig>,
     /// The waits before a request that failed is sent again.
     pub retry_on_failure: RetryConfig,
+    /// Which spans it takes: a condition on their resource in the OpenTelemetry Transformation
+    /// Language, such as `attributes["deployment.environment.name"] == "prod"`. Unset, it takes all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
     /// The queue in front of the backend, and the size of requests.
     pub sending_queue: QueueConfig,
     /// No effect: connections are made when they are needed, and again when they break.
@@ -65,6 +69,7 @@ impl Default for OtlpConfig {
             timeout: HumanDuration::from_secs(5),
             keepalive: None,
             retry_on_failure: RetryConfig::default(),
+            only: None,
             sending_queue: QueueConfig::default(),
             wait_for_ready: None,
             balancer_name: None,
@@ -188,6 +193,10 @@ pub struct OtlpHttpConfig {
     pub timeout: HumanDuration,
     /// The waits before a request that failed is sent again.
     pub retry_on_failure: RetryConfig,
+    /// Which spans it takes: a condition on their resource in the OpenTelemetry Transformation
+    /// Language, such as `attributes["deployment.environment.name"] == "prod"`. Unset, it takes all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
     /// The queue in front of the backend, and the size of requests.
     pub sending_queue: QueueConfig,
     /// No effect: buffers fit themselves to the requests.
@@ -208,6 +217,7 @@ impl Default for OtlpHttpConfig {
             compression: None,
             timeout: HumanDuration::from_secs(30),
             retry_on_failure: RetryConfig::default(),
+            only: None,
             sending_queue: QueueConfig::default(),
             read_buffer_size: None,
             write_buffer_size: None,

@@ -120,6 +120,18 @@ fn all_problems_are_found() {
 }
 
 #[test]
+fn conditions_on_what_is_taken_are_read() {
+    let one = r#"{"debug": {"only": "attributes[\"a\"] == \"b\""}, "debug/all": {}}"#;
+    assert!(problems(one).errors().is_empty() && problems(one).warnings().is_empty());
+    assert_eq!(parse(&serde_json::to_string(&parse(one)).unwrap()), parse(one));
+    // Of a resource for which neither holds, nobody would hear.
+    let gap = r#"{"debug": {"only": "attributes[\"a\"] == \"b\""}}"#;
+    assert_eq!(problems(gap).warnings().len(), 1, "{:?}", problems(gap));
+    let wrong = errors(r#"{"debug": {"only": "span.name == \"x\""}, "debug/all": {}}"#);
+    assert!(wrong[0].starts_with("exporters.debug.only: at line 1, column 1:"), "{wrong:?}");
+}
+
+#[test]
 fn an_empty_section_is_a_problem() {
     assert_eq!(errors("{}").len(), 1);
 }

@@ -17,6 +17,7 @@ use super::*;
 use crate::{
     contract::{Accepted, Batch, ExportError, Outcome, Settled, Ticket},
     outcomes::{Outcomes, outcomes},
+    testing,
 };
 
 type Answer = Box<dyn Fn(&Batch) -> Result<Accepted, ExportError> + Send + Sync>;
@@ -173,6 +174,30 @@ async fn a_piece_larger_than_a_batch_goes_alone() {
     running.send(piece(1, 10));
     running.settled(2).await;
     assert_eq!(backend.sizes(), [5000, 10]);
+}
+
+/// What is for others is done at once, also where the queue is full because the backend is away.
+#[tokio::test(start_paused = true)]
+async fn what_an_exporter_does_not_take_never_waits() {
+    let backend = Backend::slow(Duration::MAX, |_| Ok(Accepted::default()));
+    let mut running = run(&backend, QueueSettings { capacity: 1, ..settings() });
+    let only = Only::parse(r#"attributes["service.name"] == "service-1""#).unwrap();
+    running.handle = running.handle.clone().with_only(Some(only));
+    let spans: Vec<_> = (1..=6).map(|id| testing::Span { id, ..Default::default() }).collect();
+    let kept = |position, spans: &[testing::Span]| KeptSpans {
+        bytes: testing::frame(spans),
+        spans: spans.len() as u32,
+        ticket: Ticket { partition: 0, position, piece: 0 },
+    };
+    running.send(kept(0, &spans));
+    running.send(kept(1, &spans[..3]));
+    let full = running.handle.try_send(kept(2, &spans), &running.sink).unwrap_err();
+    assert_eq!((full.spans, testing::ids(&full.bytes)), (3, vec![4, 5, 6]));
+    running.send(kept(3, &spans[..3]));
+    let settled = running.settled(2).await;
+    let positions: Vec<_> = settled.iter().map(|settled| settled.ticket.position).collect();
+    assert_eq!(positions, [1, 3]);
+    assert!(settled.iter().all(|settled| settled.outcome == Outcome::Delivered));
 }
 
 #[tokio::test(start_paused = true)]
