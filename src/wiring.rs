@@ -119,7 +119,7 @@ pub(crate) fn policies(config: &Config) -> anyhow::Result<Arc<PolicySet>> {
 /// folder: a second process by mistake is told of the port at once.
 async fn probe(config: &GatewayConfig) -> Result<(), listen::BindError> {
     for listener in config.receivers.listeners() {
-        drop(listen::bind(&listener.setting(), listener.endpoint).await?);
+        listener.probe().await?;
     }
     Ok(())
 }

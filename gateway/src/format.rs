@@ -8,8 +8,10 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use wholetrace_proto::{
+    jaeger::{JaegerError, api_v2, thrift},
     json::JsonError,
     otlp_json,
+    thrift::Protocol,
     translated::{self, Room},
     zipkin::{self, Encoding, Envelope, ZipkinError},
 };
@@ -41,8 +43,17 @@ pub struct Format {
 type Translate = fn(Bytes, &Metadata, &mut dyn Room) -> Result<Translated, Rejection>;
 
 /// All formats.
-pub static FORMATS: [&Format; 5] =
-    [&OTLP_PROTO, &OTLP_JSON, &ZIPKIN_JSON, &ZIPKIN_PROTO, &ZIPKIN_THRIFT];
+pub static FORMATS: [&Format; 9] = [
+    &OTLP_PROTO,
+    &OTLP_JSON,
+    &ZIPKIN_JSON,
+    &ZIPKIN_PROTO,
+    &ZIPKIN_THRIFT,
+    &JAEGER_BATCH_PROTO,
+    &JAEGER_BATCH_THRIFT,
+    &JAEGER_AGENT_BINARY,
+    &JAEGER_AGENT_COMPACT,
+];
 
 /// `ExportTraceServiceRequest` in protobuf. Taken as it comes.
 pub(crate) static OTLP_PROTO: Format = Format {
@@ -110,6 +121,52 @@ fn zipkin(
         .map_err(|error| not_zipkin(&error))
 }
 
+/// `PostSpansRequest` of Jaeger's `api_v2` in protobuf.
+pub(crate) static JAEGER_BATCH_PROTO: Format = JAEGER;
+
+/// Jaeger's `Batch` in Thrift's binary protocol.
+pub(crate) static JAEGER_BATCH_THRIFT: Format = Format {
+    name: "jaeger_batch_thrift",
+    translate: |message, _, room| from_jaeger(thrift::to_protobuf(&message, room)),
+    ..JAEGER
+};
+
+/// A message to Jaeger's agent in Thrift's binary protocol.
+pub(crate) static JAEGER_AGENT_BINARY: Format = Format {
+    name: "jaeger_agent_binary",
+    translate: |message, _, room| {
+        from_jaeger(thrift::message_to_protobuf(&message, Protocol::Binary, room))
+    },
+    ..JAEGER
+};
+
+/// A message to Jaeger's agent in Thrift's compact protocol.
+pub(crate) static JAEGER_AGENT_COMPACT: Format = Format {
+    name: "jaeger_agent_compact",
+    // Numbers are small there, and not in OTLP.
+    need: 15,
+    translate: |message, _, room| {
+        from_jaeger(thrift::message_to_protobuf(&message, Protocol::Compact, room))
+    },
+    ..JAEGER
+};
+
+const JAEGER: Format = Format {
+    name: "jaeger_batch_proto",
+    // As for Zipkin.
+    need: 7,
+    inline_bytes: 1 << 20,
+    metadata: &[],
+    translate: |message, _, room| from_jaeger(api_v2::to_protobuf(&message, room)),
+};
+
+/// What a translator of Jaeger's formats gave.
+fn from_jaeger(
+    translated: Result<translated::Translated, JaegerError>,
+) -> Result<Translated, Rejection> {
+    translated.map(Translated::from).map_err(|error| not_jaeger(&error))
+}
+
 impl Format {
     /// Its name: the Collector's word for it as an encoding of messages.
     #[must_use]
@@ -164,6 +221,15 @@ fn not_zipkin(error: &ZipkinError) -> Rejection {
     let reason = match error {
         ZipkinError::Room(_) => RejectReason::InflatedTooLarge,
         _ => RejectReason::Malformed,
+    };
+    Rejection::new(reason, error.to_string())
+}
+
+fn not_jaeger(error: &JaegerError) -> Rejection {
+    let reason = match error {
+        JaegerError::Room(_) => RejectReason::InflatedTooLarge,
+        JaegerError::Method(_) => RejectReason::Method,
+        JaegerError::Protobuf(_) | JaegerError::Thrift(_) => RejectReason::Malformed,
     };
     Rejection::new(reason, error.to_string())
 }

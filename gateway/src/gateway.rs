@@ -1,8 +1,16 @@
 //! Binds the listeners, runs the receivers, drains them.
 
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::{sync::Semaphore, time::timeout};
+use rustix::net::sockopt;
+use tokio::{net::UdpSocket, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wholetrace_runtime::{
     listen, memory,
@@ -13,18 +21,20 @@ use wholetrace_runtime::{
 use wholetrace_spanlog::{Writer, routing::Routing};
 
 use crate::{
-    admission::{lease::InFlightBudget, memory::MemoryGate, tenants::Tenants},
+    admission::{Admission, lease::InFlightBudget, memory::MemoryGate, tenants::Tenants},
     config::{GatewayConfig, http::KeepaliveServerConfig, limits::LimitsConfig},
+    datagram::server::DatagramServer,
     http::{
         connection::{ConnectionLimits, Stop},
         cors, open_files,
         server::Server,
-        stack::{Admission, HttpReceiver, stack},
+        stack::{HttpReceiver, stack},
     },
     ingest::framer::{Framer, Framing, Ingest, ingest},
     intake::Intake,
-    metrics::{IngestMetrics, ListenerMetrics, ReceiverMetrics},
-    receiver::listener::Listener,
+    metrics::{DatagramMetrics, IngestMetrics, ListenerMetrics, ReceiverMetrics},
+    receiver::listener::{Datagrams, Listener, SamplingPlace},
+    remote_sampling::{query::Queries, source::StrategySource},
 };
 
 /// How often the gate on the process's memory looks at it.
@@ -44,6 +54,9 @@ pub enum BindError {
         /// What is wrong.
         error: TlsError,
     },
+    /// A file of sampling strategies cannot be used.
+    #[error("sampling strategies: {0}")]
+    Strategies(String),
     /// The system does not say where the listener is.
     #[error("`{receiver}` has no address: {error}")]
     Address {
@@ -57,11 +70,14 @@ pub enum BindError {
 /// A gateway whose listeners are bound: senders can connect, and are served once it runs.
 pub struct Gateway {
     servers: Vec<Server>,
+    datagram_servers: Vec<DatagramServer>,
     addresses: BTreeMap<String, SocketAddr>,
     framer: Framer,
     memory: MemoryGate,
     /// With the time between two looks at their files.
     tenants: (Tenants, Duration),
+    /// The same of the files of sampling strategies.
+    strategies: Vec<(StrategySource, Duration)>,
     drain_timeout: Duration,
 }
 
@@ -103,14 +119,33 @@ impl Gateway {
             admission,
             connections: Arc::new(Semaphore::new(connections(limits))),
             servers: Vec::new(),
+            datagram_servers: Vec::new(),
+            strategies: HashMap::new(),
             addresses: BTreeMap::new(),
         };
         for listener in config.receivers.listeners() {
-            binder.bind(listener).await?;
+            match listener.datagrams {
+                Some(datagrams) => binder.bind_datagrams(&listener, datagrams).await?,
+                None => binder.bind(listener).await?,
+            }
         }
-        let Binder { servers, addresses, .. } = binder;
+        let Binder { servers, datagram_servers, strategies, addresses, .. } = binder;
+        let strategies = config.receivers.0.values().filter_map(|receiver| {
+            let (file, interval) = receiver.strategy_file()?;
+            Some((strategies.get(file)?.clone(), interval))
+        });
+        let strategies = strategies.collect();
         let drain_timeout = limits.drain_timeout.get();
-        Ok(Self { servers, addresses, framer, memory, tenants, drain_timeout })
+        Ok(Self {
+            servers,
+            datagram_servers,
+            addresses,
+            framer,
+            memory,
+            tenants,
+            strategies,
+            drain_timeout,
+        })
     }
 
     /// The addresses listened on, by receiver: `otlp/grpc`, `otlp/http`, `zipkin`. Real ports,
@@ -124,7 +159,8 @@ impl Gateway {
     /// have begun are finished, or cut off after the drain timeout; what was handed to the log is
     /// answered.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { servers, framer, memory, tenants, drain_timeout, .. } = self;
+        let drain_timeout = self.drain_timeout;
+        let Self { servers, datagram_servers, framer, memory, tenants, strategies, .. } = self;
         let tasks = Tasks::new(shutdown.clone());
         let connections = TaskTracker::new();
         let cut = CancellationToken::new();
@@ -132,10 +168,19 @@ impl Gateway {
         tasks.spawn("gateway framer", framer.run());
         tasks.spawn("gateway memory", watch_memory(memory, shutdown.clone()));
         let (tenants, interval) = tenants;
-        tasks.spawn("gateway tokens", watch_tokens(tenants, interval, shutdown.clone()));
+        let look = move || tenants.look();
+        tasks.spawn("gateway tokens", watch_files(look, interval, shutdown.clone()));
+        for (source, interval) in strategies {
+            let look = move || source.look();
+            tasks.spawn("gateway strategies", watch_files(look, interval, shutdown.clone()));
+        }
         for server in servers {
             let stop = Stop { drain: shutdown.clone(), cut: cut.clone() };
             tasks.spawn("gateway listener", server.run(stop, connections.clone()));
+        }
+        for server in datagram_servers {
+            let running = server.run(shutdown.clone(), connections.clone());
+            tasks.spawn("gateway datagrams", running);
         }
         shutdown.requested().await;
         connections.close();
@@ -174,16 +219,19 @@ async fn watch_memory(gate: MemoryGate, shutdown: Shutdown) {
     }
 }
 
-/// Reads files of tokens again that have changed; an `interval` of zero is never.
-async fn watch_tokens(tenants: Tenants, interval: Duration, shutdown: Shutdown) {
+/// Has files read again that have changed, by `look`; an `interval` of zero is never.
+async fn watch_files(
+    look: impl Fn() + Clone + Send + 'static,
+    interval: Duration,
+    shutdown: Shutdown,
+) {
     loop {
         tokio::select! {
             () = shutdown.requested() => return,
             () = tokio::time::sleep(interval), if !interval.is_zero() => {}
         }
-        let tenants = tenants.clone();
         // It panics or is cancelled at the end of the process only.
-        let _ = tokio::task::spawn_blocking(move || tenants.look()).await;
+        let _ = tokio::task::spawn_blocking(look.clone()).await;
     }
 }
 
@@ -195,6 +243,8 @@ struct Binder<'a> {
     admission: Admission,
     connections: Arc<Semaphore>,
     servers: Vec<Server>,
+    datagram_servers: Vec<DatagramServer>,
+    strategies: HashMap<PathBuf, StrategySource>,
     addresses: BTreeMap<String, SocketAddr>,
 }
 
@@ -207,27 +257,14 @@ impl Binder<'_> {
             .transpose()
             .map_err(|error| BindError::Tls { receiver: name.clone(), error })?;
         let listener = listen::bind(&config.setting(), config.endpoint).await?;
-        let address = listener
-            .local_addr()
-            .map_err(|error| BindError::Address { receiver: name.clone(), error })?;
-        if tls.is_none() && !address.ip().is_loopback() {
-            tracing::warn!(receiver = name, %address, "open to the network and not encrypted");
-        }
-        self.addresses.insert(name.clone(), address);
-        // The largest message: as configured, or as there is always room for.
-        let largest = config.message.bytes().min(self.limits.largest(config.need()));
+        self.bound(name, listener.local_addr(), tls.is_some())?;
         let metrics = ReceiverMetrics::new(name);
-        let intake = Intake {
-            routing: self.routing.clone(),
-            ingest: self.ingest.clone(),
-            message_bytes_max: usize::try_from(largest).unwrap_or(usize::MAX),
-            span_bytes_max: self.limits.span_bytes.as_usize(),
-            metrics: metrics.clone(),
-        };
+        let intake = self.intake(&config, &metrics);
         let receiver = HttpReceiver {
             routes: config.routes,
             admission: self.admission.clone(),
-            intake: Arc::new(intake),
+            intake,
+            queries: config.sampling.map(|place| self.queries(place)).transpose()?,
             metrics,
         };
         self.servers.push(Server {
@@ -240,6 +277,94 @@ impl Binder<'_> {
             metrics: ListenerMetrics::new(name),
         });
         Ok(())
+    }
+
+    async fn bind_datagrams(
+        &mut self,
+        config: &Listener<'_>,
+        datagrams: Datagrams,
+    ) -> Result<(), BindError> {
+        let name = &config.name;
+        let socket = listen::bind_datagrams(&config.setting(), config.endpoint).await?;
+        self.bound(name, socket.local_addr(), false)?;
+        give_buffer(&socket, datagrams.buffer_bytes, name);
+        let metrics = ReceiverMetrics::new(name);
+        let intake = self.intake(config, &metrics);
+        self.datagram_servers.push(DatagramServer {
+            socket,
+            format: datagrams.format,
+            bytes_max: intake.message_bytes_max,
+            waiting: Arc::new(Semaphore::new(datagrams.waiting as usize)),
+            admission: self.admission.clone(),
+            intake,
+            metrics,
+            datagrams: DatagramMetrics::new(name),
+        });
+        Ok(())
+    }
+
+    /// What a listener answers by the file of `place`, which is read once for all of them.
+    fn queries(&mut self, place: SamplingPlace<'_>) -> Result<Queries, BindError> {
+        let SamplingPlace { file, paths } = place;
+        let source = match self.strategies.get(file) {
+            Some(source) => source.clone(),
+            None => {
+                let source = StrategySource::new(file).map_err(BindError::Strategies)?;
+                self.strategies.insert(file.to_owned(), source.clone());
+                source
+            }
+        };
+        Ok(Queries { source, paths })
+    }
+
+    /// Notes the address of `receiver`.
+    fn bound(
+        &mut self,
+        receiver: &str,
+        address: io::Result<SocketAddr>,
+        is_encrypted: bool,
+    ) -> Result<(), BindError> {
+        let name = || receiver.to_owned();
+        let address = address.map_err(|error| BindError::Address { receiver: name(), error })?;
+        if !is_encrypted && !address.ip().is_loopback() {
+            tracing::warn!(receiver, %address, "open to the network and not encrypted");
+        }
+        self.addresses.insert(name(), address);
+        Ok(())
+    }
+
+    /// What takes the messages of the listener `config`.
+    fn intake(&self, config: &Listener<'_>, metrics: &ReceiverMetrics) -> Arc<Intake> {
+        // The largest message: as configured, or as there is always room for.
+        let largest = config.message.bytes().min(self.limits.largest(config.need()));
+        Arc::new(Intake {
+            routing: self.routing.clone(),
+            ingest: self.ingest.clone(),
+            message_bytes_max: usize::try_from(largest).unwrap_or(usize::MAX),
+            span_bytes_max: self.limits.span_bytes.as_usize(),
+            metrics: metrics.clone(),
+        })
+    }
+}
+
+/// Gives the socket of `receiver` a receive buffer of `bytes`, as far as the system allows it; 0 leaves
+/// it what it has.
+fn give_buffer(socket: &UdpSocket, bytes: u64, receiver: &str) {
+    let Some(wanted) = usize::try_from(bytes).ok().filter(|bytes| *bytes > 0) else { return };
+    if let Err(error) = sockopt::set_socket_recv_buffer_size(socket, wanted) {
+        tracing::warn!(receiver, %error, "cannot set the receive buffer");
+        return;
+    }
+    // Linux says twice as much as it was told: it counts what it needs itself.
+    let got = sockopt::socket_recv_buffer_size(socket).unwrap_or(0) / 2;
+    if got < wanted {
+        tracing::info!(
+            receiver,
+            bytes = got,
+            wanted,
+            "the system allows a smaller receive buffer: raise `net.core.rmem_max`, or bursts of \
+             datagrams get lost"
+        );
     }
 }
 

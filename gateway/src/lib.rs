@@ -7,7 +7,7 @@
 //!                                                 read the body  split      frames        │
 //!  sender ◄── http/answer ◄───────────────────────────────────── outcome ◄────────────────┘ durable
 //!
-//!  receiver/otlp.rs, receiver/zipkin.rs: configuration, and the tables of routes that http/stack reads
+//!  receiver/{otlp,zipkin,jaeger}.rs: configuration, and the tables of routes that http/stack reads
 //!  format.rs: the table of formats that routes name, each with its translator (crate `proto`)
 //! ```
 //!
@@ -34,10 +34,11 @@
 //! | its word in the configuration | a variant in `receiver/mod.rs` |
 //!
 //! Binding, checking, probing and announcing go by the listeners, and need no change. A transport other
-//! than HTTP receives bytes, takes a lease for them, and hands them to `Intake::take`.
+//! than HTTP (`datagram`) receives bytes, takes a lease for them, and hands them to `Intake::take`.
 
 mod admission;
 mod config;
+mod datagram;
 mod format;
 mod gateway;
 mod http;
@@ -48,6 +49,7 @@ mod metrics;
 mod outcome;
 mod receiver;
 mod reject;
+mod remote_sampling;
 mod split;
 
 pub use config::{
@@ -63,6 +65,9 @@ pub use ingest::batch::{Frame, frames};
 pub use metrics::TABLE as METRICS;
 pub use receiver::{
     ReceiverConfig, ReceiverKind,
+    jaeger::{JaegerConfig, JaegerGrpcConfig, JaegerProtocols, JaegerThriftHttpConfig},
+    jaeger_agent::{JaegerBinaryConfig, JaegerCompactConfig},
+    jaeger_sampling::JaegerSamplingConfig,
     listener::{Listener, ListenerKind},
     otlp::{OtlpConfig, OtlpGrpcConfig, OtlpHttpConfig, OtlpProtocols},
     zipkin::ZipkinConfig,

@@ -26,6 +26,7 @@ const REQUEST_SECONDS: &str = "wholetrace_gateway_request_duration_seconds";
 const RECEIVED_BYTES: &str = "wholetrace_gateway_received_bytes_total";
 const SPANS: &str = "wholetrace_gateway_spans_total";
 const SPANS_REFUSED: &str = "wholetrace_gateway_spans_refused_total";
+const DATAGRAMS_LOST: &str = "wholetrace_gateway_datagrams_lost_total";
 const BATCHES: &str = "wholetrace_gateway_batches_total";
 const BATCH_REQUESTS: &str = "wholetrace_gateway_batch_requests";
 const FRAMES: &str = "wholetrace_gateway_frames_total";
@@ -103,6 +104,13 @@ pub const TABLE: &[Metric] = &[
          told where its protocol has words for it.",
     )
     .labels(&[RECEIVER, REASON]),
+    Metric::counter(
+        DATAGRAMS_LOST,
+        Unit::None,
+        "Datagrams that the kernel threw away because the receive buffer was full: raise \
+         `socket_buffer_size`, and `net.core.rmem_max` of the machine, which bounds it.",
+    )
+    .labels(&[RECEIVER]),
     Metric::counter(BATCHES, Unit::None, "Batches of requests handed to the log together."),
     Metric::histogram(BATCH_REQUESTS, Unit::None, "Requests in a batch.", COUNTS),
     Metric::counter(FRAMES, Unit::None, "Frames handed to the log."),
@@ -367,6 +375,22 @@ impl LogThrottle {
         }
         last.0 = Some(now);
         Some(std::mem::take(&mut last.1))
+    }
+}
+
+/// What a socket for datagrams counts.
+#[derive(Clone)]
+pub(crate) struct DatagramMetrics(Counter);
+
+impl DatagramMetrics {
+    /// Handles for the listener of `receiver`.
+    pub(crate) fn new(receiver: &str) -> Self {
+        Self(counter!(DATAGRAMS_LOST, "receiver" => receiver.to_owned()))
+    }
+
+    /// The kernel has thrown away so many since the socket was opened.
+    pub(crate) fn lost(&self, datagrams: u64) {
+        self.0.absolute(datagrams);
     }
 }
 

@@ -276,6 +276,7 @@ impl From<&SpanReject> for RejectReason {
             // A link's ids are content, not what the span is known by.
             SpanReject::IdLength { .. }
             | SpanReject::Malformed(_)
+            | SpanReject::MalformedThrift(_)
             | SpanReject::Padding
             | SpanReject::Number(_)
             | SpanReject::Type(_)

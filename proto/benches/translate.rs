@@ -1,7 +1,10 @@
-//! Time per span to translate: OTLP/JSON to protobuf and back, and Zipkin to protobuf.
+//! Time per span to translate: OTLP/JSON to protobuf and back, and Zipkin and Jaeger to protobuf.
 //!
 //! `cargo bench -p wholetrace-proto --bench translate`; criterion's elements are spans.
 
+#[expect(dead_code, reason = "not every message is made here")]
+#[path = "../fuzz/jaeger_model.rs"]
+mod jaeger_model;
 #[path = "../tests/it/sample.rs"]
 mod sample;
 
@@ -9,6 +12,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wholetrace_proto::{
+    jaeger::api_v2,
     otlp_json,
     spans::count,
     thrift::{Kind, Protocol, Writer},
@@ -173,5 +177,67 @@ fn zipkin(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, otlp_json, zipkin);
+/// Spans as a Jaeger client of a web server writes them.
+fn jaeger_request(spans: usize) -> Vec<u8> {
+    let integer = |key: &str, value| jaeger_model::KeyValue {
+        v_type: 2,
+        v_int64: value,
+        ..jaeger_model::tag(key, "")
+    };
+    let spans = (1..=spans as u64).map(|number| {
+        let trace_id = u128::from(number / 10 + 1).to_be_bytes().to_vec();
+        let moment = |seconds, nanos| Some(jaeger_model::Moment { seconds, nanos });
+        jaeger_model::Span {
+            references: vec![jaeger_model::SpanRef {
+                trace_id: trace_id.clone(),
+                span_id: (number / 2 + 1).to_be_bytes().to_vec(),
+                ref_type: 0,
+            }],
+            trace_id,
+            span_id: (number + 1).to_be_bytes().to_vec(),
+            operation_name: "GET /api/items/{id}".to_owned(),
+            flags: 1,
+            start_time: moment(1_700_000_000, 5_000),
+            duration: moment(0, 1_234_000),
+            tags: vec![
+                jaeger_model::tag("span.kind", "server"),
+                jaeger_model::tag("component", "net/http"),
+                jaeger_model::tag("http.method", "GET"),
+                jaeger_model::tag("http.url", "http://items.shop/api/items/17"),
+                integer("http.status_code", 200),
+                jaeger_model::tag("sampler.type", "const"),
+            ],
+            logs: vec![jaeger_model::Log {
+                timestamp: moment(1_700_000_000, 6_000),
+                fields: vec![
+                    jaeger_model::tag("event", "redis"),
+                    jaeger_model::tag("message", "found after 2 tries"),
+                ],
+            }],
+            ..jaeger_model::Span::default()
+        }
+    });
+    let tags = [("hostname", "items-6d5c9c7b8d-x2x7k"), ("ip", "10.42.17.133")];
+    let process = jaeger_model::Process {
+        service_name: "items".to_owned(),
+        tags: tags.map(|(key, value)| jaeger_model::tag(key, value)).into(),
+    };
+    jaeger_model::request(spans.collect(), Some(process))
+}
+
+fn jaeger(criterion: &mut Criterion) {
+    let spans = 500;
+    let request = jaeger_request(spans);
+    let mut group = criterion.benchmark_group("jaeger");
+    group.throughput(Throughput::Elements(spans as u64));
+    group.bench_function("protobuf", |bencher| {
+        bencher.iter(|| {
+            let read = api_v2::to_protobuf(black_box(&request), &mut Limits::default());
+            read.map(|read| read.spans)
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, otlp_json, zipkin, jaeger);
 criterion_main!(benches);

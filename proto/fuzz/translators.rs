@@ -4,6 +4,7 @@
 use prost::Message;
 use wholetrace_proto::{
     check::check_span,
+    jaeger::{JaegerError, api_v2, thrift},
     json::JsonError,
     otlp::{
         AnyValue, KeyValue, Span, TracesData, any_value::Value,
@@ -11,6 +12,7 @@ use wholetrace_proto::{
     },
     otlp_json::{from_protobuf, to_protobuf},
     spans::count,
+    thrift::Protocol,
     translated::{Limits, NoRoom, Room, Translated},
     wire::Cursor,
     zipkin::{self, Encoding, Envelope, ZipkinError},
@@ -91,20 +93,55 @@ pub(crate) fn zipkin(data: &[u8]) {
 fn zipkin_said(data: &[u8], envelope: Envelope) {
     match zipkin::to_protobuf(data, envelope, &mut Limits::default()) {
         Ok(translated) => {
-            for span in spans(&decoded(&translated)) {
-                check_span(&span.encode_to_vec()).expect("a span that passes the check");
-                let mut keys: Vec<_> = span.attributes.iter().map(|one| &one.key).collect();
-                keys.sort_unstable();
-                assert!(keys.is_sorted_by(|one, next| one < next), "a name given twice: {keys:?}");
-                assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
-            }
+            assert_translated(&translated);
             assert!(translated.bytes.len() <= 10 * data.len(), "{} bytes", translated.bytes.len());
-            assert_room_is_asked_for(data, envelope, translated.bytes.len());
+            let translate =
+                |room: &mut dyn Room| zipkin::to_protobuf(data, envelope, room).map(drop).is_ok();
+            assert_room_is_asked_for(translate, translated.bytes.len());
         }
         Err(ZipkinError::Json(error)) if envelope.encoding == Encoding::Json => {
             assert_json_is_read(data, &error);
         }
         Err(error) => assert!(error.to_string().len() < 200),
+    }
+}
+
+/// What is read is a valid message whose spans all pass the check, end after they began, and have no
+/// attribute twice; it is no larger than the bytes allow.
+pub(crate) fn jaeger(data: &[u8]) {
+    let Ok(translated) = api_v2::to_protobuf(data, &mut Limits::default()) else { return };
+    assert_translated(&translated);
+    assert!(translated.bytes.len() <= 8 * data.len(), "{} bytes", translated.bytes.len());
+    let translate = |room: &mut dyn Room| api_v2::to_protobuf(data, room).map(drop).is_ok();
+    assert_room_is_asked_for(translate, translated.bytes.len());
+}
+
+/// The same for a batch in Thrift: as it is posted, and as a message in either protocol.
+pub(crate) fn jaeger_thrift(data: &[u8]) {
+    type Translate = fn(&[u8], &mut dyn Room) -> Result<Translated, JaegerError>;
+    let ways: [Translate; 3] = [
+        thrift::to_protobuf,
+        |data, room| thrift::message_to_protobuf(data, Protocol::Binary, room),
+        |data, room| thrift::message_to_protobuf(data, Protocol::Compact, room),
+    ];
+    for way in ways {
+        let Ok(translated) = way(data, &mut Limits::default()) else { continue };
+        assert_translated(&translated);
+        // Numbers of the compact protocol take a byte.
+        let most = 32 * data.len();
+        assert!(translated.bytes.len() <= most, "{} bytes", translated.bytes.len());
+        let translate = |room: &mut dyn Room| way(data, room).is_ok();
+        assert_room_is_asked_for(translate, translated.bytes.len());
+    }
+}
+
+fn assert_translated(translated: &Translated) {
+    for span in spans(&decoded(translated)) {
+        check_span(&span.encode_to_vec()).expect("a span that passes the check");
+        let mut keys: Vec<_> = span.attributes.iter().map(|one| &one.key).collect();
+        keys.sort_unstable();
+        assert!(keys.is_sorted_by(|one, next| one < next), "a name given twice: {keys:?}");
+        assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
     }
 }
 
@@ -138,7 +175,7 @@ fn has_infinity(traces: &TracesData) -> bool {
 }
 
 /// What a translation takes, it asks for before; where there is less, the request is refused.
-fn assert_room_is_asked_for(data: &[u8], envelope: Envelope, bytes: usize) {
+fn assert_room_is_asked_for(translate: impl Fn(&mut dyn Room) -> bool, bytes: usize) {
     struct Asked(Vec<usize>);
     impl Room for Asked {
         fn grow_to(&mut self, bytes: usize) -> Result<(), NoRoom> {
@@ -147,12 +184,11 @@ fn assert_room_is_asked_for(data: &[u8], envelope: Envelope, bytes: usize) {
         }
     }
     let mut room = Asked(Vec::new());
-    zipkin::to_protobuf(data, envelope, &mut room).expect("the same again");
+    assert!(translate(&mut room), "the same again");
     let asked = room.0.last().copied().unwrap_or(0);
     assert!(asked >= 2 * bytes && room.0.is_sorted(), "{bytes} bytes in {:?}", room.0);
     if let Some(less) = (2 * bytes).checked_sub(1) {
-        let refused = zipkin::to_protobuf(data, envelope, &mut Limits { bytes: less });
-        assert!(refused.is_err(), "{bytes} bytes in {less}");
+        assert!(!translate(&mut Limits { bytes: less }), "{bytes} bytes in {less}");
     }
 }
 

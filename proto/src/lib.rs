@@ -1,4 +1,4 @@
-//! Trace bytes: OTLP by ranges, OTLP/JSON, Zipkin, records of the log.
+//! Trace bytes: OTLP by ranges, OTLP/JSON, Zipkin, Jaeger, records of the log.
 //!
 //! ```text
 //!  OTLP protobuf ─────────────────────────────┐
@@ -87,6 +87,7 @@ pub mod assemble;
 pub mod check;
 pub mod hex;
 pub mod id;
+pub mod jaeger;
 pub mod json;
 pub mod otlp;
 pub mod otlp_json;

@@ -1,6 +1,6 @@
 //! Why a span is refused alone, while the rest of its request is served: one list for all formats.
 
-use crate::{otlp::NESTING_MAX, wire::WireError};
+use crate::{otlp::NESTING_MAX, thrift::ThriftError, wire::WireError};
 
 /// Why a span is refused. It says nothing about other spans.
 ///
@@ -12,6 +12,10 @@ pub enum SpanReject {
     /// It is not a protobuf message of the form of a span; positions count from its start.
     #[error("the span is malformed: {0}")]
     Malformed(#[from] WireError),
+    /// It is no Thrift struct of the form of a span, or stands behind one that is none; positions
+    /// count from the start of the request.
+    #[error("the span is malformed: {0}")]
+    MalformedThrift(#[from] ThriftError),
     /// An id has a wrong number of bytes.
     #[error("field `{number}` of `{message}` is an id of `{found}` bytes, must have `{wanted}`")]
     IdLength {

@@ -11,6 +11,9 @@ pub const KEEP_ATTRIBUTE: &str = "wholetrace.keep";
 /// The value of [`KEEP_ATTRIBUTE`] for a Zipkin span with `debug` set.
 pub const KEEP_ZIPKIN_DEBUG: &str = "zipkin.debug";
 
+/// The value of [`KEEP_ATTRIBUTE`] for a Jaeger span with the debug flag.
+pub const KEEP_JAEGER_DEBUG: &str = "jaeger.debug";
+
 /// A request in OTLP protobuf, as far as its spans could be understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Translated {

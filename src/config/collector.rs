@@ -87,6 +87,8 @@ const GRPC_SERVER: [(&str, Answer); 8] = [
     ),
 ];
 
+const WORKERS: Answer = Idle("datagrams are worked on side by side, on all cores");
+
 /// Keys of `tls`, on both sides.
 const TLS: [(&str, Answer); 11] = [
     (
@@ -181,7 +183,7 @@ const FILE: [(&str, Answer); 5] = [
 
 /// A place in the configuration, and what a Collector has there. The second part is the type of a
 /// component.
-const PLACES: [(&str, &[(&str, Answer)]); 14] = [
+const PLACES: [(&str, &[(&str, Answer)]); 20] = [
     ("receivers.otlp.protocols.grpc", &GRPC_SERVER),
     ("receivers.otlp.protocols.grpc.tls", &TLS),
     ("receivers.otlp.protocols.http", &HTTP_SERVER),
@@ -189,6 +191,12 @@ const PLACES: [(&str, &[(&str, Answer)]); 14] = [
     ("receivers.zipkin", &HTTP_SERVER),
     ("receivers.zipkin", &[("parse_string_tags", Unless("false", &Idle("tags stay text")))]),
     ("receivers.zipkin.tls", &TLS),
+    ("receivers.jaeger.protocols.grpc", &GRPC_SERVER),
+    ("receivers.jaeger.protocols.grpc.tls", &TLS),
+    ("receivers.jaeger.protocols.thrift_http", &HTTP_SERVER),
+    ("receivers.jaeger.protocols.thrift_http.tls", &TLS),
+    ("receivers.jaeger.protocols.thrift_compact", &[("workers", WORKERS)]),
+    ("receivers.jaeger.protocols.thrift_binary", &[("workers", WORKERS)]),
     ("exporters.otlp", &GRPC_CLIENT),
     ("exporters.otlp.tls", &TLS),
     ("exporters.otlphttp", &HTTP_CLIENT),

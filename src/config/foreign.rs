@@ -190,8 +190,8 @@ fn instead(section: &str, kind: &str) -> Option<&'static str> {
         ("exporters", "loadbalancing") => {
             "it is not needed: whole traces come together here, whichever process takes their spans"
         }
-        ("receivers", "jaeger" | "opencensus" | "kafka" | "skywalking" | "datadog") => {
-            "spans come as OTLP or Zipkin: send them so (OpenTelemetry SDKs do), or keep a Collector \
+        ("receivers", "opencensus" | "kafka" | "skywalking" | "datadog") => {
+            "spans come as OTLP, Zipkin or Jaeger: send them so (OpenTelemetry SDKs do), or keep a Collector \
              with this receiver in front that sends `otlp` to here"
         }
         (

@@ -67,6 +67,9 @@ pub(crate) fn check_receivers(
         check_message(&listener, limits, problems);
         let keepalive = join(&listener.path, "keepalive.server_parameters");
         listener.keepalive.check(&keepalive, problems);
+        if let Some(datagrams) = &listener.datagrams {
+            datagrams.check(&listener.path, problems);
+        }
         if let Some(cors) = listener.cors {
             cors.check(&join(&listener.path, "cors"), problems);
         }
@@ -96,7 +99,7 @@ fn check_message(listener: &Listener<'_>, limits: &LimitsConfig, problems: &mut 
 
 fn check_endpoint(
     listener: &Listener<'_>,
-    taken: &mut BTreeMap<String, String>,
+    taken: &mut BTreeMap<(bool, String), String>,
     problems: &mut Problems,
 ) {
     let (key, endpoint, tls) = (listener.setting(), listener.endpoint, listener.tls);
@@ -118,14 +121,20 @@ fn check_endpoint(
     };
     if tls.is_none() && !address.ip().is_loopback() {
         let message = "is open to the network and not encrypted";
-        let hint = "set `tls`, or keep it behind something that encrypts";
+        let hint = if listener.takes_datagrams() {
+            "keep it behind something that encrypts: datagrams cannot be encrypted"
+        } else {
+            "set `tls`, or keep it behind something that encrypts"
+        };
         let problem = Problem::new(key.as_str(), message).value(endpoint);
         problems.push_warning(problem.hint(hint));
     }
     if port == 0 {
         return;
     }
-    if let Some(other) = taken.insert(address.to_string(), key.clone()) {
+    // Datagrams have ports of their own.
+    let place = (listener.takes_datagrams(), address.to_string());
+    if let Some(other) = taken.insert(place, key.clone()) {
         let problem = Problem::new(key, format!("is the endpoint of `{other}` already"));
         let hint = "give each listener a port of its own";
         problems.push_error(problem.value(endpoint).hint(hint));

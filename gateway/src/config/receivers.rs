@@ -13,7 +13,7 @@ use crate::receiver::{
     ReceiverConfig, ReceiverKind, listener::Listener, otlp::OtlpConfig, zipkin::ZipkinConfig,
 };
 
-/// The receivers by name: `otlp`, `zipkin`, or either with a name of your own behind a slash
+/// The receivers by name: `otlp`, `zipkin`, `jaeger`, or one with a name of your own behind a slash
 /// (`otlp/agents`), as often as needed. A configuration without this section listens for OTLP and
 /// Zipkin on their usual ports of the loopback interface.
 #[derive(Clone, Debug, Serialize)]
@@ -88,8 +88,8 @@ impl JsonSchema for ReceiversConfig {
             kinds.iter().map(|(name, schema)| (format!("^{name}/"), schema)).collect();
         json_schema!({
             "type": "object",
-            "description": "The receivers by name: `otlp`, `zipkin`, or either with a name of \
-                your own behind a slash (`otlp/agents`), as often as needed. A configuration \
+            "description": "The receivers by name: `otlp`, `zipkin`, `jaeger`, or one with a name \
+                of your own behind a slash (`otlp/agents`), as often as needed. A configuration \
                 without this section listens for OTLP and Zipkin on their usual ports of the \
                 loopback interface.",
             "properties": named,

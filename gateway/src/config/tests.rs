@@ -52,7 +52,8 @@ fn what_is_written_reads_back() {
 #[test]
 fn unknown_keys_and_receivers_are_refused() {
     for json in [
-        r#"{"receivers": {"jaeger": {}}}"#,
+        r#"{"receivers": {"jaegr": {}}}"#,
+        r#"{"receivers": {"jaeger": {"protocols": {"thrift_udp": {}}}}}"#,
         r#"{"receivers": {"otlp": {"protocols": {"grcp": {}}}}}"#,
         r#"{"receivers": {"otlp": {"protocols": {"grpc": {"endpont": ""}}}}}"#,
         r#"{"limits": {"conections": 1}}"#,
@@ -71,6 +72,12 @@ fn all_problems_are_told_by_their_keys() {
                 "http": {"endpoint": "127.0.0.1:4317", "traces_url_path": "v1", "cors": {}}
             }},
             "otlp/none": {"protocols": {}},
+            "jaeger": {"protocols": {
+                "grpc": {"max_recv_msg_size_mib": 0},
+                "thrift_compact": {"queue_size": 0, "max_packet_size": 70000}
+            }},
+            "jaeger/none": {},
+            "jaeger/sampling": {"remote_sampling": {"strategy_file": "/no/such/file"}},
             "zipkin": {"endpoint": "localhost"}
         },
         "limits": {"append_timeout": "2m", "frame_bytes": "2MiB", "connections": 0}
@@ -83,6 +90,11 @@ fn all_problems_are_told_by_their_keys() {
             "limits.append_timeout",
             "limits.connections",
             "limits.frame_bytes",
+            "receivers.jaeger.protocols.grpc.max_recv_msg_size_mib",
+            "receivers.jaeger.protocols.thrift_compact.max_packet_size",
+            "receivers.jaeger.protocols.thrift_compact.queue_size",
+            "receivers.jaeger/none.protocols",
+            "receivers.jaeger/sampling.remote_sampling.strategy_file",
             "receivers.otlp.protocols.grpc.max_recv_msg_size_mib",
             "receivers.otlp.protocols.http.cors.allowed_origins",
             "receivers.otlp.protocols.http.endpoint",

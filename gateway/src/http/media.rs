@@ -13,12 +13,19 @@ pub(crate) enum Media {
     Thrift,
 }
 
+/// The registered name of Thrift's binary protocol, which hardly anybody writes.
+const THRIFT_REGISTERED: &str = "application/vnd.apache.thrift.binary";
+
 impl Media {
     const ALL: [Self; 3] = [Self::Protobuf, Self::Json, Self::Thrift];
 
     /// The media type that a content type without parameters names; `None` for all others.
     pub(crate) fn of(content_type: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|media| content_type.eq_ignore_ascii_case(media.name()))
+        let is = |name| content_type.eq_ignore_ascii_case(name);
+        if is(THRIFT_REGISTERED) {
+            return Some(Self::Thrift);
+        }
+        Self::ALL.into_iter().find(|media| is(media.name()))
     }
 
     /// The content type. Bare, without parameters: some exporters compare the whole value.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What is served at a listener. Paths are tried in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RouteTable {
     pub(crate) http: Vec<HttpRoute>,
     pub(crate) grpc: Vec<GrpcRoute>,
@@ -45,6 +45,7 @@ pub(crate) struct HttpRoute {
 pub(crate) struct GrpcRoute {
     pub(crate) path: &'static str,
     pub(crate) format: &'static Format,
+    pub(crate) style: AnswerStyle,
 }
 
 /// What the head of a request says: what its body is, and how it is answered.
@@ -89,7 +90,7 @@ impl RouteTable {
             return Err(Rejection::new(RejectReason::Path, message));
         };
         let encoding = encoding(&head.headers, "grpc-encoding")?;
-        let (format, style) = (route.format, AnswerStyle::Grpc);
+        let GrpcRoute { format, style, .. } = *route;
         Ok(Call { format, style, media: Media::Protobuf, encoding })
     }
 
@@ -128,10 +129,7 @@ impl Call {
 
     /// How many bytes the body has that starts with `first`, where that tells.
     pub(crate) fn body_bytes(&self, first: &[u8]) -> Option<usize> {
-        match self.style {
-            AnswerStyle::Grpc => grpc::body_bytes(first),
-            AnswerStyle::OtlpHttp | AnswerStyle::Accepted => None,
-        }
+        if self.style.is_grpc() { grpc::body_bytes(first) } else { None }
     }
 
     /// The message in `body`, and how it is compressed.
@@ -139,9 +137,10 @@ impl Call {
     /// # Errors
     /// A body that does not hold one message.
     pub(crate) fn message(&self, body: Bytes) -> Result<(Encoding, Bytes), Rejection> {
-        match self.style {
-            AnswerStyle::Grpc => grpc::message(self.encoding, body),
-            AnswerStyle::OtlpHttp | AnswerStyle::Accepted => Ok((self.encoding, body)),
+        if self.style.is_grpc() {
+            grpc::message(self.encoding, body)
+        } else {
+            Ok((self.encoding, body))
         }
     }
 }

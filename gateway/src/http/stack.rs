@@ -13,9 +13,7 @@
 //! | `Call::message` | body → message | takes off the framing of gRPC |
 //! | `Intake::take` | message → outcome | inflates, translates, splits, appends, waits for the log: the same for every transport |
 
-use std::{
-    convert::Infallible, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration,
-};
+use std::{convert::Infallible, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -34,21 +32,19 @@ use tower_http::cors::CorsLayer;
 use wholetrace_runtime::budget::ByteBudget;
 
 use crate::{
-    admission::{
-        lease::{InFlightBudget, RequestLease},
-        memory::MemoryGate,
-        tenants::{TenantQuota, Tenants},
-    },
+    admission::{Admission, lease::RequestLease, tenants::TenantQuota},
     http::{
         answer::{self, body::AnswerBody},
         body::{Bounds, discard, first_lease, read, too_large},
         grpc,
         route::{Call, RouteTable},
     },
+    inflate::Encoding,
     intake::{Intake, Message},
-    metrics::{ReceiverMetrics, Stage},
+    metrics::{ReceiverMetrics, RequestMetrics, Stage},
     outcome::Accepted,
     reject::{RejectReason, Rejection},
+    remote_sampling::query::{Queries, Query, service_of_call},
 };
 
 /// What a request has of its connection: an extension of the request.
@@ -60,25 +56,18 @@ pub(crate) struct ConnectionInfo {
     pub(crate) peer: Option<SocketAddr>,
 }
 
-/// What stands before a body is read. Shared by all listeners.
-#[derive(Clone)]
-pub(crate) struct Admission {
-    pub(crate) tenants: Tenants,
-    pub(crate) memory: MemoryGate,
-    pub(crate) in_flight: InFlightBudget,
-    /// How long a body may take.
-    pub(crate) request_timeout: Duration,
-    /// Bytes of a body that must come in a second; 0 for any number.
-    pub(crate) body_rate_min: usize,
-}
-
 /// What the requests of a listener go through.
 pub(crate) struct HttpReceiver {
     pub(crate) routes: RouteTable,
     pub(crate) admission: Admission,
     pub(crate) intake: Arc<Intake>,
+    /// What it is asked that is no message.
+    pub(crate) queries: Option<Queries>,
     pub(crate) metrics: ReceiverMetrics,
 }
+
+/// The largest question over gRPC, with its framing.
+const QUERY_BYTES_MAX: usize = 64 << 10;
 
 /// A whole stack.
 pub(crate) type Stack = BoxCloneSyncService<Request<Incoming>, Response<AnswerBody>, Infallible>;
@@ -99,6 +88,11 @@ impl HttpReceiver {
         let (head, body) = request.into_parts();
         let peer = head.extensions.get::<ConnectionInfo>().and_then(|info| info.peer);
         let request_metrics = self.metrics.request(peer);
+        if let Some(queries) = &self.queries
+            && let Some(query) = queries.of(&head, answer::is_grpc(&head.headers))
+        {
+            return self.tell(queries, query, &head, body, request_metrics).await;
+        }
         let call = match self.routes.find(&head) {
             Ok(call) => call,
             Err(rejection) => {
@@ -130,6 +124,53 @@ impl HttpReceiver {
                 request_metrics.refused(&rejection);
                 call.style.refused(call.media(), &rejection)
             }
+        }
+    }
+
+    /// Answers a question. It needs no token: clients of Jaeger have none to send.
+    async fn tell(
+        &self,
+        queries: &Queries,
+        query: Query,
+        head: &Parts,
+        body: Incoming,
+        request_metrics: RequestMetrics,
+    ) -> Response<AnswerBody> {
+        let is_grpc = query == Query::Grpc;
+        let service = match query {
+            Query::Http(service) => service,
+            Query::Grpc => self.service_of_call(head, body).await,
+        };
+        match service {
+            Ok(service) => {
+                request_metrics.accepted(&Accepted::default());
+                answer::strategy(queries.source.strategies().answer(&service), is_grpc)
+            }
+            Err(rejection) => {
+                request_metrics.refused(&rejection);
+                answer::unrouted(&head.headers, &rejection)
+            }
+        }
+    }
+
+    /// The service that a question over gRPC is about.
+    async fn service_of_call(&self, head: &Parts, mut body: Incoming) -> Result<String, Rejection> {
+        let connection = head.extensions.get::<ConnectionInfo>().map(|info| &info.in_flight);
+        let mut lease = self.admission.in_flight.take([connection, None], 0)?;
+        let bounds = Bounds { cap: QUERY_BYTES_MAX, ..self.bounds(None) };
+        let bytes = read(&mut body, bounds, &mut lease, grpc::body_bytes).await?;
+        let (_, message) = grpc::message(Encoding::Identity, bytes)?;
+        service_of_call(&message)
+    }
+
+    /// Bounds of a body of the `declared` length, which begins to come.
+    fn bounds(&self, declared: Option<usize>) -> Bounds {
+        Bounds {
+            cap: self.wire_bytes_max(),
+            declared,
+            begin: Instant::now(),
+            time: self.admission.request_timeout,
+            rate: self.admission.body_rate_min,
         }
     }
 
@@ -180,13 +221,7 @@ impl HttpReceiver {
         mut lease: RequestLease,
     ) -> Result<(Bytes, RequestLease), Rejection> {
         let coming = self.metrics.enter(Stage::Body);
-        let bounds = Bounds {
-            cap: self.wire_bytes_max(),
-            declared,
-            begin: Instant::now(),
-            time: self.admission.request_timeout,
-            rate: self.admission.body_rate_min,
-        };
+        let bounds = self.bounds(declared);
         let bytes = match read(&mut body, bounds, &mut lease, |first| call.body_bytes(first)).await
         {
             Ok(bytes) => bytes,

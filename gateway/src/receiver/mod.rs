@@ -1,14 +1,20 @@
 //! The receivers: what each is configured with, and what it listens on.
 
+pub(crate) mod jaeger;
+pub(crate) mod jaeger_agent;
+pub(crate) mod jaeger_sampling;
 pub(crate) mod listener;
+mod named;
 pub(crate) mod otlp;
 pub(crate) mod zipkin;
+
+use std::{path::Path, time::Duration};
 
 use schemars::{Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeSeed};
 use wholetrace_runtime::problems::Problems;
 
-use self::{listener::Listener, otlp::OtlpConfig, zipkin::ZipkinConfig};
+use self::{jaeger::JaegerConfig, listener::Listener, otlp::OtlpConfig, zipkin::ZipkinConfig};
 
 /// The kinds of receivers there are. A name in the configuration begins with one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +23,8 @@ pub enum ReceiverKind {
     Otlp,
     /// Zipkin.
     Zipkin,
+    /// Jaeger.
+    Jaeger,
 }
 
 /// The settings of a receiver, whatever its kind.
@@ -27,11 +35,13 @@ pub enum ReceiverConfig {
     Otlp(Box<OtlpConfig>),
     /// Zipkin.
     Zipkin(ZipkinConfig),
+    /// Jaeger.
+    Jaeger(Box<JaegerConfig>),
 }
 
 impl ReceiverKind {
     /// All kinds.
-    pub const ALL: [Self; 2] = [Self::Otlp, Self::Zipkin];
+    pub const ALL: [Self; 3] = [Self::Otlp, Self::Zipkin, Self::Jaeger];
 
     /// The word in the configuration.
     #[must_use]
@@ -39,6 +49,7 @@ impl ReceiverKind {
         match self {
             Self::Otlp => "otlp",
             Self::Zipkin => "zipkin",
+            Self::Jaeger => "jaeger",
         }
     }
 
@@ -52,6 +63,7 @@ impl ReceiverKind {
         match self {
             Self::Otlp => generator.subschema_for::<OtlpConfig>(),
             Self::Zipkin => generator.subschema_for::<ZipkinConfig>(),
+            Self::Jaeger => generator.subschema_for::<JaegerConfig>(),
         }
     }
 }
@@ -74,6 +86,7 @@ impl<'de> DeserializeSeed<'de> for ReceiverKind {
         Ok(match self {
             Self::Otlp => ReceiverConfig::Otlp(read(deserializer)?),
             Self::Zipkin => ReceiverConfig::Zipkin(read(deserializer)?),
+            Self::Jaeger => ReceiverConfig::Jaeger(read(deserializer)?),
         })
     }
 }
@@ -84,7 +97,15 @@ impl ReceiverConfig {
         match self {
             Self::Otlp(otlp) => otlp.listeners(name, path),
             Self::Zipkin(zipkin) => zipkin.listeners(name, path),
+            Self::Jaeger(jaeger) => jaeger.listeners(name, path),
         }
+    }
+
+    /// The file that it answers Jaeger's clients by, and how often that is looked at.
+    pub(crate) fn strategy_file(&self) -> Option<(&Path, Duration)> {
+        let Self::Jaeger(jaeger) = self else { return None };
+        let sampling = jaeger.remote_sampling.as_ref()?;
+        Some((&sampling.strategy_file, sampling.strategy_file_reload_interval.get()))
     }
 
     /// Adds everything that is wrong with it to `problems`, beside its listeners; `path` is where it
@@ -92,6 +113,7 @@ impl ReceiverConfig {
     pub(crate) fn check(&self, path: &str, problems: &mut Problems) {
         match self {
             Self::Otlp(otlp) => otlp.check(path, problems),
+            Self::Jaeger(jaeger) => jaeger.check(path, problems),
             Self::Zipkin(_) => {}
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use wholetrace_proto::otlp::EXPORT_PATH;
 use wholetrace_runtime::{
     problems::{Problem, Problems, join},
@@ -18,7 +18,10 @@ use crate::{
         media::Media,
         route::{GrpcRoute, HttpRoute, RouteTable},
     },
-    receiver::listener::{Listener, ListenerKind, MessageLimit},
+    receiver::{
+        listener::{Listener, ListenerKind, MessageLimit},
+        named::named,
+    },
 };
 
 /// An OTLP receiver.
@@ -123,16 +126,15 @@ impl OtlpConfig {
             kind: ListenerKind::OtlpGrpc,
             endpoint: &grpc.endpoint,
             tls: grpc.tls.as_ref(),
-            message: MessageLimit {
-                key: "max_recv_msg_size_mib",
-                value: u64::from(grpc.max_recv_msg_size_mib),
-                unit: 1 << 20,
-                default: u64::from(OtlpGrpcConfig::default().max_recv_msg_size_mib),
-                bounds: 1..=1_024,
-            },
+            message: MessageLimit::grpc(
+                grpc.max_recv_msg_size_mib,
+                OtlpGrpcConfig::default().max_recv_msg_size_mib,
+            ),
             keepalive: grpc.keepalive.server_parameters.clone(),
             cors: None,
             routes: grpc_routes(),
+            datagrams: None,
+            sampling: None,
         });
         let http = http.as_ref().map(|http| Listener {
             name: format!("{name}/http"),
@@ -147,6 +149,8 @@ impl OtlpConfig {
             keepalive: KeepaliveServerConfig::default(),
             cors: http.cors.as_ref(),
             routes: http_routes(http),
+            datagrams: None,
+            sampling: None,
         });
         grpc.into_iter().chain(http).collect()
     }
@@ -209,19 +213,10 @@ fn http_routes(config: &OtlpHttpConfig) -> RouteTable {
 fn grpc_routes() -> RouteTable {
     RouteTable {
         http: Vec::new(),
-        grpc: vec![GrpcRoute { path: EXPORT_PATH, format: &OTLP_PROTO }],
+        grpc: vec![GrpcRoute { path: EXPORT_PATH, format: &OTLP_PROTO, style: AnswerStyle::Grpc }],
         elsewhere: "this port speaks gRPC, and the content type of a gRPC call is \
                     `application/grpc`: send OTLP/HTTP to the port of `protocols.http` (4318 \
                     unless configured)"
             .into(),
     }
-}
-
-/// Tells a key that is named without a value (`grpc:`) from one that is absent.
-fn named<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Option::<T>::deserialize(deserializer).map(|value| Some(value.unwrap_or_default()))
 }

@@ -53,6 +53,8 @@ impl ZipkinConfig {
             keepalive: KeepaliveServerConfig::default(),
             cors: None,
             routes: routes(),
+            datagrams: None,
+            sampling: None,
         }]
     }
 }

@@ -25,7 +25,7 @@ pub(crate) async fn export(
     call(channel, EXPORT_PATH, message, encoding).await
 }
 
-async fn call(
+pub(crate) async fn call(
     channel: &Channel,
     path: &'static str,
     message: Vec<u8>,

@@ -72,7 +72,6 @@ impl Running {
         grpc: &str,
         http: &str,
     ) -> Self {
-        recorder();
         let free = r#""endpoint": "127.0.0.1:0""#;
         let with = |settings: &str| match settings[1..settings.len() - 1].trim() {
             "" => format!("{{{free}}}"),
@@ -81,13 +80,26 @@ impl Running {
         let json = format!(
             r#"{{"receivers": {{
                 "otlp/{name}": {{"protocols": {{"grpc": {}, "http": {}}}}},
-                "zipkin/{name}": {}
+                "zipkin/{name}": {},
+                "jaeger/{name}": {{"protocols": {{
+                    "grpc": {}, "thrift_http": {}, "thrift_compact": {}, "thrift_binary": {}
+                }}}}
             }}, "limits": {limits}}}"#,
             with(grpc),
             with(http),
             with("{}"),
+            with("{}"),
+            with("{}"),
+            with("{}"),
+            with("{}"),
         );
-        let config: GatewayConfig = serde_json::from_str(&json).unwrap();
+        Self::start_as(name, &json).await
+    }
+
+    /// Starts a gateway with the configuration of the JSON text `config`.
+    pub(crate) async fn start_as(name: &'static str, config: &str) -> Self {
+        recorder();
+        let config: GatewayConfig = serde_json::from_str(config).unwrap();
         let log =
             MemoryLog::new(MemoryConfig { partitions: PARTITIONS, ..MemoryConfig::default() });
         let gateway = Gateway::bind(&config, routing(), log.log().spans.writer).await.unwrap();
@@ -107,6 +119,11 @@ impl Running {
 
     pub(crate) fn zipkin(&self) -> SocketAddr {
         self.addresses[&format!("zipkin/{}", self.name)]
+    }
+
+    /// Where Jaeger's protocol of this name in the configuration is taken.
+    pub(crate) fn jaeger(&self, protocol: &str) -> SocketAddr {
+        self.addresses[&format!("jaeger/{}/{protocol}", self.name)]
     }
 
     /// The sum of the counters `metric` of this gateway whose labels contain `label`.

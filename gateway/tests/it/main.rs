@@ -5,6 +5,9 @@
 mod bad_input;
 mod grpc;
 mod harness;
+mod jaeger;
+mod jaeger_agent;
+mod jaeger_sampling;
 mod log_faults;
 mod senders;
 mod served;

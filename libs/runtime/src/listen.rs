@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
 };
 
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::{TcpListener, UdpSocket, lookup_host};
 
 /// Why a listener cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,23 @@ pub fn meant(endpoint: &str) -> Vec<String> {
 /// # Errors
 /// When the endpoint cannot be understood or is not to be had.
 pub async fn bind(setting: &str, endpoint: &str) -> Result<TcpListener, BindError> {
+    first(setting, endpoint, TcpListener::bind).await
+}
+
+/// A socket for datagrams (UDP) at `endpoint`, otherwise as [`bind`].
+///
+/// # Errors
+/// When the endpoint cannot be understood or is not to be had.
+pub async fn bind_datagrams(setting: &str, endpoint: &str) -> Result<UdpSocket, BindError> {
+    first(setting, endpoint, UdpSocket::bind).await
+}
+
+/// What `bind` gives for the first address of `endpoint` for which it gives anything.
+async fn first<T, F: Future<Output = Result<T, Error>>>(
+    setting: &str,
+    endpoint: &str,
+    bind: impl Fn(SocketAddr) -> F,
+) -> Result<T, BindError> {
     let failed = |reason: String| BindError {
         setting: setting.to_owned(),
         endpoint: endpoint.to_owned(),
@@ -49,8 +66,8 @@ pub async fn bind(setting: &str, endpoint: &str) -> Result<TcpListener, BindErro
     let addresses = addresses(endpoint).await.map_err(&failed)?;
     let mut last = None;
     for address in addresses {
-        match TcpListener::bind(address).await {
-            Ok(listener) => return Ok(listener),
+        match bind(address).await {
+            Ok(bound) => return Ok(bound),
             Err(error) => last = Some(error),
         }
     }
@@ -98,6 +115,15 @@ mod tests {
         let said = bind("receivers.zipkin.endpoint", &endpoint).await.unwrap_err().to_string();
         assert!(said.starts_with(&format!("cannot listen on `{endpoint}`")), "{said}");
         assert!(said.contains("receivers.zipkin.endpoint") && said.contains("in use"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_port_has_room_for_datagrams_beside_connections() {
+        let first = bind("x", "127.0.0.1:0").await.unwrap();
+        let endpoint = first.local_addr().unwrap().to_string();
+        let _datagrams = bind_datagrams("x", &endpoint).await.unwrap();
+        let said = bind_datagrams("x", &endpoint).await.unwrap_err().to_string();
+        assert!(said.contains("in use"), "{said}");
     }
 
     #[tokio::test]

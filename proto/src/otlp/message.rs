@@ -3,7 +3,7 @@
 use super::numbers::{any_value, key_value};
 use crate::room::{NoRoom, Reserved, Room};
 use crate::wire::nested::{OpenMessage, begin_message, end_message, end_message_or_drop};
-use crate::wire::{put_bytes, put_fixed64, put_uint};
+use crate::wire::{put_bytes, put_fixed32, put_fixed64, put_uint};
 
 /// The most bytes of a tag with a length or a number behind it.
 const HEAD_BYTES_MAX: usize = 5 + 10;
@@ -57,6 +57,8 @@ pub(crate) enum Scalar<'s> {
     Text(&'s str),
     Bool(bool),
     Int(i64),
+    Double(f64),
+    Bytes(&'s [u8]),
 }
 
 /// Writes the fields of a message.
@@ -108,6 +110,13 @@ impl<'w, 'r> MessageWriter<'w, 'r> {
         }
     }
 
+    /// A field with a number of four bytes.
+    pub(crate) fn fixed32(&mut self, number: u32, value: u32) {
+        if self.grow(HEAD_BYTES_MAX) {
+            put_fixed32(self.out, number, value);
+        }
+    }
+
     /// A field with an attribute.
     pub(crate) fn attribute(&mut self, number: u32, key: &str, value: &Scalar<'_>) {
         let attribute = self.begin_message(number);
@@ -117,6 +126,8 @@ impl<'w, 'r> MessageWriter<'w, 'r> {
             Scalar::Text(text) => self.bytes(any_value::STRING_VALUE, text.as_bytes()),
             Scalar::Bool(value) => self.uint(any_value::BOOL_VALUE, u64::from(*value)),
             Scalar::Int(value) => self.uint(any_value::INT_VALUE, value.cast_unsigned()),
+            Scalar::Double(value) => self.fixed64(any_value::DOUBLE_VALUE, value.to_bits()),
+            Scalar::Bytes(bytes) => self.bytes(any_value::BYTES_VALUE, bytes),
         }
         self.end_message(message);
         self.end_message(attribute);

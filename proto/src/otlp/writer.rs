@@ -171,6 +171,11 @@ impl<'r> Writer<'r> {
         self.rejected.add(reject, 1);
     }
 
+    /// Counts `spans` that were refused for one reason.
+    pub(crate) fn reject_many(&mut self, reject: SpanReject, spans: u64) {
+        self.rejected.add(reject, spans);
+    }
+
     /// The request. Resources and scopes without spans are not in it.
     pub(crate) fn finish(mut self) -> Result<Translated, NoRoom> {
         self.memory.reserve(0)?;

@@ -3,7 +3,7 @@
 use super::links_events::{put_event, put_link};
 use super::model::{Endpoint, Kind, Span};
 use super::tags::Tags;
-use crate::otlp::enums::{KINDS, STATUS_CODES, number_of};
+use crate::otlp::enums::{KINDS, STATUS_CODES, number_of, status_code};
 use crate::otlp::message::{MessageWriter, Scalar};
 use crate::otlp::numbers::{instrumentation_scope, resource, span, status};
 use crate::otlp::writer::Writer;
@@ -151,10 +151,7 @@ fn put_endpoint(
 }
 
 fn put_status(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_>) {
-    let given = tags.status_code.and_then(|text| {
-        number_of(text, &STATUS_CODES)
-            .or_else(|| number_of(text.strip_prefix("STATUS_CODE_")?, &STATUS_CODES))
-    });
+    let given = tags.status_code.and_then(status_code);
     let code = if tags.error { number_of("ERROR", &STATUS_CODES) } else { given }.unwrap_or(0);
     if code == 0 && tags.status_message.is_empty() {
         return;

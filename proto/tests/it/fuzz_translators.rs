@@ -1,10 +1,17 @@
 //! A short run of the translators' fuzz targets: valid inputs, mutated, and random bytes. Always
 //! the same.
 
-use wholetrace_proto::otlp_json::from_protobuf;
+use wholetrace_proto::{
+    otlp_json::from_protobuf,
+    thrift::{MessageKind, Protocol},
+};
 
 use crate::{
     fuzz::{run, run_any},
+    jaeger,
+    jaeger_model::{Batch, KeyValue, Log, Moment, Process, Span, SpanRef, request, tag},
+    jaeger_shapes,
+    jaeger_thrift::{batch, emit_batch},
     sample,
     translators::{self, shapes},
     zipkin::IDS,
@@ -53,6 +60,52 @@ fn zipkin() {
     let thrift = zipkin_thrift::list(&[zipkin_thrift::every_field]);
     let valid = [every_field.into_bytes(), old.into_bytes(), protobuf, thrift];
     run(13, &valid, translators::zipkin);
+}
+
+#[test]
+fn jaeger() {
+    let fields = || vec![tag("event", "e"), tag("k", "v"), tag("k", "w")];
+    let span = Span {
+        operation_name: "get".to_owned(),
+        references: vec![SpanRef { trace_id: vec![1; 8], span_id: vec![2; 8], ref_type: 1 }],
+        flags: 11,
+        duration: Some(Moment { seconds: -1, nanos: 5 }),
+        tags: vec![
+            tag("span.kind", "server"),
+            tag("error", "true"),
+            tag("otel.status_code", "OK"),
+            KeyValue { v_type: 4, v_binary: vec![1], ..tag("b", "") },
+            KeyValue { v_type: 2, v_int64: 500, ..tag("http.status_code", "") },
+        ],
+        logs: vec![Log { timestamp: Some(Moment { seconds: 1, nanos: 1 }), fields: fields() }],
+        process: Some(Process { service_name: "own".to_owned(), tags: fields() }),
+        process_id: "p".to_owned(),
+        warnings: vec!["w".to_owned()],
+        ..jaeger::bare()
+    };
+    let process = Process { service_name: "shop".to_owned(), tags: vec![tag("hostname", "h")] };
+    let request = request(vec![span, jaeger::bare()], Some(process));
+    run(15, &[request], translators::jaeger);
+    run_any(16, 20_000, |data| translators::jaeger(&jaeger_shapes::chosen(data)));
+}
+
+#[test]
+fn jaeger_thrift() {
+    let span = Span {
+        tags: vec![tag("span.kind", "server"), tag("error", "true")],
+        logs: vec![Log { timestamp: None, fields: vec![tag("event", "e")] }],
+        references: vec![SpanRef { trace_id: vec![1; 16], span_id: vec![2; 8], ref_type: 1 }],
+        flags: 11,
+        ..jaeger::bare()
+    };
+    let process = Some(Process { service_name: "shop".to_owned(), tags: vec![tag("a", "b")] });
+    let given = Batch { spans: vec![span, jaeger::bare()], process };
+    let inputs = [
+        batch(&given, Protocol::Binary),
+        emit_batch(&given, Protocol::Binary, MessageKind::Oneway),
+        emit_batch(&given, Protocol::Compact, MessageKind::Oneway),
+    ];
+    run(17, &inputs, translators::jaeger_thrift);
 }
 
 #[test]

@@ -12,6 +12,15 @@
 mod checks;
 mod fuzz;
 mod fuzz_translators;
+mod jaeger;
+mod jaeger_batch;
+#[path = "../../fuzz/jaeger_model.rs"]
+mod jaeger_model;
+#[path = "../../fuzz/jaeger_shapes.rs"]
+mod jaeger_shapes;
+#[path = "../../fuzz/jaeger_thrift.rs"]
+mod jaeger_thrift;
+mod jaeger_thrift_batch;
 #[path = "../../fuzz/nested.rs"]
 mod nested;
 mod otlp_json;

@@ -30,7 +30,7 @@ pub struct TailSamplingConfig {
     /// For how long late spans find the decision about their trace.
     pub decision_cache: DecisionCacheConfig,
     /// What in a span keeps its trace whatever the policies say, unless a `drop` policy discards
-    /// it. `debug`: the sender set the debug flag of a format that has one (Zipkin).
+    /// it. `debug`: the sender set the debug flag of a format that has one (Zipkin, Jaeger).
     /// `jaeger_debug_id`: the attribute `jaeger-debug-id`. `sampling_priority`: the attribute
     /// `sampling.priority` above 0. The Collector knows none of them; the default honours only
     /// what plain OTLP cannot say. An empty list for none.

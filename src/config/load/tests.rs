@@ -103,7 +103,7 @@ fn sections_of_a_collector_are_explained() {
          service:\n  telemetry: {}\n  pipelines:\n    \
          traces: { receivers: [otlp], exporters: [otlp] }\n    \
          traces/2: { receivers: [otlp], exporters: [otlp/2] }\n    metrics: {}\n\
-         exporters: { jaeger: {}, otlp: { endpoint: a:1 }, loki: {} }\nreceivers: { otlp: { protocols: { grpc: } }, jaeger: {} }\n",
+         exporters: { jaeger: {}, otlp: { endpoint: a:1 }, loki: {} }\nreceivers: { otlp: { protocols: { grpc: } }, skywalking: {} }\n",
     );
     for expected in [
         "move the block `tail_sampling` to the top of the file",
@@ -116,7 +116,7 @@ fn sections_of_a_collector_are_explained() {
         "instead of `telemetry` there are `logging` and `admin`",
         "write `otlp/jaeger: { endpoint: \"HOST:4317\" }`",
         "there are only traces here",
-        "spans come as OTLP or Zipkin",
+        "spans come as OTLP, Zipkin or Jaeger",
         "6 problems",
     ] {
         assert!(said.contains(expected), "{expected}: {said}");

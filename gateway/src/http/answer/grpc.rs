@@ -2,21 +2,17 @@
 
 use http::{HeaderMap, HeaderValue, Response, header};
 
-use super::{
-    body::AnswerBody,
-    messages::{export_response, grpc_status},
-};
+use super::{body::AnswerBody, messages::grpc_status};
 use crate::{
     http::grpc::framed,
-    outcome::Accepted,
     reject::{RejectReason, Rejection},
 };
 
-/// One message and status 0.
-pub(super) fn accepted(accepted: &Accepted) -> Response<AnswerBody> {
+/// The one message `message` and status 0.
+pub(super) fn accepted(message: &[u8]) -> Response<AnswerBody> {
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
-    let body = AnswerBody::with_trailers(framed(&export_response(accepted)), trailers);
+    let body = AnswerBody::with_trailers(framed(message), trailers);
     let mut response = Response::new(body);
     let kind = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

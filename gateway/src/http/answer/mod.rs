@@ -1,4 +1,4 @@
-//! How senders are answered: three styles, whatever is served at a route.
+//! How senders are answered: four styles, whatever is served at a route.
 
 pub(crate) mod body;
 mod grpc;
@@ -6,13 +6,14 @@ mod messages;
 mod otlp_http;
 mod text;
 
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, StatusCode};
 
-use self::body::AnswerBody;
+use self::{body::AnswerBody, messages::export_response};
 use crate::{
     http::media::{Media, content_type},
     outcome::Accepted,
-    reject::Rejection,
+    reject::{RejectReason, Rejection},
+    remote_sampling::strategies::Answer,
 };
 
 /// A style of answers.
@@ -22,6 +23,8 @@ pub(crate) enum AnswerStyle {
     OtlpHttp,
     /// gRPC: OTLP's response, and a status in the trailers.
     Grpc,
+    /// gRPC: a response without fields, and a status in the trailers.
+    GrpcEmpty,
     /// 202 without a body, or a refusal as text.
     Accepted,
 }
@@ -31,7 +34,8 @@ impl AnswerStyle {
     pub(crate) fn accepted(self, media: Media, accepted: &Accepted) -> Response<AnswerBody> {
         match self {
             Self::OtlpHttp => otlp_http::accepted(media, accepted),
-            Self::Grpc => grpc::accepted(accepted),
+            Self::Grpc => grpc::accepted(&export_response(accepted)),
+            Self::GrpcEmpty => grpc::accepted(&[]),
             Self::Accepted => text::accepted(),
         }
     }
@@ -40,7 +44,7 @@ impl AnswerStyle {
     pub(crate) fn refused(self, media: Media, rejection: &Rejection) -> Response<AnswerBody> {
         match self {
             Self::OtlpHttp => otlp_http::refused(media, rejection),
-            Self::Grpc => grpc::refused(rejection),
+            Self::Grpc | Self::GrpcEmpty => grpc::refused(rejection),
             Self::Accepted => text::refused(rejection),
         }
     }
@@ -50,15 +54,37 @@ impl AnswerStyle {
     pub(crate) fn nothing_taken(self, accepted: &Accepted) -> Option<Rejection> {
         match self {
             Self::OtlpHttp | Self::Grpc => None,
-            Self::Accepted => Some(text::nothing_taken(accepted)),
+            // The answer has no place for it: the sender is told what it does wrong by a refusal.
+            Self::GrpcEmpty | Self::Accepted => {
+                Some(Rejection::new(RejectReason::Malformed, accepted.refused_text()))
+            }
         }
+    }
+
+    /// Whether requests and answers have the framing of gRPC.
+    pub(crate) const fn is_grpc(self) -> bool {
+        matches!(self, Self::Grpc | Self::GrpcEmpty)
+    }
+}
+
+/// Whether who sent these headers speaks gRPC.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    content_type(headers).starts_with("application/grpc")
+}
+
+/// The answer to a question of Jaeger's clients, over gRPC or HTTP.
+pub(crate) fn strategy(answer: &Answer, is_grpc: bool) -> Response<AnswerBody> {
+    if is_grpc {
+        grpc::accepted(&answer.protobuf())
+    } else {
+        body::typed(StatusCode::OK, Media::Json.header(), answer.json().into())
     }
 }
 
 /// The answer to a request for which there is no route. At the port of another protocol too, who
 /// speaks gRPC understands only that.
 pub(crate) fn unrouted(headers: &HeaderMap, rejection: &Rejection) -> Response<AnswerBody> {
-    if content_type(headers).starts_with("application/grpc") {
+    if is_grpc(headers) {
         grpc::refused(rejection)
     } else {
         // The HTTP status of an answer in gRPC is 200, which any other sender takes for success.

@@ -6,10 +6,7 @@ use super::{
     body::{AnswerBody, typed},
     messages::advise_retry,
 };
-use crate::{
-    outcome::Accepted,
-    reject::{RejectReason, Rejection},
-};
+use crate::reject::{RejectReason, Rejection};
 
 /// 202, whatever was left out. That is counted, not told: a reporter has no use for it, and some take
 /// any other answer than 202 for a reason to send all of it again.
@@ -17,11 +14,6 @@ pub(super) fn accepted() -> Response<AnswerBody> {
     let mut response = Response::new(AnswerBody::default());
     *response.status_mut() = StatusCode::ACCEPTED;
     response
-}
-
-/// A request without one good span is refused: its sender is told what it does wrong.
-pub(super) fn nothing_taken(accepted: &Accepted) -> Rejection {
-    Rejection::new(RejectReason::Malformed, accepted.refused_text())
 }
 
 /// What is wrong, as text.

@@ -121,7 +121,7 @@ fn complete(draft: &mut Draft, report: &mut Report, place: &Place) {
     report.lost(
         place.clone(),
         "events in Honeycomb's own format (`/1/events`, `/1/batch`) are not read",
-        "have their senders speak OTLP or Zipkin",
+        "have their senders speak OTLP, Zipkin or Jaeger",
     );
     if !draft.has("exporters") {
         let exporter = settings::honeycomb("https://api.honeycomb.io", "${env:HONEYCOMB_API_KEY}");

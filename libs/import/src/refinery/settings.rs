@@ -154,7 +154,7 @@ fn setting(
         ("IDFields", _) => report.lost(
             place,
             "ids stand where OTLP has them, whatever fields are called",
-            "have senders speak OTLP or Zipkin",
+            "have senders speak OTLP, Zipkin or Jaeger",
         ),
         _ => match NOT_NEEDED.iter().find(|(known, _)| *known == group) {
             Some((_, why)) => report.not_needed(place, *why),

@@ -7,7 +7,7 @@ use wholetrace_runtime::problems::Problem;
 /// Keys that the loader refuses or warns of, by the end of their paths.
 const REFUSED: [(&str, &str, &str); 3] = [
     (".auth", "requests would go out without credentials", "send them as a header"),
-    ("receivers.jaeger", "no component of this type", "spans come as OTLP or Zipkin"),
+    ("receivers.opencensus", "no component of this type", "spans come as OTLP, Zipkin or Jaeger"),
     ("span_count", "a type that is not supported yet", ""),
 ];
 const IDLE: [&str; 6] = [

@@ -1,0 +1,178 @@
+//! Reads spans and processes in the structs of Jaeger's `jaeger.thrift`.
+//!
+//! What cannot be read at all ends the batch, since structs do not say how long they are; what a span
+//! says wrongly is a reason to refuse that span. A known field of a wrong type is skipped.
+
+use super::model::{Log, Process, Reference, ReferenceKind, Span, Tag, Value};
+use crate::reject::SpanReject;
+use crate::thrift::{Cursor, Kind, ThriftError};
+
+/// Reads the span that comes next into `span`, which is clear. Whether it is one that can be taken is
+/// in the inner result.
+pub(super) fn read_span<'a>(
+    cursor: &mut Cursor<'a>,
+    span: &mut Span<'a>,
+) -> Result<Result<(), SpanReject>, ThriftError> {
+    let (mut low, mut high) = (0, 0);
+    let mut room = Ok(());
+    let mut fields = cursor.fields();
+    while let Some(field) = cursor.next_field(&mut fields)? {
+        match (field.id, field.kind) {
+            (1, Kind::I64) => low = cursor.i64()?,
+            (2, Kind::I64) => high = cursor.i64()?,
+            (3, Kind::I64) => span.id = cursor.i64()?.to_be_bytes(),
+            (4, Kind::I64) => span.parent_id = cursor.i64()?.to_be_bytes(),
+            (5, Kind::Bytes) => span.name = cursor.text()?,
+            (6, Kind::List) => {
+                for _ in 0..cursor.list_of(Kind::Struct)? {
+                    let reference = read_reference(cursor)?;
+                    room = room.and_then(|()| span.room(cursor.position()));
+                    if room.is_ok() {
+                        span.references.push(reference);
+                    }
+                }
+            }
+            (7, Kind::I32) => span.flags = cursor.i32()?.cast_unsigned(),
+            (8, Kind::I64) => span.start = nanoseconds(cursor.i64()?),
+            (9, Kind::I64) => span.duration = nanoseconds(cursor.i64()?),
+            (10, Kind::List) => {
+                for _ in 0..cursor.list_of(Kind::Struct)? {
+                    let tag = read_tag(cursor)?;
+                    room = room.and_then(|()| span.room(cursor.position()));
+                    if room.is_ok() {
+                        span.tags.push(tag);
+                    }
+                }
+            }
+            (11, Kind::List) => {
+                for _ in 0..cursor.list_of(Kind::Struct)? {
+                    read_log(cursor, span, &mut room)?;
+                }
+            }
+            (_, kind) => cursor.skip(kind)?,
+        }
+    }
+    span.trace_id = trace_id(low, high);
+    let ids = if span.trace_id == [0; 16] {
+        Err(SpanReject::ZeroId { number: 1 })
+    } else if span.id == [0; 8] {
+        Err(SpanReject::ZeroId { number: 3 })
+    } else {
+        Ok(())
+    };
+    Ok(room.and(ids))
+}
+
+/// Reads the process that comes next. Whether it is one that can be taken is in the inner result.
+pub(super) fn read_process<'a>(
+    cursor: &mut Cursor<'a>,
+) -> Result<Result<Process<'a>, SpanReject>, ThriftError> {
+    let mut process = Process::default();
+    let mut room = Ok(());
+    let mut fields = cursor.fields();
+    while let Some(field) = cursor.next_field(&mut fields)? {
+        match (field.id, field.kind) {
+            (1, Kind::Bytes) => process.service_name = cursor.text()?,
+            (2, Kind::List) => {
+                for _ in 0..cursor.list_of(Kind::Struct)? {
+                    let tag = read_tag(cursor)?;
+                    room = room.and_then(|()| process.room(cursor.position()));
+                    if room.is_ok() {
+                        process.tags.push(tag);
+                    }
+                }
+            }
+            (_, kind) => cursor.skip(kind)?,
+        }
+    }
+    Ok(room.map(|()| process))
+}
+
+fn read_reference(cursor: &mut Cursor<'_>) -> Result<Reference, ThriftError> {
+    let (mut low, mut high) = (0, 0);
+    let mut reference = Reference::default();
+    let mut fields = cursor.fields();
+    while let Some(field) = cursor.next_field(&mut fields)? {
+        match (field.id, field.kind) {
+            (1, Kind::I32) => reference.kind = ReferenceKind::of(cursor.i32()?.into()),
+            (2, Kind::I64) => low = cursor.i64()?,
+            (3, Kind::I64) => high = cursor.i64()?,
+            (4, Kind::I64) => reference.span_id = cursor.i64()?.to_be_bytes(),
+            (_, kind) => cursor.skip(kind)?,
+        }
+    }
+    reference.trace_id = trace_id(low, high);
+    Ok(reference)
+}
+
+fn read_log<'a>(
+    cursor: &mut Cursor<'a>,
+    span: &mut Span<'a>,
+    room: &mut Result<(), SpanReject>,
+) -> Result<(), ThriftError> {
+    let (mut time, first) = (0, span.fields.len());
+    let mut has_room = |span: &Span<'_>, at| {
+        if room.is_ok() {
+            *room = span.room(at);
+        }
+        room.is_ok()
+    };
+    let mut fields = cursor.fields();
+    while let Some(field) = cursor.next_field(&mut fields)? {
+        match (field.id, field.kind) {
+            (1, Kind::I64) => time = nanoseconds(cursor.i64()?),
+            (2, Kind::List) => {
+                for _ in 0..cursor.list_of(Kind::Struct)? {
+                    let tag = read_tag(cursor)?;
+                    if has_room(span, cursor.position()) {
+                        span.fields.push(tag);
+                    }
+                }
+            }
+            (_, kind) => cursor.skip(kind)?,
+        }
+    }
+    if has_room(span, cursor.position()) {
+        span.logs.push(Log { time, fields: first..span.fields.len() });
+    }
+    Ok(())
+}
+
+fn read_tag<'a>(cursor: &mut Cursor<'a>) -> Result<Tag<'a>, ThriftError> {
+    let mut tag = Tag { key: "".into(), value: Value::Text("".into()) };
+    let mut number = 0;
+    let (mut string, mut bytes) = ("".into(), &[][..]);
+    let (mut double, mut boolean, mut integer) = (0.0, false, 0);
+    let mut fields = cursor.fields();
+    while let Some(field) = cursor.next_field(&mut fields)? {
+        match (field.id, field.kind) {
+            (1, Kind::Bytes) => tag.key = cursor.text()?,
+            (2, Kind::I32) => number = cursor.i32()?,
+            (3, Kind::Bytes) => string = cursor.text()?,
+            (4, Kind::Double) => double = cursor.double()?,
+            (5, Kind::Bool) => boolean = cursor.boolean()?,
+            (6, Kind::I64) => integer = cursor.i64()?,
+            (7, Kind::Bytes) => bytes = cursor.bytes()?,
+            (_, kind) => cursor.skip(kind)?,
+        }
+    }
+    // Other numbers than in protobuf.
+    tag.value = match number {
+        1 => Value::Double(double),
+        2 => Value::Bool(boolean),
+        3 => Value::Int(integer),
+        4 => Value::Bytes(bytes),
+        _ => Value::Text(string),
+    };
+    Ok(tag)
+}
+
+fn trace_id(low: i64, high: i64) -> [u8; 16] {
+    let (low, high) = (low.cast_unsigned(), high.cast_unsigned());
+    (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
+}
+
+/// Of so many microseconds.
+fn nanoseconds(microseconds: i64) -> i128 {
+    i128::from(microseconds) * 1_000
+}
