@@ -226,7 +226,7 @@ impl Answer {
     /// The answer over gRPC: a `SamplingStrategyResponse`.
     pub(crate) fn protobuf(&self) -> Vec<u8> {
         let (mut out, mut message) = (Vec::new(), Vec::new());
-        let mut put = |number, message: &mut Vec<u8>, out: &mut Vec<u8>| {
+        let put = |number, message: &mut Vec<u8>, out: &mut Vec<u8>| {
             put_bytes(out, number, message);
             message.clear();
         };
