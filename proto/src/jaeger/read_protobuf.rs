@@ -75,7 +75,10 @@ pub(super) fn read_span<'a>(
 }
 
 /// Reads a process, or adds what further bytes of it say.
-pub(super) fn read_process<'a>(body: &'a [u8], process: &mut Process<'a>) -> Result<(), WireError> {
+pub(super) fn read_process<'a>(
+    body: &'a [u8],
+    process: &mut Process<'a>,
+) -> Result<(), SpanReject> {
     read_process_fields(body, Cursor::new(body), process)
 }
 

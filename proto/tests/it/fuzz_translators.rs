@@ -86,7 +86,7 @@ fn jaeger() {
     let process = Process { service_name: "shop".to_owned(), tags: vec![tag("hostname", "h")] };
     let request = request(vec![span, jaeger::bare()], Some(process));
     run(15, &[request], translators::jaeger);
-    run_any(16, 20_000, |data| translators::jaeger(&jaeger_shapes::chosen(data)));
+    run_any(16, 20_000, 200, |data| translators::jaeger(&jaeger_shapes::chosen(data)));
 }
 
 #[test]
