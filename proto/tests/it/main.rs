@@ -14,6 +14,7 @@ mod fuzz;
 mod fuzz_translators;
 mod jaeger;
 mod jaeger_batch;
+mod jaeger_links;
 #[path = "../../fuzz/jaeger_model.rs"]
 mod jaeger_model;
 #[path = "../../fuzz/jaeger_shapes.rs"]
