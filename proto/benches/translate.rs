@@ -2,7 +2,6 @@
 //!
 //! `cargo bench -p wholetrace-proto --bench translate`; criterion's elements are spans.
 
-#[expect(dead_code, reason = "not every message is made here")]
 #[path = "../fuzz/jaeger_model.rs"]
 mod jaeger_model;
 #[path = "../tests/it/sample.rs"]

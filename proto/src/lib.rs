@@ -102,5 +102,6 @@ pub mod split;
 pub mod thrift;
 pub mod tracestate;
 pub mod translated;
+mod utf8;
 pub mod wire;
 pub mod zipkin;

@@ -6,11 +6,8 @@ use crate::{
     check::{HeadKind, TextVisitor, Walk},
     otlp::SPAN_LEVEL,
     schema::{SPAN, Schema},
+    utf8::REPLACEMENT,
 };
-
-/// What stands for a byte that is no part of a character. One byte for one, so that every length
-/// in the message stays what it is.
-const REPLACEMENT: u8 = b'?';
 
 /// The span with the bytes `body`, with all text valid: each byte that is no part of a character
 /// becomes a `?`. Borrowed when nothing had to be changed. A span that
@@ -25,27 +22,6 @@ pub fn repair_span(body: &[u8]) -> Cow<'_, [u8]> {
 #[must_use]
 pub fn repair_head(kind: HeadKind, bytes: &[u8]) -> Cow<'_, [u8]> {
     repair(kind.schema(), kind.level(), bytes)
-}
-
-/// `bytes` as text, each that is no part of a character a `?`.
-#[inline]
-pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(repaired(bytes.to_vec())),
-    }
-}
-
-/// `text` as UTF-8, each byte that is no part of a character a `?`.
-pub(crate) fn repaired(text: Vec<u8>) -> String {
-    String::from_utf8(text).unwrap_or_else(|invalid| {
-        let mut text = String::with_capacity(invalid.as_bytes().len());
-        for chunk in invalid.as_bytes().utf8_chunks() {
-            text.push_str(chunk.valid());
-            text.extend(chunk.invalid().iter().map(|_| char::from(REPLACEMENT)));
-        }
-        text
-    })
 }
 
 fn repair<'a>(schema: &'static Schema, level: u32, bytes: &'a [u8]) -> Cow<'a, [u8]> {

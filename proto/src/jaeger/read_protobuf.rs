@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::model::{Log, Process, Reference, ReferenceKind, Span, Tag, Value};
 use crate::reject::SpanReject;
-use crate::repair;
+use crate::utf8;
 use crate::wire::{Cursor, Field, WireError};
 
 mod span {
@@ -201,7 +201,7 @@ fn message<'a>(
 }
 
 fn text<'a>(field: &Field<'a>, of: &'static str) -> Result<Cow<'a, str>, WireError> {
-    Ok(repair::text(field.bytes(of)?))
+    Ok(utf8::text(field.bytes(of)?))
 }
 
 /// Of 8 bytes, the low half.

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use super::error::{Found, JsonError};
 use super::kind::{Kind, KindStack};
 use super::sniff::other_format;
-use crate::repair::repaired;
+use crate::utf8::repaired;
 
 mod strings;
 

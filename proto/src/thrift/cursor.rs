@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::error::ThriftError;
 use super::kind::{Kind, Protocol};
-use crate::repair;
+use crate::utf8;
 
 /// Walks values, in their order. Each method takes the value that comes next.
 #[derive(Clone, Debug)]
@@ -219,7 +219,7 @@ impl<'a> Cursor<'a> {
     /// When it does not end within what is left.
     #[inline]
     pub fn text(&mut self) -> Result<Cow<'a, str>> {
-        Ok(repair::text(self.bytes()?))
+        Ok(utf8::text(self.bytes()?))
     }
 
     /// The head of a list or a set.

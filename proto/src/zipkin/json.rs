@@ -14,7 +14,7 @@ use crate::json::number;
 use crate::json::reader::Reader;
 use crate::json::values::{bad_value, each_element, each_field, ignore, wrong_type};
 use crate::reject::SpanReject;
-use crate::repair;
+use crate::utf8;
 
 /// Reads all spans of `text`: an array of them, or one. An empty text has none.
 ///
@@ -252,7 +252,7 @@ fn any_text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Option<Cow<'a, st
         Value::Array | Value::Object => {
             let start = reader.at();
             reader.skip()?;
-            Ok(Some(repair::text(reader.since(start))))
+            Ok(Some(utf8::text(reader.since(start))))
         }
         _ => Ok(Some(text(reader, name)?)),
     }

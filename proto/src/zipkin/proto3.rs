@@ -8,7 +8,7 @@ use super::error::ZipkinError;
 use super::model::{Endpoint, Kind};
 use super::request::Request;
 use crate::reject::SpanReject;
-use crate::repair::text;
+use crate::utf8::text;
 use crate::wire::{Cursor, Field, LEN};
 
 /// Field numbers of `zipkin.proto3`.

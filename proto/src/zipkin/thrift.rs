@@ -12,8 +12,8 @@ use super::error::ZipkinError;
 use super::model::Endpoint;
 use super::request::Request;
 use crate::reject::SpanReject;
-use crate::repair;
 use crate::thrift::{Cursor, Field, Kind, Protocol, ThriftError};
+use crate::utf8;
 
 /// What a list of structs begins with, in the binary protocol.
 const LIST_OF_STRUCTS: u8 = 12;
@@ -228,7 +228,7 @@ fn value_text(kind: i32, value: &[u8]) -> Cow<'_, str> {
         DOUBLE => number(value, f64::from_be_bytes),
         _ => None,
     };
-    known.unwrap_or_else(|| repair::text(value))
+    known.unwrap_or_else(|| utf8::text(value))
 }
 
 /// `None` when it has another number of bytes.

@@ -79,7 +79,8 @@ prop_compose! {
     ) -> Span {
         let (trace_id, span_id) = (vec![trace; 16], vec![id; 8]);
         let operation_name = "get".to_owned();
-        let known = Span { trace_id, span_id, operation_name, flags, start_time, duration, ..bare() };
+        let times = Span { start_time, duration, ..bare() };
+        let known = Span { trace_id, span_id, operation_name, flags, ..times };
         Span { references, tags, logs, ..known }
     }
 }
