@@ -1,13 +1,12 @@
-//! Every setting of the Kafka client, with its reason.
+//! Every setting of the Kafka client, with its reason; those of every client of Kafka are in the crate
+//! `wholetrace-kafka`.
 //!
 //! What is not set here is as librdkafka has it.
 
-use std::sync::OnceLock;
+use rdkafka::config::ClientConfig;
+use wholetrace_runtime::units::HumanDuration;
 
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use wholetrace_runtime::{tls::ClientTlsConfig, units::HumanDuration};
-
-use super::config::{KafkaConfig, Mechanism, SaslConfig};
+use super::config::KafkaConfig;
 
 /// How often a client counts what it has, for the metrics.
 /// With hundreds of partitions that is a document of some 100 KB each time.
@@ -56,43 +55,12 @@ pub(super) enum Answer {
 
 /// What all clients have in common; `role` tells them apart in the brokers' logs.
 pub(super) fn common(config: &KafkaConfig, role: &str) -> ClientConfig {
-    // Who comes first decides whether the library frees its tables when the process ends, under the
-    // hands of clients that are still at work: this way it does not.
-    openssl_sys::init();
-    let mut client = ClientConfig::new();
+    let mut client = config.connection().client(role);
     client
-        .set("bootstrap.servers", config.brokers.join(","))
-        .set("client.id", format!("{}-{role}{}", config.client_id, at_host()))
-        // Firewalls forget silent connections.
-        .set("socket.keepalive.enable", "true")
-        // A broker that hangs is noticed after this; the default of 60 s is beyond any sender's
-        // timeout.
-        .set("socket.timeout.ms", "10000")
-        .set("socket.connection.setup.timeout.ms", "5000")
-        // A broker that is back is found within 2 s, not 10.
-        .set("reconnect.backoff.ms", "100")
-        .set("reconnect.backoff.max.ms", "2000")
-        // A new leader is looked up when the old one refuses; this is for changes that no broker tells.
-        .set("topic.metadata.refresh.interval.ms", "30000")
         // Topics made by accident would have one partition and one copy.
         .set("allow.auto.create.topics", "false")
-        // Our metrics are ours to publish.
-        .set("enable.metrics.push", "false")
-        .set("message.max.bytes", largest(config).to_string())
-        .set_log_level(RDKafkaLogLevel::Info);
-    secure(config, &mut client);
+        .set("message.max.bytes", largest(config).to_string());
     client
-}
-
-/// `@` and the name of this machine, as far as it is known: in the brokers' logs and metrics clients
-/// of several processes are told apart by it.
-fn at_host() -> &'static str {
-    static HOST: OnceLock<String> = OnceLock::new();
-    HOST.get_or_init(|| {
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let name = name.trim();
-        if name.is_empty() { String::new() } else { format!("@{name}") }
-    })
 }
 
 /// A client that writes.
@@ -203,70 +171,6 @@ fn largest(config: &KafkaConfig) -> u64 {
 
 fn kib(bytes: u64) -> String {
     bytes.div_ceil(1 << 10).clamp(1, 2_000_000).to_string()
-}
-
-fn secure(config: &KafkaConfig, client: &mut ClientConfig) {
-    let sasl = config.auth.sasl.as_ref();
-    let protocol = match (config.encrypted(), sasl.is_some()) {
-        (false, false) => "plaintext",
-        (true, false) => "ssl",
-        (false, true) => "sasl_plaintext",
-        (true, true) => "sasl_ssl",
-    };
-    client.set("security.protocol", protocol);
-    if let Some(tls) = config.tls.as_ref().filter(|tls| !tls.insecure) {
-        encrypt(tls, client);
-    }
-    if let Some(sasl) = sasl {
-        log_in(sasl, config.tls.as_ref(), client);
-    }
-}
-
-/// Where the authorities are that are trusted. The client brings its own OpenSSL, which does not know
-/// where this system keeps them.
-fn authorities(tls: Option<&ClientTlsConfig>) -> String {
-    let file = tls.and_then(|tls| tls.ca_file.as_ref());
-    file.map_or_else(|| "probe".to_owned(), |file| file.to_string_lossy().into_owned())
-}
-
-fn encrypt(tls: &ClientTlsConfig, client: &mut ClientConfig) {
-    let path = |path: &std::path::PathBuf| path.to_string_lossy().into_owned();
-    client.set("ssl.ca.location", authorities(Some(tls)));
-    if let Some(certificate) = &tls.cert_file {
-        client.set("ssl.certificate.location", path(certificate));
-    }
-    if let Some(key) = &tls.key_file {
-        client.set("ssl.key.location", path(key));
-    }
-    let verify = !tls.insecure_skip_verify;
-    client
-        .set("enable.ssl.certificate.verification", if verify { "true" } else { "false" })
-        .set("ssl.endpoint.identification.algorithm", if verify { "https" } else { "none" });
-}
-
-fn log_in(sasl: &SaslConfig, tls: Option<&ClientTlsConfig>, client: &mut ClientConfig) {
-    client.set("sasl.mechanism", sasl.mechanism.as_str());
-    if sasl.mechanism != Mechanism::OauthBearer {
-        let password = sasl.password_now().unwrap_or_else(|error| {
-            // It could be read when the configuration was checked. The brokers refuse what is there.
-            tracing::error!("the password of the Kafka client: {error}");
-            sasl.password.clone()
-        });
-        client.set("sasl.username", &sasl.username).set("sasl.password", password.reveal());
-        return;
-    }
-    if let Some(oauth) = &sasl.oauth {
-        client
-            // Who gives out the tokens is verified as the brokers are.
-            .set("https.ca.location", authorities(tls))
-            .set("sasl.oauthbearer.method", "oidc")
-            .set("sasl.oauthbearer.token.endpoint.url", &oauth.token_url)
-            .set("sasl.oauthbearer.client.id", &oauth.client_id)
-            .set("sasl.oauthbearer.client.secret", oauth.client_secret.reveal());
-        if !oauth.scopes.is_empty() {
-            client.set("sasl.oauthbearer.scope", oauth.scopes.join(" "));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use rdkafka::{
     error::{KafkaError as ClientError, RDKafkaErrorCode},
 };
 use serde::Deserialize;
+use wholetrace_kafka::plain;
 
 use super::{health::ClientHealth, metrics::ClientMeters};
 
@@ -171,25 +172,9 @@ impl ClientContext for Events {
 
 impl ConsumerContext for Events {}
 
-/// A reason without what only the client's makers understand:
-/// `broker/1: what happened` of `[thrd:broker/1]: broker/1: what happened (after 3ms in state …)`.
-fn plain(reason: &str) -> &str {
-    let said = reason.split_once("]: ").map_or(reason, |(_, said)| said);
-    said.split_once(" (after ").map_or(said, |(said, _)| said)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reasons_are_said_plainly() {
-        let reason = "[thrd:localhost:1/bootstrap]: localhost:1/bootstrap: Connect to \
-                      ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)";
-        let said = "localhost:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused";
-        assert_eq!(plain(reason), said);
-        assert_eq!(plain("3/3 brokers are down"), "3/3 brokers are down");
-    }
 
     #[test]
     fn figures_of_the_client_are_understood() {

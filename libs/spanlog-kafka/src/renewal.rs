@@ -42,7 +42,7 @@ pub(super) struct Renewal {
 impl Renewal {
     /// To be marked before clients read the files of `config`.
     pub(super) fn mark(config: &KafkaConfig) -> Self {
-        let files = FileMarks::new(config.files());
+        let files = FileMarks::new(config.connection().files());
         let used = files.mark();
         Self { config: config.clone(), files, used, refused: None }
     }

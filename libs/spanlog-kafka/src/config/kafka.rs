@@ -1,17 +1,17 @@
 //! The section as a whole.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wholetrace_kafka::{AuthConfig, Connection, check_name};
 use wholetrace_runtime::{
-    problems::{Problem, Problems, join},
+    problems::{Problems, join},
     tls::ClientTlsConfig,
     units::HumanDuration,
 };
 
 use super::{
-    security::AuthConfig,
     topics::{
         self, DeadLettersTopicConfig, DecisionsTopicConfig, RingTopicConfig, SpansTopicConfig,
         TopicSettings, Topics, WeakTopics,
@@ -111,10 +111,8 @@ impl KafkaConfig {
     /// Adds everything that is wrong with it to `problems`; `path` is where it stands. Reads the
     /// certificate files, connects to nobody.
     pub fn check(&self, path: &str, problems: &mut Problems) {
-        self.check_brokers(&join(path, "brokers"), problems);
-        for (key, value) in [("client_id", &self.client_id), ("group_id", &self.group_id)] {
-            check_name(&join(path, key), value, problems);
-        }
+        self.connection().check(path, problems);
+        check_name(&join(path, "group_id"), &self.group_id, problems);
         if let Some(id) = &self.group_instance_id {
             check_name(&join(path, "group_instance_id"), id, problems);
         }
@@ -128,7 +126,6 @@ impl KafkaConfig {
         problems.check_range(join(path, "heartbeat_interval"), heartbeat, least, third);
         let (commits, none) = (self.commit_interval, HumanDuration::from_secs(0));
         problems.check_range(join(path, "commit_interval"), commits, none, second(60));
-        self.check_security(path, problems);
         problems.check_range(join(path, "replication_factor"), self.replication_factor, 1, 9);
         let (insync, most) = (self.min_insync_replicas, self.replication_factor);
         problems.check_range(join(path, "min_insync_replicas"), insync, 1, most.max(1));
@@ -137,44 +134,14 @@ impl KafkaConfig {
         self.consumer.check(&join(path, "consumer"), problems);
     }
 
-    fn check_brokers(&self, path: &str, problems: &mut Problems) {
-        if self.brokers.is_empty() {
-            problems.error(path, "names no broker", "for instance `[kafka-1:9092, kafka-2:9092]`");
+    /// How the brokers are reached.
+    pub(crate) fn connection(&self) -> Connection<'_> {
+        Connection {
+            brokers: &self.brokers,
+            client_id: &self.client_id,
+            tls: self.tls.as_ref(),
+            auth: &self.auth,
         }
-        for broker in &self.brokers {
-            let port = broker.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-            let port = port.and_then(|(_, port)| port.parse::<u16>().ok());
-            if port.is_none() || broker.contains([',', '/', ' ']) {
-                let problem = Problem::new(path, "is not the address of a broker").value(broker);
-                problems.push_error(problem.hint("write `host:port`, one in each item"));
-            }
-        }
-    }
-
-    fn check_security(&self, path: &str, problems: &mut Problems) {
-        let at = join(path, "tls");
-        if let Some(tls) = &self.tls {
-            tls.check(&at, problems);
-            if tls.server_name_override.is_some() {
-                let message = "the Kafka client verifies brokers by the names they go by";
-                problems.error(join(&at, "server_name_override"), message, "remove it");
-            }
-        }
-        self.auth.check(&join(path, "auth"), self.encrypted(), problems);
-    }
-
-    /// Whether the connections are encrypted.
-    #[must_use]
-    pub fn encrypted(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| !tls.insecure)
-    }
-
-    /// The files that clients read when they are made: certificates, keys, a password.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let tls = self.tls.as_ref().filter(|tls| !tls.insecure);
-        let mut files = tls.map(ClientTlsConfig::files).unwrap_or_default();
-        files.extend(self.auth.sasl.iter().filter_map(|sasl| sasl.password_file.clone()));
-        files
     }
 
     /// How often these files are looked at; zero is never.
@@ -220,13 +187,5 @@ impl KafkaConfig {
         queue
             .saturating_mul(3 * u64::from(partitions))
             .saturating_add(consumer.max_fetch_size.get().saturating_mul(2))
-    }
-}
-
-/// Names that go into the protocol: not empty, short, printable.
-fn check_name(path: &str, name: &str, problems: &mut Problems) {
-    if name.is_empty() || name.len() > 249 || name.chars().any(char::is_control) {
-        let problem = Problem::new(path, "must be 1 to 249 printable characters").value(name);
-        problems.push_error(problem);
     }
 }

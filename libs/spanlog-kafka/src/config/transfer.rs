@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wholetrace_kafka::Compression;
 use wholetrace_runtime::{
     problems::{Problems, join},
     units::{ByteSize, HumanDuration},
@@ -33,37 +34,6 @@ pub struct ProducerConfig {
     /// Bytes that may wait to become durable, 16MiB to 4GiB and room for one record of the largest
     /// size. Beyond, records are refused and the senders asked to come back.
     pub max_pending_bytes: ByteSize,
-}
-
-/// A codec of Kafka.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// As they are.
-    None,
-    /// Well known, slow.
-    Gzip,
-    /// Fast.
-    Snappy,
-    /// Fast, and smaller than `snappy`.
-    #[default]
-    Lz4,
-    /// A third smaller than `lz4` for about twice the work.
-    Zstd,
-}
-
-impl Compression {
-    /// Its name in Kafka.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Gzip => "gzip",
-            Self::Snappy => "snappy",
-            Self::Lz4 => "lz4",
-            Self::Zstd => "zstd",
-        }
-    }
 }
 
 /// How records are read.

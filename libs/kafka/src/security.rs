@@ -84,7 +84,8 @@ pub struct OauthConfig {
 }
 
 impl AuthConfig {
-    pub(super) fn check(&self, path: &str, encrypted: bool, problems: &mut Problems) {
+    /// Adds what is wrong with it to `problems`; `path` is where it stands. Reads the password file.
+    pub(crate) fn check(&self, path: &str, encrypted: bool, problems: &mut Problems) {
         let Some(sasl) = &self.sasl else { return };
         let path = join(path, "sasl");
         if sasl.mechanism == Mechanism::OauthBearer {
