@@ -181,9 +181,73 @@ const FILE: [(&str, Answer); 5] = [
     ("batcher", BATCHER),
 ];
 
+/// Keys of what connects to Kafka, on both sides.
+const KAFKA_CLIENT: [(&str, Answer); 14] = [
+    ("protocol_version", Idle("the brokers say which version they speak")),
+    (
+        "resolve_canonical_bootstrap_servers_only",
+        Idle("brokers go by the names that they are given"),
+    ),
+    ("metadata", Idle("the client looks for the leaders of partitions by itself")),
+    ("conn_idle_timeout", POOL),
+    ("use_leader_epoch", Idle("the client knows leaders by their epochs")),
+    ("auth.tls", Refused("the connection would not be encrypted", "write it as `tls`")),
+    (
+        "auth.plain_text",
+        Refused(
+            "it would connect without credentials",
+            "write `auth: { sasl: { mechanism: PLAIN, username: …, password: … } }`",
+        ),
+    ),
+    (
+        "auth.kerberos",
+        Refused("Kerberos is not spoken", "log in with `auth.sasl`, or a certificate under `tls`"),
+    ),
+    ("auth.sasl.version", Idle("the client negotiates it")),
+    (
+        "auth.sasl.aws_msk",
+        Refused("AWS IAM is not spoken", "log in with SCRAM, or a certificate under `tls`"),
+    ),
+    ("metrics", TRACES_ONLY),
+    ("logs", TRACES_ONLY),
+    ("profiles", TRACES_ONLY),
+    ("batcher", BATCHER),
+];
+
+const ONE_TOPIC: Answer = Refused(
+    "an exporter writes to one topic",
+    "leave it out, and configure an exporter for each topic",
+);
+const TORN: Answer = Refused(
+    "the spans of a trace would go to partitions by chance",
+    "leave it out: the key of a message chooses its partition",
+);
+
+/// Keys of the `kafka` exporter.
+const KAFKA_EXPORTER: [(&str, Answer); 18] = [
+    ("topic_from_attribute", ONE_TOPIC),
+    ("topic_from_metadata_key", ONE_TOPIC),
+    ("traces.topic_from_metadata_key", ONE_TOPIC),
+    ("message_key_from_metadata_key", TORN),
+    ("traces.message_key_from_metadata_key", TORN),
+    ("include_metadata_keys", METADATA),
+    ("record_headers", Refused("messages have no headers", "leave it out")),
+    ("partition_metrics_by_resource_attributes", TRACES_ONLY),
+    ("partition_logs_by_resource_attributes", TRACES_ONLY),
+    ("partition_logs_by_trace_id", TRACES_ONLY),
+    ("record_partitioner.round_robin", TORN),
+    ("record_partitioner.least_backup", TORN),
+    ("record_partitioner.extension", TORN),
+    ("producer.required_acks", Idle("all in-sync replicas acknowledge, always")),
+    ("producer.compression_params", LEVEL),
+    ("producer.flush_max_messages", Idle("`producer.linger` says how long messages gather")),
+    ("producer.max_broker_write_bytes", Idle("`producer.max_message_bytes` bounds what is sent")),
+    ("rack_id", Idle("messages go to leaders, wherever they are")),
+];
+
 /// A place in the configuration, and what a Collector has there. The second part is the type of a
 /// component.
-const PLACES: [(&str, &[(&str, Answer)]); 20] = [
+const PLACES: [(&str, &[(&str, Answer)]); 23] = [
     ("receivers.otlp.protocols.grpc", &GRPC_SERVER),
     ("receivers.otlp.protocols.grpc.tls", &TLS),
     ("receivers.otlp.protocols.http", &HTTP_SERVER),
@@ -201,6 +265,9 @@ const PLACES: [(&str, &[(&str, Answer)]); 20] = [
     ("exporters.otlp.tls", &TLS),
     ("exporters.otlphttp", &HTTP_CLIENT),
     ("exporters.otlphttp.tls", &TLS),
+    ("exporters.kafka", &KAFKA_CLIENT),
+    ("exporters.kafka", &KAFKA_EXPORTER),
+    ("exporters.kafka.tls", &TLS),
     ("exporters.file", &FILE),
     ("exporters.debug", &[("output_paths", Idle("it is always the log of this process"))]),
     ("exporters.debug", &[("loglevel", Idle("`verbosity` says how much is said"))]),
@@ -228,7 +295,7 @@ pub(super) fn translate(tree: &mut Value, problems: &mut Problems) {
             spoken_compression(exporter, path, problems);
         });
     }
-    for kind in ["otlp", "otlphttp", "file", "debug"] {
+    for kind in ["otlp", "otlphttp", "kafka", "file", "debug"] {
         let queue = ["exporters", kind, "sending_queue"];
         each(tree, &queue, &KeyPath::default(), &mut |queue, path| {
             super::queue::translate(queue, path, problems);

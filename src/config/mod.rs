@@ -20,6 +20,8 @@ mod report;
 mod rounds;
 mod sections;
 mod sources;
+#[cfg(feature = "kafka")]
+mod topic_rounds;
 mod typed;
 mod words;
 mod yaml;

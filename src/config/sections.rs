@@ -25,6 +25,8 @@ use wholetrace_spanlog::embedded::EmbeddedConfig;
 use wholetrace_spanlog_kafka::KafkaConfig;
 
 use super::rounds;
+#[cfg(feature = "kafka")]
+use super::topic_rounds;
 use crate::role::Role;
 
 /// Name of the file that kept traces go to when no exporter is configured; in the folder of the
@@ -290,6 +292,8 @@ impl Config {
         if !self.exporters.0.is_empty() {
             self.exporters.check("exporters", problems);
         }
+        #[cfg(feature = "kafka")]
+        topic_rounds::check(self.log.kafka.as_ref(), &self.exporters, problems);
         self.logging.check("logging", problems);
         let none = ByteSize::bytes(0);
         problems.check_range("memory.limit", self.memory.limit, none, MEMORY_MAX);

@@ -25,6 +25,8 @@ use crate::{
     rotation::RotationSettings,
     transport::{Keepalive, Transport, TransportSettings},
 };
+#[cfg(feature = "kafka")]
+use crate::{config::kafka::KafkaExporterConfig, kafka::KafkaExporter};
 
 /// How long requests under way may take when the process stops.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -90,6 +92,8 @@ pub fn build(name: &str, config: &ExporterConfig) -> Result<Arc<dyn Exporter>, B
     Ok(match config {
         ExporterConfig::Otlp(config) => Arc::new(otlp(name, config)?),
         ExporterConfig::OtlpHttp(config) => Arc::new(otlp_http(name, config)?),
+        #[cfg(feature = "kafka")]
+        ExporterConfig::Kafka(config) => Arc::new(kafka(name, config)?),
         ExporterConfig::File(config) => Arc::new(file(name, config)?),
         ExporterConfig::Debug(config) => Arc::new(debug(name, config)),
     })
@@ -206,6 +210,14 @@ fn tls(
         certificates: config.reloading(name, alpn).map_err(wrong)?,
         server_name: config.server_name().map_err(wrong)?,
     }))
+}
+
+#[cfg(feature = "kafka")]
+fn kafka(name: &str, config: &KafkaExporterConfig) -> Result<KafkaExporter, BuildError> {
+    KafkaExporter::new(name, config).map_err(|error| BuildError::Config {
+        name: name.to_owned(),
+        detail: format!("the Kafka client cannot be made: {error}: check `tls` and `auth`"),
+    })
 }
 
 fn file(name: &str, config: &FileConfig) -> Result<FileExporter, BuildError> {

@@ -1,5 +1,7 @@
 //! The `exporters` section of the configuration, in the Collector's words.
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod local;
 pub mod otlp;
 pub mod queue;
@@ -14,6 +16,8 @@ use serde::{
 };
 use wholetrace_runtime::problems::{Problems, did_you_mean};
 
+#[cfg(feature = "kafka")]
+use crate::config::kafka::KafkaExporterConfig;
 use crate::{
     config::{
         local::{DebugConfig, FileConfig},
@@ -36,6 +40,9 @@ pub enum ExporterConfig {
     Otlp(Box<OtlpConfig>),
     /// `otlphttp`: OTLP over HTTP.
     OtlpHttp(Box<OtlpHttpConfig>),
+    /// `kafka`: a topic.
+    #[cfg(feature = "kafka")]
+    Kafka(Box<KafkaExporterConfig>),
     /// `file`: lines of OTLP/JSON.
     File(FileConfig),
     /// `debug`: the log of this process.
@@ -88,6 +95,8 @@ impl ExporterConfig {
         match self {
             Self::Otlp(config) => config.check(path, problems),
             Self::OtlpHttp(config) => config.check(path, problems),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(config) => config.check(path, problems),
             Self::File(config) => config.check(path, problems),
             Self::Debug(config) => config.check(path, problems),
         }
@@ -113,6 +122,8 @@ impl ExporterConfig {
         match self {
             Self::Otlp(config) => Some(("endpoint", config.uri().ok()?)),
             Self::OtlpHttp(config) => Some((config.endpoint_key(), config.uri().ok()?)),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => None,
             Self::File(_) | Self::Debug(_) => None,
         }
     }
@@ -123,6 +134,8 @@ impl ExporterConfig {
         match self {
             Self::Otlp(config) => &config.sending_queue,
             Self::OtlpHttp(config) => &config.sending_queue,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(config) => &config.sending_queue,
             Self::File(config) => &config.sending_queue,
             Self::Debug(config) => &config.sending_queue,
         }
@@ -134,13 +147,16 @@ impl ExporterConfig {
         match self {
             Self::Otlp(config) => config.retry_on_failure.clone(),
             Self::OtlpHttp(config) => config.retry_on_failure.clone(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(config) => config.retry_on_failure.clone(),
             Self::File(_) | Self::Debug(_) => RetryConfig::default(),
         }
     }
 }
 
 /// The types, under all names that they have had in the Collector.
-const TYPES: [&str; 7] = ["otlp", "otlp_grpc", "otlphttp", "otlp_http", "file", "debug", "logging"];
+const TYPES: [&str; 8] =
+    ["otlp", "otlp_grpc", "otlphttp", "otlp_http", "kafka", "file", "debug", "logging"];
 
 impl<'de> Deserialize<'de> for ExportersConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -178,12 +194,18 @@ fn next_block<'de, A: MapAccess<'de>>(name: &str, map: &mut A) -> Result<Exporte
     match name.split('/').next().unwrap_or_default() {
         "otlp" | "otlp_grpc" => Ok(ExporterConfig::Otlp(block(map)?)),
         "otlphttp" | "otlp_http" => Ok(ExporterConfig::OtlpHttp(block(map)?)),
+        #[cfg(feature = "kafka")]
+        "kafka" => Ok(ExporterConfig::Kafka(block(map)?)),
+        #[cfg(not(feature = "kafka"))]
+        "kafka" => Err(de::Error::custom(
+            "this program was built without Kafka: build it with the feature `kafka`",
+        )),
         "file" => Ok(ExporterConfig::File(block(map)?)),
         "debug" | "logging" => Ok(ExporterConfig::Debug(block(map)?)),
         unknown => Err(de::Error::custom(match did_you_mean(unknown, TYPES) {
             Some(known) => format!("`{unknown}` is no type of exporter: is `{known}` meant?"),
             None => format!(
-                "`{unknown}` is no type of exporter: there are `otlp`, `otlphttp`, `file`, `debug`"
+                "`{unknown}` is no type of exporter: there are `otlp`, `otlphttp`, `kafka`, `file`, `debug`"
             ),
         })),
     }
@@ -201,7 +223,7 @@ impl JsonSchema for ExportersConfig {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({
+        let mut schema = json_schema!({
             "type": "object",
             "description": "The exporters by name: a type, and after a `/` any word. Each kept \
                             trace goes to all of them, unless `only` says which parts.",
@@ -217,7 +239,15 @@ impl JsonSchema for ExportersConfig {
                 "^file/": generator.subschema_for::<FileConfig>(),
                 "^(debug|logging)/": generator.subschema_for::<DebugConfig>(),
             },
-        })
+        });
+        #[cfg(feature = "kafka")]
+        for (section, key) in [("properties", "kafka"), ("patternProperties", "^kafka/")] {
+            let kafka = generator.subschema_for::<KafkaExporterConfig>();
+            if let Some(section) = schema.get_mut(section).and_then(|it| it.as_object_mut()) {
+                section.insert(key.to_owned(), kafka.into());
+            }
+        }
+        schema
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!   partition ──pieces──► queue ──jobs──► delivery ──batch──► exporter ──request──► backend
 //!       ▲                (bounded)          │  ▲            (otlp, otlphttp,          │
-//!       │                                   │  └── next_step    file, debug)          │
+//!       │                                   │  └── next_step    kafka, file, debug)          │
 //!       └──────────── outcomes ◄────────────┘        ▲                                │
 //!                                                    └─────────── answer ◄────────────┘
 //! ```
@@ -31,6 +31,8 @@ mod file;
 mod file_state;
 mod job;
 mod journal;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod limit;
 pub mod metrics;
 mod next_step;

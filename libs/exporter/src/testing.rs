@@ -43,7 +43,7 @@ use crate::{
     transport::{Transport, TransportSettings},
 };
 
-mod frames;
+pub(crate) mod frames;
 
 pub use frames::{Span, body, frame, ids, trace_ids};
 

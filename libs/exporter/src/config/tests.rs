@@ -197,3 +197,39 @@ fn only_backends_elsewhere_are_compressed_for_by_default() {
         assert_eq!(otlp::default_compression(&uri.parse().unwrap()), compression, "{uri}");
     }
 }
+
+#[cfg(feature = "kafka")]
+#[test]
+fn a_kafka_block_for_a_collector_loads() {
+    let section = parse(
+        r#"{
+            "kafka": {
+                "brokers": ["kafka-1:9092", "kafka-2:9092"],
+                "traces": { "topic": "spans", "encoding": "otlp_json" },
+                "partition_traces_by_id": true,
+                "record_partitioner": { "sticky_key": { "hasher": "murmur2" } },
+                "auth": { "sasl": { "mechanism": "PLAIN", "username": "u", "password": "p" } },
+                "tls": { "insecure_skip_verify": true },
+                "producer": { "compression": "zstd", "max_message_bytes": 900000 }
+            },
+            "kafka/old": { "topic": "spans-2", "encoding": "otlp_proto" }
+        }"#,
+    );
+    let mut problems = Problems::new();
+    section.check("exporters", &mut problems);
+    assert!(problems.errors().is_empty(), "{problems:?}");
+    let topics: Vec<&str> = section
+        .0
+        .iter()
+        .map(|(_, config)| match config {
+            ExporterConfig::Kafka(kafka) => kafka.topic(),
+            _ => panic!("not kafka"),
+        })
+        .collect();
+    assert_eq!(topics, ["spans", "spans-2"]);
+    assert_eq!(
+        errors(r#"{"kafka": {"brokers": ["kafka"], "producer": {"max_message_bytes": "1KiB"}}}"#)
+            .len(),
+        2
+    );
+}
