@@ -138,6 +138,10 @@ fn target(exporter: &ExporterConfig) -> String {
     match exporter {
         ExporterConfig::Otlp(config) => config.endpoint.clone(),
         ExporterConfig::OtlpHttp(config) => config.endpoint.clone(),
+        #[cfg(feature = "kafka")]
+        ExporterConfig::Kafka(config) => {
+            format!("{} of {}", config.topic(), config.brokers.join(","))
+        }
         ExporterConfig::File(config) => config.path.display().to_string(),
         ExporterConfig::Debug(_) => "this log".to_owned(),
     }

@@ -111,6 +111,8 @@ impl ExporterConfig {
         match self {
             Self::Otlp(config) => config.only.as_deref(),
             Self::OtlpHttp(config) => config.only.as_deref(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(config) => config.only.as_deref(),
             Self::File(config) => config.only.as_deref(),
             Self::Debug(config) => config.only.as_deref(),
         }
@@ -223,7 +225,7 @@ impl JsonSchema for ExportersConfig {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = json_schema!({
+        let schema = json_schema!({
             "type": "object",
             "description": "The exporters by name: a type, and after a `/` any word. Each kept \
                             trace goes to all of them, unless `only` says which parts.",
@@ -241,14 +243,21 @@ impl JsonSchema for ExportersConfig {
             },
         });
         #[cfg(feature = "kafka")]
-        for (section, key) in [("properties", "kafka"), ("patternProperties", "^kafka/")] {
-            let kafka = generator.subschema_for::<KafkaExporterConfig>();
-            if let Some(section) = schema.get_mut(section).and_then(|it| it.as_object_mut()) {
-                section.insert(key.to_owned(), kafka.into());
-            }
-        }
+        let schema = with_kafka(schema, generator);
         schema
     }
+}
+
+/// `schema` with the blocks of exporters to Kafka.
+#[cfg(feature = "kafka")]
+fn with_kafka(mut schema: Schema, generator: &mut SchemaGenerator) -> Schema {
+    for (section, key) in [("properties", "kafka"), ("patternProperties", "^kafka/")] {
+        let kafka = generator.subschema_for::<KafkaExporterConfig>();
+        if let Some(section) = schema.get_mut(section).and_then(|it| it.as_object_mut()) {
+            section.insert(key.to_owned(), kafka.into());
+        }
+    }
+    schema
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! [`Connection`] is how the brokers are reached: its settings become those of a client, and are
 //! checked here. What is configured about it, [`AuthConfig`] and [`Compression`], is the same for the
-//! log, for exporters and for receivers. [`Reports`] tells what a client says of itself, and [`WatchedFiles`] when its certificates
-//! have changed.
+//! log, for exporters and for receivers. [`Reports`] tells what a client says of itself, and
+//! [`WatchedFiles`] when its certificates have changed.
 
 mod compression;
 mod connection;

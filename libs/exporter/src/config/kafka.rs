@@ -48,6 +48,10 @@ pub struct KafkaExporterConfig {
     pub timeout: HumanDuration,
     /// The waits before a request that failed is sent again.
     pub retry_on_failure: RetryConfig,
+    /// Which spans it takes: a condition on their resource in the OpenTelemetry Transformation
+    /// Language, such as `attributes["deployment.environment.name"] == "prod"`. Unset, it takes all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
     /// The queue in front of the brokers, and the size of requests: the spans that are handed to the
     /// client at once.
     pub sending_queue: QueueConfig,
@@ -68,6 +72,7 @@ impl Default for KafkaExporterConfig {
             producer: KafkaProducerConfig::default(),
             timeout: HumanDuration::from_secs(10),
             retry_on_failure: RetryConfig::default(),
+            only: None,
             sending_queue: QueueConfig::default(),
         }
     }
