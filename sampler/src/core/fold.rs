@@ -14,7 +14,7 @@ use crate::{
         open_traces::{NewTrace, OpenTrace, OpenTraces, Slot},
         policy_versions::PolicyVersions,
     },
-    policy::Heads,
+    policy::{Heads, NearTimes},
 };
 
 /// What was found in a frame.
@@ -30,6 +30,8 @@ pub(crate) struct Folded {
     pub(crate) invalid_trace_ids: u64,
     /// Spans whose bytes are malformed further on.
     pub(crate) malformed: u64,
+    /// Spans with times that do not count, or that end before they start.
+    pub(crate) odd_times: u64,
     /// Times that a condition had no answer.
     pub(crate) condition_errors: u64,
 }
@@ -40,6 +42,7 @@ pub(crate) struct Fold<'s, 'f> {
     decided: &'s DecisionTable,
     policy_versions: &'s mut PolicyVersions,
     time: LogTime,
+    near: NearTimes,
     /// The low bits of the frame's number in the window.
     frame: u32,
     /// Whether traces may be opened.
@@ -75,6 +78,7 @@ impl<'s, 'f> Fold<'s, 'f> {
             decided,
             policy_versions,
             time,
+            near: NearTimes::to(time.0),
             frame,
             opening: true,
             head: None,
@@ -150,9 +154,11 @@ impl<'s, 'f> Fold<'s, 'f> {
             });
             &mut self.older.insert(older).1
         };
-        let observed = policies.observe(body, heads, self.open.record_mut(slot));
+        let record = self.open.record_mut(slot);
+        let observed = policies.observe_near(body, self.near, heads, record);
         self.folded.condition_errors += heads.take_failures();
         self.folded.malformed += u64::from(observed.malformed);
+        self.folded.odd_times += u64::from(observed.odd_times);
         if observed.root {
             self.open.root_seen(slot, self.time);
         }

@@ -7,7 +7,7 @@ use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 use crate::policy::{
     budget::{Budget, Budgets, Unlimited},
     config::DecisionCacheConfig,
-    plan::{Fact, Heads, Observed, Plan, Record},
+    plan::{Fact, Heads, NearTimes, Observed, Plan, Record},
     policy_hash::PolicyHash,
     recording::Recording,
     rule::{Rule, Trace},
@@ -118,10 +118,23 @@ impl PolicySet {
     }
 
     /// Folds a span, the body of a `Span` message, into the record of its trace; `heads` have what
-    /// was told of its resource and its scope.
+    /// was told of its resource and its scope. Nobody knows when it came.
     #[inline]
     pub fn observe(&self, span: &[u8], heads: &mut Heads, record: &mut [u64]) -> Observed {
-        self.plan.scan.span(span, heads, &self.plan.layout, record)
+        self.observe_near(span, NearTimes::ANY, heads, record)
+    }
+
+    /// The same for a span of a frame to which some times are `near`: what the others do not count
+    /// for.
+    #[inline]
+    pub fn observe_near(
+        &self,
+        span: &[u8],
+        near: NearTimes,
+        heads: &mut Heads,
+        record: &mut [u64],
+    ) -> Observed {
+        self.plan.scan.span((span, near), heads, &self.plan.layout, record)
     }
 
     /// The latest end of a span of the trace of `record`, in nanoseconds since the Unix epoch; `None`

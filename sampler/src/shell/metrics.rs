@@ -170,6 +170,7 @@ const COUNTED: &[Counted] = &[
     ((DELAYED_POLICIES, None), |stats| stats.policies_delayed),
     ((INVALID_SPANS, Some(("reason", "trace_id"))), |stats| stats.invalid_trace_ids),
     ((INVALID_SPANS, Some(("reason", "malformed"))), |stats| stats.malformed_spans),
+    ((ODD_SPANS, None), |stats| stats.odd_times),
     ((CONDITION_ERRORS, None), |stats| stats.condition_errors),
     ((DECISIONS, Some(("verdict", "kept"))), |stats| stats.traces_kept),
     ((DECISIONS, Some(("verdict", "not_sampled"))), |stats| stats.traces_not_sampled),
@@ -210,6 +211,7 @@ const LATE_SPANS: &str = "wholetrace_sampler_late_spans_total";
 const LATE_ROOTS: &str = "wholetrace_sampler_late_roots_total";
 const DELAYED_POLICIES: &str = "wholetrace_sampler_delayed_policies_total";
 const INVALID_SPANS: &str = "wholetrace_sampler_invalid_spans_total";
+const ODD_SPANS: &str = "wholetrace_sampler_odd_span_times_total";
 const CONDITION_ERRORS: &str = "wholetrace_sampler_condition_errors_total";
 const DECISIONS: &str = "wholetrace_sampler_decisions_total";
 const LATE_FRAGMENTS: &str = "wholetrace_sampler_late_fragments_total";
@@ -286,6 +288,13 @@ pub const TABLE: &[Metric] = &[
          they are left out, `malformed` ones are judged by what can be read of them.",
     )
     .labels(&[Label::closed("reason", &["trace_id", "malformed"])]),
+    Metric::counter(
+        ODD_SPANS,
+        Unit::None,
+        "Spans that end before they start, or with a time more than seven days before or an hour \
+         after the one at which the log got them. How long their trace lasted is told by the \
+         others: a clock or a unit is wrong.",
+    ),
     Metric::counter(
         CONDITION_ERRORS,
         Unit::None,

@@ -26,6 +26,8 @@ pub struct Stats {
     pub invalid_trace_ids: u64,
     /// Spans whose bytes are malformed beyond their trace id.
     pub malformed_spans: u64,
+    /// Spans of undecided traces with times that do not count, or that end before they start.
+    pub odd_times: u64,
     /// Times that a condition had no answer.
     pub condition_errors: u64,
     /// Decisions made here to keep.

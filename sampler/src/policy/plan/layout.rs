@@ -1,7 +1,7 @@
 //! The record of a trace: a few words that hold what the policies of a set ask for, and no more.
 //!
 //! ```text
-//!  word 0   latest end of a span, nanoseconds (tells fragments that come late from new traces)
+//!  word 0   latest end of a span (tells fragments that come late from new traces)
 //!  word 1   high half of the longest id: with that leave the spans of a kept trace
 //!  word 2…  facts, 64 to a word
 //!  then     earliest start         if a duration is asked for
@@ -16,7 +16,13 @@
 
 use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 
-use crate::policy::{fnv, plan::fact::Fact};
+use crate::policy::{
+    fnv,
+    plan::{
+        fact::Fact,
+        times::{self, NO_END, NO_START},
+    },
+};
 
 /// Marks that no span has stated a randomness.
 const NO_RV: u64 = u64::MAX;
@@ -80,7 +86,7 @@ impl Layout {
                 blank.len() - 1
             })
         };
-        let start = word(contents.start, u64::MAX);
+        let start = word(contents.start, NO_START);
         let randomness = word(contents.randomness, NO_RV);
         let threshold = word(contents.threshold, NO_SPAN);
         let bytes = word(contents.bytes, 0);
@@ -258,17 +264,17 @@ impl Record<'_> {
         self.words.get(place?).copied()
     }
 
-    /// From the earliest start to the latest end, in nanoseconds; 0 while either is unknown, or
-    /// when the ends lie before the starts, or when nobody asked for it.
+    /// From the earliest start to the latest end that [count](times), in nanoseconds; 0 while either
+    /// is unknown, or when the ends lie before the starts, or when nobody asked for it.
     pub(in crate::policy) fn duration_ns(&self) -> u64 {
-        let start = self.word(self.layout.start).unwrap_or(u64::MAX);
-        self.word(Some(0)).unwrap_or_default().saturating_sub(start)
+        let start = self.word(self.layout.start).unwrap_or(NO_START);
+        times::duration_ns(start, self.word(Some(0)).unwrap_or(NO_END))
     }
 
     /// The latest end of a span, in nanoseconds since the Unix epoch; `None` while no sender has
     /// told one.
     pub(in crate::policy) fn latest_end_ns(&self) -> Option<u64> {
-        self.word(Some(0)).filter(|end| *end != 0)
+        self.word(Some(0)).filter(|end| *end != NO_END).map(times::end_ns)
     }
 
     /// The least explicit randomness (`rv`) that a span carried, if one did and it was asked for.

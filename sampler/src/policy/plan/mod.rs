@@ -26,6 +26,7 @@ mod keys;
 pub(super) mod layout;
 mod planner;
 mod scan;
+mod times;
 mod value;
 
 pub(super) use fact::Fact;
@@ -34,3 +35,4 @@ pub(super) use keys::ValueTest;
 pub(super) use layout::{Counter, LeastHash, Record};
 pub(super) use planner::{FIELDS_MAX, Full, Plan, Planner};
 pub use scan::Observed;
+pub use times::NearTimes;

@@ -18,6 +18,7 @@ use crate::policy::{
         heads::{Asked, Heads},
         keys::{AskedKeys, Told},
         layout::{Counter, Layout, LeastHash, UNTRUE, least_randomness, least_threshold},
+        times::NearTimes,
     },
 };
 
@@ -34,6 +35,8 @@ pub struct Observed {
     pub root: bool,
     /// Whether its bytes are not a span. What stands before the defect has been taken in.
     pub malformed: bool,
+    /// Whether it ends before it starts, or one of its times is not near: see [`NearTimes`].
+    pub odd_times: bool,
 }
 
 /// What a scan looks for besides attributes.
@@ -130,22 +133,22 @@ impl Scan {
     #[inline]
     pub(in crate::policy) fn span(
         &self,
-        body: &[u8],
+        (body, near): (&[u8], NearTimes),
         heads: &mut Heads,
         layout: &Layout,
         record: &mut [u64],
     ) -> Observed {
         if self.asked.conditions.is_empty() && self.hashed.is_empty() {
-            self.scan::<false>(body, heads, layout, record)
+            self.scan::<false>((body, near), heads, layout, record)
         } else {
-            self.scan::<true>(body, heads, layout, record)
+            self.scan::<true>((body, near), heads, layout, record)
         }
     }
 
     /// The pass itself; `CONDITIONS` is whether there are any.
     fn scan<const CONDITIONS: bool>(
         &self,
-        body: &[u8],
+        (body, near): (&[u8], NearTimes),
         heads: &mut Heads,
         layout: &Layout,
         record: &mut [u64],
@@ -162,7 +165,7 @@ impl Scan {
         let fields = Fields {
             parent: &[],
             status: 0,
-            start: u64::MAX,
+            start: 0,
             end: 0,
             id: TraceId([0; 16]),
             randomness: u64::MAX,
@@ -183,7 +186,7 @@ impl Scan {
             self.judge(body, root, heads, layout, record);
             self.hash(body, root, heads, layout, record);
         }
-        fields.fold(body.len(), layout, record);
+        let odd_times = fields.fold((body.len(), near), layout, record);
         if let Some(counter) = self.spans {
             layout.count(record, counter, 1);
         }
@@ -193,7 +196,7 @@ impl Scan {
         if let Some(service) = heads.service {
             layout.add_service(record, service.get());
         }
-        Observed { root, malformed }
+        Observed { root, malformed, odd_times }
     }
 
     /// Evaluates the conditions on a span and on its events.
@@ -315,11 +318,8 @@ impl Scan {
     #[inline(always)]
     fn number<const CONDITIONS: bool>(&self, number: u32, value: u64, target: &mut Target<'_, '_>) {
         match number {
-            // 0 says that the sender did not know it.
-            span::START_TIME_UNIX_NANO if value != 0 => {
-                target.fields.start = target.fields.start.min(value);
-            }
-            span::END_TIME_UNIX_NANO => target.fields.end = target.fields.end.max(value),
+            span::START_TIME_UNIX_NANO => target.fields.start = value,
+            span::END_TIME_UNIX_NANO => target.fields.end = value,
             _ => {}
         }
         if CONDITIONS {
@@ -389,17 +389,18 @@ impl Scan {
 }
 
 impl Fields<'_> {
-    /// Folds what was found into the record.
+    /// Folds what was found into the record. Whether the times are odd.
     #[inline]
-    fn fold(&self, bytes: usize, layout: &Layout, record: &mut [u64]) {
+    fn fold(&self, (bytes, near): (usize, NearTimes), layout: &Layout, record: &mut [u64]) -> bool {
+        let times = near.words(self.start, self.end);
         if let Some([end, id_high]) = record.first_chunk_mut() {
-            *end = (*end).max(self.end);
+            *end = (*end).max(times.end);
             if *id_high != self.id.high() {
                 *id_high = self.id.key().longer(*id_high, self.id.high());
             }
         }
         if let Some(start) = word(record, layout.start) {
-            *start = (*start).min(self.start);
+            *start = (*start).min(times.start);
         }
         if let Some(randomness) = word(record, layout.randomness) {
             *randomness = least_randomness(*randomness, self.randomness);
@@ -410,6 +411,7 @@ impl Fields<'_> {
         if let Some(sum) = word(record, layout.bytes) {
             *sum = sum.saturating_add(bytes as u64);
         }
+        times.odd
     }
 }
 

@@ -85,6 +85,11 @@ fn says_yes(policy: &PolicyConfig, trace: &Trace) -> bool {
 fn latency(config: &LatencyConfig, trace: &Trace) -> bool {
     let known = |time: &u64| *time != 0;
     let spans = || trace.spans.iter().map(|(_, span)| span);
+    let reversed = |span: &&Span| {
+        let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
+        known(&start) && known(&end) && end < start
+    };
+    let spans = || spans().filter(|span| !reversed(span));
     let start = spans().map(|span| span.start_time_unix_nano).filter(known).min();
     let end = spans().map(|span| span.end_time_unix_nano).filter(known).max();
     let (Some(start), Some(end)) = (start, end) else {

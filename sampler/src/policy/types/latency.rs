@@ -18,7 +18,7 @@ use crate::policy::{
 const NS_PER_MS: u64 = 1_000_000;
 
 /// The settings of a `latency` policy. A trace lasts from its earliest start to its latest end, cut to
-/// whole milliseconds; times that the sender did not know (0) do not count.
+/// whole milliseconds; times that the sender did not know (0) or has got wrong do not count.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct LatencyConfig {

@@ -12,7 +12,7 @@ use wholetrace_spanlog::{Frame, Position, RecordKind};
 
 use crate::{
     policy::{
-        Heads,
+        Heads, NearTimes,
         budget::{Asked, Budgets},
     },
     testing::{Span, body},
@@ -74,7 +74,9 @@ fn read(world: &World) -> (Vec<Placed>, HashMap<u64, Vec<Trace>>) {
             let trace = &mut of_key[number];
             // Nothing is decided before the next record.
             if time < trace.deadline || trace.frame == index {
-                policies.observe(&body(span), &mut Heads::default(), &mut trace.record);
+                let near = NearTimes::to(time);
+                let (heads, record) = (&mut Heads::default(), &mut trace.record);
+                policies.observe_near(&body(span), near, heads, record);
                 let padded = if span.key.is_multiple_of(8) { span.key } else { 0 };
                 let id_high = if span.id_high == 0 { padded } else { span.id_high };
                 trace.id_high = match [trace.id_high, id_high] {

@@ -160,6 +160,13 @@ fn traffic(rng: &mut Rng) -> Vec<Vec<Span>> {
             let (root, error) = (number == 0 && rng.bool(), failing && rng.u8(..3) == 0);
             let end_ms = if old { BEGIN - rng.u64(0..10_000) } else { 0 };
             let start_ms = end_ms.saturating_sub(rng.u64(0..600));
+            // Some clocks are wrong.
+            let end_ms = match rng.u8(..20) {
+                0 => BEGIN + rng.u64(0..10_800_000),
+                1 => u64::MAX / 1_000_000,
+                2 => end_ms / 1000,
+                _ => end_ms,
+            };
             let (gold, noise, priority) = (of_its_kind == 0, of_its_kind == 1, of_its_kind == 2);
             let [gold, noise, priority] = [gold, noise, priority].map(|has| has && rng.bool());
             let id_high = match long {

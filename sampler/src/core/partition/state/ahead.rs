@@ -154,6 +154,7 @@ impl PartitionState {
         self.stats.late_spans += folded.late;
         self.stats.invalid_trace_ids += folded.invalid_trace_ids;
         self.stats.malformed_spans += folded.malformed;
+        self.stats.odd_times += folded.odd_times;
         self.stats.condition_errors += folded.condition_errors;
         result
     }
