@@ -153,6 +153,7 @@ fn settings() -> Settings {
         bounds: Bounds {
             max_decisions: 1_000_000,
             max_open_traces: 1_000_000,
+            max_recent_spans: 200_000,
             max_unfinished_bytes: 64 << 20,
             refetch_bytes: 1 << 20,
         },

@@ -10,6 +10,7 @@ use crate::{
     core::{
         held::MIN_READ,
         partition::{Bounds, Settings},
+        recent_spans::RECENT_SPAN,
         window::WINDOW_BYTES,
     },
     policy::TailSamplingConfig,
@@ -24,6 +25,9 @@ const MAX_PIECE: usize = 1 << 20;
 const REFETCH: usize = 1 << 20;
 /// The part of the budget that frames which are read again may take, and no others.
 const REFETCH_PART: usize = 4;
+/// What part of the window cache the memory of released spans is, beside it: 200,000 of them at the
+/// usual 512 MiB.
+const RECENT_PART: u64 = 32;
 /// Bytes of kept spans that a partition may have with an exporter, at least.
 const MIN_UNFINISHED: usize = 256 << 10;
 
@@ -33,6 +37,7 @@ pub(crate) fn share(all: Bounds, owned: usize) -> Bounds {
     Bounds {
         max_decisions: all.max_decisions / owned,
         max_open_traces: all.max_open_traces / owned,
+        max_recent_spans: all.max_recent_spans / owned,
         max_unfinished_bytes: (all.max_unfinished_bytes / owned)
             .max(MIN_UNFINISHED.min(all.max_unfinished_bytes)),
         refetch_bytes: (all.refetch_bytes / owned).clamp(MIN_READ, REFETCH),
@@ -57,6 +62,13 @@ pub(crate) fn set_apart(all: Bounds, owned: usize, exporters: usize, limit: usiz
 #[must_use]
 pub fn refetch_memory(partitions: u32, exporters: usize) -> u64 {
     u64::from(partitions).saturating_mul(exporters as u64).saturating_mul(MIN_READ as u64)
+}
+
+/// Bytes that all partitions take to recognize kept spans that come a second time, beside a window
+/// cache of that size.
+#[must_use]
+pub fn recent_memory(window_cache: ByteSize) -> u64 {
+    window_cache.get() / RECENT_PART
 }
 
 /// Bytes that a process which may own all of `partitions` takes at most to know of the frames that
@@ -89,7 +101,8 @@ pub struct SamplerMemory {
     /// under way and kept spans for which an exporter's queue has no room. What does
     /// not fit is read again from the log, which costs time and nothing else; 0 reads everything
     /// twice. Enough for the traffic of one `decision_wait` is best: 512MiB are about 120,000
-    /// spans a second for 10 seconds.
+    /// spans a second for 10 seconds. A 32nd part of it, beside it, is for knowing kept spans again
+    /// that a sender sends twice.
     pub window_cache: ByteSize,
     /// Traces that may be undecided at a time, about 110 bytes each. When there are more, frames
     /// are read once more later on, when there is room for their traces: that costs time, and no
@@ -121,6 +134,7 @@ impl SamplerConfig {
         Bounds {
             max_decisions: count(self.tail_sampling.decision_cache.entries(open_traces)),
             max_open_traces: count(open_traces),
+            max_recent_spans: count(recent_memory(self.memory.window_cache)) / RECENT_SPAN,
             max_unfinished_bytes: smallest.unwrap_or_default().max(MIN_UNFINISHED),
             refetch_bytes: self.memory.window_cache.as_usize()
                 / REFETCH_PART

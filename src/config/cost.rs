@@ -1,7 +1,7 @@
 //! What a configuration may take of the memory: the sum of its bounds.
 
 use wholetrace_runtime::{problems::Problems, units::ByteSize};
-use wholetrace_sampler::config::{refetch_memory, window_memory};
+use wholetrace_sampler::config::{recent_memory, refetch_memory, window_memory};
 
 use super::sections::{Config, LogChoice};
 use crate::role::Role;
@@ -77,6 +77,7 @@ impl Cost {
             }
             parts.extend([
                 part("log bytes held", "memory.window_cache", window_cache.get()),
+                part("spans released", "memory.window_cache", recent_memory(window_cache)),
                 part("where they stand", divided, window_memory(partitions)),
                 part("frames read again", divided, least),
                 part("undecided traces", "memory.open_traces", open),

@@ -176,7 +176,8 @@ pub(crate) struct MemoryConfig {
     /// under way and kept spans for which an exporter's queue has no room. What does
     /// not fit is read again from the log, which costs time, never a trace; 0 reads everything
     /// twice. Enough for the traffic of one `decision_wait` is best: 512MiB are about 120,000
-    /// spans a second for 10 seconds. 0 to 16TiB.
+    /// spans a second for 10 seconds. A 32nd part of it, beside it, is for knowing kept spans again
+    /// that a sender sends twice. 0 to 16TiB.
     pub(crate) window_cache: ByteSize,
     /// Traces that may be undecided at a time, about 110 bytes each. When there are more, frames
     /// are read once more later on, when there is room for their traces: that costs time, and no

@@ -12,12 +12,15 @@ use wholetrace_proto::{
     tracestate::{self, Kept},
     wire::{Cursor, Value, WireError},
 };
-use wholetrace_spanlog::LogTime;
+use wholetrace_spanlog::{LogTime, Position};
 
 use crate::{
-    core::decision::{
-        policy_names::PolicyNumber,
-        table::{DecisionTable, PackedDecision},
+    core::{
+        decision::{
+            policy_names::PolicyNumber,
+            table::{DecisionTable, PackedDecision},
+        },
+        recent_spans::{Fingerprint, Place, RecentSpans},
     },
     policy::{
         RecordPolicy, Recording,
@@ -62,12 +65,15 @@ pub(crate) struct Filtered {
     pub(crate) not_sampled: u64,
     /// Root spans among them that came after the decision.
     pub(crate) late_roots: u64,
+    /// Spans of kept traces that stand earlier in the log as well, byte by byte.
+    pub(crate) repeated: u64,
     /// Spans for which there is no decision. They are kept: this must not happen (I3), but a
     /// span too many is better than one too few.
     pub(crate) undecided: u64,
 }
 
-/// Cuts the kept spans of the frame `payload` of time `time` into `pieces`.
+/// Cuts the kept spans of the frame `payload` of time `time` into `pieces`. What has come before, as
+/// far as `recent` is asked for frames at a position, is left out.
 ///
 /// # Errors
 /// Malformed bytes: of the whole frame nothing can be exported.
@@ -76,11 +82,15 @@ pub(crate) fn filter(
     time: LogTime,
     decided: &DecisionTable,
     pieces: Pieces<'_>,
+    recent: Option<(&mut RecentSpans, Position)>,
 ) -> Result<Filtered, WireError> {
     let mut filter = Filter {
         decided,
         time,
         pieces,
+        recent: recent.filter(|(recent, _)| recent.is_on()),
+        index: 0,
+        heads: [None; 2],
         resource: None,
         scope: None,
         has_resource: false,
@@ -142,6 +152,12 @@ struct Filter<'s, 'f> {
     decided: &'s DecisionTable,
     time: LogTime,
     pieces: Pieces<'s>,
+    /// The spans that were released before, and the position of the frame.
+    recent: Option<(&'s mut RecentSpans, Position)>,
+    /// How many spans were met.
+    index: u32,
+    /// The fingerprints of the resource and of the scope, once they were asked for.
+    heads: [Option<Fingerprint>; 2],
     /// Whose the spans to come are.
     resource: Option<Head<'f>>,
     scope: Option<Scope<'f>>,
@@ -230,6 +246,19 @@ impl<'s, 'f> Filter<'s, 'f> {
         self.spans += 1;
     }
 
+    /// Whether a kept span has come before.
+    fn has_come(&mut self, body: &[u8]) -> bool {
+        let scope = if self.recent.is_some() { self.scope_head() } else { return false };
+        let Some((recent, position)) = &mut self.recent else { return false };
+        let [of_resource, of_scope] = &mut self.heads;
+        let resource = self.resource.unwrap_or(Head::of(&[]));
+        let heads = [(of_resource, resource), (of_scope, scope)]
+            .map(|(known, head)| *known.get_or_insert_with(|| recent.fingerprint(&head.bytes())));
+        let place = Place { position: *position, index: self.index };
+        let fingerprint = recent.fingerprint(body).under(heads);
+        recent.has_come(fingerprint, place)
+    }
+
     fn count_kept(&mut self, policy: PolicyNumber, bytes: usize) {
         let bytes = bytes as u64;
         match self.filtered.kept_by.last_mut() {
@@ -304,21 +333,25 @@ impl<'f> Visitor<'f> for Filter<'_, 'f> {
         self.resource = Some(head);
         self.scope = None;
         (self.has_resource, self.has_scope) = (false, false);
+        self.heads = [None; 2];
     }
 
     fn scope(&mut self, scope: ScopeRef<'f>) {
         self.scope = Some(Scope::Told(scope));
         self.has_scope = false;
+        self.heads[1] = None;
     }
 
     fn span(&mut self, span: SpanRef<'f>) {
         let Some(key) = span.key() else { return };
+        self.index += 1;
         let decision = self.decision(key);
         match decision {
             Some((decision, decided_at)) if !decision.kept() => {
                 self.filtered.not_sampled += 1;
                 self.filtered.late_roots += u64::from(decided_at < self.time && is_root(span.body));
             }
+            Some(_) if self.has_come(span.body) => self.filtered.repeated += 1,
             Some(_) => self.keep(span.body, key, decision),
             None => {
                 self.filtered.undecided += 1;

@@ -11,6 +11,7 @@
 //! | `watermark` | the time of the log |
 //! | `window`, `held` | frames between their first reading and their release |
 //! | `release`, `filter` | what one exporter has under way, and the kept spans of a frame |
+//! | `recent_spans` | spans that come a second time |
 //! | [`rates`] | budgets of policies: the thresholds in force |
 //! | [`checkpoint`] | what a commit stores for the next owner |
 
@@ -24,6 +25,7 @@ pub(crate) mod open_traces;
 pub mod partition;
 pub(crate) mod policy_versions;
 pub mod rates;
+pub(crate) mod recent_spans;
 pub(crate) mod release;
 pub(crate) mod watermark;
 pub(crate) mod window;

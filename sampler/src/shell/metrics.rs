@@ -181,6 +181,7 @@ const COUNTED: &[Counted] = &[
     ((BAD_DECISION_RECORDS, None), |stats| stats.decision_records_bad),
     ((RELEASED_SPANS, Some(("verdict", "kept"))), |stats| stats.spans_kept),
     ((RELEASED_SPANS, Some(("verdict", "not_sampled"))), |stats| stats.spans_not_sampled),
+    ((RELEASED_SPANS, Some(("verdict", "duplicate"))), |stats| stats.spans_repeated),
     ((RELEASED_SPANS, Some(("verdict", "undecided"))), |stats| {
         stats.spans_undecided + stats.spans_unknown
     }),
@@ -332,10 +333,11 @@ pub const TABLE: &[Metric] = &[
     Metric::counter(
         RELEASED_SPANS,
         Unit::None,
-        "Spans released by verdict: `kept` ones go to the exporters. `undecided` ones are kept \
-         too, and should never be.",
+        "Spans released by verdict: `kept` ones go to the exporters. `duplicate` ones do not: they \
+         stand in the log a second time, byte by byte under the same resource and scope, as after \
+         an answer that was lost. `undecided` ones are kept too, and should never be.",
     )
-    .labels(&[Label::closed("verdict", &["kept", "not_sampled", "undecided"])]),
+    .labels(&[Label::closed("verdict", &["kept", "not_sampled", "duplicate", "undecided"])]),
     Metric::counter(
         SCANNED_RECORDS,
         Unit::None,

@@ -6,7 +6,6 @@ use wholetrace_proto::{
     spans::count,
     tracestate::Threshold,
 };
-use wholetrace_spanlog::Position;
 
 use super::*;
 use crate::{
@@ -23,7 +22,7 @@ fn filter(
     max_bytes: usize,
 ) -> Result<Filtered, WireError> {
     let recording = Recording::default();
-    super::filter(payload, time, decided, Pieces { max_bytes, recording: &recording })
+    super::filter(payload, time, decided, Pieces { max_bytes, recording: &recording }, None)
 }
 
 /// Even keys are kept.
@@ -177,7 +176,7 @@ fn told(
         };
         attributes.iter().map(|one| (one.key.clone(), value(one))).collect()
     };
-    let filtered = super::filter(payload, LogTime(time), table, pieces).unwrap();
+    let filtered = super::filter(payload, LogTime(time), table, pieces, None).unwrap();
     let mut all = Vec::new();
     for (piece, spans) in &filtered.pieces {
         assert!(piece.len() <= pieces.max_bytes || *spans == 1, "{}", piece.len());
@@ -304,6 +303,39 @@ fn traces_leave_with_their_longest_id() {
             }
         }
     }
+}
+
+/// What came twice leaves once, however often and to whomever it is released; and what shares a span
+/// id, or a span under another resource, is no copy.
+#[test]
+fn copies_of_spans_leave_once() {
+    let recording = Recording::default();
+    let pieces = Pieces { max_bytes: 1 << 20, recording: &recording };
+    let mut recent = RecentSpans::new(1000, 7);
+    let table = decided(10);
+    let mut release = |position: u64, payload: &[u8]| {
+        let recent = Some((&mut recent, Position(position)));
+        let filtered = super::filter(payload, TIME, &table, pieces, recent).unwrap();
+        (all_ids(&filtered), filtered.kept, filtered.repeated, filtered.not_sampled)
+    };
+    let whole = frame(&spans(6));
+    let kept = (vec![0, 2, 4], 3, 0, 3);
+    assert_eq!(release(5, &whole), kept);
+    // For another exporter, or from the log again.
+    assert_eq!(release(5, &whole), kept);
+    assert_eq!(release(7, &whole), (vec![], 0, 3, 3));
+    assert_eq!(release(5, &whole), kept);
+    assert_eq!(release(7, &whole), (vec![], 0, 3, 3));
+    // The client and the server of a call share an id.
+    let [client, server] =
+        [false, true].map(|root| Span { key: 2, id: 9, root, ..Span::default() });
+    assert_eq!(release(8, &frame(&[client, server])), (vec![9, 9], 2, 0, 0));
+    assert_eq!(release(9, &frame(&[server, client, client])), (vec![], 0, 3, 0));
+    // Behind three others a span has another resource.
+    let moved: Vec<Span> = [1, 1, 1].map(|id| Span { key: 4, id, ..Span::default() }).into();
+    assert_eq!(release(10, &frame(&moved)), (vec![1], 1, 2, 0));
+    let moved = [&moved[..], &moved[..1]].concat();
+    assert_eq!(release(11, &frame(&moved)), (vec![1], 1, 3, 0));
 }
 
 #[test]

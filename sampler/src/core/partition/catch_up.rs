@@ -133,7 +133,8 @@ impl CatchUp {
         }
         let found = match frame.kind {
             RecordKind::Spans => {
-                filter(&frame.payload, clock.now(), &self.decided, settings.pieces())
+                // What came twice stays so: its reader begins anywhere.
+                filter(&frame.payload, clock.now(), &self.decided, settings.pieces(), None)
             }
             _ => Ok(Filtered::default()),
         };

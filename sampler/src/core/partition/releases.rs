@@ -19,6 +19,7 @@ use crate::core::{
         settings::Settings,
         stats::{Levels, Stats},
     },
+    recent_spans::RecentSpans,
     release::Release,
     watermark::Watermark,
     window::Window,
@@ -77,6 +78,8 @@ pub(super) struct Releases {
     last_filtered: Option<(u64, Filtered)>,
     /// Number of the first frame that no exporter has passed.
     fresh: u64,
+    /// What was released last to the exporters that keep up.
+    recent: RecentSpans,
     /// Spans released since they were last taken, by the policy that kept them: those of a number in the
     /// place of the number.
     kept_by: Vec<KeptBy>,
@@ -100,6 +103,7 @@ impl Releases {
             behind: (0..settings.exporters.len()).map(reader).collect(),
             last_filtered: None,
             fresh: 0,
+            recent: RecentSpans::new(settings.bounds.max_recent_spans, settings.hash_seed),
             kept_by: Vec::new(),
         }
     }
@@ -152,13 +156,17 @@ impl Releases {
         }
     }
 
+    /// A record cannot be read again, or not any more: what some exporters have had of it has not
+    /// reached all of them.
     pub(super) fn stop_refetching(&mut self) {
+        self.recent.forget();
         for release in &mut self.releases {
             release.stop_refetching();
         }
     }
 
     pub(super) fn levels(&self, levels: &mut Levels) {
+        levels.table_bytes += self.recent.memory();
         levels.unfinished_bytes = self.releases.iter().map(Release::unfinished_bytes).sum();
         for reader in self.behind.iter().flatten() {
             levels.behind += 1;
@@ -204,9 +212,9 @@ impl Releases {
                         stats.frames_from_cache += u64::from(cached);
                         stats.frames_from_log += u64::from(!cached);
                     }
-                    if let Err(error) =
-                        self.filter(index, &payload, clock.now(), decided, settings, stats)
-                    {
+                    let of = (position, clock.now());
+                    if let Err(error) = self.filter(index, &payload, of, decided, settings, stats) {
+                        self.recent.forget();
                         let reason = error.to_string();
                         return ReleaseResult::Undecodable(Undecodable {
                             position,
@@ -274,7 +282,7 @@ impl Releases {
         &mut self,
         index: usize,
         payload: &Bytes,
-        time: LogTime,
+        (position, time): (Position, LogTime),
         decided: &DecisionTable,
         settings: &Settings,
         stats: &mut Stats,
@@ -283,12 +291,15 @@ impl Releases {
         if self.last_filtered.as_ref().is_some_and(|(last, _)| *last == number) {
             return Ok(());
         }
-        let filtered = filter(payload, time, decided, settings.pieces())?;
+        self.recent.remember(settings.bounds.max_recent_spans);
+        let recent = Some((&mut self.recent, position));
+        let filtered = filter(payload, time, decided, settings.pieces(), recent)?;
         debug_assert_eq!(filtered.undecided, 0, "{}", Invariant::I3);
         if number >= self.fresh {
             self.fresh = number + 1;
             stats.spans_kept += filtered.kept;
             stats.spans_not_sampled += filtered.not_sampled;
+            stats.spans_repeated += filtered.repeated;
             stats.spans_undecided += filtered.undecided;
             stats.late_roots += filtered.late_roots;
             self.count_kept_by(&filtered.kept_by);

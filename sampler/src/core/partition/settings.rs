@@ -17,6 +17,9 @@ pub struct Bounds {
     /// Traces that may be open, about; beyond them frames are read without opening any, and read
     /// again when there is room.
     pub max_open_traces: usize,
+    /// Kept spans that are remembered when they were released, so that copies of them are not; 0 for
+    /// none.
+    pub max_recent_spans: usize,
     /// Bytes of kept spans that may be with an exporter.
     pub max_unfinished_bytes: usize,
     /// Bytes that are read again at a time for an exporter, or one record.

@@ -49,6 +49,8 @@ pub struct Stats {
     pub spans_kept: u64,
     /// Spans released that the policies do not want.
     pub spans_not_sampled: u64,
+    /// Spans of kept traces that stand earlier in the log as well, and are not released again.
+    pub spans_repeated: u64,
     /// Spans released without a decision, which must not happen (I3).
     pub spans_undecided: u64,
     /// Spans that an exporter which is behind got without a decision: it was forgotten.

@@ -1,5 +1,6 @@
 //! Cases that the simulation meets now and then, one by one.
 
+mod dialects;
 mod recording;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ fn settings(decision_wait: u32) -> Settings {
         bounds: Bounds {
             max_decisions: 10_000,
             max_open_traces: 10_000,
+            max_recent_spans: 1000,
             max_unfinished_bytes: 1 << 20,
             refetch_bytes: 1 << 20,
         },

@@ -28,6 +28,7 @@ fn settings() -> Settings {
         bounds: Bounds {
             max_decisions: 1000,
             max_open_traces: 1000,
+            max_recent_spans: 1000,
             max_unfinished_bytes,
             refetch_bytes: 1 << 20,
         },

@@ -157,6 +157,7 @@ impl Owner {
         self.state.set_bounds(Bounds {
             max_decisions: decisions,
             max_open_traces: open_traces,
+            max_recent_spans: *pick(rng, &[0, settings.bounds.max_recent_spans]),
             max_unfinished_bytes: *pick(rng, &[1, settings.bounds.max_unfinished_bytes]),
             refetch_bytes: *pick(rng, &[1, settings.bounds.refetch_bytes]),
         });

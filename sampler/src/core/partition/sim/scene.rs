@@ -79,6 +79,7 @@ impl Scene {
             bounds: Bounds {
                 max_decisions: if forgetful { *pick(rng, &[0, 4, 16]) } else { 10_000 },
                 max_open_traces: *pick(rng, &[1, 4, 10_000, 10_000]),
+                max_recent_spans: *pick(rng, &[0, 1, 20, 10_000]),
                 max_unfinished_bytes: *pick(rng, &[1, 300, 1 << 20]),
                 refetch_bytes: *pick(rng, &[1, 300, 1 << 20]),
             },

@@ -159,6 +159,7 @@ mod tests {
             bounds: Bounds {
                 max_decisions,
                 max_open_traces: 100,
+                max_recent_spans: 100,
                 max_unfinished_bytes: 1 << 20,
                 refetch_bytes: 1 << 20,
             },
