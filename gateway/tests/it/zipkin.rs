@@ -88,8 +88,15 @@ async fn zipkin_is_taken_in_every_encoding_and_version() {
 #[tokio::test]
 async fn a_zipkin_request_can_force_its_spans_to_be_kept() {
     let gateway = Running::start("b3", "{}").await;
-    for (name, flags) in [("kept", "1"), ("plain", "0")] {
-        let headers = [JSON[0], ("X-B3-Flags", flags)];
+    let sampled = "00-80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-01";
+    for (name, header) in [
+        ("kept", ("X-B3-Flags", "1")),
+        ("plain", ("X-B3-Flags", "0")),
+        // That a span is sampled is no wish to keep its trace.
+        ("sampled", ("X-B3-Sampled", "1")),
+        ("sampled", ("traceparent", sampled)),
+    ] {
+        let headers = [JSON[0], header];
         let body = format!(r#"[{{"traceId":"1","id":"2","name":"{name}"}}]"#);
         let answer = post(gateway.zipkin(), "/api/v2/spans", &headers, body.as_bytes()).await;
         assert_eq!(answer.status, 202);

@@ -6,7 +6,7 @@ use wholetrace_proto::{record::POLICIES_MAX, translated::KEEP_ATTRIBUTE};
 use wholetrace_runtime::{problems::Problems, units::HumanDuration};
 
 use crate::policy::{
-    config::{KeepSignal, TailSamplingConfig},
+    config::{DropSignal, KeepSignal, TailSamplingConfig},
     lower::{Lowering, SubPolicy},
     plan::{Fact, Planner, ValueTest},
     policy_hash::PolicyHash,
@@ -17,6 +17,8 @@ use crate::policy::{
 
 /// What traces are said to be kept by that their spans asked for.
 const KEEP_SIGNALS: &str = "keep_signals";
+/// Name of what discards a trace because its spans ask for it.
+const DROP_SIGNALS: &str = "drop_signals";
 
 /// What traces are said to be discarded by that have too many bytes: the key of the bound.
 const MOST_BYTES: &str = "maximum_trace_size_bytes";
@@ -53,6 +55,7 @@ impl PolicySet {
         let recording = Recording::of(config);
         let mut planner = Planner::default();
         let signal = ask_for_signals(&config.keep_signals, &mut planner);
+        let drop_signal = ask_for_drops(&config.drop_signals, &mut planner);
         let told = recording.tells_sub_policies();
         let mut lowering = Lowering::new(&mut planner, config.compatibility, told);
         let policies = lower_policies(config, &mut lowering, &mut report);
@@ -83,9 +86,11 @@ impl PolicySet {
             policies,
             budgets,
             signal,
+            drop_signal,
             most_bytes,
             names: names
                 .chain([KEEP_SIGNALS.to_owned()])
+                .chain(drop_signal.map(|_| DROP_SIGNALS.to_owned()))
                 .chain(most_bytes.map(|_| MOST_BYTES.to_owned()))
                 .collect(),
             sub_policy_names,
@@ -155,6 +160,15 @@ fn ask_for_signals(signals: &[KeepSignal], planner: &mut Planner) -> Option<Fact
         };
         // The first of all facts: there is room.
         fact = planner.keep_signal(key, test).ok();
+    }
+    fact
+}
+
+fn ask_for_drops(signals: &[DropSignal], planner: &mut Planner) -> Option<Fact> {
+    let mut fact = None;
+    for DropSignal::SamplingPriority in signals {
+        // One of the first facts: there is room.
+        fact = planner.value("sampling.priority", ValueTest::Zero).ok();
     }
     fact
 }

@@ -35,6 +35,10 @@ pub struct TailSamplingConfig {
     /// `sampling.priority` above 0. The Collector knows none of them; the default honours only
     /// what plain OTLP cannot say. An empty list for none.
     pub keep_signals: Vec<KeepSignal>,
+    /// What in a span discards its trace whatever the policies say, unless one of the `keep_signals`
+    /// keeps it. `sampling_priority`: the attribute `sampling.priority` of 0. Any sender can discard
+    /// whole traces with it, so none is obeyed unless it is listed here.
+    pub drop_signals: Vec<DropSignal>,
     /// Which traces `probabilistic` policies without a `hash_salt` keep. `consistent`: by the
     /// randomness in the ids, as all samplers that follow OpenTelemetry do. `collector`: the very
     /// traces that a Collector keeps, by its hash with its default salt.
@@ -120,6 +124,14 @@ pub enum KeepSignal {
     SamplingPriority,
 }
 
+/// Something in a span that asks for its trace to be discarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DropSignal {
+    /// The attribute `sampling.priority` of 0.
+    SamplingPriority,
+}
+
 /// Where kept spans are told which policy kept them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -142,6 +154,7 @@ impl Default for TailSamplingConfig {
             decision_wait_after_root_received: HumanDuration::from_secs(0),
             decision_cache: DecisionCacheConfig::default(),
             keep_signals: vec![KeepSignal::Debug],
+            drop_signals: Vec::new(),
             compatibility: Compatibility::Consistent,
             record_policy: RecordPolicy::None,
             record_reason: None,

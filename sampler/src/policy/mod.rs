@@ -39,7 +39,7 @@ pub mod types;
 
 pub use budget::{Budget, Budgets};
 pub use compatibility::Compatibility;
-pub use config::{DecisionCacheConfig, KeepSignal, RecordPolicy, TailSamplingConfig};
+pub use config::{DecisionCacheConfig, DropSignal, KeepSignal, RecordPolicy, TailSamplingConfig};
 pub use plan::{Heads, NearTimes, Observed};
 pub use policies::{POLICY_TYPES, PolicyConfig};
 pub use policy_hash::PolicyHash;

@@ -7,7 +7,7 @@ use wholetrace_runtime::units::HumanDuration;
 
 use crate::policy::{
     compatibility::Compatibility,
-    config::{KeepSignal, TailSamplingConfig},
+    config::{DropSignal, KeepSignal, TailSamplingConfig},
     fnv,
     policies::PolicyConfig,
 };
@@ -24,6 +24,9 @@ struct Deciding<'c> {
     decision_wait: HumanDuration,
     decision_wait_after_root_received: HumanDuration,
     keep_signals: &'c [KeepSignal],
+    /// Left out where there are none, as before there were any.
+    #[serde(skip_serializing_if = "<[DropSignal]>::is_empty")]
+    drop_signals: &'c [DropSignal],
     compatibility: Compatibility,
     maximum_trace_size_bytes: u64,
 }
@@ -37,6 +40,7 @@ impl PolicyHash {
             decision_wait: config.decision_wait,
             decision_wait_after_root_received: config.decision_wait_after_root_received,
             keep_signals: &config.keep_signals,
+            drop_signals: &config.drop_signals,
             compatibility: config.compatibility,
             maximum_trace_size_bytes: config.maximum_trace_size_bytes.unwrap_or_default(),
         };
@@ -91,6 +95,7 @@ decision_wait: 10s
             "decision_wait: 11s",
             "compatibility: collector\ndecision_wait: 10s",
             "keep_signals: []\ndecision_wait: 10s",
+            "drop_signals: [sampling_priority]\ndecision_wait: 10s",
         ] {
             let (key, _) = other.rsplit(['\n', ',']).next().unwrap().split_once(':').unwrap();
             let from = ONE.find(key.trim()).unwrap();

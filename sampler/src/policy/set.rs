@@ -76,10 +76,12 @@ pub struct PolicySet {
     pub(super) budgets: Vec<Budget>,
     /// That something asks for the trace to be kept.
     pub(super) signal: Option<Fact>,
+    /// That something asks for the trace to be discarded.
+    pub(super) drop_signal: Option<Fact>,
     /// Traces with more bytes of spans are discarded.
     pub(super) most_bytes: Option<u64>,
-    /// The names of the policies, and behind them the one of the keep signals and, if there is such a
-    /// bound, the one of the bound for bytes.
+    /// The names of the policies, and behind them the one of the keep signals and, if there are any,
+    /// those of the drop signals and of the bound for bytes.
     pub(super) names: Vec<String>,
     /// The names of policies within composite ones, where they are to be told.
     pub(super) sub_policy_names: Vec<String>,
@@ -186,7 +188,8 @@ impl PolicySet {
     /// What those policies decide that are not only tried.
     fn decide_by_obeyed(&self, trace: &Trace<'_>, randomness: u64) -> SamplingDecision {
         if self.most_bytes.is_some_and(|most| trace.record.bytes() > most) {
-            return discarded(PolicyIndex::try_from(self.policies.len() + 1).ok());
+            let drop_signals = usize::from(self.drop_signal.is_some());
+            return discarded(self.number_behind(1 + drop_signals));
         }
         // Whether traces with the same contents may get another decision, which no threshold tells.
         let mut by_unknown_chance = false;
@@ -204,10 +207,13 @@ impl PolicySet {
         let mut drawn = false;
         let (mut first, mut sub_policy) = (None, None);
         let mut matched = PolicyBits::NONE;
-        if self.signal.is_some_and(|signal| trace.record.has(signal)) {
+        let has = |signal: Option<Fact>| signal.is_some_and(|signal| trace.record.has(signal));
+        if has(self.signal) {
             lowest = Threshold::ALWAYS;
-            first = PolicyIndex::try_from(self.policies.len()).ok();
+            first = self.number_behind(0);
             matched.extend(first);
+        } else if has(self.drop_signal) {
+            return discarded(self.number_behind(1));
         }
         for (index, policy) in self.policies(&self.by_effect.keeps) {
             let (evaluation, name) = policy.rule.evaluate_telling(trace);
@@ -242,6 +248,11 @@ impl PolicySet {
             shadow: PolicyBits::NONE,
             failed,
         }
+    }
+
+    /// The number of the name that stands so far behind those of the policies.
+    fn number_behind(&self, further: usize) -> Option<PolicyIndex> {
+        PolicyIndex::try_from(self.policies.len() + further).ok()
     }
 
     /// The policies with these numbers.

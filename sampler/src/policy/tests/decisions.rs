@@ -3,7 +3,7 @@
 use prost::Message;
 use wholetrace_proto::{
     id::TraceKey,
-    otlp::{Span, any_value::Value},
+    otlp::{KeyValue, Span, any_value::Value},
     tracestate::Threshold,
 };
 
@@ -326,6 +326,68 @@ fn the_probability_is_known_unless_an_own_draw_could_have_changed_it() {
         assert!(decision.kept, "{set:?}");
         assert_eq!(decision.probability_known.then_some(decision.threshold), *threshold, "{set:?}");
         assert!(u128::from(decision.threshold) <= id);
+    }
+}
+
+/// The policies of a block, with one that keeps all.
+fn with_signals(signals: &str) -> crate::policy::set::PolicySet {
+    let yaml = format!("{signals}\npolicies:\n  - {{ name: all, type: always_sample }}");
+    let mut problems = wholetrace_runtime::problems::Problems::new();
+    crate::policy::set::PolicySet::compile(&config(&yaml), "", &mut problems).unwrap()
+}
+
+/// `sampling.priority` of 0 discards a trace when that is configured, and only then. A keep signal goes
+/// before it, and a bound for bytes still has its own name.
+#[test]
+fn what_asks_to_be_discarded_is_when_that_is_obeyed() {
+    let priority = |value| attribute("sampling.priority", value);
+    let decided = |signals: &str, attributes: Vec<KeyValue>| {
+        let policies = with_signals(signals);
+        let trace = dull().span(with(attributes));
+        let decision = trace.decision(&policies);
+        let name = decision.policy.and_then(|index| policies.policy_name(index));
+        (decision.kept, name.map(str::to_owned))
+    };
+    let (kept, discarded) = ((true, Some("all".into())), (false, Some("drop_signals".into())));
+    let obeyed = "drop_signals: [sampling_priority]";
+    for (signals, value, expected) in [
+        ("", Value::IntValue(0), &kept),
+        ("drop_signals: []", Value::IntValue(0), &kept),
+        ("keep_signals: [sampling_priority]", Value::IntValue(0), &kept),
+        (obeyed, Value::IntValue(0), &discarded),
+        (obeyed, Value::DoubleValue(0.0), &discarded),
+        (obeyed, Value::StringValue("0".into()), &discarded),
+        (obeyed, Value::IntValue(1), &kept),
+        (obeyed, Value::IntValue(-1), &kept),
+        (obeyed, Value::StringValue(String::new()), &kept),
+        (obeyed, Value::BoolValue(false), &kept),
+    ] {
+        assert_eq!(decided(signals, vec![priority(value.clone())]), *expected, "{value:?}");
+    }
+    let both = format!("{obeyed}\nkeep_signals: [debug]");
+    let debug = text("wholetrace.keep", "zipkin.debug");
+    let zero = priority(Value::IntValue(0));
+    let by_signal = (true, Some("keep_signals".to_owned()));
+    assert_eq!(decided(&both, vec![debug, zero.clone()]), by_signal);
+    let bounded = format!("{obeyed}\nmaximum_trace_size_bytes: 1");
+    let too_large = (false, Some("maximum_trace_size_bytes".to_owned()));
+    assert_eq!(decided(&bounded, vec![zero]), too_large);
+}
+
+/// That a tracer sampled a span, or did not, is for policies: nothing is kept or discarded for it.
+#[test]
+fn the_sampled_flag_is_no_signal() {
+    let all = "keep_signals: [debug, jaeger_debug_id, sampling_priority]\n\
+               drop_signals: [sampling_priority]";
+    let policies = with_signals(all);
+    let yaml = format!(
+        "{all}\npolicies:\n  - {{ name: no, type: latency, latency: {{ threshold_ms: 9 }} }}"
+    );
+    let mut problems = wholetrace_runtime::problems::Problems::new();
+    let none = crate::policy::set::PolicySet::compile(&config(&yaml), "", &mut problems).unwrap();
+    for flags in [0, 1, 3, 0x101] {
+        let trace = dull().span(Span { flags, ..Span::default() });
+        assert_eq!((trace.is_kept(&policies), trace.is_kept(&none)), (true, false), "{flags}");
     }
 }
 
