@@ -9,8 +9,8 @@ use crate::role::Role;
 /// The program itself: code, threads, the allocator's slack, buffers of some hundred connections.
 const PROGRAM: u64 = 96 << 20;
 
-/// A decision in the table.
-const DECISION: u64 = 48;
+/// A decision in the table, with the longest id of a kept trace.
+const DECISION: u64 = 56;
 
 /// An undecided trace: its summary, its place in the table and in the order of deadlines.
 const OPEN_TRACE: u64 = 112;
