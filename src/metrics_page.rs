@@ -8,9 +8,16 @@ const KAFKA: &[Metric] = wholetrace_spanlog_kafka::TABLE;
 #[cfg(not(feature = "kafka"))]
 const KAFKA: &[Metric] = &[];
 
+/// The metrics of receivers that read topics, where they are part of this build.
+#[cfg(feature = "kafka")]
+const KAFKA_RECEIVERS: &[Metric] = wholetrace_gateway::KAFKA_METRICS;
+#[cfg(not(feature = "kafka"))]
+const KAFKA_RECEIVERS: &[Metric] = &[];
+
 /// The tables, each with its heading in the documentation.
-pub(crate) const TABLES: [(&str, &[Metric]); 9] = [
+pub(crate) const TABLES: [(&str, &[Metric]); 10] = [
     ("Gateway", wholetrace_gateway::METRICS),
+    ("Kafka receivers", KAFKA_RECEIVERS),
     ("Log of a single machine", wholetrace_spanlog::metrics::TABLE),
     ("Log over Kafka", KAFKA),
     ("Sampler", wholetrace_sampler::shell::metrics::TABLE),

@@ -13,6 +13,7 @@ use wholetrace_proto::{
     otlp_json,
     thrift::Protocol,
     translated::{self, Room},
+    wire::put_bytes,
     zipkin::{self, Encoding, Envelope, ZipkinError},
 };
 
@@ -43,12 +44,13 @@ pub struct Format {
 type Translate = fn(Bytes, &Metadata, &mut dyn Room) -> Result<Translated, Rejection>;
 
 /// All formats.
-pub static FORMATS: [&Format; 9] = [
+pub static FORMATS: [&Format; 10] = [
     &OTLP_PROTO,
     &OTLP_JSON,
     &ZIPKIN_JSON,
     &ZIPKIN_PROTO,
     &ZIPKIN_THRIFT,
+    &JAEGER_PROTO,
     &JAEGER_BATCH_PROTO,
     &JAEGER_BATCH_THRIFT,
     &JAEGER_AGENT_BINARY,
@@ -120,6 +122,20 @@ fn zipkin(
         .map(Translated::from)
         .map_err(|error| not_zipkin(&error))
 }
+
+/// One span of Jaeger's model in protobuf, with its process, as Jaeger's collector writes them to topics.
+pub(crate) static JAEGER_PROTO: Format = Format {
+    name: "jaeger_proto",
+    // Beside the message, there is the request that it is put into.
+    need: 8,
+    translate: |message, _, room| {
+        let (mut batch, mut request) = (Vec::new(), Vec::new());
+        put_bytes(&mut batch, 1, &message);
+        put_bytes(&mut request, 1, &batch);
+        from_jaeger(api_v2::to_protobuf(&request, room))
+    },
+    ..JAEGER
+};
 
 /// `PostSpansRequest` of Jaeger's `api_v2` in protobuf.
 pub(crate) static JAEGER_BATCH_PROTO: Format = JAEGER;

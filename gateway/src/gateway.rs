@@ -36,6 +36,12 @@ use crate::{
     receiver::listener::{Datagrams, Listener, SamplingPlace},
     remote_sampling::{query::Queries, source::StrategySource},
 };
+#[cfg(feature = "kafka")]
+use crate::{
+    config::receivers::ReceiversConfig,
+    kafka::KafkaSource,
+    receiver::{ReceiverConfig, kafka::KafkaReceiverConfig},
+};
 
 /// How often the gate on the process's memory looks at it.
 const MEMORY_LOOK: Duration = Duration::from_millis(250);
@@ -53,6 +59,15 @@ pub enum BindError {
         receiver: String,
         /// What is wrong.
         error: TlsError,
+    },
+    /// The client of a receiver that reads topics cannot be made.
+    #[cfg(feature = "kafka")]
+    #[error("`{receiver}` cannot read: {error}: check `tls`, `auth` and `traces.topics`")]
+    Kafka {
+        /// Name of the receiver.
+        receiver: String,
+        /// What the client says.
+        error: rdkafka::error::KafkaError,
     },
     /// A file of sampling strategies cannot be used.
     #[error("sampling strategies: {0}")]
@@ -72,6 +87,8 @@ pub struct Gateway {
     servers: Vec<Server>,
     datagram_servers: Vec<DatagramServer>,
     addresses: BTreeMap<String, SocketAddr>,
+    #[cfg(feature = "kafka")]
+    sources: Vec<KafkaSource>,
     framer: Framer,
     memory: MemoryGate,
     /// With the time between two looks at their files.
@@ -129,6 +146,8 @@ impl Gateway {
                 None => binder.bind(listener).await?,
             }
         }
+        #[cfg(feature = "kafka")]
+        let sources = binder.sources(&config.receivers)?;
         let Binder { servers, datagram_servers, strategies, addresses, .. } = binder;
         let strategies = config.receivers.0.values().filter_map(|receiver| {
             let (file, interval) = receiver.strategy_file()?;
@@ -140,6 +159,8 @@ impl Gateway {
             servers,
             datagram_servers,
             addresses,
+            #[cfg(feature = "kafka")]
+            sources,
             framer,
             memory,
             tenants,
@@ -173,6 +194,10 @@ impl Gateway {
         for (source, interval) in strategies {
             let look = move || source.look();
             tasks.spawn("gateway strategies", watch_files(look, interval, shutdown.clone()));
+        }
+        #[cfg(feature = "kafka")]
+        for source in self.sources {
+            tasks.spawn("gateway kafka", source.run(shutdown.clone(), drain_timeout));
         }
         for server in servers {
             let stop = Stop { drain: shutdown.clone(), cut: cut.clone() };
@@ -259,7 +284,7 @@ impl Binder<'_> {
         let listener = listen::bind(&config.setting(), config.endpoint).await?;
         self.bound(name, listener.local_addr(), tls.is_some())?;
         let metrics = ReceiverMetrics::new(name);
-        let intake = self.intake(&config, &metrics);
+        let intake = self.intake(config.message.bytes(), config.need(), &metrics);
         let receiver = HttpReceiver {
             routes: config.routes,
             admission: self.admission.clone(),
@@ -289,7 +314,7 @@ impl Binder<'_> {
         self.bound(name, socket.local_addr(), false)?;
         give_buffer(&socket, datagrams.buffer_bytes, name);
         let metrics = ReceiverMetrics::new(name);
-        let intake = self.intake(config, &metrics);
+        let intake = self.intake(config.message.bytes(), config.need(), &metrics);
         self.datagram_servers.push(DatagramServer {
             socket,
             format: datagrams.format,
@@ -317,6 +342,22 @@ impl Binder<'_> {
         Ok(Queries { source, paths })
     }
 
+    /// The receivers that read topics.
+    #[cfg(feature = "kafka")]
+    fn sources(&self, receivers: &ReceiversConfig) -> Result<Vec<KafkaSource>, BindError> {
+        let kafka = receivers.0.iter().filter_map(|(name, receiver)| match receiver {
+            ReceiverConfig::Kafka(config) => Some((name, &**config)),
+            _ => None,
+        });
+        let source = |(name, config): (&String, &KafkaReceiverConfig)| {
+            let metrics = ReceiverMetrics::new(name);
+            let intake = self.intake(u64::MAX, config.need(), &metrics);
+            KafkaSource::new(name, config, &self.admission, intake, metrics)
+                .map_err(|error| BindError::Kafka { receiver: name.clone(), error })
+        };
+        kafka.map(source).collect()
+    }
+
     /// Notes the address of `receiver`.
     fn bound(
         &mut self,
@@ -333,10 +374,10 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// What takes the messages of the listener `config`.
-    fn intake(&self, config: &Listener<'_>, metrics: &ReceiverMetrics) -> Arc<Intake> {
-        // The largest message: as configured, or as there is always room for.
-        let largest = config.message.bytes().min(self.limits.largest(config.need()));
+    /// What takes the messages of one receiver: none larger than `most` bytes, or than there is always
+    /// room for, if each takes `need` times its size.
+    fn intake(&self, most: u64, need: u64, metrics: &ReceiverMetrics) -> Arc<Intake> {
+        let largest = most.min(self.limits.largest(need));
         Arc::new(Intake {
             routing: self.routing.clone(),
             ingest: self.ingest.clone(),

@@ -34,7 +34,8 @@
 //! | its word in the configuration | a variant in `receiver/mod.rs` |
 //!
 //! Binding, checking, probing and announcing go by the listeners, and need no change. A transport other
-//! than HTTP (`datagram`) receives bytes, takes a lease for them, and hands them to `Intake::take`.
+//! than HTTP (`datagram`, `kafka`) receives bytes, takes a lease for them, and hands them to
+//! `Intake::take`.
 
 mod admission;
 mod config;
@@ -45,6 +46,8 @@ mod http;
 mod inflate;
 mod ingest;
 mod intake;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod metrics;
 mod outcome;
 mod receiver;
@@ -62,7 +65,13 @@ pub use config::{
 pub use format::{FORMATS, Format};
 pub use gateway::{BindError, Gateway};
 pub use ingest::batch::{Frame, frames};
+#[cfg(feature = "kafka")]
+pub use kafka::metrics::TABLE as KAFKA_METRICS;
 pub use metrics::TABLE as METRICS;
+#[cfg(feature = "kafka")]
+pub use receiver::kafka::{
+    AutocommitConfig, InitialOffset, KafkaReceiverConfig, MessageEncoding, TopicsConfig,
+};
 pub use receiver::{
     ReceiverConfig, ReceiverKind,
     jaeger::{JaegerConfig, JaegerGrpcConfig, JaegerProtocols, JaegerThriftHttpConfig},

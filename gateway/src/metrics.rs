@@ -35,10 +35,10 @@ const LOG_BYTES: &str = "wholetrace_gateway_log_in_flight_bytes";
 const OLDEST: &str = "wholetrace_gateway_oldest_request_seconds";
 const STUCK: &str = "wholetrace_gateway_stuck_partitions";
 
-const RECEIVER: Label =
+pub(crate) const RECEIVER: Label =
     Label::capped("receiver", "its name in the configuration, and its protocol");
 const STAGE: Label = Label::closed("stage", &Stage::LABELS);
-const REASON: Label = Label::closed("reason", &REASONS);
+pub(crate) const REASON: Label = Label::closed("reason", &REASONS);
 const REASONS: [&str; RejectReason::ALL.len()] = {
     let mut labels = [""; RejectReason::ALL.len()];
     let mut index = 0;
@@ -138,10 +138,10 @@ pub const TABLE: &[Metric] = &[
 
 /// One counter for each reason of a listener or receiver.
 #[derive(Clone)]
-struct Refusals(Arc<[Counter]>);
+pub(crate) struct Refusals(Arc<[Counter]>);
 
 impl Refusals {
-    fn new(name: &'static str, receiver: &str) -> Self {
+    pub(crate) fn new(name: &'static str, receiver: &str) -> Self {
         let counter = |reason: RejectReason| {
             let receiver = receiver.to_owned();
             counter!(name, "receiver" => receiver, "reason" => reason.label())
@@ -149,7 +149,7 @@ impl Refusals {
         Self(RejectReason::ALL.into_iter().map(counter).collect())
     }
 
-    fn add(&self, reason: RejectReason, count: u64) {
+    pub(crate) fn add(&self, reason: RejectReason, count: u64) {
         if let Some(counter) = self.0.get(reason as usize) {
             counter.increment(count);
         }

@@ -245,9 +245,22 @@ const KAFKA_EXPORTER: [(&str, Answer); 18] = [
     ("rack_id", Idle("messages go to leaders, wherever they are")),
 ];
 
+/// Keys of the `kafka` receiver.
+const KAFKA_RECEIVER: [(&str, Answer); 9] = [
+    ("message_marking", Idle("a message is marked once the log has its spans, or never can have")),
+    ("error_backoff", Idle("what the log refuses is tried again until it is taken")),
+    ("autocommit.enable", Unless("true", &Idle("marks are always stored"))),
+    ("header_extraction", METADATA),
+    ("group_rebalance_strategy", Idle("a change of members moves only what has to move")),
+    ("partition_assignment_strategy", Idle("a change of members moves only what has to move")),
+    ("rack_id", Idle("messages are read from leaders, wherever they are")),
+    ("telemetry", Idle("`admin` has all metrics")),
+    ("default_fetch_size", Idle("`max_partition_fetch_size` bounds what comes of a partition")),
+];
+
 /// A place in the configuration, and what a Collector has there. The second part is the type of a
 /// component.
-const PLACES: [(&str, &[(&str, Answer)]); 23] = [
+const PLACES: [(&str, &[(&str, Answer)]); 26] = [
     ("receivers.otlp.protocols.grpc", &GRPC_SERVER),
     ("receivers.otlp.protocols.grpc.tls", &TLS),
     ("receivers.otlp.protocols.http", &HTTP_SERVER),
@@ -255,6 +268,9 @@ const PLACES: [(&str, &[(&str, Answer)]); 23] = [
     ("receivers.zipkin", &HTTP_SERVER),
     ("receivers.zipkin", &[("parse_string_tags", Unless("false", &Idle("tags stay text")))]),
     ("receivers.zipkin.tls", &TLS),
+    ("receivers.kafka", &KAFKA_CLIENT),
+    ("receivers.kafka", &KAFKA_RECEIVER),
+    ("receivers.kafka.tls", &TLS),
     ("receivers.jaeger.protocols.grpc", &GRPC_SERVER),
     ("receivers.jaeger.protocols.grpc.tls", &TLS),
     ("receivers.jaeger.protocols.thrift_http", &HTTP_SERVER),

@@ -1,5 +1,7 @@
 //! What a configuration may take of the memory: the sum of its bounds.
 
+#[cfg(feature = "kafka")]
+use wholetrace_gateway::ReceiverConfig;
 use wholetrace_runtime::{problems::Problems, units::ByteSize};
 use wholetrace_sampler::config::{recent_memory, refetch_memory, window_memory};
 
@@ -41,6 +43,10 @@ impl Cost {
         if role.takes_spans() {
             let in_flight = config.limits.in_flight.get();
             parts.push(part("requests in flight", "limits.in_flight", in_flight));
+            #[cfg(feature = "kafka")]
+            if let Some(bytes) = reading_memory(config) {
+                parts.push(part("messages in flight", "receivers.kafka.in_flight", bytes));
+            }
         }
         let (log, divided, partitions, bytes) = match config.log.choice() {
             LogChoice::Embedded(embedded) => {
@@ -148,6 +154,16 @@ impl Cost {
         line("allowed", limit.map_or_else(|| "unknown".to_owned(), mib), "memory.limit");
         table
     }
+}
+
+/// Bytes that the receivers which read topics may take beside the requests in flight, if there are any.
+#[cfg(feature = "kafka")]
+fn reading_memory(config: &Config) -> Option<u64> {
+    let kafka = config.receivers.0.values().filter_map(|receiver| match receiver {
+        ReceiverConfig::Kafka(kafka) => Some(kafka.memory_bytes()),
+        _ => None,
+    });
+    kafka.reduce(u64::saturating_add)
 }
 
 fn mib(bytes: u64) -> String {

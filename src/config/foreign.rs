@@ -149,7 +149,7 @@ fn connectors(_: &[String], _: &Value) -> (String, String) {
 
 /// Names unknown components one by one: the sections refuse themselves whole.
 pub(super) fn refuse_components(tree: &mut Value, problems: &mut Problems) {
-    let receivers = ReceiverKind::ALL.map(ReceiverKind::name);
+    let receivers: Vec<&str> = ReceiverKind::ALL.iter().map(|kind| kind.name()).collect();
     for (section, types) in [("receivers", &receivers[..]), ("exporters", &EXPORTERS)] {
         let Some(Value::Object(components)) = tree.get_mut(section) else { continue };
         components.retain(|name, _| {
@@ -187,7 +187,7 @@ fn instead(section: &str, kind: &str) -> Option<&'static str> {
         ("exporters", "loadbalancing") => {
             "it is not needed: whole traces come together here, whichever process takes their spans"
         }
-        ("receivers", "opencensus" | "kafka" | "skywalking" | "datadog") => {
+        ("receivers", "opencensus" | "skywalking" | "datadog") => {
             "spans come as OTLP, Zipkin or Jaeger: send them so (OpenTelemetry SDKs do), or keep a Collector \
              with this receiver in front that sends `otlp` to here"
         }

@@ -294,7 +294,7 @@ impl Config {
             self.exporters.check("exporters", problems);
         }
         #[cfg(feature = "kafka")]
-        topic_rounds::check(self.log.kafka.as_ref(), &self.exporters, problems);
+        topic_rounds::check(self.log.kafka.as_ref(), &self.receivers, &self.exporters, problems);
         self.logging.check("logging", problems);
         let none = ByteSize::bytes(0);
         problems.check_range("memory.limit", self.memory.limit, none, MEMORY_MAX);

@@ -2,6 +2,7 @@
 //! back, or breaks what reads it.
 
 use wholetrace_exporter::config::{ExporterConfig, ExportersConfig};
+use wholetrace_gateway::{ReceiverConfig, ReceiversConfig};
 use wholetrace_runtime::problems::Problems;
 use wholetrace_spanlog_kafka::KafkaConfig;
 
@@ -13,13 +14,43 @@ struct Topic<'c> {
     brokers: &'c [String],
 }
 
-/// Adds each exporter that writes into a topic of the log. Brokers are compared as they are written.
+/// Adds each exporter that writes into a topic of the log or of a receiver, and each receiver that reads
+/// one of the log. Brokers are compared as they are written, and topics by their names: patterns are
+/// not looked at.
 pub(super) fn check(
     log: Option<&KafkaConfig>,
+    receivers: &ReceiversConfig,
     exporters: &ExportersConfig,
     problems: &mut Problems,
 ) {
+    let group = log.map(|log| (&log.group_id, &log.brokers));
     let log: Vec<Topic<'_>> = log.into_iter().flat_map(of_log).collect();
+    for read in of_receivers(receivers) {
+        if let Some(own) = log.iter().find(|topic| topic.is(&read)) {
+            let message = format!(
+                "is the topic of `{}`: what is in the log would be put there again, and go round for ever",
+                own.key
+            );
+            problems.error(read.key.clone(), message, "name another topic");
+        }
+        for written in of_exporters(exporters).filter(|written| written.is(&read)) {
+            let message = format!(
+                "is the topic of `{}`: kept traces would come back as new spans and go round for ever",
+                read.key
+            );
+            problems.error(written.key, message, "name another topic");
+        }
+    }
+    for (name, receiver) in &receivers.0 {
+        let ReceiverConfig::Kafka(kafka) = receiver else { continue };
+        let same = group.is_some_and(|(group, brokers)| {
+            *group == kafka.group_id && brokers.iter().any(|broker| kafka.brokers.contains(broker))
+        });
+        if same {
+            let message = "is `log.kafka.group_id`, whose members own partitions of the log";
+            problems.error(format!("receivers.{name}.group_id"), message, "name another group");
+        }
+    }
     for written in of_exporters(exporters) {
         if let Some(own) = log.iter().find(|topic| topic.is(&written)) {
             let message = format!(
@@ -52,6 +83,19 @@ fn of_log(log: &KafkaConfig) -> impl Iterator<Item = Topic<'_>> {
     })
 }
 
+fn of_receivers(receivers: &ReceiversConfig) -> impl Iterator<Item = Topic<'_>> {
+    receivers.0.iter().flat_map(|(name, receiver)| {
+        let ReceiverConfig::Kafka(kafka) = receiver else { return Vec::new() };
+        let key = if kafka.topic.is_some() { "topic" } else { "traces.topics" };
+        let topic = |topic| Topic {
+            key: format!("receivers.{name}.{key}"),
+            name: topic,
+            brokers: &kafka.brokers,
+        };
+        kafka.topics().into_iter().map(|name| topic(name.as_str())).collect()
+    })
+}
+
 fn of_exporters(exporters: &ExportersConfig) -> impl Iterator<Item = Topic<'_>> {
     exporters.0.iter().filter_map(|(name, exporter)| match exporter {
         ExporterConfig::Kafka(kafka) => {
@@ -65,21 +109,33 @@ fn of_exporters(exporters: &ExportersConfig) -> impl Iterator<Item = Topic<'_>> 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
+    fn told(receivers: Value, exporters: Value) -> Vec<String> {
+        let mut problems = Problems::new();
+        let receivers = serde_json::from_value(receivers).unwrap();
+        let exporters = serde_json::from_value(exporters).unwrap();
+        check(Some(&KafkaConfig::default()), &receivers, &exporters, &mut problems);
+        problems.errors().iter().map(ToString::to_string).collect()
+    }
+
     #[test]
-    fn an_exporter_into_the_log_is_told() {
+    fn what_would_go_round_is_told() {
         let log = KafkaConfig::default();
-        let told = |exporters: serde_json::Value| {
-            let exporters: ExportersConfig = serde_json::from_value(exporters).unwrap();
-            let mut problems = Problems::new();
-            check(Some(&log), &exporters, &mut problems);
-            problems.errors().iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
-        assert!(told(serde_json::json!({"kafka": {}})).is_empty());
-        let own = told(serde_json::json!({"kafka": {"traces": {"topic": log.spans.topic}}}));
-        assert!(own.len() == 1 && own[0].contains("exporters.kafka.traces.topic"), "{own:?}");
-        let other = serde_json::json!({"kafka": {"topic": log.spans.topic, "brokers": ["a:1"]}});
-        assert!(told(other).is_empty());
+        let other = json!({"kafka": {"topic": "kept"}});
+        assert!(told(json!({"kafka": {}}), other.clone()).is_empty());
+        for (receivers, exporters, key) in [
+            (json!({}), json!({"kafka": {"topic": log.spans.topic}}), "exporters.kafka.topic"),
+            (json!({"kafka": {}}), json!({"kafka": {}}), "exporters.kafka.traces.topic"),
+            (json!({"kafka": {"topic": log.ring.topic}}), json!({}), "receivers.kafka.topic"),
+            (json!({"kafka": {"group_id": log.group_id}}), json!({}), "receivers.kafka.group_id"),
+        ] {
+            let told = told(receivers, exporters);
+            assert!(told.len() == 1 && told[0].contains(key), "{key}: {told:?}");
+        }
+        let elsewhere = json!({"kafka": {"topic": log.spans.topic, "brokers": ["a:1"]}});
+        assert!(told(elsewhere.clone(), elsewhere)[0].contains("exporters.kafka.topic"));
     }
 }

@@ -7,11 +7,12 @@ use std::{
 };
 
 use super::{
+    gateway_process::Gateway,
     kafka::Kafka,
     load::Scale,
     oracle,
     parts::{built, folder, stands},
-    process::wait_until,
+    process::{succeed, wait_until},
     steady::{fleet, sampling},
 };
 
@@ -80,4 +81,59 @@ fn a_collector_reads_the_spans_topic() {
     });
     let said = fs::read_to_string(place.join("collector.output")).unwrap_or_default();
     assert!(!said.contains("failed to unmarshal"), "{said}");
+}
+
+const TOPIC: &str = "org.apache.kafka.tools.TopicCommand";
+
+/// Scenario: a process exports what it keeps to a topic. Another one reads that, and is killed in the
+/// midst of it; so does a real Collector, which is left alone.
+///
+/// Guarantee: both get every acknowledged span.
+#[test]
+fn what_is_exported_to_a_topic_is_read_by_others() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (topic, brokers) = ("exported", kafka.brokers.replace(',', "\", \""));
+    let new = ["--create", "--topic", topic, "--partitions", "4", "--replication-factor", "3"];
+    kafka.tool(TOPIC, &new);
+    let all =
+        "tail_sampling:\n  decision_wait: 1s\n  policies: [{ name: all, type: always_sample }]\n";
+    let mut writer = Gateway::new(&format!(
+        "{all}exporters:\n  kafka:\n    brokers: [\"{brokers}\"]\n    traces: {{ topic: {topic} }}\n"
+    ));
+    let mut reader =
+        Gateway::new(&format!("{all}exporters:\n  file: {{ path: \"FOLDER/kept.jsonl\" }}\n"));
+    let config = reader.folder.path().join("wholetrace.yaml");
+    let receiver = format!(
+        "  kafka: {{ brokers: [\"{brokers}\"], traces: {{ topics: [{topic}] }}, session_timeout: 3s, \
+         heartbeat_interval: 500ms }}\nadmin:"
+    );
+    let text = fs::read_to_string(&config).expect("the configuration");
+    fs::write(&config, text.replacen("admin:", &receiver, 1)).expect("the configuration");
+    reader.expect(&[("cut an unfinished line", "a kill in the midst of a write leaves one")]);
+    writer.start();
+    reader.start();
+    let place = reader.folder.path().to_owned();
+    let collector = stands("collector").then(|| Collector::start(&place, &kafka.brokers, topic));
+    let options = ["--traces", "2000", "--rate", "400", "--late", "0", "--slow", "0"];
+    let (generator, record) = writer.generate(&options);
+    let taken = "wholetrace_gateway_spans_total";
+    wait_until("some are read", || reader.metric_with(taken, "receiver=\"kafka\"") > 500.0);
+    reader.kill();
+    reader.start();
+    succeed(generator, "the generator", &writer.folder.path().join("generate.log"));
+    let sent = oracle::record(&record);
+    assert_eq!(sent.len(), 2_000);
+    let readers = [("the reader", "kept")].into_iter();
+    for (who, stem) in readers.chain(collector.is_some().then_some(("the Collector", "collected")))
+    {
+        wait_until(&format!("{who} has every span"), || {
+            let arrived = oracle::arrived(&place, stem);
+            sent.iter().all(|trace| {
+                let spans = arrived.get(&trace.trace_id);
+                let has = |id| spans.is_some_and(|spans| spans.contains_key(id));
+                trace.acknowledged.iter().all(has)
+            })
+        });
+    }
+    assert!(reader.stop().success() && writer.stop().success());
 }

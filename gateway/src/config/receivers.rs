@@ -13,9 +13,9 @@ use crate::receiver::{
     ReceiverConfig, ReceiverKind, listener::Listener, otlp::OtlpConfig, zipkin::ZipkinConfig,
 };
 
-/// The receivers by name: `otlp`, `zipkin`, `jaeger`, or one with a name of your own behind a slash
-/// (`otlp/agents`), as often as needed. A configuration without this section listens for OTLP and
-/// Zipkin on their usual ports of the loopback interface.
+/// The receivers by name: `otlp`, `zipkin`, `jaeger`, `kafka`, or one with a name of your own behind
+/// a slash (`otlp/agents`), as often as needed. A configuration without this section listens for
+/// OTLP and Zipkin on their usual ports of the loopback interface.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct ReceiversConfig(pub BTreeMap<String, ReceiverConfig>);
@@ -63,7 +63,8 @@ impl<'de> Visitor<'de> for ByName {
         let mut found = BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
             let Some(kind) = ReceiverKind::of(&name) else {
-                let known = ReceiverKind::ALL.map(|kind| format!("`{}`", kind.name())).join(" or ");
+                let known = ReceiverKind::ALL.iter().map(|kind| format!("`{}`", kind.name()));
+                let known = known.collect::<Vec<_>>().join(" or ");
                 return Err(A::Error::custom(format_args!(
                     "unknown receiver `{name}`: expected {known}, with an optional name behind a \
                      slash"
@@ -81,15 +82,16 @@ impl JsonSchema for ReceiversConfig {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let kinds = ReceiverKind::ALL.map(|kind| (kind.name(), kind.schema(generator)));
+        let kinds: Vec<(&str, Schema)> =
+            ReceiverKind::ALL.iter().map(|kind| (kind.name(), kind.schema(generator))).collect();
         let named: BTreeMap<String, &Schema> =
             kinds.iter().map(|(name, schema)| ((*name).to_owned(), schema)).collect();
         let suffixed: BTreeMap<String, &Schema> =
             kinds.iter().map(|(name, schema)| (format!("^{name}/"), schema)).collect();
         json_schema!({
             "type": "object",
-            "description": "The receivers by name: `otlp`, `zipkin`, `jaeger`, or one with a name \
-                of your own behind a slash (`otlp/agents`), as often as needed. A configuration \
+            "description": "The receivers by name: `otlp`, `zipkin`, `jaeger`, `kafka`, or one with \
+                a name of your own behind a slash (`otlp/agents`), as often as needed. A configuration \
                 without this section listens for OTLP and Zipkin on their usual ports of the \
                 loopback interface.",
             "properties": named,

@@ -3,6 +3,8 @@
 pub(crate) mod jaeger;
 pub(crate) mod jaeger_agent;
 pub(crate) mod jaeger_sampling;
+#[cfg(feature = "kafka")]
+pub(crate) mod kafka;
 pub(crate) mod listener;
 mod named;
 pub(crate) mod otlp;
@@ -14,6 +16,8 @@ use schemars::{Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeSeed};
 use wholetrace_runtime::problems::Problems;
 
+#[cfg(feature = "kafka")]
+use self::kafka::KafkaReceiverConfig;
 use self::{jaeger::JaegerConfig, listener::Listener, otlp::OtlpConfig, zipkin::ZipkinConfig};
 
 /// The kinds of receivers there are. A name in the configuration begins with one.
@@ -25,6 +29,9 @@ pub enum ReceiverKind {
     Zipkin,
     /// Jaeger.
     Jaeger,
+    /// Topics of Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka,
 }
 
 /// The settings of a receiver, whatever its kind.
@@ -37,11 +44,20 @@ pub enum ReceiverConfig {
     Zipkin(ZipkinConfig),
     /// Jaeger.
     Jaeger(Box<JaegerConfig>),
+    /// Topics of Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(Box<KafkaReceiverConfig>),
 }
 
 impl ReceiverKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Otlp, Self::Zipkin, Self::Jaeger];
+    pub const ALL: &[Self] = &[
+        Self::Otlp,
+        Self::Zipkin,
+        Self::Jaeger,
+        #[cfg(feature = "kafka")]
+        Self::Kafka,
+    ];
 
     /// The word in the configuration.
     #[must_use]
@@ -50,13 +66,15 @@ impl ReceiverKind {
             Self::Otlp => "otlp",
             Self::Zipkin => "zipkin",
             Self::Jaeger => "jaeger",
+            #[cfg(feature = "kafka")]
+            Self::Kafka => "kafka",
         }
     }
 
     /// The kind of the receiver `name`: all of it, or what stands before the first slash.
     pub(crate) fn of(name: &str) -> Option<Self> {
         let word = name.split('/').next()?;
-        Self::ALL.into_iter().find(|kind| kind.name() == word)
+        Self::ALL.iter().copied().find(|kind| kind.name() == word)
     }
 
     pub(crate) fn schema(self, generator: &mut SchemaGenerator) -> Schema {
@@ -64,6 +82,8 @@ impl ReceiverKind {
             Self::Otlp => generator.subschema_for::<OtlpConfig>(),
             Self::Zipkin => generator.subschema_for::<ZipkinConfig>(),
             Self::Jaeger => generator.subschema_for::<JaegerConfig>(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka => generator.subschema_for::<KafkaReceiverConfig>(),
         }
     }
 }
@@ -87,6 +107,8 @@ impl<'de> DeserializeSeed<'de> for ReceiverKind {
             Self::Otlp => ReceiverConfig::Otlp(read(deserializer)?),
             Self::Zipkin => ReceiverConfig::Zipkin(read(deserializer)?),
             Self::Jaeger => ReceiverConfig::Jaeger(read(deserializer)?),
+            #[cfg(feature = "kafka")]
+            Self::Kafka => ReceiverConfig::Kafka(read(deserializer)?),
         })
     }
 }
@@ -98,6 +120,8 @@ impl ReceiverConfig {
             Self::Otlp(otlp) => otlp.listeners(name, path),
             Self::Zipkin(zipkin) => zipkin.listeners(name, path),
             Self::Jaeger(jaeger) => jaeger.listeners(name, path),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => Vec::new(),
         }
     }
 
@@ -115,6 +139,8 @@ impl ReceiverConfig {
             Self::Otlp(otlp) => otlp.check(path, problems),
             Self::Jaeger(jaeger) => jaeger.check(path, problems),
             Self::Zipkin(_) => {}
+            #[cfg(feature = "kafka")]
+            Self::Kafka(kafka) => kafka.check(path, problems),
         }
     }
 }
