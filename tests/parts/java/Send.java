@@ -15,40 +15,67 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
-/** Sends traces through the OpenTelemetry SDK for Java and prints what was sent, a JSON line a trace. */
+/**
+ * Sends traces through a real library and prints what was sent, a JSON line a trace: the
+ * OpenTelemetry SDK for Java, Brave, or Jaeger's client.
+ */
 public final class Send {
-  public static void main(String[] arguments) {
+  static final String[] CALLED = {"cart", "payment", "shipping"};
+
+  public static void main(String[] arguments) throws Exception {
     Map<String, String> options = new HashMap<>();
     for (int i = 0; i + 1 < arguments.length; i += 2) {
       options.put(arguments[i], arguments[i + 1]);
     }
-    String endpoint = options.getOrDefault("--endpoint", "127.0.0.1:4317");
+    options.putIfAbsent("--endpoint", "127.0.0.1:4317");
+    options.putIfAbsent("--service", "java");
+    options.putIfAbsent("--traces", "10");
+    String protocol = options.getOrDefault("--protocol", "grpc");
+    boolean delivered =
+        switch (protocol) {
+          case "grpc", "http" -> otel(options, protocol.equals("grpc"));
+          case "brave", "brave-proto" -> SendBrave.send(options, protocol.equals("brave-proto"));
+          case "jaeger", "jaeger-http" -> SendJaeger.send(options, protocol.equals("jaeger-http"));
+          default -> throw new IllegalArgumentException("--protocol " + protocol);
+        };
+    System.exit(delivered ? 0 : 1);
+  }
+
+  /** Whether trace number {@code i} has an error. */
+  static boolean failed(int i) {
+    return i % 5 == 0;
+  }
+
+  /** Says what was sent. */
+  static void report(String traceId, int spans, boolean failed) {
+    System.out.printf("{\"trace_id\":\"%s\",\"spans\":%d,\"error\":%b}%n", traceId, spans, failed);
+  }
+
+  private static boolean otel(Map<String, String> options, boolean grpc) {
+    String endpoint = options.get("--endpoint");
     SpanExporter exporter =
-        options.getOrDefault("--protocol", "grpc").equals("grpc")
+        grpc
             ? OtlpGrpcSpanExporter.builder().setEndpoint("http://" + endpoint).setCompression("gzip").build()
             : OtlpHttpSpanExporter.builder().setEndpoint("http://" + endpoint + "/v1/traces").setCompression("gzip").build();
-    Resource resource =
-        Resource.create(Attributes.of(AttributeKey.stringKey("service.name"), options.getOrDefault("--service", "java")));
+    Resource resource = Resource.create(Attributes.of(AttributeKey.stringKey("service.name"), options.get("--service")));
     SdkTracerProvider provider =
         SdkTracerProvider.builder().setResource(resource).addSpanProcessor(BatchSpanProcessor.builder(exporter).build()).build();
     Tracer tracer = provider.get("sender", "1");
-    int traces = Integer.parseInt(options.getOrDefault("--traces", "10"));
+    int traces = Integer.parseInt(options.get("--traces"));
     for (int i = 0; i < traces; i++) {
-      boolean failed = i % 5 == 0;
       Span root = tracer.spanBuilder("checkout").setSpanKind(SpanKind.SERVER).startSpan();
-      for (String name : new String[] {"cart", "payment", "shipping"}) {
+      for (String name : CALLED) {
         Span child =
             tracer.spanBuilder(name).setParent(Context.root().with(root)).setSpanKind(SpanKind.CLIENT).setAttribute("attempt", i).startSpan();
         child.addEvent("called");
-        if (failed && name.equals("payment")) {
+        if (failed(i) && name.equals("payment")) {
           child.setStatus(StatusCode.ERROR, "card refused");
         }
         child.end();
       }
       root.end();
-      System.out.printf("{\"trace_id\":\"%s\",\"spans\":4,\"error\":%b}%n", root.getSpanContext().getTraceId(), failed);
+      report(root.getSpanContext().getTraceId(), 1 + CALLED.length, failed(i));
     }
-    boolean delivered = provider.shutdown().join(60, TimeUnit.SECONDS).isSuccess();
-    System.exit(delivered ? 0 : 1);
+    return provider.shutdown().join(60, TimeUnit.SECONDS).isSuccess();
   }
 }

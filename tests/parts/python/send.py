@@ -1,11 +1,47 @@
-"""Sends traces through the OpenTelemetry SDK for Python, or py-zipkin, and prints what was sent, a JSON line a trace."""
+"""Sends traces through a real library and prints what was sent, a JSON line a trace.
+
+The OpenTelemetry SDK for Python with its exporters for OTLP and Zipkin, py-zipkin in each of its
+encodings, and jaeger-client, which sends datagrams.
+"""
 
 import argparse
 import json
 import sys
+import time
 import urllib.request
 
 NAMES = ["cart", "payment", "shipping"]
+# Of py-zipkin: what its encoding is called, where it is sent to, and as what.
+ZIPKIN = {
+    "zipkin": ("V2_JSON", "/api/v2/spans", "application/json"),
+    "zipkin-proto": ("V2_PROTO3", "/api/v2/spans", "application/x-protobuf"),
+    "zipkin-v1": ("V1_JSON", "/api/v1/spans", "application/json"),
+}
+
+
+def otel_exporter(arguments):
+    if arguments.protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+        return OTLPSpanExporter(endpoint=arguments.endpoint, insecure=True)
+    if arguments.protocol == "http":
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        return OTLPSpanExporter(endpoint=f"http://{arguments.endpoint}/v1/traces")
+    from opentelemetry.exporter.zipkin.json import ZipkinExporter
+
+    return ZipkinExporter(endpoint=f"http://{arguments.endpoint}/api/v2/spans")
+
+
+def otel_parent(arguments):
+    """The context of a span elsewhere, if this is to be a part of its trace."""
+    from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+
+    if not arguments.trace:
+        return None
+    ids = (int(arguments.trace, 16), int(arguments.parent, 16))
+    parent = SpanContext(*ids, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    return set_span_in_context(NonRecordingSpan(parent))
 
 
 def otel(arguments):
@@ -14,20 +50,13 @@ def otel(arguments):
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
     from opentelemetry.trace import SpanKind, Status, StatusCode
 
-    if arguments.protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-        exporter = OTLPSpanExporter(endpoint=arguments.endpoint, insecure=True)
-    else:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        exporter = OTLPSpanExporter(endpoint=f"http://{arguments.endpoint}/v1/traces")
     provider = TracerProvider(resource=Resource.create({"service.name": arguments.service}))
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    provider.add_span_processor(BatchSpanProcessor(otel_exporter(arguments)))
     tracer = provider.get_tracer("sender", "1")
     for i in range(arguments.traces):
         failed = i % 5 == 0
-        with tracer.start_as_current_span("checkout", kind=SpanKind.SERVER) as root:
+        parent = otel_parent(arguments)
+        with tracer.start_as_current_span("checkout", parent, kind=SpanKind.SERVER) as root:
             for name in NAMES:
                 with tracer.start_as_current_span(name, kind=SpanKind.CLIENT) as child:
                     child.set_attribute("attempt", i)
@@ -42,11 +71,13 @@ def zipkin(arguments):
     from py_zipkin import Encoding, Kind
     from py_zipkin.zipkin import zipkin_span
 
+    encoding, path, content_type = ZIPKIN[arguments.protocol]
+
     def transport(payload):
         request = urllib.request.Request(
-            f"http://{arguments.endpoint}/api/v2/spans",
+            f"http://{arguments.endpoint}{path}",
             data=payload if isinstance(payload, bytes) else payload.encode(),
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": content_type},
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             if answer.status != 202:
@@ -60,7 +91,7 @@ def zipkin(arguments):
             kind=Kind.SERVER,
             transport_handler=transport,
             sample_rate=100.0,
-            encoding=Encoding.V2_JSON,
+            encoding=getattr(Encoding, encoding),
             use_128bit_trace_id=True,
         ) as root:
             for name in NAMES:
@@ -71,18 +102,50 @@ def zipkin(arguments):
         report(trace_id, failed)
 
 
+def jaeger(arguments):
+    from jaeger_client import Config, SpanContext
+
+    host, port = arguments.endpoint.rsplit(":", 1)
+    settings = {
+        "sampler": {"type": "const", "param": 1},
+        "local_agent": {"reporting_host": host, "reporting_port": int(port)},
+        "logging": False,
+    }
+    tracer = Config(config=settings, service_name=arguments.service, validate=True).initialize_tracer()
+    parent = None
+    if arguments.trace:
+        # This client has ids of 64 bits, and takes of a longer one the low half.
+        parent = SpanContext(int(arguments.trace[-16:], 16), int(arguments.parent, 16), None, 1)
+    for i in range(arguments.traces):
+        failed = i % 5 == 0
+        with tracer.start_span("checkout", child_of=parent, tags={"span.kind": "server"}) as root:
+            for name in NAMES:
+                with tracer.start_span(name, child_of=root, tags={"span.kind": "client"}) as child:
+                    child.log_kv({"event": "called", "cached": False})
+                    if failed and name == "payment":
+                        child.set_tag("error", True)
+        report(format(root.trace_id, "016x"), failed)
+    sent = tracer.close()
+    while not sent.done():
+        time.sleep(0.01)
+
+
 def report(trace_id, failed):
     print(json.dumps({"trace_id": trace_id, "spans": 1 + len(NAMES), "error": failed}))
 
 
 def main():
+    senders = {"grpc": otel, "http": otel, "otel-zipkin": otel, "jaeger": jaeger}
+    senders |= {protocol: zipkin for protocol in ZIPKIN}
     parser = argparse.ArgumentParser()
     parser.add_argument("--endpoint", default="127.0.0.1:4317", help="host:port")
-    parser.add_argument("--protocol", choices=["grpc", "http", "zipkin"], default="grpc")
+    parser.add_argument("--protocol", choices=senders, default="grpc")
     parser.add_argument("--service", default="python")
     parser.add_argument("--traces", type=int, default=10, help="how many; every fifth has an error")
+    parser.add_argument("--trace", help="the trace, in hexadecimal, that all of it is a part of")
+    parser.add_argument("--parent", help="the span in it, in hexadecimal, that has called")
     arguments = parser.parse_args()
-    (zipkin if arguments.protocol == "zipkin" else otel)(arguments)
+    senders[arguments.protocol](arguments)
 
 
 main()
