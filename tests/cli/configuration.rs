@@ -6,7 +6,7 @@ use super::process::{configuration, run};
 const REFUSED: [(&str, &[&str]); 15] = [
     ("admim: {}", &["admim", "unknown key", "did you mean `admin`?"]),
     ("admin: { endpont: x }", &["admin.endpont", "did you mean `endpoint`?"]),
-    ("receivers: { jaegr: {} }", &["receivers.jaegr", "there are: otlp, zipkin, jaeger"]),
+    ("receivers: { lightstep: {} }", &["receivers.lightstep", "there are: otlp, zipkin, jaeger"]),
     ("exporters: { otpl: {} }", &["exporters.otpl", "did you mean `otlp`?"]),
     (
         "tail_sampling: { decision_wait: 5 parsecs, policies: [{ name: a, type: always_sample }] }",
@@ -63,7 +63,7 @@ fn all_problems_are_said_at_once() {
         "7 problems",
         "admin.endpont",
         "wholetrace.yaml:1",
-        "receivers.jaegr",
+        "receivers.lightstep",
         "exporters.otpl",
         "decision_wait",
         "wholetrace.yaml:4",
