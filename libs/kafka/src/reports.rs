@@ -50,7 +50,9 @@ impl Reports {
             Level::Emerg | Level::Alert | Level::Critical => {
                 tracing::error!(user, fac, "{message}");
             }
-            Level::Error | Level::Warning if !matches!(fac, "FAIL" | "ERROR") => {
+            // An idempotent producer gets its number from brokers that may just be starting: it goes on
+            // asking.
+            Level::Error | Level::Warning if !matches!(fac, "FAIL" | "ERROR" | "GETPID") => {
                 tracing::warn!(user, fac, "{message}");
             }
             // What is an error is told by `error`, once; here it floods. But that a broker hangs up on
