@@ -142,6 +142,8 @@ fn target(exporter: &ExporterConfig) -> String {
         ExporterConfig::Kafka(config) => {
             format!("{} of {}", config.topic(), config.brokers.join(","))
         }
+        ExporterConfig::Jaeger(config) => config.endpoint.clone(),
+        ExporterConfig::Zipkin(config) => config.endpoint.clone(),
         ExporterConfig::File(config) => config.path.display().to_string(),
         ExporterConfig::Debug(_) => "this log".to_owned(),
     }

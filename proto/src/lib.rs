@@ -85,6 +85,7 @@
 
 pub mod assemble;
 pub mod check;
+pub mod each_span;
 pub mod hex;
 pub mod id;
 pub mod jaeger;

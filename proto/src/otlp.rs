@@ -7,6 +7,7 @@ pub(crate) mod depth;
 pub(crate) mod enums;
 pub(crate) mod message;
 pub mod numbers;
+pub(crate) mod plain;
 pub(crate) mod writer;
 
 #[expect(unreachable_pub, reason = "generated modules, re-exported below")]

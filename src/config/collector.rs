@@ -260,7 +260,7 @@ const KAFKA_RECEIVER: [(&str, Answer); 9] = [
 
 /// A place in the configuration, and what a Collector has there. The second part is the type of a
 /// component.
-const PLACES: [(&str, &[(&str, Answer)]); 26] = [
+const PLACES: [(&str, &[(&str, Answer)]); 30] = [
     ("receivers.otlp.protocols.grpc", &GRPC_SERVER),
     ("receivers.otlp.protocols.grpc.tls", &TLS),
     ("receivers.otlp.protocols.http", &HTTP_SERVER),
@@ -284,6 +284,10 @@ const PLACES: [(&str, &[(&str, Answer)]); 26] = [
     ("exporters.kafka", &KAFKA_CLIENT),
     ("exporters.kafka", &KAFKA_EXPORTER),
     ("exporters.kafka.tls", &TLS),
+    ("exporters.jaeger", &GRPC_CLIENT),
+    ("exporters.jaeger.tls", &TLS),
+    ("exporters.zipkin", &HTTP_CLIENT),
+    ("exporters.zipkin.tls", &TLS),
     ("exporters.file", &FILE),
     ("exporters.debug", &[("output_paths", Idle("it is always the log of this process"))]),
     ("exporters.debug", &[("loglevel", Idle("`verbosity` says how much is said"))]),
@@ -303,7 +307,7 @@ pub(super) fn translate(tree: &mut Value, problems: &mut Problems) {
             }
         });
     }
-    for kind in ["otlp", "otlphttp"] {
+    for kind in ["otlp", "otlphttp", "jaeger", "zipkin"] {
         each(tree, &["exporters", kind], &KeyPath::default(), &mut |exporter, path| {
             move_tls(exporter, path, problems);
             name_the_host(exporter);
@@ -311,7 +315,7 @@ pub(super) fn translate(tree: &mut Value, problems: &mut Problems) {
             spoken_compression(exporter, path, problems);
         });
     }
-    for kind in ["otlp", "otlphttp", "kafka", "file", "debug"] {
+    for kind in ["otlp", "otlphttp", "kafka", "jaeger", "zipkin", "file", "debug"] {
         let queue = ["exporters", kind, "sending_queue"];
         each(tree, &queue, &KeyPath::default(), &mut |queue, path| {
             super::queue::translate(queue, path, problems);

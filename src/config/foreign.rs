@@ -7,8 +7,18 @@ use wholetrace_runtime::problems::{Problem, Problems, did_you_mean};
 use super::path::KeyPath;
 
 /// What comes before the `/` in the names of exporters.
-const EXPORTERS: [&str; 8] =
-    ["otlp", "otlphttp", "otlp_grpc", "otlp_http", "kafka", "file", "debug", "logging"];
+const EXPORTERS: [&str; 10] = [
+    "otlp",
+    "otlphttp",
+    "otlp_grpc",
+    "otlp_http",
+    "kafka",
+    "jaeger",
+    "zipkin",
+    "file",
+    "debug",
+    "logging",
+];
 
 /// Processors that are needed no more.
 const DONE_HERE: [&str; 4] = ["batch", "memory_limiter", "groupbytrace", "tail_sampling"];
@@ -177,10 +187,10 @@ pub(super) fn refuse_components(tree: &mut Value, problems: &mut Problems) {
 /// What to write in the place of a component that Collectors have.
 fn instead(section: &str, kind: &str) -> Option<&'static str> {
     Some(match (section, kind) {
-        ("exporters", "jaeger" | "jaeger_thrift" | "jaeger_thrift_http") => {
+        ("exporters", "jaeger_thrift" | "jaeger_thrift_http") => {
             "Jaeger takes OTLP on port 4317: write `otlp/jaeger: { endpoint: \"HOST:4317\" }`"
         }
-        ("exporters", "zipkin" | "opencensus" | "datadog" | "awsxray" | "googlecloud") => {
+        ("exporters", "opencensus" | "datadog" | "awsxray" | "googlecloud") => {
             "kept traces leave as OTLP: write `otlp: { endpoint: \"HOST:4317\" }` for a backend that \
              takes it, or for a Collector behind that has this exporter"
         }

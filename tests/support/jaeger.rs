@@ -16,6 +16,9 @@ pub(crate) struct Jaeger {
     folder: tempfile::TempDir,
     pub(crate) otlp_grpc: u16,
     pub(crate) otlp_http: u16,
+    pub(crate) zipkin: u16,
+    /// Its own gRPC.
+    pub(crate) grpc: u16,
     query: u16,
     child: Option<Child>,
 }
@@ -25,6 +28,7 @@ impl Jaeger {
     pub(crate) fn new() -> Self {
         let place = tempfile::tempdir().expect("a folder");
         let (otlp_grpc, otlp_http, query) = (free_port(), free_port(), free_port());
+        let (zipkin, grpc) = (free_port(), free_port());
         let template =
             fs::read_to_string(folder().join("jaeger/config.yaml")).expect("the template");
         let config = template
@@ -32,9 +36,11 @@ impl Jaeger {
             .replace("QUERY_HTTP_PORT", &query.to_string())
             .replace("HEALTH_PORT", &free_port().to_string())
             .replace("OTLP_GRPC_PORT", &otlp_grpc.to_string())
-            .replace("OTLP_HTTP_PORT", &otlp_http.to_string());
+            .replace("OTLP_HTTP_PORT", &otlp_http.to_string())
+            .replace("ZIPKIN_PORT", &zipkin.to_string())
+            .replace("JAEGER_GRPC_PORT", &grpc.to_string());
         fs::write(place.path().join("config.yaml"), config).expect("the configuration");
-        Self { folder: place, otlp_grpc, otlp_http, query, child: None }
+        Self { folder: place, otlp_grpc, otlp_http, zipkin, grpc, query, child: None }
     }
 
     /// Starts it and waits until it answers queries.

@@ -13,6 +13,7 @@ mod answers;
 mod conformance;
 mod crash;
 mod dead_letters;
+mod exporters;
 #[path = "../conformance/notation.rs"]
 mod notation;
 mod outage;

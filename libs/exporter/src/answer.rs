@@ -131,15 +131,7 @@ const CODES: [&str; 17] = [
 /// # Errors
 /// What to do about the batch.
 pub(crate) fn of_http(answer: &Answer) -> Result<Accepted, ExportError> {
-    let status = answer.head.status;
-    if !status.is_success() {
-        let said = excerpt(&http_error_text(answer));
-        if advice::wants_tls(&said) {
-            let message = format!("HTTP status `{status}`: {said}: take `https://`");
-            return Err(ExportError::Misconfigured { message });
-        }
-        return Err(of_http_status(answer, format!("HTTP status `{status}`: {said}")));
-    }
+    succeeded(answer)?;
     let media = media_type(answer);
     let json = media == "application/json";
     if media.starts_with("application/grpc") {
@@ -170,6 +162,39 @@ pub(crate) fn of_http(answer: &Answer) -> Result<Accepted, ExportError> {
         "what answers there is no OTLP receiver: correct host, port and path (`/v1/traces` as a \
          rule)",
     ))
+}
+
+/// Reads the answer of a receiver of Zipkin: a success has no body, or a word.
+///
+/// # Errors
+/// What to do about the batch.
+pub(crate) fn of_zipkin(answer: &Answer) -> Result<Accepted, ExportError> {
+    succeeded(answer)?;
+    if answer.body.trim_ascii().is_empty() || is_confirmation(&answer.body) {
+        return Ok(Accepted::default());
+    }
+    let media = media_type(answer);
+    Err(ExportError::Misconfigured {
+        message: format!(
+            "a success that no receiver of Zipkin says, with a body of content type `{media}`: \
+             correct host, port and path (`/api/v2/spans` as a rule)"
+        ),
+    })
+}
+
+/// # Errors
+/// Where the status of an answer over HTTP says no success: what to do about the batch.
+fn succeeded(answer: &Answer) -> Result<(), ExportError> {
+    let status = answer.head.status;
+    if status.is_success() {
+        return Ok(());
+    }
+    let said = excerpt(&http_error_text(answer));
+    if advice::wants_tls(&said) {
+        let message = format!("HTTP status `{status}`: {said}: take `https://`");
+        return Err(ExportError::Misconfigured { message });
+    }
+    Err(of_http_status(answer, format!("HTTP status `{status}`: {said}")))
 }
 
 /// The types of a protobuf answer: the one of OTLP, and those of servers that do not care.

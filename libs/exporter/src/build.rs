@@ -3,27 +3,38 @@
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use http::Uri;
-use wholetrace_runtime::tls::{ClientTlsConfig, TlsError};
+use wholetrace_runtime::{
+    secret::Secret,
+    tls::{ClientTlsConfig, TlsError},
+};
 
 use crate::{
     backends::Balance,
     config::{
         ExporterConfig, ExportersConfig,
+        jaeger::JaegerConfig,
         local::{DebugConfig, FileConfig},
-        otlp::{BalancerName, OtlpConfig, OtlpHttpConfig, default_compression, header_map},
+        otlp::{
+            BalancerName, KeepaliveConfig, OtlpConfig, OtlpHttpConfig, default_compression,
+            header_map,
+        },
+        zipkin::ZipkinConfig,
     },
     connect::Tls,
     contract::{Exporter, ExporterIndex},
     debug::{DebugExporter, DebugSettings},
     file::{FileExporter, FileSettings},
+    grpc::GrpcSettings,
+    jaeger::Jaeger,
     only::Only,
-    otlp_grpc::{OtlpGrpc, OtlpGrpcSettings},
+    otlp_grpc::OtlpGrpc,
     otlp_http::{OtlpHttp, OtlpHttpSettings},
     proxy::Proxies,
     queue::{ExporterHandle, Queue, QueueSettings, queue},
     resolve::SystemNames,
     rotation::RotationSettings,
     transport::{Keepalive, Transport, TransportSettings},
+    zipkin::{Zipkin, ZipkinSettings},
 };
 #[cfg(feature = "kafka")]
 use crate::{config::kafka::KafkaExporterConfig, kafka::KafkaExporter};
@@ -94,6 +105,8 @@ pub fn build(name: &str, config: &ExporterConfig) -> Result<Arc<dyn Exporter>, B
         ExporterConfig::OtlpHttp(config) => Arc::new(otlp_http(name, config)?),
         #[cfg(feature = "kafka")]
         ExporterConfig::Kafka(config) => Arc::new(kafka(name, config)?),
+        ExporterConfig::Jaeger(config) => Arc::new(jaeger(name, config)?),
+        ExporterConfig::Zipkin(config) => Arc::new(zipkin(name, config)?),
         ExporterConfig::File(config) => Arc::new(file(name, config)?),
         ExporterConfig::Debug(config) => Arc::new(debug(name, config)),
     })
@@ -116,22 +129,17 @@ pub fn queue_settings(config: &ExporterConfig) -> QueueSettings {
 fn otlp(name: &str, config: &OtlpConfig) -> Result<OtlpGrpc, BuildError> {
     let wrong = |detail: String| BuildError::Config { name: name.to_owned(), detail };
     let endpoint = config.uri().map_err(wrong)?;
-    let keepalive = config.keepalive.map(|keepalive| Keepalive {
-        time: keepalive.time.get(),
-        timeout: keepalive.timeout.get(),
-        permit_without_stream: keepalive.permit_without_stream,
-    });
-    let proxies = through(name, &endpoint, Proxies::of_environment(variable, true));
-    let settings = TransportSettings {
-        balance: balance(config, &endpoint, &proxies),
-        http2_only: true,
-        connect_timeout: config.timeout.get(),
-        keepalive,
-        tls: tls(name, &endpoint, &config.tls, &[b"h2"])?,
-        proxies,
-    };
-    let transport = Transport::new(settings);
-    let settings = OtlpGrpcSettings {
+    let transport = grpc_transport(
+        name,
+        &endpoint,
+        Connecting {
+            balancer_name: config.balancer_name,
+            keepalive: config.keepalive,
+            tls: &config.tls,
+            timeout: config.timeout.get(),
+        },
+    )?;
+    let settings = GrpcSettings {
         name: name.to_owned(),
         compression: config.compression.unwrap_or_else(|| default_compression(&endpoint)),
         endpoint,
@@ -141,24 +149,65 @@ fn otlp(name: &str, config: &OtlpConfig) -> Result<OtlpGrpc, BuildError> {
     OtlpGrpc::new(settings, transport).map_err(|error| wrong(error.to_string()))
 }
 
+fn jaeger(name: &str, config: &JaegerConfig) -> Result<Jaeger, BuildError> {
+    let wrong = |detail: String| BuildError::Config { name: name.to_owned(), detail };
+    let endpoint = config.uri().map_err(wrong)?;
+    let transport = grpc_transport(
+        name,
+        &endpoint,
+        Connecting {
+            balancer_name: config.balancer_name,
+            keepalive: config.keepalive,
+            tls: &config.tls,
+            timeout: config.timeout.get(),
+        },
+    )?;
+    let settings = GrpcSettings {
+        name: name.to_owned(),
+        compression: config.compression.unwrap_or_else(|| default_compression(&endpoint)),
+        endpoint,
+        headers: header_map(&config.headers),
+        timeout: config.timeout.get(),
+    };
+    let max_request_bytes = config.max_request_size.as_usize();
+    Jaeger::new(settings, max_request_bytes, transport).map_err(|error| wrong(error.to_string()))
+}
+
+/// How an exporter over gRPC is to connect.
+#[derive(Clone, Copy)]
+struct Connecting<'c> {
+    balancer_name: Option<BalancerName>,
+    keepalive: Option<KeepaliveConfig>,
+    tls: &'c ClientTlsConfig,
+    timeout: Duration,
+}
+
+/// Connections over gRPC to `endpoint`.
+fn grpc_transport(
+    name: &str,
+    endpoint: &Uri,
+    connecting: Connecting<'_>,
+) -> Result<Transport, BuildError> {
+    let keepalive = connecting.keepalive.map(|keepalive| Keepalive {
+        time: keepalive.time.get(),
+        timeout: keepalive.timeout.get(),
+        permit_without_stream: keepalive.permit_without_stream,
+    });
+    let proxies = through(name, endpoint, Proxies::of_environment(variable, true));
+    Ok(Transport::new(TransportSettings {
+        balance: balance(connecting.balancer_name, endpoint, &proxies),
+        http2_only: true,
+        connect_timeout: connecting.timeout,
+        keepalive,
+        tls: tls(name, endpoint, connecting.tls, &[b"h2"])?,
+        proxies,
+    }))
+}
+
 fn otlp_http(name: &str, config: &OtlpHttpConfig) -> Result<OtlpHttp, BuildError> {
     let wrong = |detail: String| BuildError::Config { name: name.to_owned(), detail };
     let uri = config.uri().map_err(wrong)?;
-    let proxies = match config.proxy() {
-        None => Proxies::of_environment(variable, false),
-        Some(url) => {
-            Proxies::named(url.reveal()).map_err(|error| wrong(format!("`proxy_url` {error}")))?
-        }
-    };
-    let settings = TransportSettings {
-        balance: Balance::PickFirst,
-        http2_only: false,
-        connect_timeout: config.timeout.get(),
-        keepalive: None,
-        tls: tls(name, &uri, &config.tls, &[b"h2", b"http/1.1"])?,
-        proxies: through(name, &uri, proxies),
-    };
-    let transport = Transport::new(settings);
+    let transport = http_transport(name, &uri, config.proxy(), &config.tls, config.timeout.get())?;
     let settings = OtlpHttpSettings {
         name: name.to_owned(),
         compression: config.compression.unwrap_or_else(|| default_compression(&uri)),
@@ -170,9 +219,50 @@ fn otlp_http(name: &str, config: &OtlpHttpConfig) -> Result<OtlpHttp, BuildError
     Ok(OtlpHttp::new(settings, transport))
 }
 
+fn zipkin(name: &str, config: &ZipkinConfig) -> Result<Zipkin, BuildError> {
+    let wrong = |detail: String| BuildError::Config { name: name.to_owned(), detail };
+    let uri = config.uri().map_err(wrong)?;
+    let transport = http_transport(name, &uri, config.proxy(), &config.tls, config.timeout.get())?;
+    let settings = ZipkinSettings {
+        name: name.to_owned(),
+        compression: config.compression.unwrap_or_else(|| default_compression(&uri)),
+        uri,
+        headers: header_map(&config.headers),
+        default_service_name: config.default_service_name.clone(),
+        max_request_bytes: config.max_request_size.as_usize(),
+        timeout: config.timeout.get(),
+    };
+    Ok(Zipkin::new(settings, transport))
+}
+
+/// Connections over HTTP to `uri`, through the `proxy` that is named or the one of the environment.
+fn http_transport(
+    name: &str,
+    uri: &Uri,
+    proxy: Option<&Secret>,
+    config: &ClientTlsConfig,
+    connect_timeout: Duration,
+) -> Result<Transport, BuildError> {
+    let wrong = |detail: String| BuildError::Config { name: name.to_owned(), detail };
+    let proxies = match proxy {
+        None => Proxies::of_environment(variable, false),
+        Some(url) => {
+            Proxies::named(url.reveal()).map_err(|error| wrong(format!("`proxy_url` {error}")))?
+        }
+    };
+    Ok(Transport::new(TransportSettings {
+        balance: Balance::PickFirst,
+        http2_only: false,
+        connect_timeout,
+        keepalive: None,
+        tls: tls(name, uri, config, &[b"h2", b"http/1.1"])?,
+        proxies: through(name, uri, proxies),
+    }))
+}
+
 /// Which of the addresses of `endpoint` get the requests. A proxy on the way finds them itself.
-fn balance(config: &OtlpConfig, endpoint: &Uri, proxies: &Proxies) -> Balance {
-    match config.balancer_name {
+fn balance(name: Option<BalancerName>, endpoint: &Uri, proxies: &Proxies) -> Balance {
+    match name {
         Some(BalancerName::RoundRobin) if proxies.of(endpoint).is_none() => {
             Balance::RoundRobin(Arc::new(SystemNames))
         }

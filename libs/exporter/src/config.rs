@@ -1,10 +1,12 @@
 //! The `exporters` section of the configuration, in the Collector's words.
 
+pub mod jaeger;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod local;
 pub mod otlp;
 pub mod queue;
+pub mod zipkin;
 
 use std::{borrow::Cow, fmt};
 
@@ -20,9 +22,11 @@ use wholetrace_runtime::problems::{Problems, did_you_mean};
 use crate::config::kafka::KafkaExporterConfig;
 use crate::{
     config::{
+        jaeger::JaegerConfig,
         local::{DebugConfig, FileConfig},
         otlp::{OtlpConfig, OtlpHttpConfig},
         queue::{QueueConfig, RetryConfig},
+        zipkin::ZipkinConfig,
     },
     only,
 };
@@ -43,6 +47,10 @@ pub enum ExporterConfig {
     /// `kafka`: a topic.
     #[cfg(feature = "kafka")]
     Kafka(Box<KafkaExporterConfig>),
+    /// `jaeger`: Jaeger's own gRPC.
+    Jaeger(Box<JaegerConfig>),
+    /// `zipkin`: Zipkin's v2 JSON.
+    Zipkin(Box<ZipkinConfig>),
     /// `file`: lines of OTLP/JSON.
     File(FileConfig),
     /// `debug`: the log of this process.
@@ -97,6 +105,8 @@ impl ExporterConfig {
             Self::OtlpHttp(config) => config.check(path, problems),
             #[cfg(feature = "kafka")]
             Self::Kafka(config) => config.check(path, problems),
+            Self::Jaeger(config) => config.check(path, problems),
+            Self::Zipkin(config) => config.check(path, problems),
             Self::File(config) => config.check(path, problems),
             Self::Debug(config) => config.check(path, problems),
         }
@@ -113,6 +123,8 @@ impl ExporterConfig {
             Self::OtlpHttp(config) => config.only.as_deref(),
             #[cfg(feature = "kafka")]
             Self::Kafka(config) => config.only.as_deref(),
+            Self::Jaeger(config) => config.only.as_deref(),
+            Self::Zipkin(config) => config.only.as_deref(),
             Self::File(config) => config.only.as_deref(),
             Self::Debug(config) => config.only.as_deref(),
         }
@@ -126,6 +138,8 @@ impl ExporterConfig {
             Self::OtlpHttp(config) => Some((config.endpoint_key(), config.uri().ok()?)),
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => None,
+            Self::Jaeger(config) => Some(("endpoint", config.uri().ok()?)),
+            Self::Zipkin(config) => Some(("endpoint", config.uri().ok()?)),
             Self::File(_) | Self::Debug(_) => None,
         }
     }
@@ -138,6 +152,8 @@ impl ExporterConfig {
             Self::OtlpHttp(config) => &config.sending_queue,
             #[cfg(feature = "kafka")]
             Self::Kafka(config) => &config.sending_queue,
+            Self::Jaeger(config) => &config.sending_queue,
+            Self::Zipkin(config) => &config.sending_queue,
             Self::File(config) => &config.sending_queue,
             Self::Debug(config) => &config.sending_queue,
         }
@@ -151,14 +167,26 @@ impl ExporterConfig {
             Self::OtlpHttp(config) => config.retry_on_failure.clone(),
             #[cfg(feature = "kafka")]
             Self::Kafka(config) => config.retry_on_failure.clone(),
+            Self::Jaeger(config) => config.retry_on_failure.clone(),
+            Self::Zipkin(config) => config.retry_on_failure.clone(),
             Self::File(_) | Self::Debug(_) => RetryConfig::default(),
         }
     }
 }
 
 /// The types, under all names that they have had in the Collector.
-const TYPES: [&str; 8] =
-    ["otlp", "otlp_grpc", "otlphttp", "otlp_http", "kafka", "file", "debug", "logging"];
+const TYPES: [&str; 10] = [
+    "otlp",
+    "otlp_grpc",
+    "otlphttp",
+    "otlp_http",
+    "kafka",
+    "jaeger",
+    "zipkin",
+    "file",
+    "debug",
+    "logging",
+];
 
 impl<'de> Deserialize<'de> for ExportersConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -202,12 +230,15 @@ fn next_block<'de, A: MapAccess<'de>>(name: &str, map: &mut A) -> Result<Exporte
         "kafka" => Err(de::Error::custom(
             "this program was built without Kafka: build it with the feature `kafka`",
         )),
+        "jaeger" => Ok(ExporterConfig::Jaeger(block(map)?)),
+        "zipkin" => Ok(ExporterConfig::Zipkin(block(map)?)),
         "file" => Ok(ExporterConfig::File(block(map)?)),
         "debug" | "logging" => Ok(ExporterConfig::Debug(block(map)?)),
         unknown => Err(de::Error::custom(match did_you_mean(unknown, TYPES) {
             Some(known) => format!("`{unknown}` is no type of exporter: is `{known}` meant?"),
             None => format!(
-                "`{unknown}` is no type of exporter: there are `otlp`, `otlphttp`, `kafka`, `file`, `debug`"
+                "`{unknown}` is no type of exporter: there are `otlp`, `otlphttp`, `kafka`, \
+                 `jaeger`, `zipkin`, `file`, `debug`"
             ),
         })),
     }
@@ -232,12 +263,16 @@ impl JsonSchema for ExportersConfig {
             "properties": {
                 "otlp": generator.subschema_for::<OtlpConfig>(),
                 "otlphttp": generator.subschema_for::<OtlpHttpConfig>(),
+                "jaeger": generator.subschema_for::<JaegerConfig>(),
+                "zipkin": generator.subschema_for::<ZipkinConfig>(),
                 "file": generator.subschema_for::<FileConfig>(),
                 "debug": generator.subschema_for::<DebugConfig>(),
             },
             "patternProperties": {
                 "^(otlp|otlp_grpc)/": generator.subschema_for::<OtlpConfig>(),
                 "^(otlphttp|otlp_http)/": generator.subschema_for::<OtlpHttpConfig>(),
+                "^jaeger/": generator.subschema_for::<JaegerConfig>(),
+                "^zipkin/": generator.subschema_for::<ZipkinConfig>(),
                 "^file/": generator.subschema_for::<FileConfig>(),
                 "^(debug|logging)/": generator.subschema_for::<DebugConfig>(),
             },

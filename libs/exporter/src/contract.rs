@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use wholetrace_proto::each_span::TranslateError;
 
 /// Names a piece of kept spans. The outcome carries it back to the partition; exporters do not look
 /// at it.
@@ -102,6 +103,21 @@ impl Batch {
         self.spans
     }
 
+    /// The error for a batch that is not translated. One with a span that does not decode is halved
+    /// until that span is alone.
+    #[must_use]
+    pub fn not_translated(&self, error: &TranslateError) -> ExportError {
+        let message = match error {
+            TranslateError::TooLarge { .. } => error.to_string(),
+            TranslateError::Decode(error) => format!("spans do not decode: {error}"),
+        };
+        match error {
+            TranslateError::TooLarge { .. } => ExportError::Oversized { message },
+            TranslateError::Decode(_) if self.spans > 1 => ExportError::Rejected { message },
+            TranslateError::Decode(_) => ExportError::Permanent { message },
+        }
+    }
+
     /// The error for a batch that cannot be encoded as a request, for the reason of `message`. A batch of
     /// one piece can never be; one of several pieces is halved, to find the piece at fault.
     #[must_use]
@@ -159,6 +175,13 @@ pub enum ExportError {
     #[error("{message}")]
     Overloaded {
         /// What the backend said, or did not.
+        message: String,
+    },
+    /// The batch is larger than a request may be, in the format of the exporter, and was not sent. Its
+    /// halves are smaller. Not said of a single span.
+    #[error("{message}")]
+    Oversized {
+        /// How large it is.
         message: String,
     },
     /// The batch cannot be encoded as a request, and no part of it can.

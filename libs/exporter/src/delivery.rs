@@ -70,7 +70,7 @@ impl Sender {
             self.state.note_delivered();
             self.pace.taken(batch.len());
             self.recovered();
-        } else {
+        } else if !matches!(answer, Err(ExportError::Oversized { .. })) {
             self.state.note_failed();
         }
         answer
@@ -79,8 +79,10 @@ impl Sender {
     /// Does what a failure of `part` leads to.
     async fn go_on(&self, job: &mut Job, mut part: Part, error: &ExportError) {
         let now = Instant::now();
-        part.history.refused(now, self.state.delivered());
-        part.history.rejected = matches!(error, ExportError::Rejected { .. });
+        if !matches!(error, ExportError::Oversized { .. }) {
+            part.history.refused(now, self.state.delivered());
+            part.history.rejected = matches!(error, ExportError::Rejected { .. });
+        }
         self.count(error);
         let in_a_row = self.state.failed_in_a_row();
         let judge = |part: &mut Part, smallest| {
@@ -89,7 +91,7 @@ impl Sender {
         let smallest = job.is_smallest(&part);
         let mut said = judge(&mut part, smallest);
         if let NextStep::Halve { wait, leave } = said {
-            if matches!(error, ExportError::Overloaded { .. }) {
+            if matches!(error, ExportError::Overloaded { .. } | ExportError::Oversized { .. }) {
                 self.pace.too_much(part.batch().len());
             }
             match job.halve(part) {
@@ -142,7 +144,9 @@ impl Sender {
             ExportError::Retryable { .. } | ExportError::Overloaded { .. } => Failure::Retryable,
             ExportError::Misconfigured { .. } => Failure::Misconfigured,
             ExportError::Doubtful { .. } => Failure::Doubtful,
-            ExportError::Rejected { .. } | ExportError::Permanent { .. } => return,
+            ExportError::Rejected { .. }
+            | ExportError::Oversized { .. }
+            | ExportError::Permanent { .. } => return,
         });
     }
 
@@ -186,7 +190,10 @@ impl Sender {
 
     fn note_split(&self, error: &ExportError) {
         self.metrics.failed(Failure::Split);
-        self.journal.split(error);
+        // The next batches are smaller: nobody has to do anything.
+        if !matches!(error, ExportError::Oversized { .. }) {
+            self.journal.split(error);
+        }
     }
 
     fn note_rejected(&self, accepted: &Accepted) {

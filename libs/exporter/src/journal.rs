@@ -179,7 +179,9 @@ const fn what_happens(error: &ExportError) -> (&'static str, &'static str) {
             "fail to export: kept traces stay in the log, and are sent again until they arrive, or \
              until one of them is proven to be at fault while others are delivered",
         ),
-        ExportError::Rejected { .. } | ExportError::Permanent { .. } => (
+        ExportError::Rejected { .. }
+        | ExportError::Oversized { .. }
+        | ExportError::Permanent { .. } => (
             "held",
             "hold back spans that the backend refuses: they are given up once others are delivered \
              and they are refused still; if it refuses all, mend the backend",

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   partition ──pieces──► queue ──jobs──► delivery ──batch──► exporter ──request──► backend
-//!       ▲                (bounded)          │  ▲            (otlp, otlphttp,          │
-//!       │                                   │  └── next_step    kafka, file, debug)          │
+//!       ▲                (bounded)          │  ▲            (otlp, otlphttp, kafka,   │
+//!       │                                   │  └── next_step    jaeger, zipkin, file, │
+//!       │                                   │        ▲          debug)                │
 //!       └──────────── outcomes ◄────────────┘        ▲                                │
 //!                                                    └─────────── answer ◄────────────┘
 //! ```
@@ -29,6 +30,8 @@ mod debug;
 mod delivery;
 mod file;
 mod file_state;
+mod grpc;
+mod jaeger;
 mod job;
 mod journal;
 #[cfg(feature = "kafka")]
@@ -54,5 +57,6 @@ mod rotation;
 pub mod testing;
 mod text;
 mod transport;
+mod zipkin;
 
 pub use queue_state::Undelivered;

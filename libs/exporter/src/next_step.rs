@@ -54,6 +54,9 @@ pub(crate) fn next_step(
     let patient = policy.max_elapsed_time.is_zero() || history.age(now) < policy.max_elapsed_time;
     match error {
         ExportError::Permanent { .. } => NextStep::GiveUp,
+        // Nothing was sent that could prove anything.
+        ExportError::Oversized { .. } if !smallest => NextStep::HALVE_NOW,
+        ExportError::Oversized { .. } => NextStep::GiveUp,
         ExportError::Rejected { .. } if smallest && history.proven => NextStep::GiveUp,
         ExportError::Rejected { .. } if smallest => {
             NextStep::Hold(history.backoff.longest_wait(random))

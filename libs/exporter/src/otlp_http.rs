@@ -10,9 +10,9 @@ use wholetrace_proto::otlp_json;
 use crate::{
     answer,
     contract::{Accepted, Batch, ExportError, Exporter},
+    grpc::USER_AGENT,
     limit::Limit,
     options::{Compression, Encoding},
-    otlp_grpc::USER_AGENT,
     payload::Payload,
     transport::{Transport, address},
 };

@@ -3,6 +3,7 @@
 use super::batch::Batch;
 use super::error::JaegerError;
 use super::model::{Process, Span};
+use super::numbers::{batch, request};
 use super::read_protobuf::{read_process, read_span};
 use crate::room::Room;
 use crate::translated::Translated;
@@ -10,11 +11,6 @@ use crate::wire::Cursor;
 
 /// The path of the call over gRPC that takes batches.
 pub const POST_SPANS_PATH: &str = "/jaeger.api_v2.CollectorService/PostSpans";
-
-// Numbers of fields, by message.
-const REQUEST_BATCH: u32 = 1;
-const BATCH_SPANS: u32 = 1;
-const BATCH_PROCESS: u32 = 2;
 
 /// Translates a `PostSpansRequest` into an OTLP request.
 ///
@@ -30,7 +26,7 @@ pub fn to_protobuf(request: &[u8], room: &mut dyn Room) -> Result<Translated, Ja
     let mut process = Process::default();
     let mut process_error = None;
     // The process stands behind the spans that are its.
-    each_in_batches(request, BATCH_PROCESS, |body| {
+    each_in_batches(request, batch::PROCESS, |body| {
         if let Err(error) = read_process(body, &mut process) {
             process_error = Some(error);
         }
@@ -38,7 +34,7 @@ pub fn to_protobuf(request: &[u8], room: &mut dyn Room) -> Result<Translated, Ja
     })?;
     let process = process_error.map_or(Ok(process), Err);
     let (mut batch, mut span) = (Batch::new(room, process), Span::default());
-    each_in_batches(request, BATCH_SPANS, |body| {
+    each_in_batches(request, batch::SPANS, |body| {
         span.clear();
         match read_span(body, &mut span) {
             Ok(own) => batch.span(&span, own.as_ref())?,
@@ -57,7 +53,7 @@ fn each_in_batches<'a>(
 ) -> Result<(), JaegerError> {
     let mut request = Cursor::new(request);
     while let Some(field) = request.next_field()? {
-        if field.number != REQUEST_BATCH {
+        if field.number != request::BATCH {
             continue;
         }
         let mut batch = Cursor::new(field.bytes("PostSpansRequest")?);

@@ -1,4 +1,4 @@
-//! Jaeger spans into OTLP.
+//! Jaeger spans into OTLP, and back into `api_v2`.
 //!
 //! What becomes what (OpenTelemetry's own translation, without its losses):
 //!
@@ -26,17 +26,34 @@
 //! | warnings | [`WARNINGS_ATTRIBUTE`] |
 //! | `process_id` | [`PROCESS_ID_ATTRIBUTE`] |
 //! | other tags | attributes with their types; of one name, the last |
+//!
+//! And the other way, so that what is written reads back as it was:
+//!
+//! | OTLP | Jaeger |
+//! |---|---|
+//! | resource | the process, of the request or the span; without `service.name` it is called `OTLPResourceNoServiceName` |
+//! | parent, links | `CHILD_OF`, `FOLLOWS_FROM` (or as `opentracing.ref_type` says); of links to no span and what else links have: nothing |
+//! | attributes of the scope and the span | tags with their types, lists and maps as JSON; of one name, the span's |
+//! | name and version of the scope, kind, status, trace state, counts of what was dropped | tags `otel.scope.*`, `span.kind`, `otel.status_*`, `w3c.tracestate`, `otel.dropped_*_count` |
+//! | status error | tag `error`, which is true; where the status is OK, an attribute that says so is left out |
+//! | event | log, its name in field `event` |
+//! | attributes that the table above makes of flags, warnings, `process_id` | these again |
+//! | no start | the end, with no duration; a negative duration is none |
+//! | flags but sampled, schema URLs, entities | lost |
 
 pub mod api_v2;
 mod batch;
 mod encode;
 mod error;
 mod model;
+mod numbers;
 mod process;
 mod read_protobuf;
 mod read_thrift;
 mod tags;
 pub mod thrift;
+mod write;
 
 pub use encode::{FLAGS_ATTRIBUTE, PROCESS_ID_ATTRIBUTE, WARNINGS_ATTRIBUTE};
 pub use error::JaegerError;
+pub use write::PostSpansWriter;

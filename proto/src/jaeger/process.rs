@@ -7,7 +7,7 @@ use crate::otlp::writer::{ResourceId, Writer};
 use crate::room::NoRoom;
 
 /// The name that stands for a missing service name in what Collectors export.
-const NO_SERVICE_NAME: &str = "OTLPResourceNoServiceName";
+pub(super) const NO_SERVICE_NAME: &str = "OTLPResourceNoServiceName";
 
 const SERVICE_NAME: &str = "service.name";
 

@@ -5,24 +5,10 @@
 use std::borrow::Cow;
 
 use super::model::{Log, Process, Reference, ReferenceKind, Span, Tag, Value};
+use super::numbers::span;
 use crate::reject::SpanReject;
 use crate::utf8;
 use crate::wire::{Cursor, Field, WireError};
-
-mod span {
-    pub(super) const TRACE_ID: u32 = 1;
-    pub(super) const SPAN_ID: u32 = 2;
-    pub(super) const OPERATION_NAME: u32 = 3;
-    pub(super) const REFERENCES: u32 = 4;
-    pub(super) const FLAGS: u32 = 5;
-    pub(super) const START_TIME: u32 = 6;
-    pub(super) const DURATION: u32 = 7;
-    pub(super) const TAGS: u32 = 8;
-    pub(super) const LOGS: u32 = 9;
-    pub(super) const PROCESS: u32 = 10;
-    pub(super) const PROCESS_ID: u32 = 11;
-    pub(super) const WARNINGS: u32 = 12;
-}
 
 /// Reads the span with the bytes `body` into `span`, which is clear. Gives its own process, where it
 /// has one.

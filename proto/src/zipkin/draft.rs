@@ -119,7 +119,7 @@ pub(super) fn complete(span: &mut Span<'_>, duration: u64) {
 }
 
 /// Leaves of the tags of one name the last.
-fn keep_last_of_each(tags: &mut Vec<(Cow<'_, str>, Cow<'_, str>)>) {
+pub(super) fn keep_last_of_each(tags: &mut Vec<(Cow<'_, str>, Cow<'_, str>)>) {
     // Up to so many are compared with each other. They hardly ever are more.
     const FEW: usize = 24;
     if tags.len() <= FEW {

@@ -105,23 +105,23 @@ fn put_unless_set(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_>, key: &str, v
 }
 
 /// The attributes that an endpoint becomes.
-struct EndpointKeys {
+pub(super) struct EndpointKeys {
     /// Of the other side; that of the own side is in the resource.
-    service: Option<&'static str>,
-    address: &'static str,
+    pub(super) service: Option<&'static str>,
+    pub(super) address: &'static str,
     /// For the address of version 4 where there is one of version 6 as well.
-    second_address: &'static str,
-    port: &'static str,
+    pub(super) second_address: &'static str,
+    pub(super) port: &'static str,
 }
 
-const LOCAL: EndpointKeys = EndpointKeys {
+pub(super) const LOCAL: EndpointKeys = EndpointKeys {
     service: None,
     address: "network.local.address",
     second_address: "zipkin.local.ipv4",
     port: "net.host.port",
 };
 
-const REMOTE: EndpointKeys = EndpointKeys {
+pub(super) const REMOTE: EndpointKeys = EndpointKeys {
     service: Some("service.peer.name"),
     address: "network.peer.address",
     second_address: "zipkin.peer.ipv4",

@@ -1,4 +1,4 @@
-//! Zipkin spans into OTLP: v2 in JSON and protobuf, v1 in JSON and Thrift.
+//! Zipkin spans into OTLP: v2 in JSON and protobuf, v1 in JSON and Thrift; and back into v2 JSON.
 //!
 //! What becomes what (OpenTelemetry's own translation, without its losses):
 //!
@@ -39,6 +39,25 @@
 //! | other binary annotations | tags: numbers and booleans as text, bytes of Thrift as base64 |
 //! | a ninth service and those after it | the first span |
 //! | fields of v2 beside those of v1 | as in v2, on the first span |
+//!
+//! And the other way, so that what is written reads back as it was, but for types and nanoseconds:
+//!
+//! | OTLP | Zipkin v2 |
+//! |---|---|
+//! | trace id whose high half is zero | its low half |
+//! | kind internal | tag `span.kind` |
+//! | resource `service.name`, else `faas.name`, `k8s.deployment.name`, `process.executable.name` (with tag `otlp.service.name.source`), else a name by configuration | `localEndpoint.serviceName` |
+//! | attributes of the resource, the scope and the span | tags, as text: lists and maps in JSON, bytes in base64; of one name, the span's |
+//! | name and version of the scope | tags `otel.scope.*` |
+//! | attributes that the tables above make of endpoints | endpoints again |
+//! | `peer.service`; for a client's or a producer's span also `server.address` and older names | `remoteEndpoint`; they stay tags |
+//! | status | tags `otel.status_code` (`STATUS_CODE_ERROR`), `otel.status_description`, and `error` on an error |
+//! | attribute `error` that is `false`, or on a span whose status is OK | left out: to Zipkin it would be an error |
+//! | trace state, links, counts of what was dropped | tags `w3c.tracestate`, `otlp.link.N`, `otel.dropped_*_count` |
+//! | event | annotation, `name\|{attributes}\|dropped` if there is more than a name; without a time it has that of the span |
+//! | times | microseconds, cut off; less than one is one; a negative duration is none |
+//! | no start | the end, with no duration |
+//! | flags, schema URLs, entities, types of values | lost |
 
 mod address;
 mod draft;
@@ -56,7 +75,10 @@ mod tags;
 mod thrift;
 mod translate;
 mod v1;
+mod write;
 
 pub use encode::{SHARED_ATTRIBUTE, START_ABSENT_ATTRIBUTE};
 pub use error::ZipkinError;
+pub use tags::NO_SERVICE_NAME;
 pub use translate::{Encoding, Envelope, thrift_list_to_protobuf, to_protobuf};
+pub use write::JsonWriter;

@@ -3,11 +3,12 @@
 use super::model::{Kind, Span};
 use super::resource_keys::is_resource_key;
 
-/// The name that stands for a missing service name in what Collectors export.
-const NO_SERVICE_NAME: &str = "OTLPResourceNoServiceName";
+/// What the name of a service is where nothing tells it, as Collectors write it; read back, it is no
+/// name.
+pub const NO_SERVICE_NAME: &str = "OTLPResourceNoServiceName";
 
 /// The tag that names the resource attribute which the service name was taken from.
-const SERVICE_NAME_SOURCE: &str = "otlp.service.name.source";
+pub(super) const SERVICE_NAME_SOURCE: &str = "otlp.service.name.source";
 
 /// Links of a span are in tags of this name with a number behind it.
 const LINK_PREFIX: &str = "otlp.link.";

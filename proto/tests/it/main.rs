@@ -22,6 +22,8 @@ mod jaeger_shapes;
 #[path = "../../fuzz/jaeger_thrift.rs"]
 mod jaeger_thrift;
 mod jaeger_thrift_batch;
+mod jaeger_written;
+mod kept;
 #[path = "../../fuzz/nested.rs"]
 mod nested;
 mod otlp_json;
@@ -39,3 +41,4 @@ mod zipkin_protobuf;
 mod zipkin_request;
 mod zipkin_thrift;
 mod zipkin_v1;
+mod zipkin_written;

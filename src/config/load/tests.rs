@@ -103,7 +103,7 @@ fn sections_of_a_collector_are_explained() {
          service:\n  telemetry: {}\n  pipelines:\n    \
          traces: { receivers: [otlp], exporters: [otlp] }\n    \
          traces/2: { receivers: [otlp], exporters: [otlp/2] }\n    metrics: {}\n\
-         exporters: { jaeger: {}, otlp: { endpoint: a:1 }, loki: {} }\nreceivers: { otlp: { protocols: { grpc: } }, skywalking: {} }\n",
+         exporters: { jaeger_thrift: {}, otlp: { endpoint: a:1 }, loki: {} }\nreceivers: { otlp: { protocols: { grpc: } }, skywalking: {} }\n",
     );
     for expected in [
         "move the block `tail_sampling` to the top of the file",
@@ -281,6 +281,7 @@ fn keys_of_a_collector_are_known() {
         let option = format!("{place}.{key}={value}");
         let text = "receivers:\n  otlp: { protocols: { grpc: {}, http: {} } }\n  zipkin: {}\n\
                     exporters:\n  otlp: { endpoint: a:1 }\n  otlphttp: { endpoint: http://a:1 }\n  \
+                    zipkin: { endpoint: http://a:1 }\n  \
                     file: { path: x }\n  debug: {}\n\
                     tail_sampling: { policies: [{ name: a, type: always_sample }] }\n";
         load_with(text, &[&option], &[])
@@ -308,6 +309,9 @@ fn keys_of_a_collector_are_known() {
         ("exporters.otlphttp", "http2_ping_timeout", "10s", "ends with `timeout`"),
         ("exporters.otlphttp", "max_idle_conns", "5", "as they are needed"),
         ("exporters.otlphttp", "compression", "lz4", "`lz4` is not spoken"),
+        ("exporters.zipkin", "compression", "lz4", "`lz4` is not spoken"),
+        ("exporters.zipkin", "max_idle_conns", "5", "as they are needed"),
+        ("exporters.zipkin", "sending_queue.storage", "file_storage", "the log holds"),
         ("exporters.file", "compression", "zstd", "lines are written as they are"),
         (
             "exporters.otlp",

@@ -5,8 +5,9 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::{
     contract::{Accepted, Exporter},
+    grpc::GrpcSettings,
     options::Compression,
-    otlp_grpc::{OtlpGrpc, OtlpGrpcSettings},
+    otlp_grpc::OtlpGrpc,
     proxy::Proxies,
     testing::{Backend, batch, grpc_reply},
     transport::{Transport, TransportSettings},
@@ -60,7 +61,7 @@ fn exporter(names: &Arc<Changing>, port: u16) -> OtlpGrpc {
         connect_timeout: Duration::from_secs(10),
         keepalive: None,
     });
-    let settings = OtlpGrpcSettings {
+    let settings = GrpcSettings {
         name: "otlp".to_owned(),
         endpoint: format!("http://backends.test:{port}").parse().unwrap(),
         headers: http::HeaderMap::new(),

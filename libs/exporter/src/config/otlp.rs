@@ -125,10 +125,7 @@ impl OtlpConfig {
         check_headers(&self.headers, path, problems);
         check_timeout(self.timeout, path, problems);
         if let Some(keepalive) = &self.keepalive {
-            let (lowest, highest) = (HumanDuration::from_secs(1), HumanDuration::from_secs(86_400));
-            for (key, value) in [("time", keepalive.time), ("timeout", keepalive.timeout)] {
-                problems.check_range(format!("{path}.keepalive.{key}"), value, lowest, highest);
-            }
+            keepalive.check(&format!("{path}.keepalive"), problems);
         }
         self.retry_on_failure.check(&format!("{path}.retry_on_failure"), problems);
         self.sending_queue.check(&format!("{path}.sending_queue"), problems);
@@ -145,21 +142,36 @@ impl OtlpConfig {
 
     /// Scheme and authority of the backend.
     pub(crate) fn uri(&self) -> Result<Uri, String> {
-        let endpoint = self.endpoint.strip_prefix("dns:///").unwrap_or(&self.endpoint);
-        let uri = if endpoint.contains("://") {
-            endpoint.to_owned()
-        } else {
-            format!("{}://{endpoint}", if self.tls.insecure { "http" } else { "https" })
-        };
-        let uri = backend(&uri)?;
-        if uri.port_u16().is_none() {
-            return Err(format!("`{}` has no port", self.endpoint));
-        }
-        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(format!("`{}` has a path, which gRPC has not", self.endpoint));
-        }
-        Ok(uri)
+        grpc_backend(&self.endpoint, self.tls.insecure)
     }
+}
+
+impl KeepaliveConfig {
+    /// Adds what is wrong with the block at `path`.
+    pub(super) fn check(&self, path: &str, problems: &mut Problems) {
+        let (lowest, highest) = (HumanDuration::from_secs(1), HumanDuration::from_secs(86_400));
+        for (key, value) in [("time", self.time), ("timeout", self.timeout)] {
+            problems.check_range(format!("{path}.{key}"), value, lowest, highest);
+        }
+    }
+}
+
+/// Scheme and authority of a backend over gRPC: `insecure` tells the scheme where there is none.
+pub(super) fn grpc_backend(given: &str, insecure: bool) -> Result<Uri, String> {
+    let endpoint = given.strip_prefix("dns:///").unwrap_or(given);
+    let uri = if endpoint.contains("://") {
+        endpoint.to_owned()
+    } else {
+        format!("{}://{endpoint}", if insecure { "http" } else { "https" })
+    };
+    let uri = backend(&uri)?;
+    if uri.port_u16().is_none() {
+        return Err(format!("`{given}` has no port"));
+    }
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        return Err(format!("`{given}` has a path, which gRPC has not"));
+    }
+    Ok(uri)
 }
 
 /// `otlphttp`: OTLP over HTTP.
@@ -235,12 +247,7 @@ impl OtlpHttpConfig {
                 problems.error(format!("{path}.{}", self.endpoint_key()), message, hint);
             }
         }
-        if let Some(url) = self.proxy()
-            && let Err(message) = Proxies::named(url.reveal())
-        {
-            let hint = "write it as in `http://proxy:3128`";
-            problems.error(format!("{path}.proxy_url"), message, hint);
-        }
+        check_proxy(self.proxy(), path, problems);
         check_headers(&self.headers, path, problems);
         check_timeout(self.timeout, path, problems);
         self.retry_on_failure.check(&format!("{path}.retry_on_failure"), problems);
@@ -277,7 +284,7 @@ impl OtlpHttpConfig {
 }
 
 /// Reads the URI of a backend: `http` or `https`, with a host.
-fn backend(text: &str) -> Result<Uri, String> {
+pub(super) fn backend(text: &str) -> Result<Uri, String> {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     if rest.is_empty() {
         return Err("no backend is named".to_owned());
@@ -298,7 +305,7 @@ fn backend(text: &str) -> Result<Uri, String> {
     Ok(uri)
 }
 
-fn check_tls(uri: &Uri, tls: &ClientTlsConfig, path: &str, problems: &mut Problems) {
+pub(super) fn check_tls(uri: &Uri, tls: &ClientTlsConfig, path: &str, problems: &mut Problems) {
     if uri.scheme_str() == Some("https") {
         // `https` wins over `insecure`, which may stand beside files that are then used.
         let tls = ClientTlsConfig { insecure: false, ..tls.clone() };
@@ -306,7 +313,17 @@ fn check_tls(uri: &Uri, tls: &ClientTlsConfig, path: &str, problems: &mut Proble
     }
 }
 
-fn check_timeout(timeout: HumanDuration, path: &str, problems: &mut Problems) {
+/// Adds what is wrong with the proxy that is named.
+pub(super) fn check_proxy(proxy: Option<&Secret>, path: &str, problems: &mut Problems) {
+    if let Some(url) = proxy
+        && let Err(message) = Proxies::named(url.reveal())
+    {
+        let hint = "write it as in `http://proxy:3128`";
+        problems.error(format!("{path}.proxy_url"), message, hint);
+    }
+}
+
+pub(super) fn check_timeout(timeout: HumanDuration, path: &str, problems: &mut Problems) {
     let (lowest, highest) = (HumanDuration::from_millis(10), HumanDuration::from_secs(600));
     problems.check_range(format!("{path}.timeout"), timeout, lowest, highest);
 }
@@ -322,7 +339,11 @@ const OWN_HEADERS: [&str; 7] = [
     "grpc-encoding",
 ];
 
-fn check_headers(headers: &BTreeMap<String, Secret>, path: &str, problems: &mut Problems) {
+pub(super) fn check_headers(
+    headers: &BTreeMap<String, Secret>,
+    path: &str,
+    problems: &mut Problems,
+) {
     for (name, value) in headers {
         if let Err(message) = header(name, value) {
             problems.error(format!("{path}.headers.{name}"), message, "correct or remove it");

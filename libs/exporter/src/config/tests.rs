@@ -31,6 +31,18 @@ fn a_block_for_a_collector_loads() {
                 "sending_queue": { "num_consumers": 8, "batch": { "flush_timeout": "1s" } }
             },
             "otlphttp": { "endpoint": "http://backend:4318/base/", "encoding": "json" },
+            "jaeger/old": {
+                "endpoint": "jaeger:14250",
+                "tls": { "insecure": true },
+                "keepalive": { "time": "30s" },
+                "balancer_name": "round_robin"
+            },
+            "zipkin": {
+                "endpoint": "http://zipkin:9411",
+                "format": "json",
+                "default_service_name": "nobody",
+                "max_request_size": "8MiB"
+            },
             "file": { "path": "traces.json", "rotation": { "max_megabytes": 10 } },
             "debug": null
         }"#,
@@ -40,13 +52,17 @@ fn a_block_for_a_collector_loads() {
     assert!(problems.errors().is_empty(), "{problems:?}");
     assert!(problems.warnings().is_empty(), "{problems:?}");
     let names: Vec<&str> = section.0.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["otlp/jaeger", "otlphttp", "file", "debug"]);
+    assert_eq!(names, ["otlp/jaeger", "otlphttp", "jaeger/old", "zipkin", "file", "debug"]);
     let ExporterConfig::Otlp(otlp) = &section.0[0].1 else { panic!("not otlp") };
     assert_eq!(otlp.uri().unwrap(), "http://jaeger:4317");
     assert_eq!(otlp.sending_queue.num_consumers, 8);
     let ExporterConfig::OtlpHttp(http) = &section.0[1].1 else { panic!("not otlphttp") };
     assert_eq!(http.uri().unwrap(), "http://backend:4318/base/v1/traces");
-    assert_eq!(section.queue_bytes(), 4 * (64 << 20));
+    let ExporterConfig::Jaeger(jaeger) = &section.0[2].1 else { panic!("not jaeger") };
+    assert_eq!(jaeger.uri().unwrap(), "http://jaeger:14250");
+    let ExporterConfig::Zipkin(zipkin) = &section.0[3].1 else { panic!("not zipkin") };
+    assert_eq!(zipkin.uri().unwrap(), "http://zipkin:9411/api/v2/spans");
+    assert_eq!(section.queue_bytes(), 6 * (64 << 20));
 }
 
 #[test]
@@ -68,7 +84,8 @@ fn what_is_printed_loads_again() {
 fn unknown_types_and_keys_are_refused() {
     for (text, message) in [
         (r#"{"oltp": {}}"#, "`oltp` is no type of exporter: is `otlp` meant?"),
-        (r#"{"jaeger": {}}"#, "`jaeger` is no type of exporter: there are `otlp`"),
+        (r#"{"datadog": {}}"#, "`datadog` is no type of exporter: there are `otlp`"),
+        (r#"{"zipkin": {"format": "proto"}}"#, "unknown variant `proto`"),
         (r#"{"otlp": {"endpont": "a:1"}}"#, "unknown field `endpont`"),
         (r#"{"otlp": {"compression": "snappy"}}"#, "unknown variant `snappy`"),
     ] {
@@ -94,6 +111,13 @@ fn all_problems_are_found() {
                 "retry_on_failure": { "multiplier": 0.5, "randomization_factor": 2 }
             },
             "otlphttp": {},
+            "jaeger": {
+                "endpoint": "jaeger",
+                "max_request_size": "1GiB",
+                "keepalive": { "time": "1ms" },
+                "headers": { "te": "x" }
+            },
+            "zipkin": { "endpoint": "zipkin:9411", "max_request_size": "1KiB", "proxy_url": "ftp://x" },
             "file": {},
             "file/two": { "path": "same" },
             "file/three": { "path": "same" }
@@ -112,6 +136,13 @@ fn all_problems_are_found() {
         "exporters.otlp.retry_on_failure.multiplier",
         "exporters.otlp.retry_on_failure.randomization_factor",
         "exporters.otlphttp.endpoint",
+        "exporters.jaeger.endpoint",
+        "exporters.jaeger.max_request_size",
+        "exporters.jaeger.keepalive.time",
+        "exporters.jaeger.headers.te",
+        "exporters.zipkin.endpoint",
+        "exporters.zipkin.max_request_size",
+        "exporters.zipkin.proxy_url",
         "exporters.file.path",
         "exporters.file/two.path",
     ] {

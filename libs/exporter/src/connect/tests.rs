@@ -14,8 +14,9 @@ use super::*;
 use crate::{
     backends::Balance,
     contract::{Accepted, ExportError, Exporter},
+    grpc::GrpcSettings,
     options::{Compression, Encoding},
-    otlp_grpc::{OtlpGrpc, OtlpGrpcSettings},
+    otlp_grpc::OtlpGrpc,
     otlp_http::{OtlpHttp, OtlpHttpSettings},
     testing::{self, Backend, batch, grpc_reply, reply},
     transport::{Transport, TransportSettings},
@@ -98,7 +99,7 @@ async fn answers(variables: &[(&str, String)], uri: &str) -> [Result<Accepted, E
             keepalive: None,
         })
     };
-    let grpc = OtlpGrpcSettings {
+    let grpc = GrpcSettings {
         name: "otlp".to_owned(),
         endpoint: uri.parse().unwrap(),
         headers: http::HeaderMap::new(),

@@ -1,15 +1,24 @@
-use std::io::Read;
+use std::{io::Read, time::Duration};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
+use http::{HeaderMap, HeaderValue};
 use prost::Message;
 use tonic_types::pb::{RetryInfo, Status};
 use wholetrace_proto::otlp::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 
 use super::*;
-use crate::testing::{self, Backend, Received, Reply, batch, grpc_reply, plain_transport, reply};
+use crate::{
+    options::Compression,
+    testing::{self, Backend, Received, Reply, batch, grpc_reply, plain_transport, reply},
+};
 
 fn exporter(backend: &Backend, compression: Compression) -> OtlpGrpc {
-    let settings = OtlpGrpcSettings {
+    exporter_within(backend, compression, Duration::from_secs(20))
+}
+
+fn exporter_within(backend: &Backend, compression: Compression, timeout: Duration) -> OtlpGrpc {
+    let settings = GrpcSettings {
         name: "otlp/test".to_owned(),
         endpoint: backend.uri("http"),
         headers: HeaderMap::from_iter([(
@@ -17,7 +26,7 @@ fn exporter(backend: &Backend, compression: Compression) -> OtlpGrpc {
             HeaderValue::from_static("tenant"),
         )]),
         compression,
-        timeout: Duration::from_secs(20),
+        timeout,
     };
     OtlpGrpc::new(settings, plain_transport(true)).unwrap()
 }
@@ -93,6 +102,7 @@ async fn status_codes_say_what_to_do() {
         ExportError::Rejected { .. } => "rejected",
         ExportError::Doubtful { .. } => "doubtful",
         ExportError::Overloaded { .. } => "overloaded",
+        ExportError::Oversized { .. } => "oversized",
         ExportError::Permanent { .. } => "permanent",
     };
     let rows = [
@@ -256,8 +266,7 @@ async fn a_hanging_backend_is_given_up_after_the_timeout() {
     let backend = Backend::start_with(testing::bind().await, None, |_| {
         std::future::pending::<Reply>().boxed()
     });
-    let mut exporter = exporter(&backend, Compression::None);
-    exporter.limit = Limit::new(Duration::from_millis(50));
+    let exporter = exporter_within(&backend, Compression::None, Duration::from_millis(50));
     let answer = exporter.export(batch()).await;
     assert_eq!(answer, Err(ExportError::Overloaded { message: "no answer within 50ms".into() }));
     // The next one gets longer, and tells the backend so.
@@ -283,7 +292,7 @@ async fn a_backend_that_comes_up_later_or_again_is_connected_to() {
             }
         }
     };
-    let settings = OtlpGrpcSettings {
+    let settings = GrpcSettings {
         name: "otlp".to_owned(),
         endpoint: format!("http://{address}").parse().unwrap(),
         headers: HeaderMap::new(),

@@ -73,6 +73,7 @@ async fn status_codes_say_what_to_do() {
         Err(ExportError::Rejected { .. }) => "rejected",
         Err(ExportError::Doubtful { .. }) => "doubtful",
         Err(ExportError::Overloaded { .. }) => "overloaded",
+        Err(ExportError::Oversized { .. }) => "oversized",
         Err(ExportError::Permanent { .. }) => "permanent",
     };
     let rows = [

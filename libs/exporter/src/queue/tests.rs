@@ -176,6 +176,27 @@ async fn a_piece_larger_than_a_batch_goes_alone() {
     assert_eq!(backend.sizes(), [5000, 10]);
 }
 
+/// A batch that is not sent for its size says nothing of the backend or its spans, and those after it
+/// are smaller.
+#[tokio::test(start_paused = true)]
+async fn batches_that_are_not_sent_for_their_size_are_halved() {
+    let backend = Backend::new(|batch| match batch.pieces().len() {
+        1 | 2 => Ok(Accepted::default()),
+        _ => Err(ExportError::Oversized { message: "too large".into() }),
+    });
+    let mut running = run(&backend, QueueSettings { in_flight: 1, ..settings() });
+    for position in 0..16 {
+        running.send(piece(position, 125));
+    }
+    let settled = running.settled(16).await;
+    assert!(settled.iter().all(|settled| settled.outcome == Outcome::Delivered));
+    assert!(!running.handle.is_failing());
+    assert_eq!(backend.sizes()[..4], [1000, 500, 250, 250]);
+    assert_eq!(backend.sizes().iter().filter(|size| **size <= 250).sum::<usize>(), 16 * 125);
+    // The second batch is no larger than what went through.
+    assert_eq!(backend.sizes().iter().filter(|size| **size > 250).count(), 3);
+}
+
 /// What is for others is done at once, also where the queue is full because the backend is away.
 #[tokio::test(start_paused = true)]
 async fn what_an_exporter_does_not_take_never_waits() {
