@@ -125,7 +125,7 @@ mod tests {
     fn what_would_go_round_is_told() {
         let log = KafkaConfig::default();
         let other = json!({"kafka": {"topic": "kept"}});
-        assert!(told(json!({"kafka": {}}), other.clone()).is_empty());
+        assert!(told(json!({"kafka": {}}), other).is_empty());
         for (receivers, exporters, key) in [
             (json!({}), json!({"kafka": {"topic": log.spans.topic}}), "exporters.kafka.topic"),
             (json!({"kafka": {}}), json!({"kafka": {}}), "exporters.kafka.traces.topic"),
