@@ -28,6 +28,7 @@ fn two_exporters_deliver_the_parts_of_a_trace() {
          only: 'not {condition}'\n",
         jaeger.zipkin, jaeger.grpc
     ));
+    gateway.expect(&[("spans go nowhere", "each of them has a condition, and one holds always")]);
     gateway.start();
     let (generator, sent) = gateway.generate(&["--traces", "50", "--slow", "0", "--late", "0"]);
     succeed(generator, "the generator", &gateway.folder.path().join("generate.log"));
