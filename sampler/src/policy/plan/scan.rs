@@ -6,7 +6,7 @@ use wholetrace_proto::{
     otlp::numbers::{span, status},
     spans::trace_id,
     tracestate,
-    wire::{Cursor, FIXED64, Tag, VARINT, Value, WireError},
+    wire::{Cursor, FIXED64, LEN, Tag, VARINT, Value, WireError},
 };
 
 use crate::policy::{
@@ -177,7 +177,7 @@ impl Scan {
         if let Some(told) = usize::try_from(fields.status).ok().and_then(|s| self.statuses.get(s)) {
             told.add_to(facts);
         }
-        let root = fields.parent.iter().all(|byte| *byte == 0);
+        let root = is_zero(fields.parent);
         if root {
             self.root.add_to(facts);
         }
@@ -260,10 +260,8 @@ impl Scan {
         let mut rest = target.body;
         loop {
             match rest {
-                [] => return Ok(()),
-                // A length-delimited field of number 1 to 15, shorter than 128 bytes.
-                [tag @ 0x08..0x80, length @ 0..0x80, value @ ..]
-                    if *tag & 7 == 2 && usize::from(*length) <= value.len() =>
+                [tag, length, value @ ..]
+                    if is_short(*tag, *length) && usize::from(*length) <= value.len() =>
                 {
                     let (value, after) = value.split_at(usize::from(*length));
                     self.delimited::<CONDITIONS>(u32::from(*tag >> 3), value, target)?;
@@ -279,6 +277,7 @@ impl Scan {
                     self.number::<CONDITIONS>(span::END_TIME_UNIX_NANO, ns, target);
                     rest = after;
                 }
+                [] => return Ok(()),
                 _ => rest = self.unusual::<CONDITIONS>(rest, target)?,
             }
         }
@@ -340,6 +339,8 @@ impl Scan {
             self.asked.conditions.fields.field(Context::Span, number, raw, &mut target.heads.span);
         }
         match number {
+            // As the cursor says it of the bytes that begin with this field.
+            0 => return Err(WireError::FieldNumber { at: 0 }),
             span::ATTRIBUTES => {
                 if let Some(candidate) = self.asked.keys.candidate(value) {
                     let Heads { met, span: found, .. } = &mut *target.heads;
@@ -421,6 +422,22 @@ fn word(record: &mut [u64], place: Option<usize>) -> Option<&mut u64> {
     record.get_mut(place?)
 }
 
+/// Whether these begin a length-delimited field of number 0 to 15, shorter than 128 bytes. Asked for
+/// each field of each span, so all at once: the bits of the wire type, and the highest of both.
+#[inline(always)]
+const fn is_short(tag: u8, length: u8) -> bool {
+    u16::from_le_bytes([tag, length]) & 0x8087 == LEN as u16
+}
+
+/// Whether an id is absent or has no bit that is set. Nearly all ids of spans have 8 bytes.
+#[inline(always)]
+fn is_zero(id: &[u8]) -> bool {
+    match <[u8; 8]>::try_from(id) {
+        Ok(id) => id == [0; 8],
+        Err(_) => id.iter().all(|byte| *byte == 0),
+    }
+}
+
 /// The tag of `start_time_unix_nano`, a fixed64.
 const START_TIME_TAG: u8 = Tag::new(span::START_TIME_UNIX_NANO, FIXED64).byte();
 /// The tag of `end_time_unix_nano`, a fixed64.
@@ -444,4 +461,14 @@ fn status_code(status: &[u8]) -> Result<Option<u64>, WireError> {
         }
     }
     Ok(code)
+}
+
+#[test]
+fn short_fields_are_told_by_two_bytes() {
+    for tag in 0..=u8::MAX {
+        for length in 0..=u8::MAX {
+            let expected = tag < 0x80 && tag & 7 == 2 && length < 0x80;
+            assert_eq!(is_short(tag, length), expected, "{tag:#x} {length:#x}");
+        }
+    }
 }
