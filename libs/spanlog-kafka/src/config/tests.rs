@@ -42,9 +42,9 @@ fn all_problems_are_told_at_once() {
         [
             "log.kafka.brokers",
             "log.kafka.brokers",
+            "log.kafka.auth.sasl.password",
             "log.kafka.group_id",
             "log.kafka.heartbeat_interval",
-            "log.kafka.auth.sasl.password",
             "log.kafka.min_insync_replicas",
             "log.kafka.decisions.topic",
             "log.kafka.ring.topic",
