@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use rdkafka::{
@@ -56,7 +56,27 @@ pub(crate) async fn config(brokers: &str, partitions: u32) -> KafkaConfig {
     for made in admin.create_topics(&wanted, &options).await.expect("the broker answers") {
         made.expect("the topic is made");
     }
+    // The broker answers before its own metadata has them.
+    let begun = Instant::now();
+    for topic in topics.iter().filter(|topic| topic.holds.is_some()) {
+        while !is_told(&admin, &topic.topic) {
+            assert!(begun.elapsed() < TIMEOUT, "`{}` is made, and not told of", topic.topic);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
     config
+}
+
+/// Whether the broker tells of a topic, with a leader for each partition.
+fn is_told(admin: &AdminClient<DefaultClientContext>, topic: &str) -> bool {
+    let asked = admin.inner().fetch_metadata(Some(topic), TIMEOUT);
+    let metadata = asked.expect("the broker answers");
+    metadata.topics().iter().any(|topic| {
+        let partitions = topic.partitions();
+        topic.error().is_none()
+            && !partitions.is_empty()
+            && partitions.iter().all(|partition| partition.leader() >= 0)
+    })
 }
 
 /// A client that changes topics.
