@@ -1,6 +1,6 @@
 //! Exporters and their queues, made from their configuration.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use http::Uri;
 use wholetrace_runtime::{
@@ -27,14 +27,16 @@ use crate::{
     grpc::GrpcSettings,
     jaeger::Jaeger,
     only::Only,
+    options::Compression,
     otlp_grpc::OtlpGrpc,
-    otlp_http::{OtlpHttp, OtlpHttpSettings},
+    otlp_http::OtlpHttp,
+    post::PostSettings,
     proxy::Proxies,
     queue::{ExporterHandle, Queue, QueueSettings, queue},
     resolve::SystemNames,
     rotation::RotationSettings,
     transport::{Keepalive, Transport, TransportSettings},
-    zipkin::{Zipkin, ZipkinSettings},
+    zipkin::Zipkin,
 };
 #[cfg(feature = "kafka")]
 use crate::{config::kafka::KafkaExporterConfig, kafka::KafkaExporter};
@@ -128,111 +130,109 @@ pub fn queue_settings(config: &ExporterConfig) -> QueueSettings {
 
 fn otlp(name: &str, config: &OtlpConfig) -> Result<OtlpGrpc, BuildError> {
     let wrong = |detail: String| BuildError::Config { name: name.to_owned(), detail };
-    let endpoint = config.uri().map_err(wrong)?;
-    let transport = grpc_transport(
-        name,
-        &endpoint,
-        Connecting {
-            balancer_name: config.balancer_name,
-            keepalive: config.keepalive,
-            tls: &config.tls,
-            timeout: config.timeout.get(),
-        },
-    )?;
-    let settings = GrpcSettings {
-        name: name.to_owned(),
-        compression: config.compression.unwrap_or_else(|| default_compression(&endpoint)),
-        endpoint,
-        headers: header_map(&config.headers),
+    let request = OfRequest {
+        headers: &config.headers,
+        compression: config.compression,
         timeout: config.timeout.get(),
     };
+    let (balancer, keepalive) = (config.balancer_name, config.keepalive);
+    let endpoint = config.uri().map_err(wrong)?;
+    let transport = grpc_transport(name, &endpoint, &config.tls, (balancer, keepalive), request)?;
+    let settings = request.grpc(name, endpoint);
     OtlpGrpc::new(settings, transport).map_err(|error| wrong(error.to_string()))
 }
 
 fn jaeger(name: &str, config: &JaegerConfig) -> Result<Jaeger, BuildError> {
     let wrong = |detail: String| BuildError::Config { name: name.to_owned(), detail };
-    let endpoint = config.uri().map_err(wrong)?;
-    let transport = grpc_transport(
-        name,
-        &endpoint,
-        Connecting {
-            balancer_name: config.balancer_name,
-            keepalive: config.keepalive,
-            tls: &config.tls,
-            timeout: config.timeout.get(),
-        },
-    )?;
-    let settings = GrpcSettings {
-        name: name.to_owned(),
-        compression: config.compression.unwrap_or_else(|| default_compression(&endpoint)),
-        endpoint,
-        headers: header_map(&config.headers),
+    let request = OfRequest {
+        headers: &config.headers,
+        compression: config.compression,
         timeout: config.timeout.get(),
     };
-    let max_request_bytes = config.max_request_size.as_usize();
-    Jaeger::new(settings, max_request_bytes, transport).map_err(|error| wrong(error.to_string()))
+    let (balancer, keepalive) = (config.balancer_name, config.keepalive);
+    let endpoint = config.uri().map_err(wrong)?;
+    let transport = grpc_transport(name, &endpoint, &config.tls, (balancer, keepalive), request)?;
+    let (settings, most) = (request.grpc(name, endpoint), config.max_request_size.as_usize());
+    Jaeger::new(settings, most, transport).map_err(|error| wrong(error.to_string()))
 }
 
-/// How an exporter over gRPC is to connect.
+/// What the configurations of exporters over HTTP and gRPC say of a request.
 #[derive(Clone, Copy)]
-struct Connecting<'c> {
-    balancer_name: Option<BalancerName>,
-    keepalive: Option<KeepaliveConfig>,
-    tls: &'c ClientTlsConfig,
+struct OfRequest<'c> {
+    headers: &'c BTreeMap<String, Secret>,
+    compression: Option<Compression>,
     timeout: Duration,
+}
+
+impl OfRequest<'_> {
+    fn grpc(self, name: &str, endpoint: Uri) -> GrpcSettings {
+        GrpcSettings {
+            name: name.to_owned(),
+            compression: self.compression.unwrap_or_else(|| default_compression(&endpoint)),
+            endpoint,
+            headers: header_map(self.headers),
+            timeout: self.timeout,
+        }
+    }
+
+    fn post(self, name: &str, uri: Uri) -> PostSettings {
+        PostSettings {
+            name: name.to_owned(),
+            compression: self.compression.unwrap_or_else(|| default_compression(&uri)),
+            uri,
+            headers: header_map(self.headers),
+            timeout: self.timeout,
+        }
+    }
 }
 
 /// Connections over gRPC to `endpoint`.
 fn grpc_transport(
     name: &str,
     endpoint: &Uri,
-    connecting: Connecting<'_>,
+    config: &ClientTlsConfig,
+    (balancer, keepalive): (Option<BalancerName>, Option<KeepaliveConfig>),
+    request: OfRequest<'_>,
 ) -> Result<Transport, BuildError> {
-    let keepalive = connecting.keepalive.map(|keepalive| Keepalive {
+    let keepalive = keepalive.map(|keepalive| Keepalive {
         time: keepalive.time.get(),
         timeout: keepalive.timeout.get(),
         permit_without_stream: keepalive.permit_without_stream,
     });
     let proxies = through(name, endpoint, Proxies::of_environment(variable, true));
     Ok(Transport::new(TransportSettings {
-        balance: balance(connecting.balancer_name, endpoint, &proxies),
+        balance: balance(balancer, endpoint, &proxies),
         http2_only: true,
-        connect_timeout: connecting.timeout,
+        connect_timeout: request.timeout,
         keepalive,
-        tls: tls(name, endpoint, connecting.tls, &[b"h2"])?,
+        tls: tls(name, endpoint, config, &[b"h2"])?,
         proxies,
     }))
 }
 
 fn otlp_http(name: &str, config: &OtlpHttpConfig) -> Result<OtlpHttp, BuildError> {
-    let wrong = |detail: String| BuildError::Config { name: name.to_owned(), detail };
-    let uri = config.uri().map_err(wrong)?;
-    let transport = http_transport(name, &uri, config.proxy(), &config.tls, config.timeout.get())?;
-    let settings = OtlpHttpSettings {
-        name: name.to_owned(),
-        compression: config.compression.unwrap_or_else(|| default_compression(&uri)),
-        uri,
-        headers: header_map(&config.headers),
-        encoding: config.encoding,
+    let uri =
+        config.uri().map_err(|detail| BuildError::Config { name: name.to_owned(), detail })?;
+    let request = OfRequest {
+        headers: &config.headers,
+        compression: config.compression,
         timeout: config.timeout.get(),
     };
-    Ok(OtlpHttp::new(settings, transport))
+    let transport = http_transport(name, &uri, config.proxy(), &config.tls, request.timeout)?;
+    Ok(OtlpHttp::new(request.post(name, uri), config.encoding, transport))
 }
 
 fn zipkin(name: &str, config: &ZipkinConfig) -> Result<Zipkin, BuildError> {
-    let wrong = |detail: String| BuildError::Config { name: name.to_owned(), detail };
-    let uri = config.uri().map_err(wrong)?;
-    let transport = http_transport(name, &uri, config.proxy(), &config.tls, config.timeout.get())?;
-    let settings = ZipkinSettings {
-        name: name.to_owned(),
-        compression: config.compression.unwrap_or_else(|| default_compression(&uri)),
-        uri,
-        headers: header_map(&config.headers),
-        default_service_name: config.default_service_name.clone(),
-        max_request_bytes: config.max_request_size.as_usize(),
+    let uri =
+        config.uri().map_err(|detail| BuildError::Config { name: name.to_owned(), detail })?;
+    let request = OfRequest {
+        headers: &config.headers,
+        compression: config.compression,
         timeout: config.timeout.get(),
     };
-    Ok(Zipkin::new(settings, transport))
+    let transport = http_transport(name, &uri, config.proxy(), &config.tls, request.timeout)?;
+    let (service, most) = (&config.default_service_name, config.max_request_size.as_usize());
+    Ok(Zipkin::new(request.post(name, uri), service.clone(), most, transport))
 }
 
 /// Connections over HTTP to `uri`, through the `proxy` that is named or the one of the environment.

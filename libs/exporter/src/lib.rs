@@ -46,6 +46,7 @@ mod otlp_http;
 pub mod outcomes;
 mod pace;
 mod payload;
+mod post;
 mod proxy;
 pub mod queue;
 mod queue_state;

@@ -15,7 +15,8 @@ use wholetrace_runtime::{
 use crate::{
     config::{
         otlp::{
-            BalancerName, KeepaliveConfig, check_headers, check_timeout, check_tls, grpc_backend,
+            BalancerName, KeepaliveConfig, check_headers, check_request_size, check_timeout,
+            check_tls, grpc_backend,
         },
         queue::{QueueConfig, RetryConfig},
     },
@@ -94,9 +95,7 @@ impl JaegerConfig {
         }
         check_headers(&self.headers, path, problems);
         check_timeout(self.timeout, path, problems);
-        let (lowest, highest) = (ByteSize::kib(4), ByteSize::mib(64));
-        let size = self.max_request_size;
-        problems.check_range(format!("{path}.max_request_size"), size, lowest, highest);
+        check_request_size(self.max_request_size, path, problems);
         if let Some(keepalive) = &self.keepalive {
             keepalive.check(&format!("{path}.keepalive"), problems);
         }

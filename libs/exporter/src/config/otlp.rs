@@ -6,7 +6,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wholetrace_runtime::{
-    problems::Problems, secret::Secret, tls::ClientTlsConfig, units::HumanDuration,
+    problems::Problems,
+    secret::Secret,
+    tls::ClientTlsConfig,
+    units::{ByteSize, HumanDuration},
 };
 
 use crate::{
@@ -326,6 +329,12 @@ pub(super) fn check_proxy(proxy: Option<&Secret>, path: &str, problems: &mut Pro
 pub(super) fn check_timeout(timeout: HumanDuration, path: &str, problems: &mut Problems) {
     let (lowest, highest) = (HumanDuration::from_millis(10), HumanDuration::from_secs(600));
     problems.check_range(format!("{path}.timeout"), timeout, lowest, highest);
+}
+
+/// Bytes of a request of an exporter that writes spans anew, whose batches count them as OTLP.
+pub(super) fn check_request_size(size: ByteSize, path: &str, problems: &mut Problems) {
+    let (lowest, highest) = (ByteSize::kib(4), ByteSize::mib(64));
+    problems.check_range(format!("{path}.max_request_size"), size, lowest, highest);
 }
 
 /// Headers that the exporters set by themselves, and that make no sense otherwise.

@@ -15,7 +15,7 @@ use wholetrace_runtime::{
 
 use crate::{
     config::{
-        otlp::{backend, check_headers, check_proxy, check_timeout, check_tls},
+        otlp::{backend, check_headers, check_proxy, check_request_size, check_timeout, check_tls},
         queue::{QueueConfig, RetryConfig},
     },
     options::Compression,
@@ -116,9 +116,7 @@ impl ZipkinConfig {
         check_proxy(self.proxy(), path, problems);
         check_headers(&self.headers, path, problems);
         check_timeout(self.timeout, path, problems);
-        let (lowest, highest) = (ByteSize::kib(4), ByteSize::mib(64));
-        let size = self.max_request_size;
-        problems.check_range(format!("{path}.max_request_size"), size, lowest, highest);
+        check_request_size(self.max_request_size, path, problems);
         self.retry_on_failure.check(&format!("{path}.retry_on_failure"), problems);
         self.sending_queue.check(&format!("{path}.sending_queue"), problems);
         for (key, set) in [

@@ -17,7 +17,8 @@ use crate::{
     grpc::GrpcSettings,
     options::{Compression, Encoding},
     otlp_grpc::OtlpGrpc,
-    otlp_http::{OtlpHttp, OtlpHttpSettings},
+    otlp_http::OtlpHttp,
+    post::PostSettings,
     testing::{self, Backend, batch, grpc_reply, reply},
     transport::{Transport, TransportSettings},
 };
@@ -106,16 +107,15 @@ async fn answers(variables: &[(&str, String)], uri: &str) -> [Result<Accepted, E
         compression: Compression::None,
         timeout: Duration::from_secs(60),
     };
-    let http = OtlpHttpSettings {
+    let http = PostSettings {
         name: "otlphttp".to_owned(),
         uri: format!("{uri}/v1/traces").parse().unwrap(),
         headers: http::HeaderMap::new(),
-        encoding: Encoding::Proto,
         compression: Compression::None,
         timeout: Duration::from_secs(60),
     };
     let grpc = OtlpGrpc::new(grpc, transport(true)).unwrap();
-    let http = OtlpHttp::new(http, transport(false));
+    let http = OtlpHttp::new(http, Encoding::Proto, transport(false));
     [grpc.export(batch()).await, http.export(batch()).await]
 }
 

@@ -1,29 +1,31 @@
-use std::io::Read;
+use std::{io::Read, time::Duration};
 
-use http::Response;
+use http::{HeaderMap, HeaderValue, Response, header};
 use prost::Message;
 use tonic_types::pb::Status;
 use wholetrace_proto::otlp::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 
 use super::*;
-use crate::testing::{self, Backend, Reply, batch, plain_transport, reply};
+use crate::{
+    options::Compression,
+    testing::{self, Backend, Reply, batch, plain_transport, reply},
+};
 
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 const JSON: (&str, &str) = ("content-type", "application/json;charset=utf-8");
 
 fn exporter(backend: &Backend, compression: Compression, encoding: Encoding) -> OtlpHttp {
-    let settings = OtlpHttpSettings {
+    let settings = PostSettings {
         name: "otlphttp/test".to_owned(),
         uri: format!("http://{}/base/v1/traces", backend.address).parse().unwrap(),
         headers: HeaderMap::from_iter([(
             header::AUTHORIZATION,
             HeaderValue::from_static("Bearer x"),
         )]),
-        encoding,
         compression,
         timeout: Duration::from_secs(20),
     };
-    OtlpHttp::new(settings, plain_transport(false))
+    OtlpHttp::new(settings, encoding, plain_transport(false))
 }
 
 async fn answer_of(

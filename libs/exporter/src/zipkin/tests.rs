@@ -1,22 +1,26 @@
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value as Json;
 
 use super::*;
-use crate::testing::{Backend, Span, frame, plain_transport, reply};
+use crate::{
+    options::Compression,
+    testing::{Backend, Span, frame, plain_transport, reply},
+};
 
 fn exporter(backend: &Backend, max_request_bytes: usize) -> Zipkin {
-    let settings = ZipkinSettings {
+    let settings = PostSettings {
         name: "zipkin/test".to_owned(),
         uri: format!("http://{}/api/v2/spans", backend.address).parse().unwrap(),
         headers: HeaderMap::from_iter([(
             header::AUTHORIZATION,
             HeaderValue::from_static("Bearer x"),
         )]),
-        default_service_name: "none".to_owned(),
         compression: Compression::None,
-        max_request_bytes,
         timeout: Duration::from_secs(20),
     };
-    Zipkin::new(settings, plain_transport(false))
+    Zipkin::new(settings, "none".to_owned(), max_request_bytes, plain_transport(false))
 }
 
 /// Pieces of so many spans each, the ids of which are counted through.
