@@ -100,8 +100,8 @@ pub struct DecisionCacheConfig {
     /// Stream time for which a decision is remembered. A span that comes after it starts a new
     /// trace. 0s to 168h.
     pub max_age: HumanDuration,
-    /// Decisions remembered for late spans in the process, over all its partitions: about 48 bytes
-    /// each; beyond them the oldest goes. Unset: as many as `memory.open_traces`, 1,000,000, or what
+    /// Decisions remembered for late spans in the process, over all its partitions: about 45 bytes
+    /// each, and 9 more for a kept one; beyond them the oldest goes. Unset: as many as `memory.open_traces`, 1,000,000, or what
     /// the two sizes below come to, whichever is most. 0 to 1,000,000,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_entries: Option<u64>,
