@@ -101,8 +101,9 @@ pub struct DecisionCacheConfig {
     /// trace. 0s to 168h.
     pub max_age: HumanDuration,
     /// Decisions remembered for late spans in the process, over all its partitions: about 45 bytes
-    /// each, and 9 more for a kept one; beyond them the oldest goes. Unset: as many as `memory.open_traces`, 1,000,000, or what
-    /// the two sizes below come to, whichever is most. 0 to 1,000,000,000.
+    /// each, and 9 more for a kept one; beyond them the oldest goes. Unset: as many as
+    /// `memory.open_traces`, 1,000,000, or what the two sizes below come to, whichever is most. 0 to
+    /// 1,000,000,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_entries: Option<u64>,
     /// The Collector's bound for kept traces. Kept and other traces share one table here: see
