@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wholetrace_proto::zipkin::REPORT_PATH;
 use wholetrace_runtime::tls::ServerTlsConfig;
 
 use crate::{
@@ -10,20 +11,20 @@ use crate::{
     http::{
         answer::AnswerStyle,
         media::Media,
-        route::{HttpRoute, RouteTable},
+        route::{GrpcRoute, HttpRoute, RouteTable},
     },
     receiver::listener::{Listener, ListenerKind, MessageLimit},
 };
 
-/// A Zipkin receiver.
+/// A Zipkin receiver: spans over HTTP, and over gRPC on the same port.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ZipkinConfig {
     /// Address and port to listen on; port 0 takes a free one. Only this machine reaches a
     /// loopback address.
     pub endpoint: String,
-    /// Largest body in bytes, inflated. 1,024 to 1,073,741,824, and at most a seventh of
-    /// `limits.in_flight`, to which the default gives way.
+    /// Largest body or gRPC message in bytes, inflated. 1,024 to 1,073,741,824, and at most a
+    /// seventh of `limits.in_flight`, to which the default gives way.
     pub max_request_body_size: u64,
     /// Serves TLS with this certificate; without it the listener is not encrypted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +80,11 @@ fn routes() -> RouteTable {
             only_post: "spans are sent by POST",
             only_media: "JSON, protobuf and Thrift are taken here",
         }],
-        grpc: Vec::new(),
+        grpc: vec![GrpcRoute {
+            path: REPORT_PATH,
+            format: &ZIPKIN_PROTO,
+            style: AnswerStyle::GrpcEmpty,
+        }],
         elsewhere: "Zipkin spans are taken at `/api/v2/spans` and `/api/v1/spans`".into(),
     }
 }

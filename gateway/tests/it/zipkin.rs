@@ -1,11 +1,28 @@
 //! Zipkin: every encoding and version, at every path.
 
+use tonic::{Code, codec::CompressionEncoding};
 use wholetrace_proto::{
+    otlp::Span,
     thrift::{Kind, Protocol, Writer},
-    wire::put_bytes,
+    wire::{put_bytes, put_uint},
+    zipkin::REPORT_PATH,
 };
 
-use crate::harness::{JSON, PROTOBUF, Running, gzip, post};
+use crate::{
+    grpc::{call, channel},
+    harness::{JSON, PROTOBUF, Running, gzip, post},
+};
+
+/// A `ListOfSpans` with one span that has these ids.
+fn list(trace_id: &[u8], id: &[u8], name: &str) -> Vec<u8> {
+    let (mut span, mut list) = (Vec::new(), Vec::new());
+    put_bytes(&mut span, 1, trace_id);
+    put_bytes(&mut span, 3, id);
+    put_bytes(&mut span, 5, name.as_bytes());
+    put_uint(&mut span, 12, 1);
+    put_bytes(&mut list, 1, &span);
+    list
+}
 
 #[tokio::test]
 async fn zipkin_spans_become_otlp_and_a_bad_one_fails_alone() {
@@ -108,5 +125,48 @@ async fn a_zipkin_request_can_force_its_spans_to_be_kept() {
         .map(|span| span.name)
         .collect();
     assert_eq!(kept, ["kept"]);
+    gateway.stop().await;
+}
+
+/// Over gRPC spans come to the port that HTTP is spoken at, and trace ids may be of 64 bits.
+#[tokio::test]
+async fn zipkin_spans_are_reported_over_grpc() {
+    let gateway = Running::start("reportgrpc", "{}").await;
+    let channel = channel(gateway.zipkin()).await;
+    for (name, encoding) in [("gzip", Some(CompressionEncoding::Gzip)), ("plain", None)] {
+        let good = list(&[1; 8], &[2; 8], name);
+        let message = [good, list(&[1; 16], &[0; 8], "bad")].concat();
+        let answer = call(&channel, REPORT_PATH, message, encoding).await.unwrap();
+        // What Zipkin answers has no fields.
+        assert_eq!(answer.into_inner().len(), 0, "{name}");
+    }
+    let empty = call(&channel, REPORT_PATH, Vec::new(), None).await.unwrap();
+    assert_eq!(empty.into_inner().len(), 0);
+    assert_eq!(gateway.names(), ["gzip", "plain"]);
+    assert!(gateway.spans().iter().all(|span| span.trace_id[..8] == [0; 8]));
+    let debug = |span: &Span| span.attributes.iter().any(|tag| tag.key == "wholetrace.keep");
+    assert!(gateway.spans().iter().all(debug));
+    assert_eq!(gateway.count("wholetrace_gateway_spans_refused_total", "span_id"), 2);
+    // HTTP goes on beside it.
+    let json = br#"[{"traceId":"1","id":"2","name":"posted"}]"#;
+    assert_eq!(post(gateway.zipkin(), "/api/v2/spans", JSON, json).await.status, 202);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_report_over_grpc_is_refused() {
+    let gateway = Running::start("reportbad", "{}").await;
+    let channel = channel(gateway.zipkin()).await;
+    let other = "/zipkin.proto3.SpanService/Other";
+    for (path, message, code, said) in [
+        (REPORT_PATH, list(&[1; 16], &[0; 8], "bad"), Code::InvalidArgument, "1 spans refused"),
+        (REPORT_PATH, vec![0x0a, 0x7f], Code::InvalidArgument, "not a list of Zipkin"),
+        (other, list(&[1; 16], &[2; 8], "good"), Code::Unimplemented, REPORT_PATH),
+    ] {
+        let status = call(&channel, path, message, None).await.unwrap_err();
+        assert_eq!(status.code(), code, "{status}");
+        assert!(status.message().contains(said), "{status}");
+    }
+    assert_eq!(gateway.names(), [""; 0]);
     gateway.stop().await;
 }

@@ -77,6 +77,10 @@ mod translate;
 mod v1;
 mod write;
 
+/// The path of the call over gRPC that takes spans: a `ListOfSpans`, answered by a message without
+/// fields.
+pub const REPORT_PATH: &str = "/zipkin.proto3.SpanService/Report";
+
 pub use encode::{SHARED_ATTRIBUTE, START_ABSENT_ATTRIBUTE};
 pub use error::ZipkinError;
 pub use tags::NO_SERVICE_NAME;
