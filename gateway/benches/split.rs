@@ -78,11 +78,11 @@ fn benches(criterion: &mut Criterion) {
             let body = request(1, per_trace);
             group.throughput(Throughput::Elements(SPANS as u64));
             group.bench_function(format!("split/{name}"), |bencher| {
-                bencher.iter(|| split(black_box(body.clone()), &routing, 1 << 20).unwrap());
+                bencher.iter(|| split(black_box(body.clone()), &routing, 1 << 20, None).unwrap());
             });
             for requests in [1_u64, 16] {
                 let splits: Vec<Split> = (0..requests)
-                    .map(|seed| split(request(seed, per_trace), &routing, 1 << 20).unwrap())
+                    .map(|seed| split(request(seed, per_trace), &routing, 1 << 20, None).unwrap())
                     .collect();
                 let splits: Vec<&Split> = splits.iter().collect();
                 group.throughput(Throughput::Elements(SPANS as u64 * requests));

@@ -10,7 +10,10 @@ use bytes::Bytes;
 use wholetrace_spanlog::routing::Routing;
 
 use crate::{
-    admission::lease::{LeaseRoom, RequestLease},
+    admission::{
+        lease::{LeaseRoom, RequestLease},
+        tenants::TenantMark,
+    },
     format::{Format, Metadata},
     inflate::{Encoding, inflate},
     ingest::framer::Ingest,
@@ -28,6 +31,8 @@ pub(crate) struct Message {
     pub(crate) encoding: Encoding,
     /// What came with them, as far as the translator looks at it.
     pub(crate) metadata: Metadata,
+    /// What its resources are marked with.
+    pub(crate) mark: Option<Arc<TenantMark>>,
     /// Pays for the bytes.
     pub(crate) lease: RequestLease,
 }
@@ -81,15 +86,17 @@ impl Intake {
         message: Message,
         format: &'static Format,
     ) -> Result<Prepared, Rejection> {
-        let Message { bytes, encoding, metadata, lease } = message;
+        let Message { bytes, encoding, metadata, mark, lease } = message;
         let (bytes, lease) = inflate(encoding, bytes, lease, self.message_bytes_max).await?;
         if bytes.len() <= format.inline_bytes {
-            return self.split(bytes, &metadata, lease, format);
+            return self.split(bytes, &metadata, mark.as_deref(), lease, format);
         }
         let intake = Arc::clone(self);
-        tokio::task::spawn_blocking(move || intake.split(bytes, &metadata, lease, format))
-            .await
-            .map_err(|error| Rejection::new(RejectReason::Internal, error.to_string()))?
+        tokio::task::spawn_blocking(move || {
+            intake.split(bytes, &metadata, mark.as_deref(), lease, format)
+        })
+        .await
+        .map_err(|error| Rejection::new(RejectReason::Internal, error.to_string()))?
     }
 
     /// Translates an inflated message and splits it by partition.
@@ -97,6 +104,7 @@ impl Intake {
         &self,
         bytes: Bytes,
         metadata: &Metadata,
+        mark: Option<&TenantMark>,
         mut lease: RequestLease,
         format: &Format,
     ) -> Result<Prepared, Rejection> {
@@ -105,7 +113,8 @@ impl Intake {
         let translated = (format.translate)(bytes, metadata, &mut room);
         let translated = room.refused().map_or(translated, Err)?;
         let body_bytes = translated.otlp.len();
-        let split = split(translated.otlp, &self.routing, self.span_bytes_max)?;
+        let mark = mark.map(TenantMark::attribute);
+        let split = split(translated.otlp, &self.routing, self.span_bytes_max, mark)?;
         let mut rejects = *split.rejects();
         rejects.merge(&translated.rejects);
         // Until the frames are made they stand beside the body.

@@ -1,10 +1,12 @@
-//! Sets attributes of a span, or of a scope, without decoding it.
+//! Sets attributes of a span, a scope or a resource, without decoding it.
 
 use crate::{
     otlp::numbers::{
         any_value::{BOOL_VALUE, INT_VALUE, STRING_VALUE},
         instrumentation_scope,
         key_value::{KEY, VALUE},
+        resource,
+        resource_spans::RESOURCE,
         scope_spans::SCOPE,
         span,
     },
@@ -85,22 +87,41 @@ pub fn append_with(body: &[u8], attributes: &[Attribute<'_>], out: &mut Vec<u8>)
 /// spans), with these attributes of the scope, each of another key, whatever they were before. A
 /// malformed head is appended as it is.
 pub fn append_scope_with(head: &[u8], attributes: &[Attribute<'_>], out: &mut Vec<u8>) {
-    let (mut scope, mut rest) = (Vec::new(), Vec::new());
+    set_in_head(head, SCOPE, instrumentation_scope::ATTRIBUTES, attributes, out);
+}
+
+/// Appends to `out` the bytes of the head of a resource (the fields of a `ResourceSpans` but for
+/// the scopes), with these attributes of the resource, each of another key, whatever they were
+/// before. A malformed head is appended as it is.
+pub fn append_resource_with(head: &[u8], attributes: &[Attribute<'_>], out: &mut Vec<u8>) {
+    set_in_head(head, RESOURCE, resource::ATTRIBUTES, attributes, out);
+}
+
+/// Appends `head`, whose field `owner` is the message that has the attributes as fields `number`,
+/// with these set.
+fn set_in_head(
+    head: &[u8],
+    owner: u32,
+    number: u32,
+    attributes: &[Attribute<'_>],
+    out: &mut Vec<u8>,
+) {
+    let (mut body, mut rest) = (Vec::new(), Vec::new());
     let mut fields = Cursor::new(head);
     loop {
         match fields.next_field() {
             // Bodies of a message that is given in several pieces are one when they are joined.
-            Ok(Some(Field { number: SCOPE, value: Value::Bytes(body), .. })) => {
-                scope.extend_from_slice(body);
+            Ok(Some(Field { number, value: Value::Bytes(part), .. })) if number == owner => {
+                body.extend_from_slice(part);
             }
             Ok(Some(field)) => rest.extend_from_slice(head.get(field.range).unwrap_or_default()),
             Ok(None) => break,
             Err(_) => return out.extend_from_slice(head),
         }
     }
-    let mut changed = Vec::with_capacity(scope.len());
-    set(&scope, instrumentation_scope::ATTRIBUTES, attributes, &mut changed);
-    put_bytes(out, SCOPE, &changed);
+    let mut changed = Vec::with_capacity(body.len());
+    set(&body, number, attributes, &mut changed);
+    put_bytes(out, owner, &changed);
     out.extend_from_slice(&rest);
 }
 
@@ -151,7 +172,8 @@ mod tests {
 
     use super::*;
     use crate::otlp::{
-        AnyValue, InstrumentationScope, KeyValue, ScopeSpans, Span, any_value::Value as Any,
+        AnyValue, InstrumentationScope, KeyValue, Resource, ResourceSpans, ScopeSpans, Span,
+        any_value::Value as Any,
     };
 
     fn attribute(key: &str, value: Any) -> KeyValue {
@@ -247,6 +269,24 @@ mod tests {
         assert_eq!(scope.attributes, recorded()[..1]);
         append_scope_with(b"\x0a", &RECORDED, &mut out);
         assert_eq!(out.last(), Some(&0x0a), "a malformed head stays as it is");
+    }
+
+    #[test]
+    fn attributes_of_a_resource_are_set() {
+        let given = vec![attribute("policy", Any::IntValue(1)), attribute("a", Any::IntValue(2))];
+        let resource = Resource { attributes: given, dropped_attributes_count: 3, ..default() };
+        let head = ResourceSpans { resource: Some(resource), schema_url: "s".into(), ..default() };
+        let mut out = Vec::new();
+        append_resource_with(&head.encode_to_vec(), &RECORDED, &mut out);
+        let mut expected = head;
+        let [policy, cached, rate] = recorded();
+        expected.resource.as_mut().unwrap().attributes =
+            vec![attribute("a", Any::IntValue(2)), policy, cached, rate];
+        assert_eq!(ResourceSpans::decode(&*out).unwrap(), expected);
+    }
+
+    fn default<T: Default>() -> T {
+        T::default()
     }
 
     #[test]

@@ -1,8 +1,15 @@
-//! Senders that have tokens, and bounds.
+//! Senders that have tokens, bounds, and backends.
 
-use std::process::{Child, Command, Stdio};
+use std::{
+    collections::BTreeSet,
+    process::{Child, Command, Stdio},
+};
 
-use super::{gateway_process::Gateway, process::wholetrace};
+use super::{
+    gateway_process::Gateway,
+    oracle::record,
+    process::{succeed, wait_until, wholetrace},
+};
 
 /// What the noisy one may send, in bytes a second; it has ten seconds of that to begin with.
 const BOUND: u64 = 100_000;
@@ -66,5 +73,46 @@ fn a_tenant_at_fifty_times_its_rate_costs_the_other_nothing() {
     assert!((may / 2..may * 5 / 4).contains(&taken), "{taken} bytes of {may}: {flood}");
     let refused = gateway.metric_with("wholetrace_gateway_requests_refused_total", "tenant_rate");
     assert!(refused > 1_000.0, "{refused}");
+    assert!(gateway.stop().success(), "{}", gateway.output());
+}
+
+/// Scenario: two tenants send, and each has an exporter of its own.
+///
+/// Guarantee: what a tenant sent is in its own file, all of it, and nothing of it in the other's.
+#[test]
+fn each_tenant_has_its_backend() {
+    let tenants = [("shop", "the-token-of-the-shop"), ("bank", "the-token-of-the-bank")];
+    let exporter = |name: &str| {
+        format!(
+            "  file/{name}: {{ path: \"FOLDER/{name}.jsonl\", \
+             only: 'attributes[\"tenant\"] == \"{name}\"' }}\n"
+        )
+    };
+    let mut gateway = Gateway::new(&format!(
+        "tail_sampling:\n  decision_wait: 1s\n  policies: [{{ name: all, type: always_sample }}]\n\
+         exporters:\n{}{}authentication:\n  tenant_attribute: tenant\n  tenants:\n    \
+         - {{ name: shop, tokens: [{}] }}\n    - {{ name: bank, tokens: [{}] }}\n",
+        exporter("shop"),
+        exporter("bank"),
+        tenants[0].1,
+        tenants[1].1
+    ));
+    gateway.expect(&[("spans go nowhere", "each of them has a condition, and one holds always")]);
+    gateway.start();
+    for (name, token) in tenants {
+        let authorization = format!("authorization=Bearer {token}");
+        let options = ["--traces", "20", "--slow", "0", "--late", "0", "--header", &authorization];
+        let (generator, sent) = gateway.generate(&options);
+        succeed(generator, "the generator", &gateway.folder.path().join("generate.log"));
+        let kept = gateway.folder.path().join(format!("{name}.jsonl"));
+        let sent: BTreeSet<_> = record(&sent).into_iter().map(|trace| trace.trace_id).collect();
+        wait_until("the tenant's file has its traces, and no others", || {
+            let kept = std::fs::read_to_string(&kept).unwrap_or_default();
+            let ids = kept.split("\"traceId\":\"").skip(1).filter_map(|rest| rest.get(..32));
+            let ids: BTreeSet<_> = ids.map(str::to_owned).collect();
+            assert!(ids.is_subset(&sent), "{name}: {ids:?}, sent {sent:?}");
+            ids == sent
+        });
+    }
     assert!(gateway.stop().success(), "{}", gateway.output());
 }

@@ -7,6 +7,7 @@ use std::{
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use tokio::time::Instant;
+use wholetrace_proto::set_attribute::{Attribute, AttributeValue};
 use wholetrace_runtime::{budget::ByteBudget, secret::Secret};
 
 use crate::{
@@ -52,6 +53,20 @@ pub(crate) struct TenantQuota {
     rate: Option<Arc<Rate>>,
     /// What its tenant may hold of the bytes in flight, where there are others.
     in_flight: Option<ByteBudget>,
+    mark: Option<Arc<TenantMark>>,
+}
+
+/// The attribute that tells, of each resource, which tenant sent it.
+#[derive(Debug)]
+pub(crate) struct TenantMark {
+    key: String,
+    name: String,
+}
+
+impl TenantMark {
+    pub(crate) fn attribute(&self) -> Attribute<'_> {
+        Attribute { key: &self.key, value: AttributeValue::Text(&self.name) }
+    }
 }
 
 /// A bucket of bytes that fills at a rate. It may go below zero, since what a request takes is known
@@ -72,10 +87,14 @@ impl Tenants {
         let tenants = config.tenants.iter().map(|tenant| {
             let digest = |token: &Secret| keys.digest(token.reveal().as_bytes());
             let share = (config.tenants.len() > 1).then(|| in_flight.tenant());
+            let mark = (!config.tenant_attribute.is_empty()).then(|| {
+                let (key, name) = (config.tenant_attribute.clone(), tenant.name.clone());
+                Arc::new(TenantMark { key, name })
+            });
             Tenant {
                 tokens: tenant.tokens.iter().map(digest).collect(),
                 files: TokenFiles::new(&tenant.name, tenant.token_files.clone(), digest),
-                quota: TenantQuota::new(tenant.bytes_per_second.get(), share),
+                quota: TenantQuota::new(tenant.bytes_per_second.get(), share, mark),
             }
         });
         let tenants = tenants.collect();
@@ -130,18 +149,23 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 }
 
 impl TenantQuota {
-    fn new(per_second: u64, in_flight: Option<ByteBudget>) -> Self {
+    fn new(per_second: u64, in_flight: Option<ByteBudget>, mark: Option<Arc<TenantMark>>) -> Self {
         let rate = (per_second > 0).then(|| {
             let per_second = per_second as f64;
             let level = Mutex::new((per_second * BURST_SECONDS, Instant::now()));
             Arc::new(Rate { per_second, level })
         });
-        Self { rate, in_flight }
+        Self { rate, in_flight, mark }
     }
 
     /// What the tenant may hold of the bytes in flight, where there are others.
     pub(crate) const fn in_flight(&self) -> Option<&ByteBudget> {
         self.in_flight.as_ref()
+    }
+
+    /// What its resources are marked with.
+    pub(crate) fn mark(&self) -> Option<Arc<TenantMark>> {
+        self.mark.clone()
     }
 
     fn check(&self, declared: usize) -> Result<(), Rejection> {

@@ -15,6 +15,10 @@ use crate::admission::token_files::{self, TOKEN_CHARS_MIN};
 /// Most tenants: each request's token is compared with all.
 const TENANTS_MAX: usize = 1_000;
 
+/// Most bytes of a tenant's name, and of the key it is told under: each resource has both.
+const TEXT_BYTES_MAX: usize = 256;
+const TOO_LONG: &str = "is longer than 256 bytes";
+
 /// Who may send. Without tenants everybody may who reaches a listener; client certificates are a
 /// matter of each listener's `tls`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -23,6 +27,10 @@ pub struct AuthenticationConfig {
     /// The tenants that may send. With one or more, each request to any receiver must carry the token of
     /// one of them, as `Authorization: Bearer TOKEN`.
     pub tenants: Vec<TenantConfig>,
+    /// Key of an attribute that each resource of a tenant gets, with the tenant's name as its value,
+    /// whatever its sender set it to: for policies, for `only` of exporters, for the backend. Empty for
+    /// none. What comes by the `kafka` receiver has no tenant, and keeps what it has.
+    pub tenant_attribute: String,
     /// How often files of tokens are looked at; those that have changed are read again. 1s to 720h; `0s`
     /// reads them at the start only.
     pub reload_interval: HumanDuration,
@@ -30,7 +38,11 @@ pub struct AuthenticationConfig {
 
 impl Default for AuthenticationConfig {
     fn default() -> Self {
-        Self { tenants: Vec::new(), reload_interval: HumanDuration::from_secs(60) }
+        Self {
+            tenants: Vec::new(),
+            tenant_attribute: String::new(),
+            reload_interval: HumanDuration::from_secs(60),
+        }
     }
 }
 
@@ -57,6 +69,16 @@ impl AuthenticationConfig {
             let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(30 * 86_400);
             problems.within(path, "reload_interval", &self.reload_interval, &bounds);
         }
+        let key = &self.tenant_attribute;
+        if key.len() > TEXT_BYTES_MAX {
+            let problem = Problem::new(join(path, "tenant_attribute"), TOO_LONG);
+            problems.push_error(problem.value(key.len()).hint("name it shorter"));
+        }
+        if !key.is_empty() && self.tenants.is_empty() {
+            let message = "is set, and there are no tenants to tell of";
+            let hint = "list them in `authentication.tenants`, or remove it";
+            problems.error(join(path, "tenant_attribute"), message, hint);
+        }
         let path = join(path, "tenants");
         if self.tenants.len() > TENANTS_MAX {
             let problem = Problem::new(path.as_str(), format!("has more than {TENANTS_MAX}"));
@@ -66,6 +88,10 @@ impl AuthenticationConfig {
             let path = format!("{path}[{index}]");
             if tenant.name.is_empty() {
                 problems.error(join(&path, "name"), "must not be empty", "give each tenant a name");
+            }
+            if tenant.name.len() > TEXT_BYTES_MAX {
+                let problem = Problem::new(join(&path, "name"), TOO_LONG);
+                problems.push_error(problem.value(tenant.name.len()).hint("name it shorter"));
             }
             if let Err(error) = token_files::read(&tenant.token_files) {
                 let hint = "write one into it, for instance of `openssl rand -hex 24`";

@@ -138,3 +138,20 @@ fn tenants_need_a_name_and_a_token_that_cannot_be_guessed() {
     let expected = [at("[0].name"), at("[1].tokens"), at("[2].tokens"), at("[2].tokens")];
     assert_eq!(problems_of(json), expected);
 }
+
+#[test]
+fn tenants_are_told_of_in_short_and_where_there_are_any() {
+    let of = |attribute: &str, name: &str| {
+        let tenant = format!(r#"{{"name": "{name}", "tokens": ["a-token-that-is-long"]}}"#);
+        let tenants = if name.is_empty() { String::new() } else { tenant };
+        problems_of(&format!(
+            r#"{{"authentication": {{"tenant_attribute": "{attribute}", "tenants": [{tenants}]}}}}"#
+        ))
+    };
+    assert_eq!(of("tenant", ""), ["authentication.tenant_attribute"]);
+    assert!(of("tenant", "shop").is_empty());
+    let (most, long) = ("x".repeat(256), "x".repeat(257));
+    assert!(of(&most, &most).is_empty());
+    let both = ["authentication.tenant_attribute", "authentication.tenants[0].name"];
+    assert_eq!(of(&long, &long), both);
+}

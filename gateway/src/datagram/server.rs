@@ -85,6 +85,7 @@ impl DatagramServer {
                     bytes: Bytes::copy_from_slice(bytes),
                     encoding: Encoding::Identity,
                     metadata: Metadata::default(),
+                    mark: None,
                     lease,
                 };
                 let (intake, format) = (Arc::clone(&self.intake), self.format);

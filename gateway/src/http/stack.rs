@@ -189,7 +189,7 @@ impl HttpReceiver {
         let (body, lease) = self.receive(&call, version, body, declared, lease).await?;
         quota.charge(body.len().saturating_sub(declared.unwrap_or_default()));
         let (encoding, bytes) = call.message(body)?;
-        let message = Message { bytes, encoding, metadata, lease };
+        let message = Message { bytes, encoding, metadata, mark: quota.mark(), lease };
         self.intake.take(message, call.format).await
     }
 

@@ -109,7 +109,7 @@ impl Taker {
         let mut lease = self.in_flight.take([Some(&self.share), None], bytes.len())?;
         lease.complete();
         let metadata = format.metadata_of(&received.metadata);
-        let message = Message { bytes, encoding: Encoding::Identity, metadata, lease };
+        let message = Message { bytes, encoding: Encoding::Identity, metadata, mark: None, lease };
         self.intake.take(message, format).await
     }
 }

@@ -12,6 +12,7 @@ use wholetrace_proto::{
     otlp::numbers::scope_spans::SPANS,
     reject::SpanReject,
     repair::{repair_head, repair_span},
+    set_attribute::{Attribute, append_resource_with},
     spans::{Head, ScopeRef, SpanRef, Visitor, visit},
     wire::{LEN, Tag, put_bytes, varint_len},
 };
@@ -165,11 +166,17 @@ impl Split {
 }
 
 /// Splits `body`, an OTLP export request, by `routing`. A span that with its heads is larger than
-/// `span_bytes_max` is left out, as is one that no receiver down the line could read.
+/// `span_bytes_max` is left out, as is one that no receiver down the line could read. Each resource
+/// gets the attribute `mark`, where there is one, whatever it was before.
 ///
 /// # Errors
 /// When the request, not just a span of it, is malformed; or has more than [`BODY_BYTES_MAX`].
-pub fn split(body: Bytes, routing: &Routing, span_bytes_max: usize) -> Result<Split, Rejection> {
+pub fn split(
+    body: Bytes,
+    routing: &Routing,
+    span_bytes_max: usize,
+    mark: Option<Attribute<'_>>,
+) -> Result<Split, Rejection> {
     if body.len() > BODY_BYTES_MAX {
         let message = format!("the body has more than `{BODY_BYTES_MAX}` bytes: send less at once");
         return Err(Rejection::new(RejectReason::BodyTooLarge, message));
@@ -178,6 +185,7 @@ pub fn split(body: Bytes, routing: &Routing, span_bytes_max: usize) -> Result<Sp
         body: &body,
         routing,
         span_bytes_max,
+        mark,
         resource: Pending::none(),
         scope: Pending::none(),
         last: None,
@@ -257,6 +265,7 @@ struct Splitter<'a> {
     body: &'a [u8],
     routing: &'a Routing,
     span_bytes_max: usize,
+    mark: Option<Attribute<'a>>,
     resource: Pending<'a>,
     scope: Pending<'a>,
     last: Option<Last>,
@@ -345,35 +354,38 @@ impl<'a> Splitter<'a> {
             return;
         }
         if let Some(head) = self.resource.head.take() {
-            (self.resource.index, self.resource.refused) = self.keep(HeadKind::Resource, head);
-            self.resource.len = head.len();
+            self.resource = self.keep(HeadKind::Resource, head);
         }
         if let Some(head) = self.scope.head.take() {
-            (self.scope.index, self.scope.refused) = self.keep(HeadKind::Scope, head);
-            self.scope.len = head.len();
+            self.scope = self.keep(HeadKind::Scope, head);
         }
         self.groups.push(Group { resource: self.resource.index, scope: self.scope.index });
     }
 
-    /// Keeps a head: where it lies, or, if it has several parts or bad text, made anew.
-    fn keep(&mut self, kind: HeadKind, head: Head<'a>) -> (u32, Option<SpanReject>) {
+    /// Keeps a head: where it lies, or, if it has several parts, bad text or is to be marked, made
+    /// anew.
+    fn keep(&mut self, kind: HeadKind, head: Head<'a>) -> Pending<'a> {
         let bytes = head.bytes();
         let (refused, repaired) = match check_head(kind, &bytes) {
             Ok(true) => (None, Cow::Borrowed(&*bytes)),
             Ok(false) => (None, repair_head(kind, &bytes)),
             Err(error) => (Some(error), Cow::Borrowed(&*bytes)),
         };
-        let place = match (head.range(), &repaired) {
-            (Some(range), Cow::Borrowed(_)) => ByteRange::new(range.start, range.end, false),
+        let start = self.made.len();
+        let place = match (head.range(), &repaired, self.mark) {
+            (_, _, Some(mark)) if kind == HeadKind::Resource => {
+                append_resource_with(&repaired, &[mark], &mut self.made);
+                ByteRange::new(start, self.made.len(), true)
+            }
+            (Some(range), Cow::Borrowed(_), _) => ByteRange::new(range.start, range.end, false),
             _ => {
-                let start = self.made.len();
                 self.made.extend_from_slice(&repaired);
                 ByteRange::new(start, self.made.len(), true)
             }
         };
         let index = u32::try_from(self.heads.len()).unwrap_or(u32::MAX);
         self.heads.push(place);
-        (index, refused)
+        Pending { head: None, index, len: place.len(), refused }
     }
 
     /// Where the field of `span` starts, its tag included. `None` when tag or length are written

@@ -1,6 +1,10 @@
 use prost::Message;
-use wholetrace_proto::otlp::{
-    ExportTraceServiceRequest, Resource, ResourceSpans, ScopeSpans, Span,
+use wholetrace_proto::{
+    otlp::{
+        AnyValue, ExportTraceServiceRequest, KeyValue, Resource, ResourceSpans, ScopeSpans, Span,
+        any_value::Value as Any,
+    },
+    set_attribute::AttributeValue,
 };
 use wholetrace_spanlog::routing::Descriptor;
 
@@ -22,7 +26,7 @@ fn request(spans: Vec<Span>) -> Vec<u8> {
 }
 
 fn split_of(body: Vec<u8>) -> Split {
-    split(body.into(), &routing(4), 1 << 20).unwrap()
+    split(body.into(), &routing(4), 1 << 20, None).unwrap()
 }
 
 #[test]
@@ -59,7 +63,7 @@ fn a_span_that_with_its_heads_is_larger_than_a_frame_is_left_out() {
     let schema_url = "s".repeat(200);
     let resource = ResourceSpans { scope_spans, schema_url, ..ResourceSpans::default() };
     let body = ExportTraceServiceRequest { resource_spans: vec![resource] }.encode_to_vec();
-    let split = split(body.into(), &routing(4), 1_024).unwrap();
+    let split = split(body.into(), &routing(4), 1_024, None).unwrap();
     let rejects: Vec<_> = split.rejects().iter().collect();
     assert_eq!((split.spans(), rejects), (1, vec![(RejectReason::SpanTooLarge, 1)]));
 }
@@ -67,7 +71,7 @@ fn a_span_that_with_its_heads_is_larger_than_a_frame_is_left_out() {
 #[test]
 fn runs_end_before_they_outgrow_a_frame() {
     let spans = (0..100).map(|_| span(1, &"x".repeat(100))).collect();
-    let split = split(request(spans).into(), &routing(4), 1_024).unwrap();
+    let split = split(request(spans).into(), &routing(4), 1_024, None).unwrap();
     assert_eq!(split.spans(), 100);
     assert!(split.runs().iter().all(|run| run.range.len() <= 1_024 - ENVELOPE_BYTES));
 }
@@ -125,7 +129,7 @@ fn a_malformed_resource_refuses_its_spans_alone() {
 fn a_cut_off_request_is_refused_whole() {
     let mut body = request(vec![span(1, "a"), span(2, "b")]);
     body.truncate(body.len() - 3);
-    let refused = split(body.into(), &routing(4), 1 << 20).unwrap_err();
+    let refused = split(body.into(), &routing(4), 1 << 20, None).unwrap_err();
     assert_eq!(refused.reason, RejectReason::Malformed);
 }
 
@@ -137,7 +141,7 @@ fn repeated_heads_count() {
     let schema_url = "s".repeat(10_000);
     let resource = ResourceSpans { scope_spans, schema_url, ..ResourceSpans::default() };
     let body = ExportTraceServiceRequest { resource_spans: vec![resource] }.encode_to_vec();
-    let split = split(body.into(), &routing(16), 1 << 20).unwrap();
+    let split = split(body.into(), &routing(16), 1 << 20, None).unwrap();
     let frames: Vec<_> = crate::ingest::batch::frames(&[&split], 1 << 18).collect();
     let bytes: usize = frames.iter().map(|frame| frame.payload.len()).sum();
     assert!(bytes > 100_000);
@@ -155,4 +159,45 @@ fn traces_whose_ids_are_padded_on_the_right_are_spread() {
     };
     let partitions: std::collections::BTreeSet<_> = (1..=60).map(partition_of).collect();
     assert_eq!(partitions.len(), 4);
+}
+
+/// Whatever the sender says, and with or without a resource of its own; no span is touched.
+#[test]
+fn each_resource_is_marked() {
+    let mark = Attribute { key: "tenant", value: AttributeValue::Text("shop") };
+    let said = |key: &str, text: &str| KeyValue {
+        key: key.into(),
+        value: Some(AnyValue { value: Some(Any::StringValue(text.into())) }),
+        ..KeyValue::default()
+    };
+    let of = |resource: Option<Resource>, name: &str| {
+        let scope = ScopeSpans { spans: vec![span(1, name)], ..ScopeSpans::default() };
+        ResourceSpans { resource, scope_spans: vec![scope], schema_url: "url".into() }
+    };
+    let attributes = vec![said("tenant", "bank"), said("host", "a")];
+    let lies = Resource { attributes, ..Resource::default() };
+    let resource_spans = vec![of(Some(lies), "lies"), of(None, "nothing")];
+    let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+    let split = split(body.into(), &routing(4), 1 << 20, Some(mark)).unwrap();
+    let frames: Vec<_> = crate::ingest::batch::frames(&[&split], 1 << 18).collect();
+    assert_eq!((frames.len(), split.spans()), (1, 2));
+    assert!(split.frame_bytes() >= frames[0].payload.len());
+    let mut decoded = ExportTraceServiceRequest::decode(frames[0].payload.clone()).unwrap();
+    decoded.resource_spans.sort_by_key(|one| one.scope_spans[0].spans[0].name.clone());
+    let marked = |attributes| Some(Resource { attributes, ..Resource::default() });
+    let expected = [
+        of(marked(vec![said("host", "a"), said("tenant", "shop")]), "lies"),
+        of(marked(vec![said("tenant", "shop")]), "nothing"),
+    ];
+    assert_eq!(decoded.resource_spans, expected);
+}
+
+/// A mark counts for the size of a span with its heads.
+#[test]
+fn a_mark_takes_room() {
+    let long = "x".repeat(256);
+    let mark = Attribute { key: "tenant", value: AttributeValue::Text(&long) };
+    let body = request(vec![span(1, &"x".repeat(900))]);
+    let spans = |mark| split(body.clone().into(), &routing(4), 1_024, mark).unwrap().spans();
+    assert_eq!((spans(None), spans(Some(mark))), (1, 0));
 }

@@ -147,17 +147,20 @@ impl Running {
 
     /// All spans in the log.
     pub(crate) fn spans(&self) -> Vec<Span> {
-        let mut spans = Vec::new();
+        let scopes = self.resources().into_iter().flat_map(|resource| resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans).collect()
+    }
+
+    /// All spans in the log, by resources.
+    pub(crate) fn resources(&self) -> Vec<ResourceSpans> {
+        let mut resources = Vec::new();
         for partition in 0..PARTITIONS {
             for frame in self.log.frames(TopicName::Spans, Partition(partition)) {
                 assert_eq!(frame.epoch, 3);
-                let traces = TracesData::decode(frame.payload).unwrap();
-                for resource in traces.resource_spans {
-                    spans.extend(resource.scope_spans.into_iter().flat_map(|scope| scope.spans));
-                }
+                resources.extend(TracesData::decode(frame.payload).unwrap().resource_spans);
             }
         }
-        spans
+        resources
     }
 
     /// Posts an OTLP request in protobuf and expects success.

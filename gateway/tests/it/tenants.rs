@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
-use wholetrace_proto::otlp::EXPORT_PATH;
+use wholetrace_proto::otlp::{EXPORT_PATH, any_value::Value};
 use wholetrace_runtime::grpc::BytesCodec;
 
 use crate::{
@@ -77,5 +77,39 @@ async fn a_tenant_beyond_its_rate_is_told_to_retry() {
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert!(refused.get_details_retry_info().is_some());
     assert_eq!(gateway.count(REFUSED, "tenant_rate"), 2);
+    gateway.stop().await;
+}
+
+/// By whichever receiver the spans come.
+#[tokio::test]
+async fn resources_tell_of_their_tenants() {
+    let gateway = Running::start_for(
+        "marks",
+        r#"{"tenant_attribute": "tenant", "tenants": [
+            {"name": "shop", "tokens": ["the-token-of-the-shop"]},
+            {"name": "bank", "tokens": ["the-token-of-the-bank"]}]}"#,
+    )
+    .await;
+    let shop = ("authorization", "Bearer the-token-of-the-shop");
+    let body = request(vec![span(1, "http")]);
+    let answer = post(gateway.http(), "/v1/traces", &[PROTOBUF[0], shop], &body).await;
+    assert_eq!(answer.status, 200);
+    let bank = ("authorization", "Bearer the-token-of-the-bank");
+    let body = br#"[{"traceId": "01", "id": "02", "name": "zipkin", "timestamp": 1}]"#;
+    let answer = post(gateway.zipkin(), "/api/v2/spans", &[JSON[0], bank], body).await;
+    assert_eq!(answer.status, 202);
+    let mut told: Vec<_> = gateway
+        .resources()
+        .into_iter()
+        .map(|of| {
+            let attributes = of.resource.unwrap_or_default().attributes;
+            let tenants = attributes.into_iter().filter(|attribute| attribute.key == "tenant");
+            let tenants: Vec<_> = tenants.filter_map(|tenant| tenant.value?.value).collect();
+            (of.scope_spans[0].spans[0].name.clone(), tenants)
+        })
+        .collect();
+    told.sort_by(|a, b| a.0.cmp(&b.0));
+    let text = |name: &str| vec![Value::StringValue(name.to_owned())];
+    assert_eq!(told, [("http".to_owned(), text("shop")), ("zipkin".to_owned(), text("bank"))]);
     gateway.stop().await;
 }

@@ -118,7 +118,7 @@ proptest! {
         let routing = routing(partitions);
         let splits: Vec<Split> = requests
             .iter()
-            .map(|request| split(request.encode_to_vec().into(), &routing, 1 << 20).unwrap())
+            .map(|request| split(request.encode_to_vec().into(), &routing, 1 << 20, None).unwrap())
             .collect();
         let splits: Vec<&Split> = splits.iter().collect();
         let mut wanted = Bag::new();
@@ -158,7 +158,7 @@ fn each_request_is_named_by_the_frames_with_its_spans() {
             let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
             let resource = ResourceSpans { scope_spans, ..ResourceSpans::default() };
             let request = ExportTraceServiceRequest { resource_spans: vec![resource] };
-            split(request.encode_to_vec().into(), &routing, 1 << 20).unwrap()
+            split(request.encode_to_vec().into(), &routing, 1 << 20, None).unwrap()
         })
         .collect();
     let splits: Vec<&Split> = splits.iter().collect();
@@ -190,7 +190,7 @@ fn equal_heads_of_different_senders_are_written_once() {
         ExportTraceServiceRequest { resource_spans: vec![resource] }.encode_to_vec()
     };
     let splits: Vec<Split> = (0..10)
-        .map(|index| split(request(&index.to_string()).into(), &routing, 1 << 20).unwrap())
+        .map(|index| split(request(&index.to_string()).into(), &routing, 1 << 20, None).unwrap())
         .collect();
     let splits: Vec<&Split> = splits.iter().collect();
     let frames: Vec<_> = frames(&splits, 1 << 18).collect();

@@ -81,7 +81,7 @@ impl Stand {
         let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
         let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
         let lease = RequestLease::take(&self.budget, body.len()).unwrap();
-        let split = split(body.into(), &self.routing, 1 << 20).unwrap();
+        let split = split(body.into(), &self.routing, 1 << 20, None).unwrap();
         let ingest = self.ingest.clone();
         tokio::spawn(async move { ingest.append(split, lease).await })
     }
