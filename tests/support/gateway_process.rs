@@ -30,13 +30,22 @@ impl Gateway {
 
     /// The same, with these settings of the log.
     pub(crate) fn with_log(log: &str, rest: &str) -> Self {
+        Self::with("", log, rest)
+    }
+
+    /// The same, with these receivers beside those for OTLP and Zipkin.
+    pub(crate) fn with_receivers(receivers: &str, rest: &str) -> Self {
+        Self::with(receivers, "quota: 2GiB", rest)
+    }
+
+    fn with(receivers: &str, log: &str, rest: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (grpc, http, zipkin, admin) = (free_port(), free_port(), free_port(), free_port());
         let place = folder.path().display();
         let config = folder.path().join("wholetrace.yaml");
         let text = format!(
             "receivers:\n  otlp:\n    protocols:\n      grpc: {{ endpoint: \"127.0.0.1:{grpc}\" }}\n      http: {{ endpoint: \"127.0.0.1:{http}\" }}\n  \
-             zipkin: {{ endpoint: \"127.0.0.1:{zipkin}\" }}\nadmin: {{ endpoint: \"127.0.0.1:{admin}\" }}\n\
+             zipkin: {{ endpoint: \"127.0.0.1:{zipkin}\" }}\n{receivers}admin: {{ endpoint: \"127.0.0.1:{admin}\" }}\n\
              log:\n  embedded: {{ directory: \"{place}/log\", {log} }}\n{}",
             rest.replace("FOLDER", &place.to_string())
         );

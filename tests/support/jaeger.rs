@@ -69,15 +69,27 @@ impl Jaeger {
 
     /// The spans of a trace: how often each span id is there. Empty when it has none.
     pub(crate) fn trace(&self, id: &str) -> HashMap<String, usize> {
-        let answer =
-            get(&format!("http://127.0.0.1:{}/api/traces/{id}", self.query)).unwrap_or_default();
-        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
         let mut spans = HashMap::new();
-        let traces = answer["data"].as_array().into_iter().flatten();
-        for span in traces.flat_map(|trace| trace["spans"].as_array().into_iter().flatten()) {
+        for span in self.spans(id) {
             *spans.entry(span["spanID"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
         }
         spans
+    }
+
+    /// The spans of a trace as the query API has them, each with its `process`.
+    pub(crate) fn spans(&self, id: &str) -> Vec<serde_json::Value> {
+        let answer =
+            get(&format!("http://127.0.0.1:{}/api/traces/{id}", self.query)).unwrap_or_default();
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
+        let with_process = |trace: &serde_json::Value| {
+            let mut spans = trace["spans"].as_array().cloned().unwrap_or_default();
+            for span in &mut spans {
+                let process = span["processID"].as_str().unwrap_or_default();
+                span["process"] = trace["processes"][process].clone();
+            }
+            spans
+        };
+        answer["data"].as_array().into_iter().flatten().flat_map(with_process).collect()
     }
 
     /// How many spans each trace of `service` has.

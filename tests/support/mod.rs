@@ -9,3 +9,4 @@ pub(crate) mod mock;
 pub(crate) mod oracle;
 pub(crate) mod parts;
 pub(crate) mod process;
+pub(crate) mod sender;

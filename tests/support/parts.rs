@@ -2,7 +2,7 @@
 
 use std::{
     io::Write as _,
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     ops::Range,
     path::{Path, PathBuf},
     process::{ChildStdin, Command, Stdio},
@@ -69,7 +69,8 @@ fn tell_at_the_end(skipped: &str) {
     assert!(told.is_some_and(|told| told.is_ok()), "the shell waits for what is skipped");
 }
 
-/// A port on loopback that nobody had a moment ago, and that nobody is given before it is used.
+/// A port on loopback, for connections or datagrams, that nobody had a moment ago, and that nobody
+/// is given before it is used.
 ///
 /// Not one of those that the system hands out (from 32768): a connection of another test could
 /// take it before the process that it is for, or while that one is being restarted. Nor one of
@@ -78,7 +79,10 @@ fn tell_at_the_end(skipped: &str) {
 pub(crate) fn free_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     static FIRST: LazyLock<u16> = LazyLock::new(|| fastrand::u16(..PORTS.end - PORTS.start));
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let is_free = |port: &u16| {
+        let address = ("127.0.0.1", *port);
+        TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
+    };
     let mut ports = PORTS.map(|_| {
         let number = TAKEN.fetch_add(1, Ordering::Relaxed).wrapping_add(*FIRST);
         PORTS.start + number % (PORTS.end - PORTS.start)

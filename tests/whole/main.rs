@@ -14,6 +14,7 @@ mod conformance;
 mod crash;
 mod dead_letters;
 mod exporters;
+mod jaeger_clients;
 #[path = "../conformance/notation.rs"]
 mod notation;
 mod outage;
@@ -26,4 +27,4 @@ mod tenants;
 #[allow(dead_code, reason = "the recorder uses the rest")]
 mod vectors;
 
-use support::{gateway_process, jaeger, mock, oracle, parts, process};
+use support::{gateway_process, jaeger, mock, oracle, parts, process, sender};

@@ -5,20 +5,10 @@ use std::process::Command;
 use super::{
     gateway_process::Gateway,
     jaeger::Jaeger,
-    parts::{built, folder, stands},
+    parts::{built, stands},
     process::wait_until,
+    sender::{ERRORS_ARE_KEPT, go, java, must_be_whole, node, python, run},
 };
-
-/// A trace as a sender says it sent it.
-#[derive(serde::Deserialize)]
-struct Sent {
-    trace_id: String,
-    /// Jaeger gives a server's span that has its client's id one of its own.
-    spans: usize,
-    error: bool,
-}
-
-const TRACES: usize = 20;
 
 /// How kept traces travel to Jaeger.
 #[derive(Clone, Copy)]
@@ -27,7 +17,7 @@ enum Export {
     Http,
 }
 
-/// Keeps the traces with an error only, and decides soon. OpenTelemetry's exporter for Zipkin sets
+/// Keeps the traces with an error only. OpenTelemetry's exporter for Zipkin sets
 /// Zipkin's debug flag on whatever is sampled, so that is no reason to keep a trace here.
 fn gateway(jaeger: &Jaeger, export: Export) -> Gateway {
     let exporter = match export {
@@ -41,10 +31,7 @@ fn gateway(jaeger: &Jaeger, export: Export) -> Gateway {
             format!("otlphttp/jaeger: {{ endpoint: \"http://127.0.0.1:{}\" }}", jaeger.otlp_http)
         }
     };
-    Gateway::new(&format!(
-        "tail_sampling:\n  decision_wait: 1s\n  keep_signals: []\n  policies:\n    - {{ name: errors, type: status_code, status_code: {{ status_codes: [ERROR] }} }}\n\
-         exporters:\n  {exporter}\n"
-    ))
+    Gateway::new(&format!("{ERRORS_ARE_KEPT}  keep_signals: []\nexporters:\n  {exporter}\n"))
 }
 
 /// Runs the sender and asks Jaeger for what it said it sent: the traces with an error whole, the
@@ -60,58 +47,6 @@ fn whole_traces_arrive(part: &str, export: Export, command: impl FnOnce(&Gateway
     let sent = run(command(&gateway));
     must_be_whole(&jaeger, &sent);
     assert!(gateway.stop().success());
-}
-
-/// Has a sender send, and gives what it says it sent.
-fn run(mut command: Command) -> Vec<Sent> {
-    let output = command.args(["--traces", &TRACES.to_string()]).output().expect("it runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}{errors}");
-    let sent: Vec<Sent> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    assert_eq!(sent.len(), TRACES, "{command:?}: {said}{errors}");
-    sent
-}
-
-/// The traces with an error are whole in Jaeger, the others are not there at all.
-fn must_be_whole(jaeger: &Jaeger, sent: &[Sent]) {
-    for trace in sent.iter().filter(|trace| trace.error) {
-        wait_until("a trace with an error is whole in Jaeger", || {
-            jaeger.trace(&trace.trace_id).len() == trace.spans
-        });
-    }
-    for trace in sent.iter().filter(|trace| !trace.error) {
-        assert!(jaeger.trace(&trace.trace_id).is_empty(), "a trace without an error was exported");
-    }
-}
-
-fn python(protocol: &str, port: u16) -> Command {
-    let mut command = Command::new(built("python/bin/python"));
-    command.arg(folder().join("python/send.py"));
-    command.args(["--protocol", protocol, "--endpoint", &format!("127.0.0.1:{port}")]);
-    command
-}
-
-fn node(protocol: &str, port: u16) -> Command {
-    let mut command = Command::new("node");
-    command.env("NODE_PATH", built("node/node_modules")).arg(folder().join("node/send.js"));
-    command.args(["--protocol", protocol, "--endpoint", &format!("127.0.0.1:{port}")]);
-    command
-}
-
-fn go(protocol: &str, port: u16) -> Command {
-    let mut command = Command::new(built("go/send"));
-    command.args(["--protocol", protocol, "--endpoint", &format!("127.0.0.1:{port}")]);
-    command
-}
-
-fn java(protocol: &str, port: u16) -> Command {
-    let mut command = Command::new("java");
-    let classes = format!("{}:{}", built("java").display(), built("java/libs/*").display());
-    command
-        .args(["-cp", &classes, "Send", "--protocol", protocol, "--endpoint"])
-        .arg(format!("127.0.0.1:{port}"));
-    command
 }
 
 /// Scenario: a real SDK is pointed at the port of the other transport. Each row: the protocol, whether
@@ -175,7 +110,7 @@ fn zipkins_reporters() {
     let of_python = ["zipkin", "zipkin-proto", "zipkin-v1", "otel-zipkin"];
     let of_python = of_python.map(|protocol| python(protocol, gateway.zipkin));
     let of_java = ["brave", "brave-proto"].map(|protocol| java(protocol, gateway.zipkin));
-    let sent: Vec<Sent> = of_python.into_iter().chain(of_java).flat_map(run).collect();
+    let sent: Vec<_> = of_python.into_iter().chain(of_java).flat_map(run).collect();
     must_be_whole(&jaeger, &sent);
     assert!(gateway.stop().success());
 }

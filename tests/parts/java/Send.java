@@ -30,7 +30,11 @@ public final class Send {
     options.putIfAbsent("--endpoint", "127.0.0.1:4317");
     options.putIfAbsent("--service", "java");
     options.putIfAbsent("--traces", "10");
+    options.putIfAbsent("--under", "");
     String protocol = options.getOrDefault("--protocol", "grpc");
+    if (!options.get("--under").isEmpty() && !protocol.startsWith("brave")) {
+      throw new IllegalArgumentException("--under is known to Brave alone");
+    }
     boolean delivered =
         switch (protocol) {
           case "grpc", "http" -> otel(options, protocol.equals("grpc"));
@@ -41,14 +45,33 @@ public final class Send {
     System.exit(delivered ? 0 : 1);
   }
 
-  /** Whether trace number {@code i} has an error. */
-  static boolean failed(int i) {
-    return i % 5 == 0;
+  /** How many traces are sent: as many as {@code --under} names, or {@code --traces}. */
+  static int traces(Map<String, String> options) {
+    String under = options.get("--under");
+    return under.isEmpty() ? Integer.parseInt(options.get("--traces")) : under.split(",").length;
+  }
+
+  /** The trace and the span in it, in hexadecimal, that trace number {@code i} is a part of; or null. */
+  static String[] parent(Map<String, String> options, int i) {
+    String under = options.get("--under");
+    return under.isEmpty() ? null : under.split(",")[i].split(":");
+  }
+
+  /** Whether trace number {@code i} has an error: the one that {@code --fails} names, or every fifth. */
+  static boolean failed(Map<String, String> options, int i) {
+    String fails = options.get("--fails");
+    return fails == null ? i % 5 == 0 : i == Integer.parseInt(fails);
   }
 
   /** Says what was sent. */
   static void report(String traceId, int spans, boolean failed) {
-    System.out.printf("{\"trace_id\":\"%s\",\"spans\":%d,\"error\":%b}%n", traceId, spans, failed);
+    report(traceId, spans, failed, false);
+  }
+
+  /** Says what was sent, and whether its sender insists on it. */
+  static void report(String traceId, int spans, boolean failed, boolean insists) {
+    System.out.printf(
+        "{\"trace_id\":\"%s\",\"spans\":%d,\"error\":%b,\"insists\":%b}%n", traceId, spans, failed, insists);
   }
 
   private static boolean otel(Map<String, String> options, boolean grpc) {
@@ -61,20 +84,20 @@ public final class Send {
     SdkTracerProvider provider =
         SdkTracerProvider.builder().setResource(resource).addSpanProcessor(BatchSpanProcessor.builder(exporter).build()).build();
     Tracer tracer = provider.get("sender", "1");
-    int traces = Integer.parseInt(options.get("--traces"));
-    for (int i = 0; i < traces; i++) {
+    for (int i = 0; i < traces(options); i++) {
+      boolean failed = failed(options, i);
       Span root = tracer.spanBuilder("checkout").setSpanKind(SpanKind.SERVER).startSpan();
       for (String name : CALLED) {
         Span child =
             tracer.spanBuilder(name).setParent(Context.root().with(root)).setSpanKind(SpanKind.CLIENT).setAttribute("attempt", i).startSpan();
         child.addEvent("called");
-        if (failed(i) && name.equals("payment")) {
+        if (failed && name.equals("payment")) {
           child.setStatus(StatusCode.ERROR, "card refused");
         }
         child.end();
       }
       root.end();
-      report(root.getSpanContext().getTraceId(), 1 + CALLED.length, failed(i));
+      report(root.getSpanContext().getTraceId(), 1 + CALLED.length, failed);
     }
     return provider.shutdown().join(60, TimeUnit.SECONDS).isSuccess();
   }

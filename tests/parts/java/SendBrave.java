@@ -19,9 +19,8 @@ final class SendBrave {
     String service = options.get("--service");
     try (Tracing caller = tracing(service, handler);
         Tracing called = tracing(service + "-called", handler)) {
-      int traces = Integer.parseInt(options.get("--traces"));
-      for (int i = 0; i < traces; i++) {
-        trace(i, caller, called, parent(options));
+      for (int i = 0; i < Send.traces(options); i++) {
+        trace(i, caller, called, options);
       }
       handler.flush();
     }
@@ -34,30 +33,31 @@ final class SendBrave {
   }
 
   /** The span elsewhere that this is to be a part of, if any: of its trace id the low half. */
-  private static TraceContext parent(Map<String, String> options) {
-    String trace = options.get("--trace");
-    if (trace == null) {
+  private static TraceContext parent(String[] under) {
+    if (under == null) {
       return null;
     }
-    long low = Long.parseUnsignedLong(trace.substring(trace.length() - 16), 16);
-    long id = Long.parseUnsignedLong(options.get("--parent"), 16);
+    long low = Long.parseUnsignedLong(under[0].substring(under[0].length() - 16), 16);
+    long id = Long.parseUnsignedLong(under[1], 16);
     return TraceContext.newBuilder().traceId(low).spanId(id).sampled(true).build();
   }
 
-  private static void trace(int i, Tracing caller, Tracing called, TraceContext parent) {
+  private static void trace(int i, Tracing caller, Tracing called, Map<String, String> options) {
+    TraceContext parent = parent(Send.parent(options, i));
+    boolean failed = Send.failed(options, i);
     Span root = parent == null ? caller.tracer().newTrace() : caller.tracer().newChild(parent);
     root.kind(Span.Kind.SERVER).name("checkout").start();
     for (String name : Send.CALLED) {
       Span client = caller.tracer().newChild(root.context()).kind(Span.Kind.CLIENT).name(name).start();
       client.tag("attempt", Integer.toString(i)).annotate("called");
       Span server = called.tracer().joinSpan(client.context()).kind(Span.Kind.SERVER).name(name).start();
-      if (Send.failed(i) && name.equals("payment")) {
+      if (failed && name.equals("payment")) {
         server.error(new IllegalStateException("card refused"));
       }
       server.finish();
       client.finish();
     }
     root.finish();
-    Send.report(root.context().traceIdString(), 1 + 2 * Send.CALLED.length, Send.failed(i));
+    Send.report(root.context().traceIdString(), 1 + 2 * Send.CALLED.length, failed);
   }
 }

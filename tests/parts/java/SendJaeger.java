@@ -1,9 +1,14 @@
+import io.jaegertracing.internal.JaegerSpanContext;
 import io.jaegertracing.internal.JaegerTracer;
 import io.jaegertracing.internal.reporters.RemoteReporter;
 import io.jaegertracing.internal.samplers.ConstSampler;
 import io.jaegertracing.thrift.internal.senders.HttpSender;
 import io.jaegertracing.thrift.internal.senders.UdpSender;
+import io.opentracing.References;
 import io.opentracing.Span;
+import io.opentracing.Tracer;
+import io.opentracing.propagation.Format;
+import io.opentracing.propagation.TextMapAdapter;
 import io.opentracing.tag.Tags;
 import java.util.Map;
 
@@ -23,22 +28,46 @@ final class SendJaeger {
             .withSampler(new ConstSampler(true))
             .withTraceId128Bit()
             .build()) {
-      int traces = Integer.parseInt(options.get("--traces"));
-      for (int i = 0; i < traces; i++) {
-        Span root = tracer.buildSpan("checkout").withTag(Tags.SPAN_KIND, Tags.SPAN_KIND_SERVER).start();
-        for (String name : Send.CALLED) {
-          Span child = tracer.buildSpan(name).asChildOf(root).withTag(Tags.SPAN_KIND, Tags.SPAN_KIND_CLIENT).start();
-          child.setTag("attempt", i);
-          child.log("called");
-          if (Send.failed(i) && name.equals("payment")) {
-            child.setTag(Tags.ERROR, true);
-          }
-          child.finish();
-        }
-        root.finish();
-        Send.report(root.context().toTraceId(), 1 + Send.CALLED.length, Send.failed(i));
+      for (int i = 0; i < Send.traces(options); i++) {
+        trace(i, tracer, Send.failed(options, i));
       }
     }
     return true;
+  }
+
+  private static void trace(int i, JaegerTracer tracer, boolean failed) {
+    Tracer.SpanBuilder builder = tracer.buildSpan("checkout").withTag(Tags.SPAN_KIND, Tags.SPAN_KIND_SERVER);
+    // Of every five, one has the debug flag from its code, and one from the header of a request.
+    boolean insists = i % 5 == 1 || i % 5 == 2;
+    if (i % 5 == 2) {
+      builder.asChildOf(asked(tracer));
+    }
+    Span root = builder.start();
+    if (i % 5 == 1) {
+      Tags.SAMPLING_PRIORITY.set(root, 1);
+    }
+    Span before = null;
+    for (String name : Send.CALLED) {
+      Tracer.SpanBuilder called = tracer.buildSpan(name).asChildOf(root).withTag(Tags.SPAN_KIND, Tags.SPAN_KIND_CLIENT);
+      if (before != null) {
+        called.addReference(References.FOLLOWS_FROM, before.context());
+      }
+      Span child = called.start();
+      child.setTag("attempt", i);
+      child.log("called");
+      if (failed && name.equals("payment")) {
+        child.setTag(Tags.ERROR, true);
+      }
+      child.finish();
+      before = child;
+    }
+    root.finish();
+    Send.report(root.context().toTraceId(), 1 + Send.CALLED.length, failed, insists);
+  }
+
+  /** What a request brings that somebody wants to see the trace of. */
+  private static JaegerSpanContext asked(JaegerTracer tracer) {
+    Map<String, String> headers = Map.of("jaeger-debug-id", "please");
+    return tracer.extract(Format.Builtin.HTTP_HEADERS, new TextMapAdapter(headers));
   }
 }

@@ -33,13 +33,13 @@ def otel_exporter(arguments):
     return ZipkinExporter(endpoint=f"http://{arguments.endpoint}/api/v2/spans")
 
 
-def otel_parent(arguments):
-    """The context of a span elsewhere, if this is to be a part of its trace."""
+def otel_parent(arguments, i):
+    """The context of a span elsewhere, if trace number `i` is to be a part of its trace."""
     from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
-    if not arguments.trace:
+    if not arguments.under:
         return None
-    ids = (int(arguments.trace, 16), int(arguments.parent, 16))
+    ids = (int(text, 16) for text in arguments.under[i])
     parent = SpanContext(*ids, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
     return set_span_in_context(NonRecordingSpan(parent))
 
@@ -48,22 +48,31 @@ def otel(arguments):
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    from opentelemetry.trace import SpanKind, Status, StatusCode
+    from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
     provider = TracerProvider(resource=Resource.create({"service.name": arguments.service}))
     provider.add_span_processor(BatchSpanProcessor(otel_exporter(arguments)))
     tracer = provider.get_tracer("sender", "1")
+    roots = []
     for i in range(arguments.traces):
-        failed = i % 5 == 0
-        parent = otel_parent(arguments)
-        with tracer.start_as_current_span("checkout", parent, kind=SpanKind.SERVER) as root:
-            for name in NAMES:
-                with tracer.start_as_current_span(name, kind=SpanKind.CLIENT) as child:
-                    child.set_attribute("attempt", i)
-                    child.add_event("called", {"cached": False})
-                    if failed and name == "payment":
-                        child.set_status(Status(StatusCode.ERROR, "card refused"))
-        report(format(root.get_span_context().trace_id, "032x"), failed)
+        failed = arguments.fails(i)
+        root = tracer.start_span("checkout", otel_parent(arguments, i), kind=SpanKind.SERVER)
+        for name in NAMES:
+            child = tracer.start_span(name, set_span_in_context(root), kind=SpanKind.CLIENT)
+            child.set_attribute("attempt", i)
+            child.add_event("called", {"cached": False})
+            if failed and name == "payment":
+                child.set_status(Status(StatusCode.ERROR, "card refused"))
+            child.end()
+        last = format(child.get_span_context().span_id, "016x")
+        report(format(root.get_span_context().trace_id, "032x"), failed, last=last)
+        roots.append(root)
+        if not arguments.hold:
+            root.end()
+    if arguments.hold:
+        sys.stdin.read()
+        for root in roots:
+            root.end()
     provider.shutdown()
 
 
@@ -84,7 +93,7 @@ def zipkin(arguments):
                 sys.exit(f"answered {answer.status}")
 
     for i in range(arguments.traces):
-        failed = i % 5 == 0
+        failed = arguments.fails(i)
         with zipkin_span(
             service_name=arguments.service,
             span_name="checkout",
@@ -104,6 +113,7 @@ def zipkin(arguments):
 
 def jaeger(arguments):
     from jaeger_client import Config, SpanContext
+    from opentracing import Format, child_of, follows_from
 
     host, port = arguments.endpoint.rsplit(":", 1)
     settings = {
@@ -112,26 +122,42 @@ def jaeger(arguments):
         "logging": False,
     }
     tracer = Config(config=settings, service_name=arguments.service, validate=True).initialize_tracer()
-    parent = None
-    if arguments.trace:
-        # This client has ids of 64 bits, and takes of a longer one the low half.
-        parent = SpanContext(int(arguments.trace[-16:], 16), int(arguments.parent, 16), None, 1)
     for i in range(arguments.traces):
-        failed = i % 5 == 0
+        failed = arguments.fails(i)
+        parent, insists = None, False
+        if arguments.under:
+            # This client has ids of 64 bits, and takes of a longer one the low half.
+            trace, span = arguments.under[i]
+            parent = SpanContext(int(trace[-16:], 16), int(span, 16), None, 1)
+        else:
+            # Of every five, one has the debug flag from its code, one from the header of a request.
+            insists = i % 5 in (1, 2)
+            if i % 5 == 2:
+                parent = tracer.extract(Format.HTTP_HEADERS, {"jaeger-debug-id": "please"})
         with tracer.start_span("checkout", child_of=parent, tags={"span.kind": "server"}) as root:
+            if insists and i % 5 == 1:
+                root.set_tag("sampling.priority", 1)
+            before = None
             for name in NAMES:
-                with tracer.start_span(name, child_of=root, tags={"span.kind": "client"}) as child:
+                references = [child_of(root.context)]
+                if before:
+                    references.append(follows_from(before.context))
+                with tracer.start_span(name, references=references, tags={"span.kind": "client"}) as child:
+                    child.set_tag("attempt", i)
                     child.log_kv({"event": "called", "cached": False})
                     if failed and name == "payment":
                         child.set_tag("error", True)
-        report(format(root.trace_id, "016x"), failed)
+                before = child
+        report(format(root.trace_id, "016x"), failed, insists)
     sent = tracer.close()
     while not sent.done():
         time.sleep(0.01)
 
 
-def report(trace_id, failed):
-    print(json.dumps({"trace_id": trace_id, "spans": 1 + len(NAMES), "error": failed}))
+def report(trace_id, failed, insists=False, last=None):
+    """Says what was sent: `last` is the span that can go on to call others."""
+    said = {"trace_id": trace_id, "spans": 1 + len(NAMES), "error": failed, "insists": insists}
+    print(json.dumps(said | ({"last": last} if last else {})), flush=True)
 
 
 def main():
@@ -142,9 +168,15 @@ def main():
     parser.add_argument("--protocol", choices=senders, default="grpc")
     parser.add_argument("--service", default="python")
     parser.add_argument("--traces", type=int, default=10, help="how many; every fifth has an error")
-    parser.add_argument("--trace", help="the trace, in hexadecimal, that all of it is a part of")
-    parser.add_argument("--parent", help="the span in it, in hexadecimal, that has called")
+    parser.add_argument("--fails", type=int, help="the number of the trace that has one instead")
+    parser.add_argument("--under", help="TRACE:SPAN,TRACE:SPAN: what is elsewhere of each trace")
+    parser.add_argument("--hold", action="store_true", help="end the roots when the input ends")
     arguments = parser.parse_args()
+    if arguments.under:
+        arguments.under = [pair.split(":") for pair in arguments.under.split(",")]
+        arguments.traces = len(arguments.under)
+    number = arguments.fails
+    arguments.fails = lambda i: i % 5 == 0 if number is None else i == number
     senders[arguments.protocol](arguments)
 
 
