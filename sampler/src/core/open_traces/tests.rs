@@ -85,8 +85,8 @@ fn what_is_closed_is_gone_and_its_place_used_again() {
 #[test]
 fn a_million_open_traces_take_less_than_their_bytes() {
     let cases = [
-        ("errors and a share", TailSamplingConfig::starter(), 64, 88),
-        ("errors, slow traces and a share", config(SLOW), 72, 96),
+        ("errors and a share", TailSamplingConfig::starter(), 56, 80),
+        ("errors, slow traces and a share", config(SLOW), 64, 88),
         ("everything", config(EVERYTHING), 100, 124),
     ];
     for (name, config, most_of_place, most_bytes) in cases {

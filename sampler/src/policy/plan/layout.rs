@@ -4,15 +4,16 @@
 //!  word 0   latest end of a span (tells fragments that come late from new traces)
 //!  word 1   high half of the longest id: with that leave the spans of a kept trace
 //!  word 2…  facts, 64 to a word
-//!  then     earliest start         if a duration is asked for
-//!           explicit randomness    if a share of the traces is
+//!  then     explicit randomness    if a share of the traces is; shares the last word of facts
+//!                                  where those leave room
+//!           earliest start         if a duration is asked for
 //!           least threshold        if the one that came with the spans is asked for
 //!           bytes                  if sizes are
 //!           counters and the least hashes of values that tell kinds of traces apart, two a word
 //!           services, two a word   the lowest hashes of their names, if they are counted
 //! ```
 //!
-//! The starter policies (errors, slow traces, a tenth of the rest) need five words.
+//! The starter policies (errors, slow traces, a tenth of the rest) need four words.
 
 use wholetrace_proto::{id::TraceKey, tracestate::Threshold};
 
@@ -24,10 +25,13 @@ use crate::policy::{
     },
 };
 
+/// The low bits of the word with the explicit randomness, which are left to facts.
+const SHARED_BITS: usize = 6;
+const SHARED: u64 = (1 << SHARED_BITS) - 1;
 /// Marks that no span has stated a randomness.
-const NO_RV: u64 = u64::MAX;
+pub(super) const NO_RV: u64 = u64::MAX >> SHARED_BITS;
 /// Beside the least randomness that spans have stated: they have stated several.
-const SEVERAL: u64 = 1 << 63;
+const SEVERAL: u64 = 1 << 57;
 
 /// Beside the least threshold that spans came with: one of them is above the randomness of its span.
 pub(super) const UNTRUE: u64 = 1 << 63;
@@ -51,7 +55,8 @@ pub(in crate::policy) struct LeastHash(pub(super) u16);
 pub(in crate::policy) struct Layout {
     pub(super) facts: usize,
     pub(super) start: Option<usize>,
-    pub(super) randomness: Option<usize>,
+    /// The word whose bits above the [shared](SHARED_BITS) ones are the explicit randomness.
+    randomness: Option<usize>,
     pub(super) threshold: Option<usize>,
     pub(super) bytes: Option<usize>,
     /// Where counters begin, and how many there are; least hashes follow.
@@ -80,6 +85,15 @@ impl Layout {
     pub(super) fn new(contents: &Contents) -> Self {
         let facts = Fact::words(contents.facts);
         let mut blank = vec![0; FACTS + facts];
+        let randomness = contents.randomness.then(|| {
+            if !(1..=SHARED_BITS).contains(&(contents.facts % 64)) {
+                blank.push(0);
+            }
+            blank.len() - 1
+        });
+        if let Some(word) = randomness.and_then(|place| blank.get_mut(place)) {
+            *word = NO_RV << SHARED_BITS;
+        }
         let mut word = |asked: bool, value: u64| {
             asked.then(|| {
                 blank.push(value);
@@ -87,7 +101,6 @@ impl Layout {
             })
         };
         let start = word(contents.start, NO_START);
-        let randomness = word(contents.randomness, NO_RV);
         let threshold = word(contents.threshold, NO_SPAN);
         let bytes = word(contents.bytes, 0);
         let counters = (blank.len(), contents.counters);
@@ -117,9 +130,9 @@ impl Layout {
         &self.blank
     }
 
-    /// The facts of a record.
+    /// The facts of a record, in words whose last one may have the explicit randomness above them.
     #[inline]
-    pub(super) fn facts<'r>(&self, record: &'r [u64]) -> &'r [u64] {
+    fn facts<'r>(&self, record: &'r [u64]) -> &'r [u64] {
         record.get(FACTS..FACTS + self.facts).unwrap_or_default()
     }
 
@@ -161,6 +174,17 @@ impl Layout {
         }
     }
 
+    /// Takes the explicit randomness of a span; [`NO_RV`] for none.
+    #[inline]
+    pub(super) fn add_randomness(&self, record: &mut [u64], stated: u64) {
+        if stated != NO_RV
+            && let Some(word) = self.randomness.and_then(|place| record.get_mut(place))
+        {
+            let least = least_randomness(*word >> SHARED_BITS, stated);
+            *word = *word & SHARED | least << SHARED_BITS;
+        }
+    }
+
     /// Takes the hash of a value.
     pub(super) fn least(&self, record: &mut [u64], number: LeastHash, hash: u32) {
         let (place, shift) = self.place_of(number);
@@ -186,10 +210,12 @@ impl Layout {
     /// by one, or parts of the trace each and then the parts, gives the same record.
     #[cfg(test)]
     pub(in crate::policy) fn merge(&self, key: TraceKey, record: &mut [u64], other: &[u64]) {
-        let facts = self.facts(other).to_vec();
-        for (fact, more) in self.facts_mut(record).iter_mut().zip(facts) {
-            *fact |= more;
+        for place in FACTS..FACTS + self.facts {
+            let mask = if self.randomness == Some(place) { SHARED } else { u64::MAX };
+            record[place] |= other[place] & mask;
         }
+        let stated = Record { layout: self, words: other }.stated();
+        self.add_randomness(record, stated.unwrap_or(NO_RV));
         let mut fold = |place: Option<usize>, fold: fn(u64, u64) -> u64| {
             if let Some(place) = place {
                 record[place] = fold(record[place], other[place]);
@@ -197,7 +223,6 @@ impl Layout {
         };
         fold(Some(0), u64::max);
         fold(self.start, u64::min);
-        fold(self.randomness, least_randomness);
         fold(self.threshold, least_threshold);
         fold(self.bytes, u64::saturating_add);
         record[1] = key.longer(record[1], other[1]);
@@ -220,12 +245,8 @@ impl Layout {
 }
 
 /// The least of two randomnesses, and whether there are several.
-#[inline]
-pub(super) const fn least_randomness(one: u64, other: u64) -> u64 {
-    if other == NO_RV || one == other {
-        return one;
-    }
-    if one == NO_RV {
+const fn least_randomness(one: u64, other: u64) -> u64 {
+    if one == NO_RV || one == other {
         return other;
     }
     let (low, high) = (one & !SEVERAL, other & !SEVERAL);
@@ -277,16 +298,20 @@ impl Record<'_> {
         self.word(Some(0)).filter(|end| *end != NO_END).map(times::end_ns)
     }
 
+    /// The least explicit randomness, with [`SEVERAL`] beside it if there are others.
+    fn stated(&self) -> Option<u64> {
+        let word = self.word(self.layout.randomness)?;
+        Some(word >> SHARED_BITS).filter(|stated| *stated != NO_RV)
+    }
+
     /// The least explicit randomness (`rv`) that a span carried, if one did and it was asked for.
     pub(in crate::policy) fn randomness(&self) -> Option<u64> {
-        let stated = self.word(self.layout.randomness).filter(|rv| *rv != NO_RV);
-        stated.map(|rv| rv & !SEVERAL)
+        self.stated().map(|stated| stated & !SEVERAL)
     }
 
     /// Whether spans carried several explicit randomnesses.
     pub(in crate::policy) fn states_several(&self) -> bool {
-        let stated = self.word(self.layout.randomness);
-        stated.is_some_and(|rv| rv != NO_RV && rv & SEVERAL != 0)
+        self.stated().is_some_and(|stated| stated & SEVERAL != 0)
     }
 
     /// The least threshold that spans came with; one that came without, or with an untrue one, may
@@ -350,3 +375,6 @@ impl Record<'_> {
         self.word(self.layout.bytes).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;

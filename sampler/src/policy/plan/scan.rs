@@ -17,7 +17,7 @@ use crate::policy::{
         fields::Raw,
         heads::{Asked, Heads},
         keys::{AskedKeys, Told},
-        layout::{Counter, Layout, LeastHash, UNTRUE, least_randomness, least_threshold},
+        layout::{Counter, Layout, LeastHash, NO_RV, UNTRUE, least_threshold},
         times::NearTimes,
     },
 };
@@ -168,7 +168,7 @@ impl Scan {
             start: 0,
             end: 0,
             id: TraceId([0; 16]),
-            randomness: u64::MAX,
+            randomness: NO_RV,
             threshold: 0,
         };
         let mut target = Target { body, facts, heads, fields };
@@ -372,7 +372,7 @@ impl Scan {
     fn trace_state(&self, value: &[u8], target: &mut Target<'_, '_>) {
         let entry = tracestate::read(value);
         // Of several such fields the last counts.
-        target.fields.randomness = entry.randomness.unwrap_or(u64::MAX);
+        target.fields.randomness = entry.randomness.unwrap_or(NO_RV);
         target.fields.threshold = entry.threshold.map_or(0, |came| {
             let id = || TraceKey::of(trace_id(target.body)).map(TraceKey::randomness);
             let randomness = entry.randomness.or_else(id);
@@ -403,9 +403,7 @@ impl Fields<'_> {
         if let Some(start) = word(record, layout.start) {
             *start = (*start).min(times.start);
         }
-        if let Some(randomness) = word(record, layout.randomness) {
-            *randomness = least_randomness(*randomness, self.randomness);
-        }
+        layout.add_randomness(record, self.randomness);
         if let Some(threshold) = word(record, layout.threshold) {
             *threshold = least_threshold(*threshold, self.threshold);
         }
