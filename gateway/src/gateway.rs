@@ -10,7 +10,11 @@ use std::{
 };
 
 use rustix::net::sockopt;
-use tokio::{net::UdpSocket, sync::Semaphore, time::timeout};
+use tokio::{
+    net::UdpSocket,
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wholetrace_runtime::{
     listen, memory,
@@ -26,7 +30,9 @@ use crate::{
     datagram::server::DatagramServer,
     http::{
         connection::{ConnectionLimits, Stop},
-        cors, open_files,
+        cors,
+        health::HealthService,
+        open_files,
         server::Server,
         stack::{HttpReceiver, stack},
     },
@@ -34,7 +40,10 @@ use crate::{
     intake::Intake,
     metrics::{DatagramMetrics, IngestMetrics, ListenerMetrics, ReceiverMetrics},
     receiver::listener::{Datagrams, Listener, SamplingPlace},
-    remote_sampling::{query::Queries, source::StrategySource},
+    remote_sampling::{
+        query::{CALL_PATH, Queries},
+        source::StrategySource,
+    },
 };
 #[cfg(feature = "kafka")]
 use crate::{
@@ -95,6 +104,8 @@ pub struct Gateway {
     tenants: (Tenants, Duration),
     /// The same of the files of sampling strategies.
     strategies: Vec<(StrategySource, Duration)>,
+    /// Whether it serves, for who asks that.
+    serving: watch::Sender<bool>,
     drain_timeout: Duration,
 }
 
@@ -139,6 +150,7 @@ impl Gateway {
             datagram_servers: Vec::new(),
             strategies: HashMap::new(),
             addresses: BTreeMap::new(),
+            serving: watch::Sender::new(false),
         };
         for listener in config.receivers.listeners() {
             match listener.datagrams {
@@ -148,7 +160,7 @@ impl Gateway {
         }
         #[cfg(feature = "kafka")]
         let sources = binder.sources(&config.receivers)?;
-        let Binder { servers, datagram_servers, strategies, addresses, .. } = binder;
+        let Binder { servers, datagram_servers, strategies, addresses, serving, .. } = binder;
         let strategies = config.receivers.0.values().filter_map(|receiver| {
             let (file, interval) = receiver.strategy_file()?;
             Some((strategies.get(file)?.clone(), interval))
@@ -165,6 +177,7 @@ impl Gateway {
             memory,
             tenants,
             strategies,
+            serving,
             drain_timeout,
         })
     }
@@ -181,7 +194,10 @@ impl Gateway {
     /// answered.
     pub async fn run(self, shutdown: Shutdown) {
         let drain_timeout = self.drain_timeout;
-        let Self { servers, datagram_servers, framer, memory, tenants, strategies, .. } = self;
+        let Self {
+            servers, datagram_servers, framer, memory, tenants, strategies, serving, ..
+        } = self;
+        serving.send_replace(true);
         let tasks = Tasks::new(shutdown.clone());
         let connections = TaskTracker::new();
         let cut = CancellationToken::new();
@@ -208,6 +224,7 @@ impl Gateway {
             tasks.spawn("gateway datagrams", running);
         }
         shutdown.requested().await;
+        serving.send_replace(false);
         connections.close();
         if timeout(drain_timeout, connections.wait()).await.is_err() {
             let left = connections.len();
@@ -271,6 +288,7 @@ struct Binder<'a> {
     datagram_servers: Vec<DatagramServer>,
     strategies: HashMap<PathBuf, StrategySource>,
     addresses: BTreeMap<String, SocketAddr>,
+    serving: watch::Sender<bool>,
 }
 
 impl Binder<'_> {
@@ -285,11 +303,13 @@ impl Binder<'_> {
         self.bound(name, listener.local_addr(), tls.is_some())?;
         let metrics = ReceiverMetrics::new(name);
         let intake = self.intake(config.message.bytes(), config.need(), &metrics);
+        let health = self.health(&config);
         let receiver = HttpReceiver {
             routes: config.routes,
             admission: self.admission.clone(),
             intake,
             queries: config.sampling.map(|place| self.queries(place)).transpose()?,
+            health,
             metrics,
         };
         self.servers.push(Server {
@@ -302,6 +322,14 @@ impl Binder<'_> {
             metrics: ListenerMetrics::new(name),
         });
         Ok(())
+    }
+
+    /// What the listener `config` tells of its services, where it speaks gRPC.
+    fn health(&self, config: &Listener<'_>) -> Option<HealthService> {
+        let routes = &config.routes.grpc;
+        let sampling = config.sampling.map(|_| CALL_PATH);
+        let paths = routes.iter().map(|route| route.path).chain(sampling);
+        (!routes.is_empty()).then(|| HealthService::new(paths, self.serving.subscribe()))
     }
 
     async fn bind_datagrams(

@@ -6,6 +6,7 @@ pub(crate) mod body;
 pub(crate) mod connection;
 pub(crate) mod cors;
 pub(crate) mod grpc;
+pub(crate) mod health;
 pub(crate) mod media;
 pub(crate) mod open_files;
 pub(crate) mod route;

@@ -37,6 +37,7 @@ use crate::{
         answer::{self, body::AnswerBody},
         body::{Bounds, discard, first_lease, read, too_large},
         grpc,
+        health::{HealthCall, HealthService},
         route::{Call, RouteTable},
     },
     inflate::Encoding,
@@ -63,6 +64,8 @@ pub(crate) struct HttpReceiver {
     pub(crate) intake: Arc<Intake>,
     /// What it is asked that is no message.
     pub(crate) queries: Option<Queries>,
+    /// What it tells of its services where it speaks gRPC.
+    pub(crate) health: Option<HealthService>,
     pub(crate) metrics: ReceiverMetrics,
 }
 
@@ -86,10 +89,16 @@ impl HttpReceiver {
     /// Finds the route of `request`, has it served, and puts the outcome into an answer.
     async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let (head, body) = request.into_parts();
+        let is_grpc = answer::is_grpc(&head.headers);
+        if let Some(health) = &self.health
+            && let Some(call) = HealthCall::of(&head).filter(|_| is_grpc)
+        {
+            return health.answer(call, body).await;
+        }
         let peer = head.extensions.get::<ConnectionInfo>().and_then(|info| info.peer);
         let request_metrics = self.metrics.request(peer);
         if let Some(queries) = &self.queries
-            && let Some(query) = queries.of(&head, answer::is_grpc(&head.headers))
+            && let Some(query) = queries.of(&head, is_grpc)
         {
             return self.tell(queries, query, &head, body, request_metrics).await;
         }

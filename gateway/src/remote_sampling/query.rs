@@ -7,7 +7,7 @@ use super::source::StrategySource;
 use crate::reject::{RejectReason, Rejection};
 
 /// The path of the call over gRPC.
-const CALL_PATH: &str = "/jaeger.api_v2.SamplingManager/GetSamplingStrategy";
+pub(crate) const CALL_PATH: &str = "/jaeger.api_v2.SamplingManager/GetSamplingStrategy";
 
 /// Questions that a listener answers.
 #[derive(Clone)]

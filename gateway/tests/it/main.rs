@@ -5,6 +5,7 @@
 mod bad_input;
 mod grpc;
 mod harness;
+mod health;
 mod jaeger;
 mod jaeger_agent;
 mod jaeger_sampling;

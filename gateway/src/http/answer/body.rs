@@ -3,29 +3,39 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 
-/// A whole body, with trailers where the protocol has them.
-#[derive(Debug, Default)]
+/// A body, with trailers where the protocol has them.
+#[derive(Default)]
 pub(crate) struct AnswerBody {
     data: Option<Bytes>,
+    later: Option<BoxFuture<'static, (Bytes, HeaderMap)>>,
     trailers: Option<HeaderMap>,
 }
 
 impl AnswerBody {
     /// A body of `data`.
     pub(crate) fn of(data: Bytes) -> Self {
-        Self { data: Some(data).filter(|data| !data.is_empty()), trailers: None }
+        Self { data: Some(data).filter(|data| !data.is_empty()), ..Self::default() }
     }
 
     /// A body of `data` followed by `trailers`.
-    pub(crate) const fn with_trailers(data: Bytes, trailers: HeaderMap) -> Self {
-        Self { data: Some(data), trailers: Some(trailers) }
+    pub(crate) fn with_trailers(data: Bytes, trailers: HeaderMap) -> Self {
+        Self { data: Some(data), trailers: Some(trailers), ..Self::default() }
+    }
+
+    /// A body of `data`, followed by the data and the trailers that `later` gives.
+    pub(crate) fn stream(
+        data: Bytes,
+        later: impl Future<Output = (Bytes, HeaderMap)> + Send + 'static,
+    ) -> Self {
+        Self { data: Some(data), later: Some(Box::pin(later)), trailers: None }
     }
 }
 
@@ -35,18 +45,30 @@ impl Body for AnswerBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let data = self.data.take().map(Frame::data);
-        Poll::Ready(data.or_else(|| self.trailers.take().map(Frame::trailers)).map(Ok))
+        if let Some(data) = self.data.take() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        if let Some(later) = &mut self.later {
+            let (data, trailers) = ready!(later.as_mut().poll(context));
+            self.later = None;
+            self.trailers = Some(trailers);
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.is_none() && self.trailers.is_none()
+        self.data.is_none() && self.later.is_none() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.data.as_ref().map_or(0, |data| data.len() as u64))
+        let data = self.data.as_ref().map_or(0, |data| data.len() as u64);
+        match self.later {
+            None => SizeHint::with_exact(data),
+            Some(_) => SizeHint::default(),
+        }
     }
 }
 

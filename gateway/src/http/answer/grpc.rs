@@ -1,5 +1,6 @@
 //! Answers of gRPC.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 
 use super::{body::AnswerBody, messages::grpc_status};
@@ -12,7 +13,18 @@ use crate::{
 pub(super) fn accepted(message: &[u8]) -> Response<AnswerBody> {
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
-    let body = AnswerBody::with_trailers(framed(message), trailers);
+    typed(AnswerBody::with_trailers(framed(message), trailers))
+}
+
+/// The message `message` now, and what `later` gives: framed messages, and the trailers.
+pub(super) fn stream(
+    message: &[u8],
+    later: impl Future<Output = (Bytes, HeaderMap)> + Send + 'static,
+) -> Response<AnswerBody> {
+    typed(AnswerBody::stream(framed(message), later))
+}
+
+fn typed(body: AnswerBody) -> Response<AnswerBody> {
     let mut response = Response::new(body);
     let kind = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

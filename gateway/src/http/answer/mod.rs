@@ -6,7 +6,9 @@ mod messages;
 mod otlp_http;
 mod text;
 
+use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
+use tonic::Status;
 
 use self::{body::AnswerBody, messages::export_response};
 use crate::{
@@ -79,6 +81,24 @@ pub(crate) fn strategy(answer: &Answer, is_grpc: bool) -> Response<AnswerBody> {
     } else {
         body::typed(StatusCode::OK, Media::Json.header(), answer.json().into())
     }
+}
+
+/// The answer `message` over gRPC.
+pub(crate) fn message(message: &[u8]) -> Response<AnswerBody> {
+    grpc::accepted(message)
+}
+
+/// The answer `message` over gRPC, and what `later` gives: framed messages, and the trailers.
+pub(crate) fn stream(
+    message: &[u8],
+    later: impl Future<Output = (Bytes, HeaderMap)> + Send + 'static,
+) -> Response<AnswerBody> {
+    grpc::stream(message, later)
+}
+
+/// The answer over gRPC that is a status alone.
+pub(crate) fn status(status: Status) -> Response<AnswerBody> {
+    status.into_http()
 }
 
 /// The answer to a request for which there is no route. At the port of another protocol too, who
