@@ -28,6 +28,7 @@ pub(crate) struct RouteTable {
 /// Messages that are posted over HTTP.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpRoute {
+    /// One that begins with `*` stands for every path that ends with the rest.
     pub(crate) paths: Vec<Cow<'static, str>>,
     /// The format of each media type that is taken.
     pub(crate) formats: &'static [(Media, &'static Format)],
@@ -69,8 +70,7 @@ impl RouteTable {
         if self.http.is_empty() || (is_grpc && !self.grpc.is_empty()) {
             return self.find_grpc(head, is_grpc);
         }
-        let taken = |route: &&HttpRoute| route.paths.iter().any(|path| *path == head.uri.path());
-        match self.http.iter().find(taken) {
+        match self.http.iter().find(|route| route.takes(head.uri.path())) {
             Some(route) => route.call(head, kind),
             None => Err(Rejection::new(RejectReason::Path, self.elsewhere.clone())),
         }
@@ -107,6 +107,13 @@ impl RouteTable {
 }
 
 impl HttpRoute {
+    fn takes(&self, path: &str) -> bool {
+        self.paths.iter().any(|taken| match taken.strip_prefix('*') {
+            Some(end) => path.ends_with(end),
+            None => taken == path,
+        })
+    }
+
     fn call(&self, head: &Parts, content_type: &str) -> Result<Call, Rejection> {
         if head.method != Method::POST {
             return Err(Rejection::new(RejectReason::Method, self.only_post));

@@ -76,7 +76,8 @@ pub struct OtlpHttpConfig {
     /// Path of trace requests.
     pub traces_url_path: String,
     /// Further paths that take trace requests, for senders whose endpoint is used as it stands
-    /// (`/` is a usual one).
+    /// (`/` is a usual one), or is put behind a prefix: one that begins with `*/` takes every path
+    /// that ends with the rest (`*/v1/traces`).
     pub extra_traces_url_paths: Vec<String>,
     /// Serves TLS with this certificate; without it the listener is not encrypted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,15 +170,22 @@ impl OtlpConfig {
     }
 }
 
+/// Key of the further paths.
+const EXTRA_PATHS: &str = "extra_traces_url_paths";
+
 impl OtlpHttpConfig {
     /// Paths that take trace requests, with the key of each.
     fn paths(&self) -> impl Iterator<Item = (&'static str, &String)> {
-        let extra = self.extra_traces_url_paths.iter().map(|url| ("extra_traces_url_paths", url));
+        let extra = self.extra_traces_url_paths.iter().map(|url| (EXTRA_PATHS, url));
         [("traces_url_path", &self.traces_url_path)].into_iter().chain(extra)
     }
 
     fn check(&self, path: &str, problems: &mut Problems) {
-        for (key, url) in self.paths().filter(|(_, url)| !url.starts_with('/')) {
+        let is_path = |key: &str, url: &str| {
+            let any_prefix = url.strip_prefix('*').filter(|_| key == EXTRA_PATHS);
+            any_prefix.unwrap_or(url).starts_with('/')
+        };
+        for (key, url) in self.paths().filter(|(key, url)| !is_path(key, url)) {
             let problem = Problem::new(join(path, key), "must begin with a slash").value(url);
             problems.push_error(problem.hint("write it as in `/v1/traces`"));
         }

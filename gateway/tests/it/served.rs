@@ -108,6 +108,27 @@ async fn extra_paths_take_traces_too() {
     gateway.stop().await;
 }
 
+/// Senders whose base address has a path put it before theirs.
+#[tokio::test]
+async fn paths_behind_any_prefix_take_traces() {
+    let http = r#"{"extra_traces_url_paths": ["*/v1/traces"]}"#;
+    let gateway = Running::start_with("prefixes", "{}", "{}", http).await;
+    for (path, status) in [
+        ("/otlp/v1/traces", 200),
+        ("/a/b/v1/traces", 200),
+        ("//v1/traces", 200),
+        ("/v1/traces", 200),
+        ("/v1/traces/more", 404),
+        ("/otlp/v1/logs", 404),
+        ("/", 404),
+    ] {
+        let body = request(vec![span(1, path)]);
+        let answer = post(gateway.http(), path, PROTOBUF, &body).await;
+        assert_eq!(answer.status, status, "{path}");
+    }
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn browsers_of_allowed_origins_may_send() {
     let http = r#"{"cors": {"allowed_origins": ["https://*.example"], "max_age": 60}}"#;
