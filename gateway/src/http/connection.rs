@@ -134,15 +134,16 @@ impl Serving {
         let activity = Arc::new(Activity::new());
         let service = {
             let (stack, activity) = (self.stack.clone(), Arc::clone(&activity));
-            let info = ConnectionInfo { in_flight: self.in_flight.connection(), peer: Some(peer) };
+            let info = ConnectionInfo::new(self.in_flight.connection(), Some(peer));
             tower::service_fn(move |mut request: http::Request<Incoming>| {
                 let in_flight = activity.request();
                 request.extensions_mut().insert(info.clone());
                 let answer = stack.clone().call(request);
                 async move {
-                    let answer = answer.await;
-                    drop(in_flight);
-                    answer
+                    answer.await.map(|mut answer| {
+                        answer.body_mut().keep(in_flight);
+                        answer
+                    })
                 }
             })
         };

@@ -3,14 +3,17 @@
 //! It stands beside the way of requests: it needs no token and no lease, so that a gateway that
 //! refuses others because it is busy is not taken for one that is gone, and counts as no request.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, request::Parts};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use prost::Message;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
+};
 use tonic::{Code, Status};
 
 use crate::{
@@ -23,6 +26,10 @@ use crate::{
 
 const CHECK_PATH: &str = "/grpc.health.v1.Health/Check";
 const WATCH_PATH: &str = "/grpc.health.v1.Health/Watch";
+
+/// How many calls of a connection may watch at once: a client watches the one service that it sends
+/// to, and a watch takes memory for as long as the connection is open.
+pub(crate) const WATCHES_MAX: usize = 8;
 
 /// The largest question, with its framing.
 const REQUEST_BYTES_MAX: usize = 4 << 10;
@@ -93,8 +100,13 @@ impl HealthService {
         Self { services: paths.filter_map(service).map(str::to_owned).collect(), serving }
     }
 
-    /// Answers `call`.
-    pub(crate) async fn answer(&self, call: HealthCall, body: Incoming) -> Response<AnswerBody> {
+    /// Answers `call`, which came on a connection that has room for `watches`.
+    pub(crate) async fn answer(
+        &self,
+        call: HealthCall,
+        watches: Option<&Arc<Semaphore>>,
+        body: Incoming,
+    ) -> Response<AnswerBody> {
         let service = match asked(body).await {
             Ok(service) => service,
             Err(status) => return answer::status(status),
@@ -107,7 +119,18 @@ impl HealthService {
                 answer::status(Status::new(Code::NotFound, message))
             }
             HealthCall::Check => answer::message(&health.message()),
-            HealthCall::Watch => self.watch(health),
+            HealthCall::Watch => {
+                match watches.and_then(|room| room.clone().try_acquire_owned().ok()) {
+                    Some(permit) => self.watch(health, permit),
+                    None => {
+                        let message = format!(
+                            "{WATCHES_MAX} calls of this connection watch already, which is the most: \
+                         end one of them, or ask by `Check`"
+                        );
+                        answer::status(Status::new(Code::ResourceExhausted, message))
+                    }
+                }
+            }
         }
     }
 
@@ -122,7 +145,7 @@ impl HealthService {
     }
 
     /// Tells how a service is, and ends when the gateway does: an open call would keep it.
-    fn watch(&self, health: Health) -> Response<AnswerBody> {
+    fn watch(&self, health: Health, permit: OwnedSemaphorePermit) -> Response<AnswerBody> {
         let mut serving = self.serving.clone();
         let later = async move {
             // An error is the end of the gateway too.
@@ -135,6 +158,7 @@ impl HealthService {
             // Clients ask again elsewhere.
             trailers.insert("grpc-status", HeaderValue::from_static("14"));
             trailers.insert("grpc-message", HeaderValue::from_static("the gateway stops"));
+            drop(permit);
             (last, trailers)
         };
         answer::stream(&health.message(), later)

@@ -23,7 +23,7 @@ use http::{
     request::Parts,
 };
 use hyper::body::Incoming;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use tower::{
     ServiceBuilder, service_fn,
     util::{BoxCloneSyncService, option_layer},
@@ -37,7 +37,7 @@ use crate::{
         answer::{self, body::AnswerBody},
         body::{Bounds, discard, first_lease, read, too_large},
         grpc,
-        health::{HealthCall, HealthService},
+        health::{HealthCall, HealthService, WATCHES_MAX},
         route::{Call, RouteTable},
     },
     inflate::Encoding,
@@ -55,6 +55,15 @@ pub(crate) struct ConnectionInfo {
     pub(crate) in_flight: ByteBudget,
     /// Who is at its other end.
     pub(crate) peer: Option<SocketAddr>,
+    /// Room for calls that watch the health of a service.
+    pub(crate) watches: Arc<Semaphore>,
+}
+
+impl ConnectionInfo {
+    /// A connection of `peer` that may hold what `in_flight` has.
+    pub(crate) fn new(in_flight: ByteBudget, peer: Option<SocketAddr>) -> Self {
+        Self { in_flight, peer, watches: Arc::new(Semaphore::new(WATCHES_MAX)) }
+    }
 }
 
 /// What the requests of a listener go through.
@@ -90,12 +99,13 @@ impl HttpReceiver {
     async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let (head, body) = request.into_parts();
         let is_grpc = answer::is_grpc(&head.headers);
+        let info = head.extensions.get::<ConnectionInfo>();
         if let Some(health) = &self.health
             && let Some(call) = HealthCall::of(&head).filter(|_| is_grpc)
         {
-            return health.answer(call, body).await;
+            return health.answer(call, info.map(|info| &info.watches), body).await;
         }
-        let peer = head.extensions.get::<ConnectionInfo>().and_then(|info| info.peer);
+        let peer = info.and_then(|info| info.peer);
         let request_metrics = self.metrics.request(peer);
         if let Some(queries) = &self.queries
             && let Some(query) = queries.of(&head, is_grpc)

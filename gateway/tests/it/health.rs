@@ -1,8 +1,10 @@
 //! `grpc.health.v1`: what is told of which service, and when it changes.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use tonic::{Code, Request, transport::Channel};
+use tonic::{Code, Request, Status, transport::Channel};
 use wholetrace_runtime::grpc::BytesCodec;
 
 use crate::{
@@ -27,12 +29,16 @@ fn about(service: &str) -> Vec<u8> {
     message
 }
 
-async fn watch(channel: &Channel, service: &str) -> tonic::Streaming<Bytes> {
+async fn try_watch(channel: &Channel, service: &str) -> Result<tonic::Streaming<Bytes>, Status> {
     let mut client = tonic::client::Grpc::new(channel.clone());
     client.ready().await.unwrap();
     let (request, path) = (Bytes::from(about(service)), PathAndQuery::from_static(WATCH));
     let answer = client.server_streaming(Request::new(request), path, BytesCodec).await;
-    answer.unwrap().into_inner()
+    answer.map(tonic::Response::into_inner)
+}
+
+async fn watch(channel: &Channel, service: &str) -> tonic::Streaming<Bytes> {
+    try_watch(channel, service).await.unwrap()
 }
 
 #[tokio::test]
@@ -84,5 +90,52 @@ async fn a_watcher_is_told_that_the_gateway_stops() {
         assert_eq!(ended.message().await.unwrap_err().code(), Code::Unavailable);
     }
     drop(channel);
+    stopping.await.unwrap();
+}
+
+/// Who watches holds memory: a connection has room for a few, and a call that ends makes room again.
+#[tokio::test]
+async fn a_connection_has_room_for_few_watchers() {
+    let gateway = Running::start("healthwatchers", "{}").await;
+    let one = channel(gateway.grpc()).await;
+    let mut watching = Vec::new();
+    let status = loop {
+        match try_watch(&one, OTLP).await {
+            Ok(stream) => watching.push(stream),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!((status.code(), watching.len()), (Code::ResourceExhausted, 8), "{status}");
+    assert!(status.message().contains("by `Check`"), "{status}");
+    // Neither other calls of it nor other connections mind.
+    assert_eq!(*call(&one, CHECK, Vec::new(), None).await.unwrap().into_inner(), *SERVING);
+    let other = channel(gateway.grpc()).await;
+    assert_eq!(*watch(&other, OTLP).await.message().await.unwrap().unwrap(), *SERVING);
+    watching.pop();
+    // The end of a call takes a moment to come.
+    while try_watch(&one, OTLP).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    drop((watching, one, other));
+    gateway.stop().await;
+}
+
+/// A connection that is watched on is in use, however little else there is on it.
+#[tokio::test]
+async fn a_watched_connection_is_not_idle() {
+    let idle = r#"{"keepalive": {"server_parameters": {"max_connection_idle": "20ms"}}}"#;
+    let gateway = Running::start_with("healthidle", "{}", idle, "{}").await;
+    let (watched, unwatched) = (channel(gateway.grpc()).await, channel(gateway.grpc()).await);
+    let mut stream = watch(&watched, OTLP).await;
+    assert_eq!(*stream.message().await.unwrap().unwrap(), *SERVING);
+    let open = || gateway.count("wholetrace_gateway_connections{", "/grpc\"");
+    let opened = || gateway.count("wholetrace_gateway_connections_total", "/grpc\"");
+    while opened() < 2 || open() > 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let stopping = tokio::spawn(gateway.stop());
+    assert_eq!(*stream.message().await.unwrap().unwrap(), *NOT_SERVING);
+    assert_eq!(stream.message().await.unwrap_err().code(), Code::Unavailable);
+    drop((watched, unwatched));
     stopping.await.unwrap();
 }

@@ -37,6 +37,18 @@ impl AnswerBody {
     ) -> Self {
         Self { data: Some(data), later: Some(Box::pin(later)), trailers: None }
     }
+
+    /// Keeps `guard` for as long as something is still to be told; a body that is whole drops it.
+    pub(crate) fn keep(&mut self, guard: impl Send + 'static) {
+        if let Some(later) = self.later.take() {
+            let kept = async move {
+                let answer = later.await;
+                drop(guard);
+                answer
+            };
+            self.later = Some(Box::pin(kept));
+        }
+    }
 }
 
 impl Body for AnswerBody {
