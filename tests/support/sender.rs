@@ -18,8 +18,9 @@ pub(crate) struct Sent {
     /// Whether the sender asks by its protocol's own means for the trace to be kept.
     #[serde(default)]
     pub(crate) insists: bool,
-    /// The span that can go on to call others, of senders that say it.
-    pub(crate) last: Option<String>,
+    /// From the root to a span that can go on to call others, of senders that say it.
+    #[serde(default)]
+    pub(crate) path: Vec<String>,
 }
 
 const TRACES: usize = 20;

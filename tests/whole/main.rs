@@ -13,8 +13,10 @@ mod answers;
 mod conformance;
 mod crash;
 mod dead_letters;
+mod envoy;
 mod exporters;
 mod jaeger_clients;
+mod mixed;
 #[path = "../conformance/notation.rs"]
 mod notation;
 mod outage;
