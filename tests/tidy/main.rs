@@ -1,5 +1,6 @@
 //! The shape of the source tree, as a test: what imports what, what can be read in one sitting,
-//! what nothing uses, what the pages say of the tree, and nothing that belongs to one machine.
+//! what nothing uses, what the pages say of the tree, that known traps are tested, and nothing that
+//! belongs to one machine.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
@@ -8,6 +9,7 @@ mod lengths;
 mod machine;
 mod modules;
 mod pages;
+mod traps;
 mod unused;
 
 use std::{

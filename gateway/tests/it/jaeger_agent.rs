@@ -67,7 +67,7 @@ async fn datagrams_in_both_protocols_are_taken() {
 }
 
 #[tokio::test]
-async fn a_bad_datagram_is_counted_and_the_next_one_is_taken() {
+async fn trap_11_a_bad_datagram_is_counted_and_the_next_one_is_taken() {
     let gateway = Running::start("jaegerudpbad", "{}").await;
     let mut taken = 0;
     for (protocol, listener) in BOTH {
@@ -125,7 +125,7 @@ async fn datagrams_are_of_no_tenant() {
 /// More than the receive buffer holds comes before anything is received: what the kernel threw away is
 /// counted, and each of the others is taken or counted.
 #[tokio::test]
-async fn what_the_kernel_threw_away_is_counted() {
+async fn trap_10_what_the_kernel_threw_away_is_counted() {
     let agent = r#"{"endpoint": "127.0.0.1:0", "socket_buffer_size": 20000, "queue_size": 4}"#;
     let protocols = format!(r#"{{"protocols": {{"thrift_compact": {agent}}}}}"#);
     let config = format!(r#"{{"receivers": {{"jaeger/jaegerudplost": {protocols}}}}}"#);

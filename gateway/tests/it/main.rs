@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests: this is how they fail")]
 
 mod bad_input;
+mod dialects;
 mod grpc;
 mod harness;
 mod health;
@@ -14,4 +15,5 @@ mod senders;
 mod served;
 mod tenants;
 mod tls;
+mod traps;
 mod zipkin;

@@ -3,12 +3,12 @@
 use tonic::{Code, codec::CompressionEncoding};
 use wholetrace_proto::{
     otlp::Span,
-    thrift::{Kind, Protocol, Writer},
     wire::{put_bytes, put_uint},
     zipkin::REPORT_PATH,
 };
 
 use crate::{
+    dialects::Dialect,
     grpc::{call, channel},
     harness::{JSON, PROTOBUF, Running, gzip, post},
 };
@@ -43,61 +43,43 @@ async fn zipkin_spans_become_otlp_and_a_bad_one_fails_alone() {
     gateway.stop().await;
 }
 
-/// Whatever path and type the sender gives: the body tells what it is.
+/// Bytes say what they are; that they are packed, the header says, and both must be true.
 #[tokio::test]
-async fn zipkin_is_taken_in_every_encoding_and_version() {
-    let gateway = Running::start("zipkins", "{}").await;
-    let v2 = |name: &str| format!(r#"[{{"traceId":"1","id":"2","name":"{name}"}}]"#).into_bytes();
-    let v1 = |name: &str| {
-        format!(
-            r#"[{{"traceId":"1","id":"2","name":"{name}","annotations":[{{"timestamp":1,
-                "value":"sr","endpoint":{{"serviceName":"a"}}}}]}}]"#
-        )
-        .into_bytes()
-    };
-    let protobuf = |name: &str| {
-        let mut span = Vec::new();
-        put_bytes(&mut span, 1, &[1; 16]);
-        put_bytes(&mut span, 3, &[2; 8]);
-        put_bytes(&mut span, 5, name.as_bytes());
-        let mut list = Vec::new();
-        put_bytes(&mut list, 1, &span);
-        list
-    };
-    let thrift = |name: &str| {
-        let mut writer = Writer::new(Protocol::Binary);
-        writer.put_list(Kind::Struct, 1);
-        writer.structure(|span| {
-            span.i64(1, 1);
-            span.i64(4, 2);
-            span.text(3, name);
-        });
-        writer.into_bytes()
-    };
-    let thrift_type: &[(&str, &str)] = &[("content-type", "application/x-thrift")];
-    let text_type: &[(&str, &str)] = &[("content-type", "text/plain; charset=utf-8")];
-    let (one, two) = ("/api/v1/spans", "/api/v2/spans");
-    let rows = [
-        ("v1", one, JSON, v1("v1")),
-        ("v2", two, JSON, v2("v2")),
-        ("v1 at v2", two, JSON, v1("v1 at v2")),
-        ("v2 at v1", one, JSON, v2("v2 at v1")),
-        ("text", "/", text_type, v1("text")),
-        ("no type", two, &[], v2("no type")),
-        ("protobuf", two, PROTOBUF, protobuf("protobuf")),
-        ("protobuf untold", one, &[], protobuf("protobuf untold")),
-        ("json as protobuf", two, PROTOBUF, v2("json as protobuf")),
-        ("thrift", one, thrift_type, thrift("thrift")),
-        ("thrift untold", two, JSON, thrift("thrift untold")),
+async fn trap_20_what_is_sent_in_a_wrong_mode_is_taken_as_what_it_is() {
+    let gateway = Running::start("trap20", "{}").await;
+    let ways: [(&str, &[(&str, &str)]); 6] = [
+        ("/api/v2/spans", &[]),
+        ("/api/v2/spans", &[("content-type", "text/plain")]),
+        ("/api/v2/spans", PROTOBUF),
+        ("/api/v1/spans", JSON),
+        ("/api/v1/spans", &[("content-type", "application/x-thrift")]),
+        ("/", &[("content-type", "application/octet-stream")]),
     ];
-    let mut names = Vec::new();
-    for (name, path, headers, body) in rows {
-        let answer = post(gateway.zipkin(), path, headers, &body).await;
-        assert_eq!((answer.status, answer.body.len()), (202, 0), "{name}: {answer:?}");
-        names.push(name);
+    let zipkin = [
+        Dialect::ZipkinJson,
+        Dialect::ZipkinProtobuf,
+        Dialect::ZipkinV1Json,
+        Dialect::ZipkinThrift,
+    ];
+    let mut taken = 0;
+    for (path, headers) in ways {
+        for dialect in zipkin {
+            let body = dialect.batch(&[dialect.span(7, b"good")]);
+            let answer = post(gateway.zipkin(), path, headers, &body).await;
+            assert_eq!(answer.status, 202, "{dialect:?} at {path} as {headers:?}: {answer:?}");
+            taken += 1;
+        }
     }
-    names.sort_unstable();
-    assert_eq!(gateway.names(), names);
+    assert_eq!(gateway.names(), vec!["good"; taken]);
+    // Packed twice or not at all where the header says once.
+    let body = zipkin[0].batch(&[zipkin[0].span(7, b"good")]);
+    let packed = [JSON[0], ("content-encoding", "gzip")];
+    for (headers, body, status) in
+        [(&packed[..], gzip(&body), 202), (&packed, body.clone(), 400), (JSON, gzip(&body), 400)]
+    {
+        let answer = post(gateway.zipkin(), "/api/v2/spans", headers, &body).await;
+        assert_eq!(answer.status, status, "{headers:?}: {answer:?}");
+    }
     gateway.stop().await;
 }
 

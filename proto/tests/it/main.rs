@@ -35,6 +35,7 @@ mod sample;
 mod strategy;
 #[path = "../../fuzz/translators.rs"]
 mod translators;
+mod traps;
 mod zipkin;
 mod zipkin_encodings;
 mod zipkin_protobuf;

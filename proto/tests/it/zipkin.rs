@@ -108,7 +108,7 @@ fn start_absent() -> KeyValue {
 }
 
 #[test]
-fn times_are_taken_in_every_notation() {
+fn trap_04_times_are_taken_in_every_notation() {
     let absent: Want = |span| {
         (span.start_time_unix_nano, span.end_time_unix_nano) = (0, 0);
         span.attributes = vec![start_absent()];

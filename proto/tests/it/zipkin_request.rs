@@ -143,7 +143,7 @@ fn link_tags_become_links_and_stay_tags_when_they_are_none() {
 }
 
 #[test]
-fn spans_are_grouped_by_all_that_describes_their_resource() {
+fn trap_13_spans_are_grouped_by_all_that_describes_their_resource() {
     let span = |id: u32, service: &str, tags: &str| {
         format!(
             r#"{{"traceId":"1","id":"{id}","timestamp":1,"tags":{{{tags}}},

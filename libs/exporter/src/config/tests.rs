@@ -229,6 +229,15 @@ fn only_backends_elsewhere_are_compressed_for_by_default() {
     }
 }
 
+/// Most receivers over gRPC take 4 MiB, after decompression.
+#[test]
+fn trap_07_requests_stay_below_4_mib_by_default() {
+    let most = wholetrace_runtime::units::ByteSize::mib(4);
+    assert!(super::queue::BatchConfig::default().max_size < most);
+    assert!(super::jaeger::JaegerConfig::default().max_request_size <= most);
+    assert!(super::zipkin::ZipkinConfig::default().max_request_size <= most);
+}
+
 #[cfg(feature = "kafka")]
 #[test]
 fn a_kafka_block_for_a_collector_loads() {

@@ -76,7 +76,7 @@ fn without_a_key_what_fits_is_one_message() {
 }
 
 #[test]
-fn no_message_is_larger_than_it_may_be_and_nothing_is_left_out() {
+fn trap_08_no_message_is_larger_than_it_may_be_and_nothing_is_left_out() {
     let batch = batch(&spans(3, 200));
     for (by_trace, encoding) in [
         (true, MessageEncoding::OtlpProto),

@@ -139,7 +139,7 @@ mod tests {
 
     /// A good trace of 500 ms lasts that with each of these spans in it.
     #[test]
-    fn odd_times_do_not_move_the_latency_of_a_trace() {
+    fn trap_04_odd_times_do_not_move_the_latency_of_a_trace() {
         let good = (NOW - 900 * MS, NOW - 400 * MS);
         assert_eq!(lasted(&[good]), 500);
         for (what, odd) in [

@@ -33,7 +33,7 @@ async fn a_closed_backend_is_asked_again_at_the_longest_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_that_is_too_large_is_halved_until_it_fits() {
+async fn trap_07_a_batch_that_is_too_large_is_halved_until_it_fits() {
     let backend =
         Backend::new(
             |batch| {
@@ -51,7 +51,7 @@ async fn a_batch_that_is_too_large_is_halved_until_it_fits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_piece_that_the_backend_does_not_take_is_refused() {
+async fn trap_17_only_the_piece_that_the_backend_does_not_take_is_refused() {
     let backend = Backend::new(|batch| {
         let poisoned = batch.pieces().iter().any(|piece| piece.starts_with(b"bad"));
         if poisoned { Err(rejected()) } else { Ok(Accepted::default()) }
