@@ -136,7 +136,7 @@ impl PolicySet {
         heads: &mut Heads,
         record: &mut [u64],
     ) -> Observed {
-        self.plan.scan.span((span, near), heads, &self.plan.layout, record)
+        self.plan.scan.span(span, near, heads, &self.plan.layout, record)
     }
 
     /// The latest end of a span of the trace of `record`, in nanoseconds since the Unix epoch; `None`

@@ -6,7 +6,7 @@ use wholetrace_proto::{
     otlp::numbers::{span, status},
     spans::trace_id,
     tracestate,
-    wire::{Cursor, FIXED64, LEN, Tag, VARINT, Value, WireError},
+    wire::{Cursor, FIXED32, FIXED64, LEN, Tag, VARINT, Value, WireError},
 };
 
 use crate::policy::{
@@ -101,7 +101,9 @@ struct Target<'t, 'a> {
     body: &'a [u8],
     facts: &'t mut [u64],
     heads: &'t mut Heads,
-    fields: Fields<'a>,
+    /// Behind a reference: to move them out would be to copy in larger pieces what was just written in
+    /// small ones, for which a processor waits.
+    fields: &'t mut Fields<'a>,
 }
 
 impl Scan {
@@ -133,22 +135,24 @@ impl Scan {
     #[inline]
     pub(in crate::policy) fn span(
         &self,
-        (body, near): (&[u8], NearTimes),
+        body: &[u8],
+        near: NearTimes,
         heads: &mut Heads,
         layout: &Layout,
         record: &mut [u64],
     ) -> Observed {
         if self.asked.conditions.is_empty() && self.hashed.is_empty() {
-            self.scan::<false>((body, near), heads, layout, record)
+            self.scan::<false>(body, near, heads, layout, record)
         } else {
-            self.scan::<true>((body, near), heads, layout, record)
+            self.scan::<true>(body, near, heads, layout, record)
         }
     }
 
     /// The pass itself; `CONDITIONS` is whether there are any.
     fn scan<const CONDITIONS: bool>(
         &self,
-        (body, near): (&[u8], NearTimes),
+        body: &[u8],
+        near: NearTimes,
         heads: &mut Heads,
         layout: &Layout,
         record: &mut [u64],
@@ -162,7 +166,7 @@ impl Scan {
             self.asked.conditions.fields.begin(Context::Span, body, body, &mut heads.span);
             heads.events.clear();
         }
-        let fields = Fields {
+        let mut fields = Fields {
             parent: &[],
             status: 0,
             start: 0,
@@ -171,9 +175,9 @@ impl Scan {
             randomness: NO_RV,
             threshold: 0,
         };
-        let mut target = Target { body, facts, heads, fields };
+        let mut target = Target { body, facts, heads, fields: &mut fields };
         let malformed = self.fields::<CONDITIONS>(&mut target).is_err();
-        let Target { facts, fields, .. } = target;
+        let facts = layout.facts_mut(record);
         if let Some(told) = usize::try_from(fields.status).ok().and_then(|s| self.statuses.get(s)) {
             told.add_to(facts);
         }
@@ -186,7 +190,7 @@ impl Scan {
             self.judge(body, root, heads, layout, record);
             self.hash(body, root, heads, layout, record);
         }
-        let odd_times = fields.fold((body.len(), near), layout, record);
+        let odd_times = fields.fold(body.len(), near, layout, record);
         if let Some(counter) = self.spans {
             layout.count(record, counter, 1);
         }
@@ -253,8 +257,8 @@ impl Scan {
         }
     }
 
-    /// Walks the fields of a span. Nearly all of them have a tag and a length of one byte each, or
-    /// are times; those are taken apart here, all others are left to the cursor.
+    /// Walks the fields of a span. Nearly all of them have a tag and a length or a number of one byte
+    /// each, or are times or flags; those are taken apart here, all others are left to the cursor.
     #[inline]
     fn fields<const CONDITIONS: bool>(&self, target: &mut Target<'_, '_>) -> Result<(), WireError> {
         let mut rest = target.body;
@@ -277,6 +281,16 @@ impl Scan {
                     self.number::<CONDITIONS>(span::END_TIME_UNIX_NANO, ns, target);
                     rest = after;
                 }
+                [tag, value, after @ ..] if is_small(*tag, *value) => {
+                    self.number::<CONDITIONS>(u32::from(*tag >> 3), u64::from(*value), target);
+                    rest = after;
+                }
+                [FLAGS_TAG_LOW, FLAGS_TAG_HIGH, flags @ ..]
+                    if let Some((flags, after)) = flags.split_first_chunk() =>
+                {
+                    self.flags::<CONDITIONS>(u32::from_le_bytes(*flags), target);
+                    rest = after;
+                }
                 [] => return Ok(()),
                 _ => rest = self.unusual::<CONDITIONS>(rest, target)?,
             }
@@ -297,10 +311,7 @@ impl Scan {
                     self.number::<CONDITIONS>(field.number, ns, target);
                 }
                 (span::FLAGS, Value::Fixed32(flags)) => {
-                    if flags & SAMPLED != 0 {
-                        self.sampled.add_to(target.facts);
-                    }
-                    self.number::<CONDITIONS>(span::FLAGS, u64::from(flags), target);
+                    self.flags::<CONDITIONS>(flags, target);
                 }
                 (number, Value::Varint(value)) => {
                     self.number::<CONDITIONS>(number, value, target);
@@ -312,6 +323,14 @@ impl Scan {
             }
         }
         Ok(rest.get(fields.position()..).unwrap_or_default())
+    }
+
+    #[inline(always)]
+    fn flags<const CONDITIONS: bool>(&self, flags: u32, target: &mut Target<'_, '_>) {
+        if flags & SAMPLED != 0 {
+            self.sampled.add_to(target.facts);
+        }
+        self.number::<CONDITIONS>(span::FLAGS, u64::from(flags), target);
     }
 
     #[inline(always)]
@@ -392,7 +411,7 @@ impl Scan {
 impl Fields<'_> {
     /// Folds what was found into the record. Whether the times are odd.
     #[inline]
-    fn fold(&self, (bytes, near): (usize, NearTimes), layout: &Layout, record: &mut [u64]) -> bool {
+    fn fold(&self, bytes: usize, near: NearTimes, layout: &Layout, record: &mut [u64]) -> bool {
         let times = near.words(self.start, self.end);
         if let Some([end, id_high]) = record.first_chunk_mut() {
             *end = (*end).max(times.end);
@@ -427,6 +446,12 @@ const fn is_short(tag: u8, length: u8) -> bool {
     u16::from_le_bytes([tag, length]) & 0x8087 == LEN as u16
 }
 
+/// Whether these are a varint field of number 1 to 15 with a value below 128.
+#[inline(always)]
+const fn is_small(tag: u8, value: u8) -> bool {
+    u16::from_le_bytes([tag, value]) & 0x8087 == VARINT as u16 && tag != 0
+}
+
 /// Whether an id is absent or has no bit that is set. Nearly all ids of spans have 8 bytes.
 #[inline(always)]
 fn is_zero(id: &[u8]) -> bool {
@@ -440,6 +465,10 @@ fn is_zero(id: &[u8]) -> bool {
 const START_TIME_TAG: u8 = Tag::new(span::START_TIME_UNIX_NANO, FIXED64).byte();
 /// The tag of `end_time_unix_nano`, a fixed64.
 const END_TIME_TAG: u8 = Tag::new(span::END_TIME_UNIX_NANO, FIXED64).byte();
+
+/// The tag of `flags`, a fixed32, in two bytes.
+const FLAGS_TAG_LOW: u8 = (span::FLAGS << 3 | FIXED32) as u8 | 0x80;
+const FLAGS_TAG_HIGH: u8 = (span::FLAGS >> 4) as u8;
 
 /// The tag of `Status.code`, a varint.
 const CODE_TAG: u8 = Tag::new(status::CODE, VARINT).byte();
@@ -465,8 +494,10 @@ fn status_code(status: &[u8]) -> Result<Option<u64>, WireError> {
 fn short_fields_are_told_by_two_bytes() {
     for tag in 0..=u8::MAX {
         for length in 0..=u8::MAX {
-            let expected = tag < 0x80 && tag & 7 == 2 && length < 0x80;
-            assert_eq!(is_short(tag, length), expected, "{tag:#x} {length:#x}");
+            let one_byte = tag < 0x80 && length < 0x80;
+            assert_eq!(is_short(tag, length), one_byte && tag & 7 == 2, "{tag:#x} {length:#x}");
+            let small = one_byte && tag & 7 == 0 && tag > 0;
+            assert_eq!(is_small(tag, length), small, "{tag:#x} {length:#x}");
         }
     }
 }
