@@ -1,52 +1,29 @@
 //! The topics are read, and may be written, by what exists.
 
-use std::{
-    fs::{self, File},
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::{fs, path::Path};
 
 use super::{
+    collector::Collector,
     gateway_process::Gateway,
+    jaeger::Jaeger,
     kafka::Kafka,
     load::Scale,
     oracle,
-    parts::{built, folder, stands},
+    parts::{folder, stands},
     process::{succeed, wait_until},
+    sender::{ERRORS_ARE_KEPT, go, must_be_whole, run},
     steady::{fleet, sampling},
 };
 
-/// A real OpenTelemetry Collector. Killed when dropped.
-struct Collector(Child);
-
-impl Collector {
-    /// Starts it to write the spans of `topic` to `collected.jsonl` in `place`.
-    fn start(place: &Path, brokers: &str, topic: &str) -> Self {
-        let template = folder().join("collector/read-spans.yaml");
-        let config = fs::read_to_string(template).expect("the template");
-        let config = config
-            .replace("BROKERS", brokers)
-            .replace("TOPIC", topic)
-            .replace("FILE", &place.join("collected.jsonl").display().to_string());
-        let path = place.join("collector.yaml");
-        fs::write(&path, config).expect("the configuration");
-        let log = File::create(place.join("collector.output")).expect("the log file");
-        let child = Command::new(built("collector/collector"))
-            .arg("--config")
-            .arg(path)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a second handle"))
-            .stderr(log)
-            .spawn();
-        Self(child.expect("the Collector starts"))
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// A Collector that writes the spans of `topic` to `collected.jsonl` in `place`.
+fn reader(place: &Path, brokers: &str, topic: &str) -> Collector {
+    let template = fs::read_to_string(folder().join("collector/read-spans.yaml"));
+    let config = template
+        .expect("the template")
+        .replace("BROKERS", brokers)
+        .replace("TOPIC", topic)
+        .replace("FILE", &place.join("collected.jsonl").display().to_string());
+    Collector::start(place, &config)
 }
 
 /// Scenario: a real Collector's Kafka receiver reads the spans topic as `otlp_proto`, beside the
@@ -62,7 +39,7 @@ fn a_collector_reads_the_spans_topic() {
     let scale = Scale::of_this_run();
     let fleet = fleet(&kafka, 1, 1, &sampling("2s"));
     let place = fleet.folder.path();
-    let _collector = Collector::start(place, &kafka.brokers, &format!("{}-spans", fleet.name));
+    let collector = reader(place, &kafka.brokers, &format!("{}-spans", fleet.name));
     let seed = scale.seed.to_string();
     let options = ["--traces", "2000", "--rate", "500", "--late", "0", "--seed", &seed];
     let (mut generator, record) = fleet.generate(0, &options);
@@ -79,7 +56,7 @@ fn a_collector_reads_the_spans_topic() {
     wait_until("a silent partition has a tick", || {
         fleet.samplers[0].metric("wholetrace_sampler_ticks_total") > 0.0
     });
-    let said = fs::read_to_string(place.join("collector.output")).unwrap_or_default();
+    let said = collector.output();
     assert!(!said.contains("failed to unmarshal"), "{said}");
 }
 
@@ -112,7 +89,7 @@ fn what_is_exported_to_a_topic_is_read_by_others() {
     writer.start();
     reader.start();
     let place = reader.folder.path().to_owned();
-    let collector = stands("collector").then(|| Collector::start(&place, &kafka.brokers, topic));
+    let collector = stands("collector").then(|| self::reader(&place, &kafka.brokers, topic));
     let options = ["--traces", "2000", "--rate", "400", "--late", "0", "--slow", "0"];
     let (generator, record) = writer.generate(&options);
     let taken = "wholetrace_gateway_spans_total";
@@ -135,4 +112,42 @@ fn what_is_exported_to_a_topic_is_read_by_others() {
         });
     }
     assert!(reader.stop().success() && writer.stop().success());
+}
+
+/// Scenario: a real Collector writes what it takes to a topic, in each of the encodings that its
+/// exporter and our receiver have. The receiver is not told them.
+///
+/// Guarantee: of all of them the traces with an error are whole in a real Jaeger, and the others are
+/// not there.
+#[test]
+fn what_a_collector_exports_to_a_topic_is_read() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let parts = ["jaeger", "collector", "go"].map(stands);
+    if parts.contains(&false) {
+        return;
+    }
+    let mut jaeger = Jaeger::new();
+    jaeger.start();
+    let topic = "collected";
+    // One partition: the root of a trace, by which it is decided, stays behind the rest.
+    let new = ["--create", "--topic", topic, "--partitions", "1", "--replication-factor", "3"];
+    kafka.tool(TOPIC, &new);
+    let brokers = format!("brokers: [\"{}\"]", kafka.brokers.replace(',', "\", \""));
+    let mut gateway = Gateway::with_receivers(
+        &format!("  kafka: {{ {brokers}, traces: {{ topics: [{topic}] }} }}\n"),
+        &format!("{ERRORS_ARE_KEPT}{}", jaeger.exporter()),
+    );
+    gateway.start();
+    let exporters = ["otlp_proto", "otlp_json", "zipkin_proto", "zipkin_json", "jaeger_proto"].map(
+        |encoding| {
+            let settings = format!("{brokers}, traces: {{ topic: {topic}, encoding: {encoding} }}");
+            (format!("kafka/{encoding}"), settings)
+        },
+    );
+    let (collector, ports) = Collector::relay(gateway.folder.path(), &exporters);
+    let sent: Vec<_> = ports.into_iter().flat_map(|port| run(&mut go("http", port))).collect();
+    must_be_whole(&jaeger, &sent);
+    let refused = gateway.metric("wholetrace_gateway_spans_refused_total");
+    assert!(refused < 1.0, "{refused} spans were refused: {}", collector.output());
+    assert!(gateway.stop().success(), "{}", gateway.output());
 }

@@ -33,4 +33,4 @@ mod steady;
 mod support;
 mod topics;
 
-use support::{gateway_process, mock, oracle, parts, process};
+use support::{collector, gateway_process, jaeger, mock, oracle, parts, process, sender};

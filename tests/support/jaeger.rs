@@ -67,6 +67,12 @@ impl Jaeger {
         });
     }
 
+    /// The configuration of an exporter to it, by OTLP over gRPC.
+    pub(crate) fn exporter(&self) -> String {
+        let endpoint = format!("endpoint: \"127.0.0.1:{}\"", self.otlp_grpc);
+        format!("exporters:\n  otlp/jaeger: {{ {endpoint}, tls: {{ insecure: true }} }}\n")
+    }
+
     /// The spans of a trace: how often each span id is there. Empty when it has none.
     pub(crate) fn trace(&self, id: &str) -> HashMap<String, usize> {
         let mut spans = HashMap::new();

@@ -36,7 +36,7 @@ pub(crate) const ERRORS_ARE_KEPT: &str = "tail_sampling:
 ";
 
 /// Has a sender send, and gives what it says it sent.
-pub(crate) fn run(mut command: Command) -> Vec<Sent> {
+pub(crate) fn run(command: &mut Command) -> Vec<Sent> {
     let output = command.args(["--traces", &TRACES.to_string()]).output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);

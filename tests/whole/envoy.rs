@@ -102,10 +102,7 @@ fn an_envoy_that_reports_to_a_zipkin() {
     }
     let mut jaeger = Jaeger::new();
     jaeger.start();
-    let mut gateway = Gateway::new(&format!(
-        "{ERRORS_ARE_KEPT}exporters:\n  otlp/jaeger: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }} }}\n",
-        jaeger.otlp_grpc
-    ));
+    let mut gateway = Gateway::new(&format!("{ERRORS_ARE_KEPT}{}", jaeger.exporter()));
     gateway.start();
     let envoy = Envoy::start(gateway.zipkin);
     for (port, digits, kinds) in

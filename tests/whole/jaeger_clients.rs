@@ -31,10 +31,7 @@ fn jaegers_clients() {
             "  jaeger:\n    protocols:\n      thrift_compact: {{ endpoint: \"127.0.0.1:{compact}\" }}\n      \
              thrift_http: {{ endpoint: \"127.0.0.1:{http}\" }}\n"
         ),
-        &format!(
-            "{ERRORS_ARE_KEPT}exporters:\n  otlp/jaeger: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }} }}\n",
-            jaeger.otlp_grpc
-        ),
+        &format!("{ERRORS_ARE_KEPT}{}", jaeger.exporter()),
     );
     gateway.start();
     let clients = [
@@ -44,7 +41,7 @@ fn jaegers_clients() {
     ];
     let sent = clients.map(|(service, mut command)| {
         command.args(["--service", service]);
-        (service, run(command))
+        (service, run(&mut command))
     });
     for (service, sent) in &sent {
         must_be_whole(&jaeger, sent);

@@ -29,4 +29,4 @@ mod tenants;
 #[allow(dead_code, reason = "the recorder uses the rest")]
 mod vectors;
 
-use support::{gateway_process, jaeger, mock, oracle, parts, process, sender};
+use support::{collector, gateway_process, jaeger, mock, oracle, parts, process, sender};

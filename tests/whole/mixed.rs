@@ -47,10 +47,7 @@ fn a_trace_of_four_protocols() {
         &format!(
             "  jaeger: {{ protocols: {{ thrift_compact: {{ endpoint: \"127.0.0.1:{compact}\" }} }} }}\n"
         ),
-        &format!(
-            "{ERRORS_ARE_KEPT}exporters:\n  otlp/jaeger: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }} }}\n",
-            jaeger.otlp_grpc
-        ),
+        &format!("{ERRORS_ARE_KEPT}{}", jaeger.exporter()),
     );
     gateway.start();
     let envoy = Envoy::start(gateway.zipkin);

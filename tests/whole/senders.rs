@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use super::{
+    collector::Collector,
     gateway_process::Gateway,
     jaeger::Jaeger,
     parts::{built, stands},
@@ -21,17 +22,13 @@ enum Export {
 /// Zipkin's debug flag on whatever is sampled, so that is no reason to keep a trace here.
 fn gateway(jaeger: &Jaeger, export: Export) -> Gateway {
     let exporter = match export {
-        Export::Grpc => {
-            format!(
-                "otlp/jaeger: {{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }} }}",
-                jaeger.otlp_grpc
-            )
-        }
-        Export::Http => {
-            format!("otlphttp/jaeger: {{ endpoint: \"http://127.0.0.1:{}\" }}", jaeger.otlp_http)
-        }
+        Export::Grpc => jaeger.exporter(),
+        Export::Http => format!(
+            "exporters:\n  otlphttp/jaeger: {{ endpoint: \"http://127.0.0.1:{}\" }}\n",
+            jaeger.otlp_http
+        ),
     };
-    Gateway::new(&format!("{ERRORS_ARE_KEPT}  keep_signals: []\nexporters:\n  {exporter}\n"))
+    Gateway::new(&format!("{ERRORS_ARE_KEPT}  keep_signals: []\n{exporter}"))
 }
 
 /// Runs the sender and asks Jaeger for what it said it sent: the traces with an error whole, the
@@ -44,7 +41,7 @@ fn whole_traces_arrive(part: &str, export: Export, command: impl FnOnce(&Gateway
     jaeger.start();
     let mut gateway = gateway(&jaeger, export);
     gateway.start();
-    let sent = run(command(&gateway));
+    let sent = run(&mut command(&gateway));
     must_be_whole(&jaeger, &sent);
     assert!(gateway.stop().success());
 }
@@ -110,7 +107,31 @@ fn zipkins_reporters() {
     let of_python = ["zipkin", "zipkin-proto", "zipkin-v1", "otel-zipkin"];
     let of_python = of_python.map(|protocol| python(protocol, gateway.zipkin));
     let of_java = ["brave", "brave-proto"].map(|protocol| java(protocol, gateway.zipkin));
-    let sent: Vec<_> = of_python.into_iter().chain(of_java).flat_map(run).collect();
+    let sent: Vec<_> =
+        of_python.into_iter().chain(of_java).flat_map(|mut sender| run(&mut sender)).collect();
+    must_be_whole(&jaeger, &sent);
+    assert!(gateway.stop().success());
+}
+
+/// Scenario: a real Collector passes on what it takes by its exporter for Zipkin, in both of its
+/// encodings.
+///
+/// Guarantee: the traces with an error are whole in Jaeger, the others are not there.
+#[test]
+fn a_collectors_zipkin_exporter() {
+    let parts = ["jaeger", "collector", "go"].map(stands);
+    if parts.contains(&false) {
+        return;
+    }
+    let mut jaeger = Jaeger::new();
+    jaeger.start();
+    let mut gateway = gateway(&jaeger, Export::Grpc);
+    gateway.start();
+    let endpoint = format!("endpoint: \"http://127.0.0.1:{}/api/v2/spans\"", gateway.zipkin);
+    let exporters = ["json", "proto"]
+        .map(|format| (format!("zipkin/{format}"), format!("{endpoint}, format: {format}")));
+    let (_collector, ports) = Collector::relay(gateway.folder.path(), &exporters);
+    let sent: Vec<_> = ports.into_iter().flat_map(|port| run(&mut go("http", port))).collect();
     must_be_whole(&jaeger, &sent);
     assert!(gateway.stop().success());
 }
