@@ -98,11 +98,11 @@ impl CatchUp {
     }
 
     /// Goes a record on if it stands before `window`, where the window begins. The partition has
-    /// taken in the spans below `head` and the decisions below `decided_to`. Spans whose decision is
+    /// taken in the spans before `head` and the decisions below `decided_to`. Spans whose decision is
     /// not found are kept.
     pub(super) fn next(
         &mut self,
-        (window, head): (Position, Position),
+        (window, head): (Position, &ResumePoint),
         decided_to: Position,
         settings: &Settings,
     ) -> Ahead {
@@ -121,12 +121,13 @@ impl CatchUp {
             return Ahead::Unreadable { point, detail };
         };
         let mut clock = self.clock;
-        if clock.advance(frame.time, &mut Oddities::default()) == Advance::Unconfirmed {
+        if frame.position.next().0 >= head.position {
+            // The partition has taken in none behind it, and there may be none; but it has looked
+            // at what there was, and knows which time counts.
+            clock = head.clock;
+        } else if clock.advance(frame.time, &mut Oddities::default()) == Advance::Unconfirmed {
             let behind = self.frames.get(1).map(|frame| frame.time);
-            // Where records before it are deleted, the last one that the partition took in may be
-            // a step here that was none there: its time counts, and there may be none behind it.
-            let is_last = frame.position.next() >= head;
-            if behind.is_none() && self.unreadable.is_none() && !is_last {
+            if behind.is_none() && self.unreadable.is_none() {
                 return self.ask(TopicName::Spans, frame.position.next());
             }
             clock.confirm(frame.time, behind, &mut Oddities::default());

@@ -84,8 +84,11 @@ fn a_missing_decision_is_searched_for_within_bounds() {
     let claims = Claims::new(0, &[]);
     let mut reader = CatchUp::new(ResumePoint::default(), &settings);
     let (mut reads, mut unknown) = (0, Vec::new());
+    let mut clock = Watermark::default();
+    let _ = clock.advance(LogTime(1_001_999), &mut Oddities::default());
+    let head = ResumePoint { position: 2000, clock, decisions: 0 };
     loop {
-        match reader.next((Position(2000), Position(2000)), Position(records), &settings) {
+        match reader.next((Position(2000), &head), Position(records), &settings) {
             Ahead::Wait => break,
             Ahead::Read(topic, from) => {
                 reads += 1;
@@ -116,8 +119,10 @@ fn the_last_record_needs_none_behind_it() {
     let mut clock = Watermark::default();
     let _ = clock.advance(LogTime(1_000_000), &mut Oddities::default());
     let mut reader = CatchUp::new(ResumePoint { clock, ..ResumePoint::default() }, &settings);
-    let end = (Position(8), Position(8));
-    let next = |reader: &mut CatchUp| reader.next(end, Position(0), &settings);
+    let mut of_the_partition = clock;
+    of_the_partition.confirm(LogTime(1_010_000), None, &mut Oddities::default());
+    let head = ResumePoint { position: 8, clock: of_the_partition, decisions: 0 };
+    let next = |reader: &mut CatchUp| reader.next((Position(8), &head), Position(0), &settings);
     assert!(matches!(next(&mut reader), Ahead::Read(TopicName::Spans, Position(0))));
     let (claims, from) = (Claims::new(0, &[]), |position| (TopicName::Spans, Position(position)));
     reader.found(from(0), Found::Gone(Position(7)), &claims, 100);
@@ -129,4 +134,30 @@ fn the_last_record_needs_none_behind_it() {
     assert!(
         matches!(next(&mut reader), Ahead::Filtered { point, .. } if point.clock.now() == time)
     );
+}
+
+/// The time of the last record that the partition took in is far ahead of the one behind it, which
+/// the partition has looked at and not taken in: the spans are of the time that counted there.
+#[test]
+fn the_last_record_has_the_time_of_the_partition() {
+    let settings = settings();
+    let (rogue, next) = (LogTime(9_000_000), LogTime(1_000_100));
+    let mut clock = Watermark::default();
+    let _ = clock.advance(LogTime(1_000_000), &mut Oddities::default());
+    let mut reader = CatchUp::new(ResumePoint { clock, ..ResumePoint::default() }, &settings);
+    let mut of_the_partition = clock;
+    of_the_partition.confirm(rogue, Some(next), &mut Oddities::default());
+    let head = ResumePoint { position: 1, clock: of_the_partition, decisions: 0 };
+    let (from, claims) = ((TopicName::Spans, Position(0)), Claims::new(0, &[]));
+    let asks = reader.next((Position(1), &head), Position(0), &settings);
+    assert!(matches!(asks, Ahead::Read(TopicName::Spans, Position(0))));
+    let payload = frame(&[Span { key: 1, id: 1, ..Span::default() }]);
+    let kind = RecordKind::Spans;
+    let last = Frame { position: Position(0), time: rogue, kind, epoch: 0, payload };
+    reader.found(from, Found::Records(vec![last]), &claims, 100);
+    let Ahead::Filtered { point, .. } = reader.next((Position(1), &head), Position(0), &settings)
+    else {
+        panic!("the record is passed")
+    };
+    assert_eq!(point.clock.now(), LogTime(1_000_100));
 }

@@ -157,8 +157,7 @@ impl Releases {
         if release.unfinished_bytes() >= settings.bounds.max_unfinished_bytes {
             return None;
         }
-        let head = Position(context.here.position);
-        match reader.next((begin, head), context.decided_to, settings) {
+        match reader.next((begin, &context.here), context.decided_to, settings) {
             Ahead::Wait => None,
             Ahead::Read(topic, from) => {
                 let max_bytes = settings.bounds.refetch_bytes;
