@@ -46,6 +46,7 @@ pub(super) struct Met {
     pub(super) bounds: u64,
     pub(super) trimmed: u64,
     pub(super) scanned: u64,
+    pub(super) repeated: u64,
 }
 
 impl Met {
@@ -71,5 +72,6 @@ impl Met {
         self.bounds += other.bounds;
         self.trimmed += other.trimmed;
         self.scanned += other.scanned;
+        self.repeated += other.repeated;
     }
 }

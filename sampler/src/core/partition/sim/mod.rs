@@ -53,6 +53,7 @@ fn the_worlds_are_rough() {
     let events::Met { forgotten, reloads, rewinds, superseded, ghosts, damaged, .. } = seen;
     let events::Met { fell_behind, fetched_behind, .. } = seen;
     let events::Met { set_clocks, rogue_times, metadata_lost, bounds, trimmed, scanned, .. } = seen;
+    let events::Met { repeated, .. } = seen;
     for (what, count) in [
         ("crashes", crashes),
         ("zombies", zombies),
@@ -74,6 +75,7 @@ fn the_worlds_are_rough() {
         ("changes of bounds", bounds),
         ("deletions", trimmed),
         ("scanned records", scanned),
+        ("spans that came before", repeated),
     ] {
         assert!(count >= 20, "only {count} {what} in 200 worlds");
     }

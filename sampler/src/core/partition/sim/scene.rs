@@ -146,6 +146,8 @@ fn traffic(rng: &mut Rng) -> Vec<Vec<Span>> {
     let traces = rng.usize(1..40);
     let mut spans = Vec::new();
     let mut id = 0;
+    // Senders whose answers are lost, in some worlds: some of what they send comes again.
+    let copied = *pick(rng, &[0, 0, 5, 40]);
     for trace in 0..traces {
         let key = rng.u64(..);
         let failing = rng.u8(..4) == 0;
@@ -178,6 +180,9 @@ fn traffic(rng: &mut Rng) -> Vec<Vec<Span>> {
             let span =
                 Span { key, id_high, id, root, error, start_ms, end_ms, gold, noise, priority };
             spans.push((when, span));
+            while rng.u8(..100) < copied {
+                spans.push((when + rng.usize(..2000), span));
+            }
         }
     }
     spans.sort_by_key(|(when, _)| *when);

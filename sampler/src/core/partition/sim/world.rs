@@ -529,6 +529,7 @@ impl World {
         self.met.late += stats.late_spans;
         self.met.forgotten += stats.decisions_forgotten;
         self.met.scanned += stats.records_scanned;
+        self.met.repeated += stats.spans_repeated;
         self.met.fell_behind += stats.fell_behind;
         self.met.unknown += stats.spans_unknown;
         assert_eq!(stats.spans_undecided, 0, "{I3}");
