@@ -15,6 +15,7 @@ mod crash;
 mod dead_letters;
 mod envoy;
 mod exporters;
+mod head_sampler;
 mod jaeger_clients;
 mod mixed;
 #[path = "../conformance/notation.rs"]
