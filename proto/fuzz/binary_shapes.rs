@@ -1,8 +1,8 @@
-//! Zipkin requests in protobuf and in Thrift of every shape: known fields in each other, with right
-//! and wrong types, counts and lengths.
+//! Zipkin requests in protobuf and in Thrift, and Jaeger's in Thrift, of every shape: known fields in
+//! each other, with right and wrong types, counts and lengths.
 
 use wholetrace_proto::{
-    thrift::{Kind, Protocol, Writer},
+    thrift::{Kind, Message, MessageKind, Protocol, Writer},
     wire::{put_bytes, put_fixed64, put_uint},
 };
 
@@ -102,8 +102,50 @@ pub(crate) fn thrift(data: &[u8]) -> Vec<u8> {
     cut(writer.into_bytes(), &mut choices)
 }
 
+/// A batch of Jaeger in Thrift, as it is posted or in a message of either protocol, as `data` chooses.
+pub(crate) fn jaeger_thrift(data: &[u8]) -> Vec<u8> {
+    let mut choices = Choices(data);
+    let protocol = choices.of(&[Protocol::Binary, Protocol::Compact]);
+    let mut writer = Writer::new(protocol);
+    if choices.below(3) == 0 {
+        writer.structure(|batch| jaeger_batch(batch, &mut choices));
+    } else {
+        let name: &[u8] = choices.of(&[b"emitBatch", b"emitBatch", b"emitZipkinBatch"]);
+        let kind = choices.of(&[MessageKind::Oneway, MessageKind::Call, MessageKind::Reply]);
+        writer.message(&Message { name, kind, sequence: 1 });
+        writer.structure(|arguments| {
+            arguments.nested(1, |batch| jaeger_batch(batch, &mut choices));
+        });
+    }
+    cut(writer.into_bytes(), &mut choices)
+}
+
+fn jaeger_batch(batch: &mut Writer, choices: &mut Choices<'_>) {
+    if choices.below(3) > 0 {
+        batch.nested(1, |process| {
+            for _ in 0..choices.below(4) {
+                thrift_field(process, choices, 2);
+            }
+        });
+    }
+    let spans = choices.below(4);
+    let claimed = claimed(spans, choices);
+    batch.list(2, Kind::Struct, claimed, |list| {
+        for _ in 0..spans {
+            list.structure(|span| {
+                span.i64(1, 1);
+                span.i64(3, 2);
+                for _ in 0..choices.below(12) {
+                    thrift_field(span, choices, 3);
+                }
+            });
+        }
+    });
+    thrift_field(batch, choices, 1);
+}
+
 fn thrift_field(writer: &mut Writer, choices: &mut Choices<'_>, depth: usize) {
-    let id = choices.of(&[6, 8, 1, 2, 3, 4, 5, 9, 10, 11, 12, 99, -1]);
+    let id = choices.of(&[6, 8, 1, 2, 3, 4, 5, 7, 9, 10, 11, 12, 99, -1]);
     match choices.below(7) {
         0 => writer.bytes(id, choices.of(&WORDS)),
         1 => writer.i64(id, choices.of(&NUMBERS)),

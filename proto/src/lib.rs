@@ -92,6 +92,7 @@ pub mod jaeger;
 pub mod json;
 pub mod otlp;
 pub mod otlp_json;
+mod parts;
 pub mod record;
 pub mod reject;
 pub mod repair;

@@ -57,7 +57,7 @@ pub enum SpanReject {
         /// What it may.
         most: usize,
     },
-    /// It has more tags or annotations than a span may.
+    /// It has more tags or annotations than a span may, or than it takes bytes for.
     #[error("`{field}` has more than `{most}` at byte `{at}`")]
     TooMany {
         /// The field that has them.

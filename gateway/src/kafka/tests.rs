@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use prost::Message as _;
 use rdkafka::{
@@ -8,10 +8,15 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _},
 };
 use tokio::task::JoinHandle;
-use wholetrace_proto::otlp::{
-    ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span, TracesData,
+use wholetrace_proto::{
+    otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span, TracesData},
+    thrift::{Kind, Protocol, Writer},
+    wire::put_bytes,
 };
-use wholetrace_runtime::units::{ByteSize, HumanDuration};
+use wholetrace_runtime::{
+    metrics::{Recorder, install},
+    units::{ByteSize, HumanDuration},
+};
 use wholetrace_spanlog::{
     Partition, TopicName,
     memory::{MemoryConfig, MemoryLog},
@@ -57,12 +62,21 @@ struct Stand {
 
 impl Stand {
     fn start(cluster: &Cluster) -> Self {
+        Self::named("kafka", cluster)
+    }
+
+    /// One whose metrics are those of the receiver `name`.
+    fn named(name: &str, cluster: &Cluster) -> Self {
         let log =
             MemoryLog::new(MemoryConfig { partitions: PARTITIONS, ..MemoryConfig::default() });
-        Self::over(cluster, log)
+        Self::over_as(name, cluster, log)
     }
 
     fn over(cluster: &Cluster, log: MemoryLog) -> Self {
+        Self::over_as("kafka", cluster, log)
+    }
+
+    fn over_as(name: &str, cluster: &Cluster, log: MemoryLog) -> Self {
         let descriptor = Descriptor { epoch: 1, seed: 7, partitions: PARTITIONS };
         let framing = Framing {
             epoch: 1,
@@ -79,7 +93,7 @@ impl Stand {
             request_timeout: Duration::from_secs(1),
             body_rate_min: 0,
         };
-        let metrics = ReceiverMetrics::new("kafka");
+        let metrics = ReceiverMetrics::new(name);
         let intake = Intake {
             routing: Routing::new(descriptor).unwrap(),
             ingest,
@@ -88,7 +102,7 @@ impl Stand {
             metrics: metrics.clone(),
         };
         let source =
-            KafkaSource::new("kafka", &config(cluster), &admission, Arc::new(intake), metrics);
+            KafkaSource::new(name, &config(cluster), &admission, Arc::new(intake), metrics);
         let shutdown = Shutdown::new();
         let running = source.unwrap().run(shutdown.clone(), Duration::from_secs(1));
         Self { log, shutdown, source: tokio::spawn(running), framer: tokio::spawn(framer.run()) }
@@ -184,6 +198,73 @@ fn marked(cluster: &Cluster) -> i64 {
         _ => 0,
     });
     offsets.sum()
+}
+
+fn recorder() -> &'static Recorder {
+    static RECORDER: OnceLock<Recorder> = OnceLock::new();
+    RECORDER.get_or_init(|| install(&[crate::METRICS]).unwrap())
+}
+
+/// The spans of the receiver `kafka/bad` that were refused for `reason`.
+fn spans_refused(reason: &str) -> u64 {
+    let label = format!("reason=\"{reason}\"");
+    let lines = recorder().render();
+    let mine = lines.lines().filter(|line| {
+        let is_ours = line.contains("kafka/bad") && line.contains(&label);
+        is_ours && line.starts_with("wholetrace_gateway_spans_refused_total")
+    });
+    mine.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}
+
+/// A message with these fields.
+fn fields(fields: &[(u32, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    fields.iter().for_each(|(number, bytes)| put_bytes(&mut out, *number, bytes));
+    out
+}
+
+/// Of each encoding: the bad span costs nobody else, and is counted by its reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn trap_05_a_bad_span_fails_no_message() {
+    recorder();
+    let cluster = brokers();
+    let (long, id) = ([7; 16], [2; 8]);
+    let json = |ids: &str, rest: &str| format!(r#"{{{ids},"name":"good"}},{rest}"#);
+    let otlp_ids = r#""traceId":"00000000000000010000000000000007","spanId":"00000000000000aa""#;
+    let otlp_json = json(otlp_ids, r#"{"traceId":"7"},{"name":7}"#);
+    let zipkin_json = json(r#""traceId":"7","id":"2""#, r#"{"traceId":"7"},null"#);
+    let good = fields(&[(1, &long), (3, &id), (5, b"good")]);
+    let no_id = fields(&[(1, &long), (5, b"bad")]);
+    let mut thrift = Writer::new(Protocol::Binary);
+    thrift.put_list(Kind::Struct, 2);
+    for (trace, name) in [(7, "good"), (0, "bad")] {
+        thrift.structure(|span| {
+            span.i64(1, trace);
+            span.text(3, name);
+            span.i64(4, 2);
+        });
+    }
+    let cut_off = [&good[..], &[0x5a, 2, 0x0a, 9]].concat();
+    write(
+        &cluster,
+        &[
+            otlp(vec![span(1, "good"), Span::default(), span(2, "good")]),
+            format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{otlp_json}]}}]}}]}}"#).into(),
+            format!("[{zipkin_json}]").into(),
+            fields(&[(1, &good), (1, &no_id), (1, &cut_off)]),
+            thrift.into_bytes(),
+            // A span in each message.
+            fields(&[(1, &long), (2, &id), (3, b"good")]),
+            fields(&[(1, &long), (2, &[0; 8]), (3, b"bad")]),
+            fields(&[(1, &long), (2, &id), (3, b"bad"), (8, &[0x0a, 9])]),
+        ],
+    );
+    let stand = Stand::named("kafka/bad", &cluster);
+    stand.until("all spans", |stand| stand.names().len() == 7).await;
+    stand.until("all marks", |_| marked(&cluster) == 8).await;
+    assert_eq!(stand.names(), vec!["good"; 7]);
+    assert_eq!((spans_refused("span_id"), spans_refused("span_malformed")), (6, 4));
+    stand.end().await;
 }
 
 /// What cannot be read stops nobody, a bad span fails nobody, and all of it is marked at the end.

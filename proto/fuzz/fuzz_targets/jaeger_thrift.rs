@@ -1,4 +1,5 @@
-//! Jaeger batches in Thrift, as they are posted and as messages in both protocols.
+//! Jaeger batches in Thrift, as they are posted and as messages in both protocols: as they come, and in
+//! the shape that the bytes choose.
 
 #![no_main]
 
@@ -6,4 +7,7 @@
 #[path = "../translators.rs"]
 mod translators;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| translators::jaeger_thrift(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    translators::jaeger_thrift(data);
+    translators::jaeger_thrift(&translators::binary_shapes::jaeger_thrift(data));
+});

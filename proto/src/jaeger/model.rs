@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::otlp::message::Scalar;
+use crate::parts::room;
 use crate::reject::SpanReject;
 
 /// The flag of a span whose trace was sampled where it began.
@@ -12,10 +13,6 @@ pub(super) const FLAG_SAMPLED: u32 = 1;
 
 /// The flag of a span whose trace somebody wants to see.
 pub(super) const FLAG_DEBUG: u32 = 2;
-
-/// The most tags, logs, fields of logs, references and warnings of a span in all, and the most tags
-/// of a process: each takes more memory here than in a message.
-const PARTS_MAX: usize = 1 << 16;
 
 /// The value of a tag.
 #[derive(Clone, Debug, PartialEq)]
@@ -176,13 +173,6 @@ impl Span<'_> {
             !is_said && one.span_id != [0; 8] && one.trace_id != [0; 16]
         })
     }
-}
-
-fn room(parts: usize, field: &'static str, at: usize) -> Result<(), SpanReject> {
-    if parts < PARTS_MAX {
-        return Ok(());
-    }
-    Err(SpanReject::TooMany { field, most: PARTS_MAX, at })
 }
 
 /// Whether two ids are of one trace: one of them may have lost its high half on the way.

@@ -5,11 +5,8 @@ use std::collections::HashMap;
 
 use super::model::{Annotation, Endpoint, Span};
 use super::parts::{ADDRESS_KEYS, BinaryAnnotation, Moment, Parts};
+use crate::parts::room;
 use crate::reject::SpanReject;
-
-/// The most tags of a span, and the most annotations: each takes more memory than it does in a
-/// request.
-const PARTS_MAX: usize = 1 << 16;
 
 /// The latest time, in the year 2262: nanoseconds that receivers with signed numbers can read.
 pub(super) const TIME_MAX: u64 = i64::MAX.unsigned_abs();
@@ -95,9 +92,7 @@ fn present<const N: usize>(
 
 /// Adds `one`, which ends at byte `at`, to the `list` of `field`, where it may have more.
 fn push<T>(list: &mut Vec<T>, one: T, field: &'static str, at: usize) -> Result<(), SpanReject> {
-    if list.len() >= PARTS_MAX {
-        return Err(SpanReject::TooMany { field, most: PARTS_MAX, at });
-    }
+    room(list.len(), field, at)?;
     list.push(one);
     Ok(())
 }

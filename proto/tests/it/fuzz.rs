@@ -14,7 +14,7 @@ use crate::{checks, nested, sample, translators};
 const RUNS: u32 = 20_000;
 
 /// A small generator of numbers (xorshift): what a failing run did can be done again.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -28,7 +28,7 @@ impl Random {
         usize::try_from(self.next() % bound.max(1) as u64).unwrap()
     }
 
-    fn bytes(&mut self, most: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, most: usize) -> Vec<u8> {
         let len = self.below(most + 1);
         (0..len).map(|_| self.next().to_le_bytes()[3]).collect()
     }

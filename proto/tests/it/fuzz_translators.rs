@@ -13,7 +13,7 @@ use crate::{
     jaeger_shapes,
     jaeger_thrift::{batch, emit_batch},
     sample,
-    translators::{self, shapes},
+    translators::{self, binary_shapes, shapes},
     zipkin::IDS,
     zipkin_protobuf, zipkin_thrift,
 };
@@ -106,6 +106,9 @@ fn jaeger_thrift() {
         emit_batch(&given, Protocol::Compact, MessageKind::Oneway),
     ];
     run(17, &inputs, translators::jaeger_thrift);
+    run_any(19, 20_000, 200, |data| {
+        translators::jaeger_thrift(&binary_shapes::jaeger_thrift(data));
+    });
 }
 
 #[test]

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod allocation;
 #[path = "../../fuzz/checks.rs"]
 mod checks;
 mod fuzz;

@@ -203,7 +203,10 @@ fn requests_are_lists_and_what_is_not_known_is_passed_over() {
 fn a_span_has_so_many_parts_and_no_more() {
     for number in [10, 11] {
         let many = |count: usize| {
-            list(&[span(|out| (0..count).for_each(|_| put_bytes(out, number, &[]))), span(|_| ())])
+            let fill = |out: &mut Vec<u8>| {
+                (0..count).for_each(|_| put_bytes(out, number, b"\x12\x05value"));
+            };
+            list(&[span(fill), span(|_| ())])
         };
         assert_eq!(read(&many(1 << 16)).spans, 2);
         let translated = read(&many((1 << 16) + 1));

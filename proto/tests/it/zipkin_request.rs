@@ -259,8 +259,8 @@ fn room_is_asked_for_as_spans_grow() {
 fn a_span_has_so_many_parts_and_no_more() {
     let many = |count: usize| {
         [
-            format!(r#""annotations":[{}]"#, vec!["{}"; count].join(",")),
-            format!(r#""tags":{{{}}}"#, vec![r#""a":1"#; count].join(",")),
+            format!(r#""annotations":[{}]"#, vec![r#"{"value":"x"}"#; count].join(",")),
+            format!(r#""tags":{{{}}}"#, vec![r#""a":"value""#; count].join(",")),
         ]
     };
     for fields in many(1 << 16) {
