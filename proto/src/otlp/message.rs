@@ -53,6 +53,7 @@ impl<'r> Memory<'r> {
 }
 
 /// The value of an attribute.
+#[derive(Debug)]
 pub(crate) enum Scalar<'s> {
     Text(&'s str),
     Bool(bool),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::model::{Annotation, Endpoint, Span};
+use super::model::{Annotation, Endpoint, Span, TagValue};
 use super::parts::{ADDRESS_KEYS, BinaryAnnotation, Moment, Parts};
 use crate::parts::room;
 use crate::reject::SpanReject;
@@ -51,16 +51,15 @@ impl<'a> Draft<'a> {
     }
 
     /// Adds a binary annotation of v1 that `endpoint` wrote, if that is known. It ends at byte `at`.
-    /// `is_true` if its value is the boolean and no text.
     pub(super) fn annotate_binary(
         &mut self,
         key: Cow<'a, str>,
-        value: Cow<'a, str>,
-        is_true: bool,
+        value: TagValue<'a>,
         endpoint: Endpoint<'a>,
         at: usize,
     ) -> Result<(), SpanReject> {
         let endpoint = Some(endpoint).filter(|endpoint| *endpoint != Endpoint::default());
+        let is_true = value == TagValue::Bool(true);
         let is_address = is_true && endpoint.is_some() && ADDRESS_KEYS.contains(&&*key);
         let value = (!is_address).then_some(value);
         let one = BinaryAnnotation { key, value, endpoint };
@@ -74,7 +73,7 @@ impl<'a> Draft<'a> {
         value: Cow<'a, str>,
         at: usize,
     ) -> Result<(), SpanReject> {
-        push(&mut self.span.tags, (key, value), "tags", at)
+        push(&mut self.span.tags, (key, TagValue::Text(value)), "tags", at)
     }
 }
 
@@ -114,7 +113,7 @@ pub(super) fn complete(span: &mut Span<'_>, duration: u64) {
 }
 
 /// Leaves of the tags of one name the last.
-pub(super) fn keep_last_of_each(tags: &mut Vec<(Cow<'_, str>, Cow<'_, str>)>) {
+pub(super) fn keep_last_of_each<V>(tags: &mut Vec<(Cow<'_, str>, V)>) {
     // Up to so many are compared with each other. They hardly ever are more.
     const FEW: usize = 24;
     if tags.len() <= FEW {

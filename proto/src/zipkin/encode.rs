@@ -3,7 +3,7 @@
 use super::links_events::{put_event, put_link};
 use super::model::{Endpoint, Kind, Span};
 use super::tags::Tags;
-use crate::otlp::enums::{KINDS, STATUS_CODES, number_of, status_code};
+use crate::otlp::enums::{KINDS, STATUS_CODES, number_of};
 use crate::otlp::message::{MessageWriter, Scalar};
 use crate::otlp::numbers::{instrumentation_scope, resource, span, status};
 use crate::otlp::writer::Writer;
@@ -23,7 +23,7 @@ pub(super) fn write_span(writer: &mut Writer<'_>, span: &Span<'_>) -> Result<(),
     let tags = Tags::of(span);
     let resource = writer.resource(|out| {
         for (key, value) in &tags.resource {
-            out.attribute(resource::ATTRIBUTES, key, &Scalar::Text(value));
+            out.attribute(resource::ATTRIBUTES, key, value);
         }
     })?;
     let scope = writer.scope(resource, |out| {
@@ -45,7 +45,7 @@ fn put_span(out: &mut MessageWriter<'_, '_>, span: &Span<'_>, tags: &Tags<'_>) {
         out.bytes(span::PARENT_SPAN_ID, parent);
     }
     out.text(span::NAME, &span.name);
-    let kind = kind(span.kind, tags.internal);
+    let kind = kind(span.kind).unwrap_or(tags.kind);
     if kind > 0 {
         out.uint(span::KIND, kind);
     }
@@ -56,7 +56,7 @@ fn put_span(out: &mut MessageWriter<'_, '_>, span: &Span<'_>, tags: &Tags<'_>) {
         out.fixed64(span::END_TIME_UNIX_NANO, span.end);
     }
     for (key, value) in &tags.attributes {
-        out.attribute(span::ATTRIBUTES, key, &Scalar::Text(value));
+        out.attribute(span::ATTRIBUTES, key, value);
     }
     put_endpoint(out, tags, &span.local, &LOCAL);
     put_endpoint(out, tags, &span.remote, &REMOTE);
@@ -72,16 +72,15 @@ fn put_span(out: &mut MessageWriter<'_, '_>, span: &Span<'_>, tags: &Tags<'_>) {
     put_status(out, tags);
 }
 
-fn kind(kind: Kind, internal: bool) -> u64 {
+fn kind(kind: Kind) -> Option<u64> {
     let name = match kind {
-        Kind::None if internal => "INTERNAL",
-        Kind::None => "UNSPECIFIED",
+        Kind::None => return None,
         Kind::Client => "CLIENT",
         Kind::Server => "SERVER",
         Kind::Producer => "PRODUCER",
         Kind::Consumer => "CONSUMER",
     };
-    number_of(name, &KINDS).unwrap_or(0)
+    number_of(name, &KINDS)
 }
 
 fn put_markers(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_>, span: &Span<'_>) {
@@ -151,8 +150,8 @@ fn put_endpoint(
 }
 
 fn put_status(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_>) {
-    let given = tags.status_code.and_then(status_code);
-    let code = if tags.error { number_of("ERROR", &STATUS_CODES) } else { given }.unwrap_or(0);
+    let error = || number_of("ERROR", &STATUS_CODES);
+    let code = if tags.error { error() } else { tags.status_code }.unwrap_or(0);
     if code == 0 && tags.status_message.is_empty() {
         return;
     }

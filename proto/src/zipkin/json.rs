@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use super::address;
 use super::draft::{Draft, TIME_MAX};
 use super::error::ZipkinError;
-use super::model::{Annotation, Endpoint, Kind};
+use super::model::{Annotation, Endpoint, Kind, TagValue};
 use super::request::Request;
+use super::tags::SPAN_KIND;
 use crate::hex;
 use crate::json::error::{JsonError, ReadError};
 use crate::json::kind::Kind as Value;
@@ -87,7 +88,7 @@ fn field<'a>(
         "id" => draft.id = id(reader, name)?,
         "parentId" => draft.parent_id = id(reader, name)?,
         "name" => span.name = text(reader, name)?,
-        "kind" => span.kind = kind(&text(reader, name)?),
+        "kind" => kind(reader, name, draft)?,
         "timestamp" => span.start = microseconds(reader, name)?,
         "duration" => draft.duration = microseconds(reader, name)?,
         "debug" => span.debug = flag(reader, name)?,
@@ -138,7 +139,18 @@ fn text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Cow<'a, str>, ReadErr
     }
 }
 
-fn kind(name: &str) -> Kind {
+/// A kind of no known name is kept as the tag that OpenTracing had for kinds.
+fn kind<'a>(reader: &mut Reader<'a>, name: &str, draft: &mut Draft<'a>) -> Result<(), ReadError> {
+    let word = text(reader, name)?;
+    draft.span.kind = kind_of(&word);
+    if draft.span.kind == Kind::None && !word.is_empty() {
+        let at = reader.at();
+        draft.tag(Cow::Borrowed(SPAN_KIND), word, at)?;
+    }
+    Ok(())
+}
+
+fn kind_of(name: &str) -> Kind {
     let known = [
         ("CLIENT", Kind::Client),
         ("SERVER", Kind::Server),
@@ -210,15 +222,10 @@ fn annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(),
 fn binary_annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(), ReadError> {
     each_element(reader, "binaryAnnotations", |reader| {
         let (mut key, mut value, mut writer) = (Cow::Borrowed(""), None, Endpoint::default());
-        let mut is_true = false;
         each_field(reader, "binaryAnnotations", |reader, name| {
             match &*name {
                 "key" => key = text(reader, &name)?,
-                "value" => {
-                    is_true = reader.peek()? == Value::Bool;
-                    value = any_text(reader, &name)?;
-                    is_true &= value.as_deref() == Some("true");
-                }
+                "value" => value = typed(reader, &name)?,
                 "endpoint" => writer = endpoint(reader, "endpoint")?,
                 _ => ignore(reader)?,
             }
@@ -226,7 +233,7 @@ fn binary_annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Res
         })?;
         let at = reader.at();
         match value {
-            Some(value) => Ok(draft.annotate_binary(key, value, is_true, writer, at)?),
+            Some(value) => Ok(draft.annotate_binary(key, value, writer, at)?),
             None => Ok(()),
         }
     })
@@ -240,6 +247,26 @@ fn tags<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(), ReadEr
         }
         None => Ok(()),
     })
+}
+
+/// What the value of a binary annotation is: numbers and booleans may stand without quotes. `None`
+/// for `null`.
+fn typed<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Option<TagValue<'a>>, ReadError> {
+    Ok(match reader.peek()? {
+        Value::Bool => Some(TagValue::Bool(reader.boolean()?)),
+        Value::Number => Some(number_of(reader.number()?)),
+        _ => any_text(reader, name)?.map(TagValue::Text),
+    })
+}
+
+/// A number that is too large for either type is its text.
+fn number_of(text: &str) -> TagValue<'_> {
+    let integer = number::integer(text).and_then(|number| i64::try_from(number).ok());
+    match (integer, number::float(text)) {
+        (Some(number), _) => TagValue::Int(number),
+        (None, Some(number)) => TagValue::Double(number),
+        (None, None) => TagValue::Text(Cow::Borrowed(text)),
+    }
 }
 
 /// Text; of any other value, its JSON text. `None` for `null`.

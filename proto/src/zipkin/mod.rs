@@ -6,15 +6,15 @@
 //! |---|---|
 //! | trace id of 64 bits | the low half; zeros before it |
 //! | `parentId` zero or the span's own id | no parent: a root |
-//! | no kind | internal if tag `span.kind` is `internal`, else unspecified |
+//! | no kind | that in tag `span.kind`, else unspecified; a kind or tag of no known word: an attribute `span.kind` |
 //! | `localEndpoint.serviceName` | resource `service.name`, or the name in tag `otlp.service.name.source`; a tag of that name goes before it |
 //! | tags that describe the resource | the resource; spans with equal ones share it |
-//! | tags `otel.scope.*`, `otel.library.*` (`name`, `version`) | the scope |
+//! | tags `otel.scope.*`, else `otel.library.*` (`name`, `version`) | the scope |
 //! | `localEndpoint` address, port | `network.local.address`, `net.host.port` |
 //! | `remoteEndpoint` name, address, port | `service.peer.name`, `network.peer.address`, `net.peer.port`; tags of these names stand |
 //! | addresses of both versions | the one of version 6 as above, the other as `zipkin.local.ipv4`, `zipkin.peer.ipv4`; each in its canonical form, what is no address left out |
 //! | tag `error` | status error, whatever it says; the tag stays unless it is `true` |
-//! | tags `otel.status_code`, `otel.status_description` | status |
+//! | tags `otel.status_code`, `otel.status_description` | status; a code of no known word: attributes |
 //! | tag `w3c.tracestate` | trace state |
 //! | tags `otlp.link.0` to `otlp.link.127` | links; of another form: attributes |
 //! | annotation | event; `name\|{attributes}\|dropped` is taken apart, any other text is its name |
@@ -23,7 +23,7 @@
 //! | no duration | the end is the start |
 //! | `debug` | [`KEEP_ATTRIBUTE`](crate::translated::KEEP_ATTRIBUTE) with [`KEEP_ZIPKIN_DEBUG`](crate::translated::KEEP_ZIPKIN_DEBUG) |
 //! | `shared`, but on a client's span | [`SHARED_ATTRIBUTE`] |
-//! | other tags | attributes, as text; of one name, the last |
+//! | other tags | attributes, as text but for those of v1; of one name, the last |
 //!
 //! A span of v1 becomes one of v2 for each service that has written to it, as Zipkin does it, and
 //! then the above:
@@ -36,7 +36,7 @@
 //! | one of a pair alone | what it says of kind and start; `cr` and `ss` stay annotations, and tell the start when they end with the span |
 //! | `ws`, `wr` beside `ms`, `mr` | the other end of the times |
 //! | binary annotations `sa`, `ca`, `ma` that are `true`, with an endpoint | the remote endpoint of the client's, the server's, the messaging span; that of the own side is left out |
-//! | other binary annotations | tags: numbers and booleans as text, bytes of Thrift as base64 |
+//! | other binary annotations | tags with their types, bytes of Thrift as text in base64 |
 //! | a ninth service and those after it | the first span |
 //! | fields of v2 beside those of v1 | as in v2, on the first span |
 //!

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::otlp::message::Scalar;
+
 /// What a span was for. There is no word for internal work in Zipkin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -32,8 +34,36 @@ pub(crate) struct Annotation<'a> {
     pub(crate) value: Cow<'a, str>,
 }
 
+/// What a tag says: text, but in Thrift.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum TagValue<'a> {
+    Text(Cow<'a, str>),
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+}
+
+impl TagValue<'_> {
+    /// The text, of one that is text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn scalar(&self) -> Scalar<'_> {
+        match self {
+            Self::Text(text) => Scalar::Text(text),
+            Self::Bool(value) => Scalar::Bool(*value),
+            Self::Int(number) => Scalar::Int(*number),
+            Self::Double(number) => Scalar::Double(*number),
+        }
+    }
+}
+
 /// A span with valid ids.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Span<'a> {
     /// Not zero.
     pub(crate) trace_id: [u8; 16],
@@ -54,5 +84,5 @@ pub(crate) struct Span<'a> {
     pub(crate) remote: Endpoint<'a>,
     pub(crate) annotations: Vec<Annotation<'a>>,
     /// Each name occurs once.
-    pub(crate) tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub(crate) tags: Vec<(Cow<'a, str>, TagValue<'a>)>,
 }

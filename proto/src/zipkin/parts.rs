@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::model::Endpoint;
+use super::model::{Endpoint, TagValue};
 
 /// What spans of v1 have instead of kinds, endpoints and tags.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,7 @@ pub(super) struct Moment<'a> {
 pub(super) struct BinaryAnnotation<'a> {
     pub(super) key: Cow<'a, str>,
     /// `None` where the endpoint is the value: an address.
-    pub(super) value: Option<Cow<'a, str>>,
+    pub(super) value: Option<TagValue<'a>>,
     pub(super) endpoint: Option<Endpoint<'a>>,
 }
 

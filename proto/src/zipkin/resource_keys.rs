@@ -16,15 +16,15 @@ const PREFIXES: [&str; 14] = [
     "gcp.gce.",
     "heroku.",
     "k8s.",
-    "opencensus.",
     "openshift.",
     "telemetry.auto.",
     "telemetry.distro.",
     "telemetry.sdk.",
+    "webengine.",
 ];
 
 /// Single names, sorted. The families that they are from have names for spans too.
-const KEYS: [&str; 70] = [
+const KEYS: [&str; 73] = [
     "app.installation.id",
     "browser.brands",
     "browser.language",
@@ -75,6 +75,9 @@ const KEYS: [&str; 70] = [
     "host.mac",
     "host.name",
     "host.type",
+    "opencensus.exporterversion",
+    "opencensus.resourcetype",
+    "opencensus.starttime",
     "os.build_id",
     "os.description",
     "os.name",
@@ -114,7 +117,16 @@ mod tests {
         for key in ["k8s.pod.label.app", "opencensus.starttime", "telemetry.sdk.language"] {
             assert!(is_resource_key(key), "{key}");
         }
-        for key in ["", "k8s", "http.host", "host", "service.peer.name", "faas.trigger", "os"] {
+        for key in [
+            "",
+            "k8s",
+            "opencensus.same_process_as_parent_span",
+            "http.host",
+            "host",
+            "service.peer.name",
+            "faas.trigger",
+            "os",
+        ] {
             assert!(!is_resource_key(key), "{key}");
         }
     }

@@ -1,7 +1,9 @@
 //! Tags by what becomes of them.
 
-use super::model::{Kind, Span};
+use super::model::{Kind, Span, TagValue};
 use super::resource_keys::is_resource_key;
+use crate::otlp::enums::{KINDS, number_of, status_code};
+use crate::otlp::message::Scalar;
 
 /// What the name of a service is where nothing tells it, as Collectors write it; read back, it is no
 /// name.
@@ -16,62 +18,122 @@ const LINK_PREFIX: &str = "otlp.link.";
 /// The most links of a span.
 const LINKS_MAX: u8 = 128;
 
+/// The tag for the kinds that Zipkin has no word for, and OpenTracing's for all of them.
+pub(super) const SPAN_KIND: &str = "span.kind";
+
 /// The tags of one span, sorted by where they go.
 #[derive(Debug, Default)]
 pub(super) struct Tags<'s> {
     /// Attributes of the resource, the service name among them, by name.
-    pub(super) resource: Vec<(&'s str, &'s str)>,
+    pub(super) resource: Vec<(&'s str, Scalar<'s>)>,
     pub(super) scope_name: &'s str,
     pub(super) scope_version: &'s str,
     pub(super) trace_state: &'s str,
-    pub(super) status_code: Option<&'s str>,
+    /// The number of the status code, where one is known.
+    pub(super) status_code: Option<u64>,
     pub(super) status_message: &'s str,
     /// Whether there is an `error` tag: to Zipkin, whatever it says, that is an error.
     pub(super) error: bool,
-    /// Whether the span is marked as internal work.
-    pub(super) internal: bool,
+    /// The number of the kind, of a span that has none of its own; 0 is not known.
+    pub(super) kind: u64,
     /// By number.
     pub(super) links: Vec<(u8, &'s str, &'s str)>,
     /// What stays with the span.
-    pub(super) attributes: Vec<(&'s str, &'s str)>,
+    pub(super) attributes: Vec<(&'s str, Scalar<'s>)>,
 }
+
+/// Tags of which it shows at the end what becomes of them.
+#[derive(Default)]
+struct Later<'s> {
+    service_name_key: Option<&'s str>,
+    message: Option<&'s str>,
+    /// Name and version of the scope, as they were called before.
+    library: [Option<&'s str>; 2],
+}
+
+const LIBRARY: [&str; 2] = ["otel.library.name", "otel.library.version"];
 
 impl<'s> Tags<'s> {
     /// Sorts the tags of `span`.
     pub(super) fn of(span: &'s Span<'_>) -> Self {
         let mut tags = Self { attributes: Vec::with_capacity(span.tags.len()), ..Self::default() };
-        let mut service_name_key = "service.name";
-        let mut message = None;
+        let mut later = Later::default();
         for (key, value) in &span.tags {
-            let (key, value) = (&**key, &**value);
-            match key {
-                "otel.scope.name" | "otel.library.name" => tags.scope_name = value,
-                "otel.scope.version" | "otel.library.version" => tags.scope_version = value,
-                "w3c.tracestate" => tags.trace_state = value,
-                "otel.status_code" => tags.status_code = Some(value),
-                "otel.status_description" => message = Some(value),
-                "error" if value == "true" => tags.error = true,
-                // What went wrong is in the text.
-                "error" => {
-                    tags.error = true;
-                    tags.attributes.push((key, value));
-                }
-                "span.kind" if span.kind == Kind::None => tags.internal = value == "internal",
-                SERVICE_NAME_SOURCE if value.is_empty() => {}
-                SERVICE_NAME_SOURCE => service_name_key = value,
-                _ if is_resource_key(key) => tags.resource.push((key, value)),
-                _ => tags.link_or_attribute(key, value),
+            match value {
+                TagValue::Text(text) => tags.sort(span, key, text, &mut later),
+                other => tags.sort_typed(key, other),
             }
         }
-        match message {
+        let [name, version] = later.library;
+        tags.scope_name = tags.before(tags.scope_name, name, LIBRARY[0]);
+        tags.scope_version = tags.before(tags.scope_version, version, LIBRARY[1]);
+        match later.message {
             Some(message) if tags.status_code.is_some() => tags.status_message = message,
-            Some(message) => tags.attributes.push(("otel.status_description", message)),
+            Some(message) => tags.attribute("otel.status_description", message),
             None => {}
         }
-        tags.add_service_name(service_name_key, &span.local.service_name);
-        tags.resource.sort_unstable();
+        let key = later.service_name_key.unwrap_or("service.name");
+        tags.add_service_name(key, &span.local.service_name);
+        tags.resource.sort_unstable_by_key(|(key, _)| *key);
         tags.links.sort_unstable();
         tags
+    }
+
+    fn sort(&mut self, span: &Span<'_>, key: &'s str, value: &'s str, later: &mut Later<'s>) {
+        match key {
+            "otel.scope.name" => self.scope_name = value,
+            "otel.scope.version" => self.scope_version = value,
+            "otel.library.name" => later.library[0] = Some(value),
+            "otel.library.version" => later.library[1] = Some(value),
+            "w3c.tracestate" => self.trace_state = value,
+            "otel.status_code" => match status_code(value) {
+                Some(code) => self.status_code = Some(code),
+                None => self.attribute(key, value),
+            },
+            "otel.status_description" => later.message = Some(value),
+            "error" => {
+                self.error = true;
+                // What went wrong is in the text.
+                if value != "true" {
+                    self.attribute(key, value);
+                }
+            }
+            SPAN_KIND if span.kind == Kind::None => match number_of(value, &KINDS) {
+                Some(kind) => self.kind = kind,
+                None => self.attribute(key, value),
+            },
+            SERVICE_NAME_SOURCE if value.is_empty() => {}
+            SERVICE_NAME_SOURCE => later.service_name_key = Some(value),
+            _ if is_resource_key(key) => self.resource.push((key, Scalar::Text(value))),
+            _ => self.link_or_attribute(key, value),
+        }
+    }
+
+    /// Of what is no text, `error` alone has a meaning.
+    fn sort_typed(&mut self, key: &'s str, value: &'s TagValue<'_>) {
+        self.error |= key == "error";
+        if is_resource_key(key) {
+            self.resource.push((key, value.scalar()));
+        } else if (key, value) != ("error", &TagValue::Bool(true)) {
+            self.attributes.push((key, value.scalar()));
+        }
+    }
+
+    /// What is said by the name of today, else by the `old` one, which stays an attribute of this
+    /// key where it is not needed.
+    fn before(&mut self, said: &'s str, old: Option<&'s str>, key: &'static str) -> &'s str {
+        match old {
+            Some(old) if said.is_empty() => old,
+            Some(old) => {
+                self.attribute(key, old);
+                said
+            }
+            None => said,
+        }
+    }
+
+    fn attribute(&mut self, key: &'s str, value: &'s str) {
+        self.attributes.push((key, Scalar::Text(value)));
     }
 
     /// Whether the span has an attribute `key` from a tag.
@@ -82,7 +144,7 @@ impl<'s> Tags<'s> {
     fn add_service_name(&mut self, key: &'s str, name: &'s str) {
         let tagged = self.resource.iter().any(|(known, _)| *known == key);
         if !tagged && !name.is_empty() && name != NO_SERVICE_NAME {
-            self.resource.push((key, name));
+            self.resource.push((key, Scalar::Text(name)));
         }
     }
 
@@ -90,7 +152,7 @@ impl<'s> Tags<'s> {
         let number = key.strip_prefix(LINK_PREFIX).and_then(|number| number.parse().ok());
         match number {
             Some(number @ 0..LINKS_MAX) => self.links.push((number, key, value)),
-            _ => self.attributes.push((key, value)),
+            _ => self.attribute(key, value),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Zipkin v1 thrift: a list of spans in the binary protocol, or one span.
 
 use std::borrow::Cow;
-use std::fmt::Debug;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::address;
 use super::draft::{Draft, nanoseconds};
 use super::error::ZipkinError;
-use super::model::Endpoint;
+use super::model::{Endpoint, TagValue};
 use super::request::Request;
 use crate::reject::SpanReject;
 use crate::thrift::{Cursor, Field, Kind, Protocol, ThriftError};
@@ -163,9 +162,8 @@ impl<'a> Span<'a> {
             Ok(())
         })?;
         if let Some(value) = value {
-            let is_true = kind == BOOL && value == [1];
-            let value = value_text(kind, value);
-            let added = self.draft.annotate_binary(key, value, is_true, host, cursor.position());
+            let value = value_of(kind, value);
+            let added = self.draft.annotate_binary(key, value, host, cursor.position());
             self.note(added);
         }
         Ok(())
@@ -216,24 +214,21 @@ const I32: i32 = 3;
 const I64: i32 = 4;
 const DOUBLE: i32 = 5;
 
-/// The text that the value of a binary annotation of this type becomes; one of a type that is not
-/// known is text.
-fn value_text(kind: i32, value: &[u8]) -> Cow<'_, str> {
+/// What the value of a binary annotation of this type is; one of a type that is not known, or a
+/// number with another number of bytes, is text.
+fn value_of(kind: i32, value: &[u8]) -> TagValue<'_> {
     let known = match kind {
-        BOOL => value.first().map(|byte| Cow::Borrowed(if *byte == 1 { "true" } else { "false" })),
-        BYTES => Some(Cow::Owned(STANDARD.encode(value))),
-        I16 => number(value, i16::from_be_bytes),
-        I32 => number(value, i32::from_be_bytes),
-        I64 => number(value, i64::from_be_bytes),
-        DOUBLE => number(value, f64::from_be_bytes),
+        BOOL => bytes(value).map(|[byte]| TagValue::Bool(byte == 1)),
+        BYTES => Some(TagValue::Text(Cow::Owned(STANDARD.encode(value)))),
+        I16 => bytes(value).map(|bytes| TagValue::Int(i16::from_be_bytes(bytes).into())),
+        I32 => bytes(value).map(|bytes| TagValue::Int(i32::from_be_bytes(bytes).into())),
+        I64 => bytes(value).map(|bytes| TagValue::Int(i64::from_be_bytes(bytes))),
+        DOUBLE => bytes(value).map(|bytes| TagValue::Double(f64::from_be_bytes(bytes))),
         _ => None,
     };
-    known.unwrap_or_else(|| utf8::text(value))
+    known.unwrap_or_else(|| TagValue::Text(utf8::text(value)))
 }
 
-/// `None` when it has another number of bytes.
-fn number<T: Debug, const N: usize>(value: &[u8], read: fn([u8; N]) -> T) -> Option<Cow<'_, str>> {
-    let bytes = <[u8; N]>::try_from(value).ok()?;
-    // Also of the largest number few digits.
-    Some(Cow::Owned(format!("{:?}", read(bytes))))
+fn bytes<const N: usize>(value: &[u8]) -> Option<[u8; N]> {
+    value.try_into().ok()
 }

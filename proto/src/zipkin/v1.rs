@@ -293,7 +293,7 @@ impl<'a> Split<'a> {
                 None => &mut self.first,
             };
             // A mark that tells of nothing but the endpoint.
-            if key != "lc" || !value.is_empty() {
+            if key != "lc" || value.text() != Some("") {
                 side.span.tags.push((key, value));
             }
         }

@@ -91,11 +91,15 @@ fn kinds_have_the_numbers_of_otlp() {
         (r#""kind":"PRODUCER""#, |span| span.kind = 4),
         (r#""kind":"CONSUMER""#, |span| span.kind = 5),
         (r#""kind":"client""#, |span| span.kind = 3),
-        (r#""kind":"WORKER""#, UNCHANGED),
+        (r#""kind":"WORKER""#, |span| span.attributes = vec![text("span.kind", "WORKER")]),
         (r#""kind":null"#, UNCHANGED),
-        (r#""kind":4"#, UNCHANGED),
+        (r#""kind":4"#, |span| span.attributes = vec![text("span.kind", "4")]),
         (r#""tags":{"span.kind":"internal"}"#, |span| span.kind = 1),
-        (r#""tags":{"span.kind":"other"}"#, UNCHANGED),
+        (r#""tags":{"span.kind":"server"}"#, |span| span.kind = 2),
+        (r#""kind":"INTERNAL""#, |span| span.kind = 1),
+        (r#""tags":{"span.kind":"other"}"#, |span| {
+            span.attributes = vec![text("span.kind", "other")];
+        }),
         (r#""kind":"SERVER","tags":{"span.kind":"internal"}"#, |span| {
             span.kind = 2;
             span.attributes = vec![text("span.kind", "internal")];

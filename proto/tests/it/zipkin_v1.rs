@@ -1,6 +1,11 @@
 //! Zipkin v1: which spans of v2 a span of v1 stands for.
 
-use crate::zipkin::{IDS, traces_of, translate};
+use wholetrace_proto::otlp::any_value::Value;
+
+use crate::{
+    sample::attribute,
+    zipkin::{IDS, traces_of, translate},
+};
 
 /// `@a` is an endpoint of the service `a`, and so on; `#` is a time, in seconds.
 fn spelled(text: &str) -> String {
@@ -213,15 +218,38 @@ fn addresses_become_remote_endpoints() {
 }
 
 #[test]
+fn binary_annotations_without_quotes_keep_their_types() {
+    let rows = [
+        ("7", Value::IntValue(7)),
+        ("2.5", Value::DoubleValue(2.5)),
+        ("1e3", Value::IntValue(1000)),
+        ("9223372036854775808", Value::DoubleValue(9_223_372_036_854_775_808.0)),
+        ("1e999", Value::StringValue("1e999".to_owned())),
+        // Without an endpoint it is no address.
+        ("true", Value::BoolValue(true)),
+        ("false", Value::BoolValue(false)),
+    ];
+    for (value, wanted) in rows {
+        let span = format!(
+            r#"[{{{IDS},"timestamp":1,"binaryAnnotations":[{{"key":"sa","value":{value}}}]}}]"#
+        );
+        let span = traces_of(&translate(span)).resource_spans[0].scope_spans[0].spans[0].clone();
+        assert_eq!(span.attributes, [attribute("sa", wanted)], "{value}");
+    }
+}
+
+#[test]
 fn binary_annotations_become_tags_of_who_wrote_them() {
-    let rows: [(&str, &[&str]); 8] = [
-        (r#"{"key":"a","value":"1"},{"key":"b","value":2.5}"#, &[r#""tags":{"a":"1","b":"2.5"}"#]),
+    let rows: [(&str, &[&str]); 7] = [
         (
-            r#"{"key":"a","value":true},{"key":"b","value":false,@a}"#,
+            r#"{"key":"a","value":"1"},{"key":"b","value":"2.5"}"#,
+            &[r#""tags":{"a":"1","b":"2.5"}"#],
+        ),
+        (
+            r#"{"key":"a","value":"true"},{"key":"b","value":"false",@a}"#,
             &[r#"local a,"tags":{"a":"true","b":"false"}"#],
         ),
-        // Without an endpoint it is no address; text is none either.
-        (r#"{"key":"sa","value":true}"#, &[r#""tags":{"sa":"true"}"#]),
+        // Text is no address.
         (r#"{"key":"sa","value":"true",@a}"#, &[r#"local a,"tags":{"sa":"true"}"#]),
         (r#"{"key":"a","value":null},{"key":"b"},null"#, &[r#""tags":{}"#]),
         (r#"{"key":"a","value":{"b":[1]}}"#, &[r#""tags":{"a":"{\"b\":[1]}"}"#]),
