@@ -165,14 +165,14 @@ fn literally(value: Value) -> Value {
 }
 
 /// A Collector's process.
-struct Running {
+pub(crate) struct Running {
     process: Child,
-    folder: TempDir,
-    is_ready: bool,
+    pub(crate) folder: TempDir,
+    pub(crate) is_ready: bool,
 }
 
 /// What was left of a Collector.
-struct Ended {
+pub(crate) struct Ended {
     status: ExitStatus,
     log: String,
     folder: TempDir,
@@ -180,7 +180,7 @@ struct Ended {
 
 impl Running {
     /// Starts one, and waits until it is ready or has given up.
-    fn start(configuration: &Value) -> Self {
+    pub(crate) fn start(configuration: &Value) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let own = folder.path().to_string_lossy().into_owned();
         let text = configuration.to_string().replace(FOLDER, &own);
@@ -204,13 +204,13 @@ impl Running {
         running
     }
 
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
     }
 
     /// Stops it, which has it decide what is pending.
-    fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         let id = self.process.id().to_string();
         // It may have ended by itself.
         let _ = Command::new("kill").args(["-TERM", &id]).stderr(Stdio::null()).status();

@@ -1,6 +1,8 @@
 //! Conformance with the OpenTelemetry Collector: what a real one kept, as data, and what our
 //! policies keep of the same traces by the same sets of policies.
 //!
+//! The same for what becomes of spans of other formats: `mappings`.
+//!
 //! Every difference stands in `differences.yaml`, by name and with its reason. Where a Collector
 //! can be had, the data is recorded anew, and must come out as it stands: all that is
 //! kept, and a sample of the configurations.
@@ -18,6 +20,7 @@ mod configurations;
 mod differences;
 mod fresh;
 mod generate;
+mod mappings;
 mod notation;
 mod ours;
 #[path = "../support/parts.rs"]
