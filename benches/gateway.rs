@@ -64,7 +64,7 @@ async fn run(traces: &str) -> f64 {
     let gateway = Gateway::bind(&config, routing, Arc::clone(&log.log().spans.writer))
         .await
         .expect("a free port");
-    let address = gateway.addresses()["otlp/grpc"];
+    let address = gateway.addresses()["otlp/grpc"].ip().expect("a port");
     let shutdown = Shutdown::new();
     let running = tokio::spawn(gateway.run(shutdown.clone()));
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use wholetrace_exporter::config::ExporterConfig;
-use wholetrace_gateway::{Listener, ListenerKind};
+use wholetrace_gateway::{Address, Listener, ListenerKind};
 
 use crate::{config::Config, role::Role, wiring::Process};
 
@@ -48,19 +48,26 @@ pub(crate) fn message(config: &Config, process: &Process, admin: SocketAddr) -> 
 }
 
 /// A listener as configured, and where it is.
-type Bound<'c> = (Listener<'c>, SocketAddr);
+type Bound<'c> = (Listener<'c>, Address);
 
 /// The listeners of `config` that are at `addresses`, in that order.
 fn bound<'a>(
     config: &Config,
-    addresses: impl Iterator<Item = (&'a String, &'a SocketAddr)>,
+    addresses: impl Iterator<Item = (&'a String, &'a Address)>,
 ) -> Vec<Bound<'_>> {
     let mut listeners = config.receivers.listeners();
     let bound = addresses.filter_map(|(name, address)| {
         let index = listeners.iter().position(|listener| listener.name == *name)?;
-        Some((listeners.swap_remove(index), *address))
+        Some((listeners.swap_remove(index), address.clone()))
     });
     bound.collect()
+}
+
+/// Those with a port: the generator and most SDKs know of no other.
+fn at_ports<'b, 'c>(
+    bound: &'b [Bound<'c>],
+) -> impl Iterator<Item = (&'b Listener<'c>, SocketAddr)> {
+    bound.iter().filter_map(|(listener, address)| Some((listener, address.ip()?)))
 }
 
 /// What to type next.
@@ -73,7 +80,7 @@ fn next(text: &mut String, config: &Config, process: &Process, bound: &[Bound<'_
         return;
     }
     let mut hints = String::new();
-    let grpc = bound.iter().find(|(listener, _)| listener.kind == ListenerKind::OtlpGrpc);
+    let grpc = at_ports(bound).find(|(listener, _)| listener.kind == ListenerKind::OtlpGrpc);
     // The generator has no token of a tenant.
     if let Some((_, address)) = grpc.filter(|_| config.authentication.tenants.is_empty()) {
         let endpoint = if address.port() == 4317 {
@@ -114,7 +121,7 @@ fn sdk(config: &Config, bound: &[Bound<'_>]) -> String {
     for (kind, protocol) in
         [(ListenerKind::OtlpHttp, "http/protobuf"), (ListenerKind::OtlpGrpc, "grpc")]
     {
-        let found = bound.iter().find(|(listener, _)| listener.kind == kind);
+        let found = at_ports(bound).find(|(listener, _)| listener.kind == kind);
         let Some((listener, address)) = found else { continue };
         let encrypted = listener.tls.is_some();
         let scheme = if encrypted { "https" } else { "http" };
@@ -158,8 +165,14 @@ mod tests {
     fn said(text: &str, receivers: &[(&str, &str)]) -> String {
         let receivers_config: ReceiversConfig = serde_json::from_str(text).unwrap();
         let config = Config { receivers: receivers_config, ..Config::default() };
-        let owned = |(name, address): &(&str, &str)| ((*name).to_owned(), address.parse().unwrap());
-        let receivers: Vec<(String, SocketAddr)> = receivers.iter().map(owned).collect();
+        let owned = |(name, address): &(&str, &str)| {
+            let address = match address.parse() {
+                Ok(address) => Address::Ip(address),
+                Err(_) => Address::Path(address.into()),
+            };
+            ((*name).to_owned(), address)
+        };
+        let receivers: Vec<(String, Address)> = receivers.iter().map(owned).collect();
         let addresses = receivers.iter().map(|(name, address)| (name, address));
         sdk(&config, &bound(&config, addresses))
     }
@@ -182,6 +195,9 @@ mod tests {
         let receivers = [("otlp/grpc", "127.0.0.1:4317"), ("otlp/http", "127.0.0.1:4318")];
         assert_eq!(said(both, &receivers), format!("{http}{grpc}"));
         assert_eq!(said(both, &receivers[..1]), grpc);
+        // Most SDKs know of no socket.
+        let unix = [("otlp/grpc", "/run/otlp.sock"), receivers[1]];
+        assert_eq!(said(both, &unix), http);
         let tls = r#"{"otlp/a": {"protocols": {"grpc": {"tls": {"cert_file": "x"}}}}}"#;
         let said = said(tls, &[("otlp/a/grpc", "[::]:4317"), ("zipkin", "127.0.0.1:9411")]);
         assert!(said.starts_with("  OTEL_EXPORTER_OTLP_ENDPOINT=https://HOST:4317 "), "{said}");

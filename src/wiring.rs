@@ -1,11 +1,11 @@
 //! Makes the parts of a process and puts them together. The one place that knows which log,
 //! exporters and listeners there are.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use wholetrace_exporter::build::build_all;
-use wholetrace_gateway::{Gateway, GatewayConfig};
+use wholetrace_gateway::{Address, Gateway, GatewayConfig};
 use wholetrace_runtime::{
     admin::Admin,
     budget::ByteBudget,
@@ -45,7 +45,7 @@ pub(crate) struct Sampling {
 
 impl Process {
     /// The addresses that spans are taken on, by receiver.
-    pub(crate) fn receivers(&self) -> impl Iterator<Item = (&String, &SocketAddr)> {
+    pub(crate) fn receivers(&self) -> impl Iterator<Item = (&String, &Address)> {
         self.gateway.iter().flat_map(|gateway| gateway.addresses())
     }
 }

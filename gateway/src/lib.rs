@@ -38,6 +38,7 @@
 //! `Intake::take`.
 
 mod admission;
+mod bind;
 mod config;
 mod datagram;
 mod format;
@@ -55,15 +56,17 @@ mod reject;
 mod remote_sampling;
 mod split;
 
+pub use bind::BindError;
 pub use config::{
     GatewayConfig,
-    http::{CorsConfig, KeepaliveConfig, KeepaliveServerConfig},
+    http::{CorsConfig, KeepaliveConfig, KeepaliveServerConfig, Transport},
     limits::LimitsConfig,
     receivers::ReceiversConfig,
     tenants::{AuthenticationConfig, TenantConfig},
 };
 pub use format::{FORMATS, Format};
-pub use gateway::{BindError, Gateway};
+pub use gateway::Gateway;
+pub use http::socket::Address;
 pub use ingest::batch::{Frame, frames};
 #[cfg(feature = "kafka")]
 pub use kafka::metrics::TABLE as KAFKA_METRICS;

@@ -30,13 +30,6 @@ const SERVER_AUTH: Answer = Refused(
     "everybody could send without it",
     "list who may under `authentication.tenants`, with their tokens",
 );
-const TRANSPORT: Answer = Unless(
-    "tcp",
-    &Refused(
-        "only TCP is listened on",
-        "leave it out, and write an address and a port as `endpoint`",
-    ),
-);
 const CLIENT_AUTH: Answer = Refused(
     "requests would go out without credentials",
     "send them as a header: `headers: { authorization: \"Basic ${env:CREDENTIALS}\" }`, or `Bearer`",
@@ -49,9 +42,8 @@ const MIDDLEWARES: Answer = Idle("there are none here");
 const HTTP2: Answer = Idle("a request without an answer ends with `timeout`");
 
 /// Keys of listeners for HTTP.
-const HTTP_SERVER: [(&str, Answer); 14] = [
+const HTTP_SERVER: [(&str, Answer); 13] = [
     ("auth", SERVER_AUTH),
-    ("transport", TRANSPORT),
     ("include_metadata", METADATA),
     ("response_headers", Idle("answers have the headers of the protocol")),
     (
@@ -69,10 +61,21 @@ const HTTP_SERVER: [(&str, Answer); 14] = [
     ("middlewares", MIDDLEWARES),
 ];
 
+/// Of listeners other than those of OTLP.
+const TCP_ONLY: [(&str, Answer); 1] = [(
+    "transport",
+    Unless(
+        "tcp",
+        &Refused(
+            "only OTLP is taken by Unix sockets",
+            "leave it out, and write an address and a port as `endpoint`",
+        ),
+    ),
+)];
+
 /// Keys of listeners for gRPC.
-const GRPC_SERVER: [(&str, Answer); 8] = [
+const GRPC_SERVER: [(&str, Answer); 7] = [
     ("auth", SERVER_AUTH),
-    ("transport", TRANSPORT),
     ("include_metadata", METADATA),
     (
         "max_concurrent_streams",
@@ -260,20 +263,23 @@ const KAFKA_RECEIVER: [(&str, Answer); 9] = [
 
 /// A place in the configuration, and what a Collector has there. The second part is the type of a
 /// component.
-const PLACES: [(&str, &[(&str, Answer)]); 30] = [
+const PLACES: [(&str, &[(&str, Answer)]); 33] = [
     ("receivers.otlp.protocols.grpc", &GRPC_SERVER),
     ("receivers.otlp.protocols.grpc.tls", &TLS),
     ("receivers.otlp.protocols.http", &HTTP_SERVER),
     ("receivers.otlp.protocols.http.tls", &TLS),
     ("receivers.zipkin", &HTTP_SERVER),
+    ("receivers.zipkin", &TCP_ONLY),
     ("receivers.zipkin", &[("parse_string_tags", Unless("false", &Idle("tags stay text")))]),
     ("receivers.zipkin.tls", &TLS),
     ("receivers.kafka", &KAFKA_CLIENT),
     ("receivers.kafka", &KAFKA_RECEIVER),
     ("receivers.kafka.tls", &TLS),
     ("receivers.jaeger.protocols.grpc", &GRPC_SERVER),
+    ("receivers.jaeger.protocols.grpc", &TCP_ONLY),
     ("receivers.jaeger.protocols.grpc.tls", &TLS),
     ("receivers.jaeger.protocols.thrift_http", &HTTP_SERVER),
+    ("receivers.jaeger.protocols.thrift_http", &TCP_ONLY),
     ("receivers.jaeger.protocols.thrift_http.tls", &TLS),
     ("receivers.jaeger.protocols.thrift_compact", &[("workers", WORKERS)]),
     ("receivers.jaeger.protocols.thrift_binary", &[("workers", WORKERS)]),

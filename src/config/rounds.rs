@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _, UdpSocket};
 
 use http::Uri;
 use wholetrace_exporter::config::ExportersConfig;
-use wholetrace_gateway::ReceiversConfig;
+use wholetrace_gateway::{Listener, ReceiversConfig, Transport};
 use wholetrace_runtime::{listen, problems::Problems};
 
 /// Adds each exporter of a process that would send to one of its own receivers. Names of other
@@ -17,7 +17,10 @@ pub(super) fn check(
     for (name, exporter) in &exporters.0 {
         let Some((key, backend)) = exporter.backend() else { continue };
         let mut listeners = receivers.listeners().into_iter();
-        if let Some(own) = listeners.find(|listener| leads(&backend, listener.endpoint)) {
+        let leads = |listener: &Listener<'_>| {
+            listener.transport == Transport::Tcp && leads(&backend, listener.endpoint)
+        };
+        if let Some(own) = listeners.find(leads) {
             let message = format!(
                 "is `{}`, a listener of this process: kept traces would come back as new spans \
                  and go round for ever",

@@ -6,9 +6,10 @@ use wholetrace_runtime::{
     listen,
     problems::{Problem, Problems, join},
     units::{ByteSize, HumanDuration},
+    unix_socket::PATH_BYTES_MAX,
 };
 
-use super::{limits::LimitsConfig, receivers::ReceiversConfig};
+use super::{http::Transport, limits::LimitsConfig, receivers::ReceiversConfig};
 use crate::receiver::listener::Listener;
 
 /// Adds the problems of `limits`, at key `path`, to `problems`.
@@ -61,7 +62,7 @@ pub(crate) fn check_receivers(
         problems.push_error(Problem::new(path, "there is no receiver").hint(hint));
     }
     // Fixed endpoints, with the key that took each.
-    let mut taken = BTreeMap::new();
+    let mut taken = Taken::new();
     for listener in receivers.listeners_at(path) {
         check_endpoint(&listener, &mut taken, problems);
         check_message(&listener, limits, problems);
@@ -97,14 +98,22 @@ fn check_message(listener: &Listener<'_>, limits: &LimitsConfig, problems: &mut 
     }
 }
 
-fn check_endpoint(
-    listener: &Listener<'_>,
-    taken: &mut BTreeMap<(bool, String), String>,
-    problems: &mut Problems,
-) {
+/// Endpoints, and whether they are of datagrams, with the key that took each.
+type Taken = BTreeMap<(bool, String), String>;
+
+fn check_endpoint(listener: &Listener<'_>, taken: &mut Taken, problems: &mut Problems) {
     let (key, endpoint, tls) = (listener.setting(), listener.endpoint, listener.tls);
     if let Some(tls) = tls {
         tls.check(&join(&listener.path, "tls"), problems);
+    }
+    if listener.transport == Transport::Unix {
+        return check_socket(&key, endpoint, taken, problems);
+    }
+    if endpoint.starts_with('/') {
+        let problem = Problem::new(key, "is a path, and has no port").value(endpoint);
+        let hint = "set `transport: unix` beside it, where there is one, or write an address and a \
+                    port, such as `127.0.0.1:4317`";
+        return problems.push_error(problem.hint(hint));
     }
     let port = endpoint.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
     let Some(port) = port else {
@@ -137,6 +146,29 @@ fn check_endpoint(
     if let Some(other) = taken.insert(place, key.clone()) {
         let problem = Problem::new(key, format!("is the endpoint of `{other}` already"));
         let hint = "give each listener a port of its own";
+        problems.push_error(problem.value(endpoint).hint(hint));
+    }
+}
+
+/// Checks the path of a Unix socket.
+fn check_socket(key: &str, endpoint: &str, taken: &mut Taken, problems: &mut Problems) {
+    let wrong = if !endpoint.starts_with('/') {
+        Some("must be a path from the root of the file system, as `transport` is `unix`".to_owned())
+    } else if endpoint.ends_with('/') || endpoint.contains('\0') {
+        Some("is not the path of a file".to_owned())
+    } else if endpoint.len() > PATH_BYTES_MAX {
+        let bytes = endpoint.len();
+        Some(format!("has {bytes} bytes, and the path of a socket {PATH_BYTES_MAX} at most"))
+    } else {
+        None
+    };
+    if let Some(message) = wrong {
+        let hint = "write one such as `/run/wholetrace/otlp.sock`, or leave `transport` out";
+        return problems.push_error(Problem::new(key, message).value(endpoint).hint(hint));
+    }
+    if let Some(other) = taken.insert((false, endpoint.to_owned()), key.to_owned()) {
+        let problem = Problem::new(key, format!("is the socket of `{other}` already"));
+        let hint = "give each listener a socket of its own";
         problems.push_error(problem.value(endpoint).hint(hint));
     }
 }

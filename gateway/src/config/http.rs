@@ -7,6 +7,17 @@ use wholetrace_runtime::{
     units::HumanDuration,
 };
 
+/// How a listener is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// At an address and a port.
+    #[default]
+    Tcp,
+    /// By a Unix socket.
+    Unix,
+}
+
 /// Pings on HTTP/2 connections, and how long these live.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

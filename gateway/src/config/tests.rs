@@ -106,6 +106,24 @@ fn all_problems_are_told_by_their_keys() {
 }
 
 #[test]
+fn sockets_are_paths_that_fit_and_each_is_of_one_listener() {
+    let both = |grpc: &str, http: &str| {
+        problems_of(&format!(
+            r#"{{"receivers": {{"otlp": {{"protocols": {{"grpc": {grpc}, "http": {http}}}}}}}}}"#
+        ))
+    };
+    let unix = |path: &str| format!(r#"{{"transport": "unix", "endpoint": "{path}"}}"#);
+    assert!(both(&unix("/run/a.sock"), &unix("/run/b.sock")).is_empty());
+    let http = ["receivers.otlp.protocols.http.endpoint"];
+    let long = format!("/{}", "x".repeat(103));
+    for path in ["/run/a.sock", "a.sock", "@a", "127.0.0.1:4318", "/run/", &long] {
+        assert_eq!(both(&unix("/run/a.sock"), &unix(path)), http, "{path}");
+    }
+    let no_transport = r#"{"endpoint": "/run/b.sock"}"#;
+    assert_eq!(both(&unix("/run/a.sock"), no_transport), http);
+}
+
+#[test]
 fn a_listener_open_to_the_network_is_warned_of() {
     let json = r#"{"receivers": {"zipkin": {"endpoint": "0.0.0.0:9411"}}}"#;
     let config: GatewayConfig = serde_json::from_str(json).unwrap();

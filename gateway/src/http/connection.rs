@@ -10,7 +10,6 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     sync::OwnedSemaphorePermit,
     time::{Instant, sleep_until, timeout},
 };
@@ -23,6 +22,7 @@ use crate::{
     admission::lease::InFlightBudget,
     http::{
         activity::{Activity, MonitoredIo, TimeoutCheck},
+        socket::Stream,
         stack::{ConnectionInfo, Stack},
     },
     metrics::ListenerMetrics,
@@ -98,15 +98,11 @@ impl Serving {
     /// Serves `stream`, a connection of `peer`, until it ends; then gives `permit` back.
     pub(crate) async fn connection(
         self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
+        stream: Stream,
+        peer: Option<SocketAddr>,
         permit: OwnedSemaphorePermit,
     ) {
         let _open = self.metrics.connection();
-        // Answers are small and senders wait for them.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
-        }
         match &self.tls {
             None => Box::pin(self.serve(stream, peer)).await,
             Some(tls) => match timeout(self.limits.header_timeout, accept(tls, stream)).await {
@@ -116,25 +112,25 @@ impl Serving {
                         "TLS was not established: {error}; a sender that does not speak TLS cannot \
                          use this listener"
                     );
-                    self.metrics.refused(RejectReason::Handshake, Some(peer), &message);
+                    self.metrics.refused(RejectReason::Handshake, peer, &message);
                 }
                 Err(_) => {
                     let message = "TLS was not established within `limits.header_timeout`";
-                    self.metrics.refused(RejectReason::HeaderTimeout, Some(peer), message);
+                    self.metrics.refused(RejectReason::HeaderTimeout, peer, message);
                 }
             },
         }
         drop(permit);
     }
 
-    async fn serve<I>(&self, stream: I, peer: SocketAddr)
+    async fn serve<I>(&self, stream: I, peer: Option<SocketAddr>)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Arc::new(Activity::new());
         let service = {
             let (stack, activity) = (self.stack.clone(), Arc::clone(&activity));
-            let info = ConnectionInfo::new(self.in_flight.connection(), Some(peer));
+            let info = ConnectionInfo::new(self.in_flight.connection(), peer);
             tower::service_fn(move |mut request: http::Request<Incoming>| {
                 let in_flight = activity.request();
                 request.extensions_mut().insert(info.clone());
@@ -174,7 +170,7 @@ impl Serving {
                     connection.as_mut().graceful_shutdown();
                 }
                 () = reached(cut_at) => {
-                    tracing::debug!(%peer, "requests outlived their connection's time");
+                    tracing::debug!(?peer, "requests outlived their connection's time");
                     return;
                 }
                 () = sleep_until(look) => {
@@ -182,7 +178,7 @@ impl Serving {
                         TimeoutCheck::Pending(time) => look = Instant::now() + time,
                         TimeoutCheck::HeaderTimeout => {
                             let message = "no request head came within `limits.header_timeout`";
-                            self.metrics.refused(RejectReason::HeaderTimeout, Some(peer), message);
+                            self.metrics.refused(RejectReason::HeaderTimeout, peer, message);
                             return;
                         }
                         // It had its time to close.
@@ -199,13 +195,13 @@ impl Serving {
     }
 
     /// Tells why a connection ended with `error`, and counts it where the sender broke HTTP.
-    fn failed(&self, error: &(dyn Error + 'static), activity: &Activity, peer: SocketAddr) {
+    fn failed(&self, error: &(dyn Error + 'static), activity: &Activity, peer: Option<SocketAddr>) {
         match against_http(error) {
             Some(message) => {
                 let message = if activity.is_tls() { TLS } else { &message };
-                self.metrics.refused(RejectReason::Http, Some(peer), message);
+                self.metrics.refused(RejectReason::Http, peer, message);
             }
-            None => tracing::debug!(%error, %peer, "a connection ended"),
+            None => tracing::debug!(%error, ?peer, "a connection ended"),
         }
     }
 }
@@ -244,10 +240,7 @@ async fn reached(when: Option<Instant>) {
 }
 
 /// Shakes hands with the certificate that there is now.
-async fn accept(
-    tls: &Reloading<ServerConfig>,
-    stream: TcpStream,
-) -> io::Result<TlsStream<TcpStream>> {
+async fn accept(tls: &Reloading<ServerConfig>, stream: Stream) -> io::Result<TlsStream<Stream>> {
     TlsAcceptor::from(tls.current().await).accept(stream).await
 }
 

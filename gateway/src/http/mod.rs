@@ -11,4 +11,5 @@ pub(crate) mod media;
 pub(crate) mod open_files;
 pub(crate) mod route;
 pub(crate) mod server;
+pub(crate) mod socket;
 pub(crate) mod stack;

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
+use tokio::{sync::Semaphore, time::sleep};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::task::TaskTracker;
 use wholetrace_runtime::tls::Reloading;
@@ -11,6 +11,7 @@ use crate::{
     admission::lease::InFlightBudget,
     http::{
         connection::{ConnectionLimits, Serving, Stop},
+        socket::Socket,
         stack::Stack,
     },
     metrics::ListenerMetrics,
@@ -22,7 +23,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound listener with the stack that it serves.
 pub(crate) struct Server {
-    pub(crate) listener: TcpListener,
+    pub(crate) listener: Socket,
     pub(crate) tls: Option<Reloading<ServerConfig>>,
     pub(crate) stack: Stack,
     pub(crate) limits: ConnectionLimits,
@@ -57,7 +58,7 @@ impl Server {
                 // Closed at once: a sender that gets no connection tries elsewhere, one that
                 // waits in the backlog does not.
                 let message = "as many are open as may be: raise `limits.connections`";
-                serving.metrics().refused(RejectReason::Connections, Some(peer), message);
+                serving.metrics().refused(RejectReason::Connections, peer, message);
                 continue;
             };
             tasks.spawn(Arc::clone(&serving).connection(stream, peer, permit));

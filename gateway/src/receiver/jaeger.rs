@@ -9,7 +9,7 @@ use wholetrace_runtime::{
 };
 
 use crate::{
-    config::http::{KeepaliveConfig, KeepaliveServerConfig},
+    config::http::{KeepaliveConfig, KeepaliveServerConfig, Transport},
     format::{Format, JAEGER_BATCH_PROTO, JAEGER_BATCH_THRIFT},
     http::{
         answer::AnswerStyle,
@@ -112,6 +112,7 @@ impl JaegerConfig {
             name: format!("{name}/grpc"),
             path: join(path, "protocols.grpc"),
             kind: ListenerKind::JaegerGrpc,
+            transport: Transport::Tcp,
             endpoint: &grpc.endpoint,
             tls: grpc.tls.as_ref(),
             message: MessageLimit::grpc(
@@ -128,6 +129,7 @@ impl JaegerConfig {
             name: format!("{name}/thrift_http"),
             path: join(path, "protocols.thrift_http"),
             kind: ListenerKind::JaegerThriftHttp,
+            transport: Transport::Tcp,
             endpoint: &http.endpoint,
             tls: http.tls.as_ref(),
             message: MessageLimit::body(

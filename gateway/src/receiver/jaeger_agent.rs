@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use wholetrace_runtime::problems::join;
 
 use crate::{
-    config::http::KeepaliveServerConfig,
+    config::http::{KeepaliveServerConfig, Transport},
     format::{JAEGER_AGENT_BINARY, JAEGER_AGENT_COMPACT},
     http::route::RouteTable,
     receiver::listener::{Datagrams, Listener, ListenerKind, MessageLimit},
@@ -56,6 +56,7 @@ macro_rules! datagrams {
                     name: format!("{name}/{}", $key),
                     path: join(path, concat!("protocols.", $key)),
                     kind: ListenerKind::JaegerAgent,
+                    transport: Transport::Tcp,
                     endpoint: &self.endpoint,
                     tls: None,
                     message: MessageLimit::datagram(self.max_packet_size),

@@ -10,7 +10,7 @@ use wholetrace_runtime::{
 };
 
 use crate::{
-    config::http::KeepaliveServerConfig,
+    config::http::{KeepaliveServerConfig, Transport},
     http::route::RouteTable,
     receiver::listener::{Listener, ListenerKind, MessageLimit, SamplingPlace},
     remote_sampling::source,
@@ -51,6 +51,7 @@ impl JaegerSamplingConfig {
             name: format!("{name}/remote_sampling"),
             path: join(path, "remote_sampling"),
             kind: ListenerKind::JaegerSampling,
+            transport: Transport::Tcp,
             endpoint: &self.endpoint,
             tls: None,
             message,

@@ -10,9 +10,9 @@ use wholetrace_runtime::{
 };
 
 use crate::{
-    config::http::{CorsConfig, KeepaliveServerConfig},
+    config::http::{CorsConfig, KeepaliveServerConfig, Transport},
     format::Format,
-    http::route::RouteTable,
+    http::{route::RouteTable, socket::Socket},
 };
 
 /// A socket that a receiver listens on.
@@ -25,7 +25,9 @@ pub struct Listener<'c> {
     pub path: String,
     /// What is spoken there.
     pub kind: ListenerKind,
-    /// Address and port as configured.
+    /// How it is reached.
+    pub transport: Transport,
+    /// Address and port as configured, or the path of its socket.
     pub endpoint: &'c str,
     /// Its certificate, where it is encrypted.
     pub tls: Option<&'c ServerTlsConfig>,
@@ -95,7 +97,7 @@ impl Listener<'_> {
         if self.takes_datagrams() {
             listen::bind_datagrams(&setting, self.endpoint).await.map(drop)
         } else {
-            listen::bind(&setting, self.endpoint).await.map(drop)
+            Socket::bind(&setting, self.transport, self.endpoint).await.map(drop)
         }
     }
 }

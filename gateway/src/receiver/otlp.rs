@@ -11,7 +11,7 @@ use wholetrace_runtime::{
 };
 
 use crate::{
-    config::http::{CorsConfig, KeepaliveConfig, KeepaliveServerConfig},
+    config::http::{CorsConfig, KeepaliveConfig, KeepaliveServerConfig, Transport},
     format::{Format, OTLP_JSON, OTLP_PROTO},
     http::{
         answer::AnswerStyle,
@@ -50,8 +50,11 @@ pub struct OtlpProtocols {
 #[serde(default, deny_unknown_fields)]
 pub struct OtlpGrpcConfig {
     /// Address and port to listen on; port 0 takes a free one. Only this machine reaches a
-    /// loopback address.
+    /// loopback address. With `transport: unix` the path of a socket.
     pub endpoint: String,
+    /// How it is reached: `tcp`, or by a Unix socket (`unix`), which only processes of this machine
+    /// reach that may write to its file.
+    pub transport: Transport,
     /// Largest message in MiB, inflated. 1 to 1,024, and at most a third of `limits.in_flight`, to
     /// which the default gives way. Generous, because SDKs send a message that was too large again and
     /// again or drop it.
@@ -68,8 +71,11 @@ pub struct OtlpGrpcConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct OtlpHttpConfig {
     /// Address and port to listen on; port 0 takes a free one. Only this machine reaches a
-    /// loopback address.
+    /// loopback address. With `transport: unix` the path of a socket.
     pub endpoint: String,
+    /// How it is reached: `tcp`, or by a Unix socket (`unix`), which only processes of this machine
+    /// reach that may write to its file.
+    pub transport: Transport,
     /// Largest body in bytes, inflated. 1,024 to 1,073,741,824, and at most a third of
     /// `limits.in_flight`, to which the default gives way.
     pub max_request_body_size: u64,
@@ -91,6 +97,7 @@ impl Default for OtlpGrpcConfig {
     fn default() -> Self {
         Self {
             endpoint: "127.0.0.1:4317".to_owned(),
+            transport: Transport::Tcp,
             max_recv_msg_size_mib: 64,
             tls: None,
             keepalive: KeepaliveConfig::default(),
@@ -102,6 +109,7 @@ impl Default for OtlpHttpConfig {
     fn default() -> Self {
         Self {
             endpoint: "127.0.0.1:4318".to_owned(),
+            transport: Transport::Tcp,
             max_request_body_size: 64 << 20,
             traces_url_path: "/v1/traces".to_owned(),
             extra_traces_url_paths: Vec::new(),
@@ -125,6 +133,7 @@ impl OtlpConfig {
             name: format!("{name}/grpc"),
             path: join(path, "protocols.grpc"),
             kind: ListenerKind::OtlpGrpc,
+            transport: grpc.transport,
             endpoint: &grpc.endpoint,
             tls: grpc.tls.as_ref(),
             message: MessageLimit::grpc(
@@ -141,6 +150,7 @@ impl OtlpConfig {
             name: format!("{name}/http"),
             path: join(path, "protocols.http"),
             kind: ListenerKind::OtlpHttp,
+            transport: http.transport,
             endpoint: &http.endpoint,
             tls: http.tls.as_ref(),
             message: MessageLimit::body(

@@ -6,7 +6,7 @@ use wholetrace_proto::zipkin::REPORT_PATH;
 use wholetrace_runtime::tls::ServerTlsConfig;
 
 use crate::{
-    config::http::KeepaliveServerConfig,
+    config::http::{KeepaliveServerConfig, Transport},
     format::{Format, ZIPKIN_JSON, ZIPKIN_PROTO, ZIPKIN_THRIFT},
     http::{
         answer::AnswerStyle,
@@ -45,6 +45,7 @@ impl ZipkinConfig {
             name: name.to_owned(),
             path: path.to_owned(),
             kind: ListenerKind::Zipkin,
+            transport: Transport::Tcp,
             endpoint: &self.endpoint,
             tls: self.tls.as_ref(),
             message: MessageLimit::body(

@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
     task::JoinHandle,
 };
-use wholetrace_gateway::{Gateway, GatewayConfig, METRICS};
+use wholetrace_gateway::{Address, Gateway, GatewayConfig, METRICS};
 use wholetrace_proto::otlp::{
     ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span, TracesData,
 };
@@ -29,7 +29,7 @@ pub(crate) const PARTITIONS: u32 = 4;
 pub(crate) struct Running {
     pub(crate) log: MemoryLog,
     pub(crate) shutdown: Shutdown,
-    addresses: BTreeMap<String, SocketAddr>,
+    addresses: BTreeMap<String, Address>,
     name: &'static str,
     task: JoinHandle<()>,
 }
@@ -110,20 +110,24 @@ impl Running {
     }
 
     pub(crate) fn grpc(&self) -> SocketAddr {
-        self.addresses[&format!("otlp/{}/grpc", self.name)]
+        self.address(&format!("otlp/{}/grpc", self.name))
     }
 
     pub(crate) fn http(&self) -> SocketAddr {
-        self.addresses[&format!("otlp/{}/http", self.name)]
+        self.address(&format!("otlp/{}/http", self.name))
     }
 
     pub(crate) fn zipkin(&self) -> SocketAddr {
-        self.addresses[&format!("zipkin/{}", self.name)]
+        self.address(&format!("zipkin/{}", self.name))
     }
 
     /// Where Jaeger's protocol of this name in the configuration is taken.
     pub(crate) fn jaeger(&self, protocol: &str) -> SocketAddr {
-        self.addresses[&format!("jaeger/{}/{protocol}", self.name)]
+        self.address(&format!("jaeger/{}/{protocol}", self.name))
+    }
+
+    fn address(&self, receiver: &str) -> SocketAddr {
+        self.addresses[receiver].ip().unwrap()
     }
 
     /// The sum of the counters `metric` of this gateway whose labels contain `label`.

@@ -16,4 +16,5 @@ mod served;
 mod tenants;
 mod tls;
 mod traps;
+mod unix;
 mod zipkin;

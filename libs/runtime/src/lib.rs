@@ -15,6 +15,7 @@
 //! | [`logging`] | the process's own log |
 //! | [`tls`] | certificates and keys |
 //! | [`listen`] | sockets, with errors that say what to do |
+//! | [`unix_socket`] | the same in a file |
 //! | [`grpc`] | messages that stay bytes |
 //! | [`admin`] | health and metrics for operators |
 
@@ -33,3 +34,4 @@ pub mod secret;
 pub mod shutdown;
 pub mod tls;
 pub mod units;
+pub mod unix_socket;

@@ -337,7 +337,7 @@ fn keys_of_a_collector_are_known() {
     for (place, key, value, said) in [
         (GRPC, "auth", "{authenticator: oidc}", "everybody could send"),
         (HTTP, "auth", "{authenticator: oidc}", "authentication.tenants"),
-        (GRPC, "transport", "unix", "only TCP"),
+        ("receivers.zipkin", "transport", "unix", "only OTLP is taken"),
         ("exporters.otlp", "auth", "{authenticator: basicauth/x}", "authorization"),
         ("exporters.otlphttp", "auth", "{authenticator: basicauth/x}", "without credentials"),
         ("exporters.otlp", "tls.min_version", "'1.3'", "TLS 1.2 and 1.3"),
@@ -353,6 +353,7 @@ fn keys_of_a_collector_are_known() {
     // What says what is done anyway.
     for (place, key, value) in [
         (GRPC, "transport", "tcp"),
+        ("receivers.zipkin", "transport", "tcp"),
         (GRPC, "include_metadata", "false"),
         ("exporters.otlp", "tls.min_version", "1.2"),
         ("exporters.otlp", "sending_queue.sizer", "bytes"),
