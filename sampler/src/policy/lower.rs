@@ -51,22 +51,40 @@ pub(super) struct Lowering<'p> {
     /// The names of policies within composite ones that are to be told; `None` if none are.
     pub(super) told: Option<Vec<String>>,
     depth: usize,
+    /// In how many policies what is lowered stands that tell no names of what is in them.
+    untold: usize,
 }
 
 impl<'p> Lowering<'p> {
     /// One that notes names of policies within composite ones if they are to be `told`.
     pub(super) fn new(planner: &'p mut Planner, compatibility: Compatibility, told: bool) -> Self {
         let told = told.then(Vec::new);
-        Self { planner, compatibility, budgets: Vec::new(), names: Vec::new(), told, depth: 0 }
+        Self {
+            planner,
+            compatibility,
+            budgets: Vec::new(),
+            names: Vec::new(),
+            told,
+            depth: 0,
+            untold: 0,
+        }
     }
 
     /// The number of the name of a policy within the composite one that is lowered, if it is to be told.
-    /// Of a composite policy that stands in another none is: the outer one has names for its own.
     pub(super) fn name_to_tell(&mut self, name: &str) -> Option<u16> {
-        let told = self.told.as_mut().filter(|_| self.depth == 0)?;
+        let told = self.told.as_mut().filter(|_| self.untold == 0)?;
         let number = u16::try_from(told.len()).ok()?;
         told.push(name.to_owned());
         Some(number)
+    }
+
+    /// What `lower` makes of policies that no name is told of: what they say yes to is not what their
+    /// policy keeps, or that has a name for them already.
+    pub(super) fn untold<T>(&mut self, lower: impl FnOnce(&mut Self) -> T) -> T {
+        self.untold += 1;
+        let lowered = lower(self);
+        self.untold -= 1;
+        lowered
     }
 
     /// The rule that keeps so many spans in a second, by their randomness.

@@ -136,40 +136,56 @@ impl Rule {
     }
 
     pub(super) fn evaluate(&self, trace: &Trace<'_>) -> Evaluation {
+        self.evaluate_telling(trace).0
+    }
+
+    /// The same, and the name of the policy within a composite one that keeps the trace, if that is to
+    /// be told and the whole keeps it: of several composite ones side by side, of the first that does.
+    pub(super) fn evaluate_telling(&self, trace: &Trace<'_>) -> (Evaluation, Option<u16>) {
         let any = |facts: &[Fact]| facts.iter().any(|fact| trace.record.has(*fact));
-        match self {
+        let evaluation = match self {
             Self::Always => Evaluation::ALWAYS,
             Self::Any(facts) => Evaluation::by_contents(any(facts)),
             Self::None(facts) => Evaluation::by_contents(!any(facts)),
             Self::Share(threshold) => Evaluation::of(*threshold),
             Self::Budget(room) => trace.ask(room, Evaluation::ALWAYS),
             Self::Leaf(leaf) => leaf.evaluate(trace),
-            Self::And(rules) => {
-                // Budgets are asked for what all others leave.
-                let all = rules.iter().fold(Evaluation::ALWAYS, |evaluation, rule| match rule {
-                    Self::Budget(..) => evaluation,
-                    rule => evaluation.and(rule.evaluate(trace)),
-                });
-                rules.iter().fold(all, |evaluation, rule| match rule {
-                    Self::Budget(room) => trace.ask(room, evaluation),
-                    _ => evaluation,
-                })
-            }
-            Self::Or(rules) => rules.iter().fold(Evaluation::NEVER, |evaluation, rule| {
-                evaluation.or(rule.evaluate(trace), trace.randomness())
-            }),
+            Self::And(rules) => return all(rules, trace),
+            Self::Or(rules) => return one(rules, trace),
             Self::Not(rule) => rule.evaluate(trace).not(trace.randomness()),
-            Self::Composite(composite) => composite.evaluate(trace).0,
-        }
+            Self::Composite(composite) => return composite.evaluate(trace),
+        };
+        (evaluation, None)
     }
+}
 
-    /// The same, and for a composite policy the name of the policy in it that keeps the trace, if it is
-    /// kept and that is to be told.
-    #[inline]
-    pub(super) fn evaluate_telling(&self, trace: &Trace<'_>) -> (Evaluation, Option<u16>) {
-        match self {
-            Self::Composite(composite) => composite.evaluate(trace),
-            rule => (rule.evaluate(trace), None),
+/// What all of these keep.
+fn all(rules: &[Rule], trace: &Trace<'_>) -> (Evaluation, Option<u16>) {
+    let mut told = None;
+    // Budgets are asked for what all others leave.
+    let others = rules.iter().fold(Evaluation::ALWAYS, |evaluation, rule| match rule {
+        Rule::Budget(..) => evaluation,
+        rule => {
+            let (part, name) = rule.evaluate_telling(trace);
+            told = told.or(name);
+            evaluation.and(part)
         }
-    }
+    });
+    let all = rules.iter().fold(others, |evaluation, rule| match rule {
+        Rule::Budget(room) => trace.ask(room, evaluation),
+        _ => evaluation,
+    });
+    (all, told)
+}
+
+/// What one of these keeps.
+fn one(rules: &[Rule], trace: &Trace<'_>) -> (Evaluation, Option<u16>) {
+    let randomness = trace.randomness();
+    let mut told = None;
+    let one = rules.iter().fold(Evaluation::NEVER, |evaluation, rule| {
+        let (part, name) = rule.evaluate_telling(trace);
+        told = told.or(name.filter(|_| part.says_yes(randomness)));
+        evaluation.or(part, randomness)
+    });
+    (one, told)
 }

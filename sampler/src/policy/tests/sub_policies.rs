@@ -95,12 +95,34 @@ fn policies_of_the_outer_composite_policy_are_told() {
     ));
     assert_eq!(set.sub_policy_names(), ["inner"]);
     assert_eq!(told(&set, OK, &[1.0; 3]), ("outer".to_owned(), pair("outer", "inner")));
-    // Nothing is told of one within a policy of another type.
-    let set = recorded(&format!(
-        "  - {{ name: both, type: and, and: {{ and_sub_policy: [ {} ] }} }}\n",
-        inner.trim_end()
-    ));
-    assert_eq!(told(&set, OK, &[1.0; 2]), ("both".to_owned(), None));
+}
+
+/// A composite policy within `and` and `or`, however deep, is told as one at the top is.
+#[test]
+fn composite_policies_within_others_are_told() {
+    let composite = |name: &str| shares(name).trim_start_matches("  - ").trim_end().to_owned();
+    let inside = |kind: &str, policies: &[&str]| {
+        let policies = policies.join(", ");
+        format!("{{ name: {kind}, type: {kind}, {kind}: {{ {kind}_sub_policy: [ {policies} ] }} }}")
+    };
+    let errors = ERRORS.trim_start_matches("  - ").trim_end();
+    let (a, b) = (composite("a"), composite("b"));
+    let within = |policy: &str| recorded(&format!("  - {policy}\n"));
+
+    let set = within(&inside("and", &[errors, &a]));
+    assert_eq!(set.sub_policy_names(), ["a errors", "a all"]);
+    assert_eq!(told(&set, ERROR, &[1.0; 2]), ("and".to_owned(), pair("and", "a errors")));
+    assert_eq!(told(&set, ERROR, &[0.0, 1.0]), ("and".to_owned(), pair("and", "a all")));
+    assert_eq!(told(&set, OK, &[1.0; 2]), (String::new(), None), "the whole does not keep it");
+
+    let set = within(&inside("and", &[&inside("or", &[errors, &a, &b])]));
+    assert_eq!(told(&set, OK, &[1.0; 4]), ("and".to_owned(), pair("and", "a all")));
+    assert_eq!(told(&set, OK, &[0.0, 0.0, 1.0, 1.0]), ("and".to_owned(), pair("and", "b all")));
+    assert_eq!(told(&set, ERROR, &[0.0; 4]), ("and".to_owned(), None), "none has room");
+
+    let set = within(&inside("not", &[&a]));
+    assert!(set.sub_policy_names().is_empty());
+    assert_eq!(told(&set, OK, &[0.0; 2]), ("not".to_owned(), None));
 }
 
 /// A tried policy keeps nothing, and what is in it neither.

@@ -66,7 +66,8 @@ impl<P: SubPolicy> Lower for CompositeConfig<P> {
             report.under(KEY).error("there are no policies in it", "give at least one");
             return None;
         }
-        let rules = into.all(&self.composite_sub_policy, KEY, report)?.into_vec();
+        let rules =
+            into.untold(|into| into.all(&self.composite_sub_policy, KEY, report))?.into_vec();
         let mut shares = 0;
         let mut parts = Vec::with_capacity(rules.len());
         for (policy, rule) in self.composite_sub_policy.iter().zip(rules) {

@@ -46,7 +46,7 @@ impl<P: SubPolicy> Lower for DropConfig<P> {
             report.error(message, "take `not` here, or put it beside the other policies");
             return None;
         }
-        into.all(&self.drop_sub_policy, KEY, report).map(Rule::And)
+        into.untold(|into| into.all(&self.drop_sub_policy, KEY, report)).map(Rule::And)
     }
 
     fn say(&self) -> Option<Said> {

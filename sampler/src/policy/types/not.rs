@@ -38,7 +38,7 @@ impl<P: SubPolicy> Lower for NotConfig<P> {
             report.under(KEY).error("there are no policies in it", "give the policy to turn round");
             return None;
         }
-        let rules = into.all(&self.not_sub_policy, KEY, report)?;
+        let rules = into.untold(|into| into.all(&self.not_sub_policy, KEY, report))?;
         let count = rules.len();
         let Ok([rule]) = <[Rule; 1]>::try_from(rules.into_vec()) else {
             let message = format!("has `{count}` policies, must have `1`");
