@@ -115,10 +115,10 @@ fn what_is_exported_to_a_topic_is_read_by_others() {
 }
 
 /// Scenario: a real Collector writes what it takes to a topic, in each of the encodings that its
-/// exporter and our receiver have. The receiver is not told them.
+/// exporter and our receiver have, which is not told them; and in JSON of Jaeger, which we do not read.
 ///
 /// Guarantee: of all of them the traces with an error are whole in a real Jaeger, and the others are
-/// not there.
+/// not there. Each message that is not read is counted.
 #[test]
 fn what_a_collector_exports_to_a_topic_is_read() {
     let Some(kafka) = Kafka::shared() else { return };
@@ -138,15 +138,21 @@ fn what_a_collector_exports_to_a_topic_is_read() {
         &format!("{ERRORS_ARE_KEPT}{}", jaeger.exporter()),
     );
     gateway.start();
-    let exporters = ["otlp_proto", "otlp_json", "zipkin_proto", "zipkin_json", "jaeger_proto"].map(
-        |encoding| {
-            let settings = format!("{brokers}, traces: {{ topic: {topic}, encoding: {encoding} }}");
-            (format!("kafka/{encoding}"), settings)
-        },
-    );
-    let (collector, ports) = Collector::relay(gateway.folder.path(), &exporters);
+    let encodings =
+        ["otlp_proto", "otlp_json", "zipkin_proto", "zipkin_json", "jaeger_proto", "jaeger_json"];
+    let exporters = encodings.map(|encoding| {
+        let settings = format!("{brokers}, traces: {{ topic: {topic}, encoding: {encoding} }}");
+        (format!("kafka/{encoding}"), settings)
+    });
+    let (collector, mut ports) = Collector::relay(gateway.folder.path(), &exporters);
+    let jaeger_json = ports.pop().expect("a port for each");
     let sent: Vec<_> = ports.into_iter().flat_map(|port| run(&mut go("http", port))).collect();
     must_be_whole(&jaeger, &sent);
+    let spans: usize = run(&mut go("http", jaeger_json)).iter().map(|trace| trace.spans).sum();
+    wait_until("each span in JSON of Jaeger is refused", || {
+        let name = "wholetrace_gateway_requests_refused_total";
+        gateway.metric_with(name, "reason=\"content_type\"").to_string() == spans.to_string()
+    });
     let refused = gateway.metric("wholetrace_gateway_spans_refused_total");
     assert!(refused < 1.0, "{refused} spans were refused: {}", collector.output());
     assert!(gateway.stop().success(), "{}", gateway.output());

@@ -6,10 +6,12 @@ use crate::format::{
     Format, JAEGER_PROTO, OTLP_JSON, OTLP_PROTO, ZIPKIN_JSON, ZIPKIN_PROTO, ZIPKIN_THRIFT,
 };
 
-/// What `message` seems to be. Whether it is will show.
-pub(super) fn format_of(message: &[u8]) -> &'static Format {
-    match (json_begin(message), message) {
+/// What `message` seems to be. Whether it is will show. `None` if it is an object of JSON without the
+/// spans of OTLP, which would be read as a request with none: logs, metrics, a span of Jaeger.
+pub(super) fn format_of(message: &[u8]) -> Option<&'static Format> {
+    Some(match (json_begin(message), message) {
         (Some(b'['), _) => &ZIPKIN_JSON,
+        (Some(_), _) if !names_spans(message) => return None,
         (Some(_), _) => &OTLP_JSON,
         // In protobuf a length follows that is not zero; in Thrift it is the number of a field.
         (None, [0x0a, 0x00, ..]) => &ZIPKIN_THRIFT,
@@ -18,7 +20,13 @@ pub(super) fn format_of(message: &[u8]) -> &'static Format {
         // Types of Thrift: a list and its length, or a field.
         (None, [0x02..=0x09 | 0x0b..=0x0f, ..]) => &ZIPKIN_THRIFT,
         _ => &OTLP_PROTO,
-    }
+    })
+}
+
+/// Whether the key is somewhere in it that a request of OTLP has its spans under.
+fn names_spans(message: &[u8]) -> bool {
+    let text = str::from_utf8(message);
+    text.is_ok_and(|text| text.contains("\"resourceSpans\"") || text.contains("\"resource_spans\""))
 }
 
 /// What a document of JSON begins with, if `message` is one.
@@ -94,7 +102,10 @@ mod tests {
             (b"\x0a\x00\x01", "zipkin_thrift"),
             (b"\x0a\xff", "otlp_proto"),
         ] {
-            assert_eq!(format_of(bytes).name(), format, "{bytes:?}");
+            assert_eq!(format_of(bytes).map(Format::name), Some(format), "{bytes:?}");
+        }
+        for bytes in [&br#"{"traceId":"AQ==","spanId":"AQ=="}"#[..], b"{\"resourceLogs\":[{}]}"] {
+            assert!(format_of(bytes).is_none(), "{bytes:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     format::{Format, Metadata},
     inflate::Encoding,
     intake::{Intake, Message},
-    metrics::ReceiverMetrics,
+    metrics::{ReceiverMetrics, RequestMetrics},
     outcome::Accepted,
     reject::{RejectReason, Rejection},
 };
@@ -58,7 +58,11 @@ impl Taker {
         }
         let request = self.receiver.request(None);
         self.receiver.received(received.bytes.len());
-        let format = self.format.unwrap_or_else(|| sniff::format_of(&received.bytes));
+        let Some(format) = self.format.or_else(|| sniff::format_of(&received.bytes)) else {
+            let told = "an object of JSON without `resourceSpans` is in no encoding that is read";
+            refuse(request, received, None, &Rejection::new(RejectReason::ContentType, told));
+            return true;
+        };
         let mut wait = FIRST_WAIT;
         loop {
             let once = AssertUnwindSafe(self.take_once(received, format)).catch_unwind().await;
@@ -80,12 +84,7 @@ impl Taker {
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
                 Err(rejection) => {
-                    let place = &received.ticket.place;
-                    let told = format!(
-                        "the message at offset {} of partition {} of `{}`, taken for {format:?}: {}",
-                        received.ticket.offset, place.partition, place.topic, rejection.message
-                    );
-                    request.refused(&Rejection::new(rejection.reason, told));
+                    refuse(request, received, Some(format), &rejection);
                     return true;
                 }
             }
@@ -112,4 +111,20 @@ impl Taker {
         let message = Message { bytes, encoding: Encoding::Identity, metadata, mark: None, lease };
         self.intake.take(message, format).await
     }
+}
+
+/// Tells that the message can never be taken, and which it is.
+fn refuse(
+    request: RequestMetrics,
+    received: &Received,
+    format: Option<&Format>,
+    rejection: &Rejection,
+) {
+    let (place, offset) = (&received.ticket.place, received.ticket.offset);
+    let taken_for = format.map_or_else(String::new, |format| format!(", taken for {format:?}"));
+    let told = format!(
+        "the message at offset {offset} of partition {} of `{}`{taken_for}: {}",
+        place.partition, place.topic, rejection.message
+    );
+    request.refused(&Rejection::new(rejection.reason, told));
 }
