@@ -7,6 +7,7 @@ mod decisions;
 mod explained;
 mod head;
 mod naive;
+mod odd_attributes;
 mod properties;
 mod shadows;
 mod sub_policies;

@@ -210,6 +210,20 @@ const CONDITIONS_ON_TRACES: &str = r#"
   - { name: b, type: dynamic, dynamic: { fields: [k, root.kk, other], goal_sample_rate: 2 } }
 "#;
 
+const BUDGETS: &str = r#"
+  - { name: a, type: composite, composite: { max_total_spans_per_second: 9, composite_sub_policy: [
+      { name: b, type: status_code, status_code: { status_codes: [ERROR] } },
+      { name: c, type: composite, composite: { max_total_spans_per_second: 5,
+          rate_allocation: [ { policy: d, percent: 70 } ], composite_sub_policy: [
+            { name: d, type: latency, latency: { threshold_ms: 2 } },
+            { name: e, type: string_attribute, string_attribute: { key: k, values: [a] } } ] } } ] } }
+  - { name: f, type: rate_limiting, rate_limiting: { spans_per_second: 7 } }
+  - { name: g, type: and, and: { and_sub_policy: [
+      { name: h, type: bytes_limiting, bytes_limiting: { bytes_per_second: 700 } },
+      { name: i, type: probabilistic, probabilistic: { sampling_percentage: 50 } } ] } }
+  - { name: j, type: dynamic, dynamic: { fields: [k, name], goal_throughput_per_sec: 3 } }
+"#;
+
 /// Sets that keep some of all traces, by chance and for their contents.
 const COUNTED: [&str; 3] = [
     "
@@ -284,7 +298,7 @@ proptest! {
         }),
         cut: prop::sample::Index,
     ) {
-        for yaml in SETS.into_iter().chain([CONDITIONS_ON_TRACES]) {
+        for yaml in SETS.into_iter().chain([CONDITIONS_ON_TRACES, BUDGETS]) {
             let policies = compiled(yaml);
             let whole = trace.record(&policies);
             let part = |spans: &[(Vec<KeyValue>, Span)]| {
