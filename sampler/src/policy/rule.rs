@@ -184,7 +184,7 @@ fn one(rules: &[Rule], trace: &Trace<'_>) -> (Evaluation, Option<u16>) {
     let mut told = None;
     let one = rules.iter().fold(Evaluation::NEVER, |evaluation, rule| {
         let (part, name) = rule.evaluate_telling(trace);
-        told = told.or(name.filter(|_| part.says_yes(randomness)));
+        told = told.or_else(|| name.filter(|_| part.says_yes(randomness)));
         evaluation.or(part, randomness)
     });
     (one, told)
