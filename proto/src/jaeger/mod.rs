@@ -18,7 +18,7 @@
 //! | tags `otel.status_code`, `otel.status_description` | status, if no `error`; a code that says another thing than the status stays as attribute |
 //! | tags `http.status_code`, `http.response.status_code` | status error from 400 on (of a server, from 500 on) if nothing else says a status, with `http.status_message`; they stay attributes |
 //! | tag `w3c.tracestate` | trace state |
-//! | tags `otel.scope.*`, `otel.library.*` (`name`, `version`) | the scope |
+//! | tags `otel.scope.*`, else `otel.library.*` (`name`, `version`) | the scope |
 //! | log | event; field `event` is its name |
 //! | sampled flag | W3C's, in the span's flags |
 //! | debug flag | [`KEEP_ATTRIBUTE`](crate::translated::KEEP_ATTRIBUTE) with [`KEEP_JAEGER_DEBUG`](crate::translated::KEEP_JAEGER_DEBUG) |

@@ -41,6 +41,8 @@ impl<'s, 'a> Tags<'s, 'a> {
     pub(super) fn of(span: &'s Span<'a>) -> Self {
         let mut tags = Self { attributes: Vec::with_capacity(span.tags.len()), ..Self::default() };
         let mut said = Said::default();
+        // Name and version of the scope, as they were called before.
+        let mut library = [None; 2];
         for tag in last_of_each(&span.tags) {
             let text = tag.value.text();
             match (&*tag.key, text) {
@@ -48,10 +50,10 @@ impl<'s, 'a> Tags<'s, 'a> {
                     Some(kind) => tags.kind = kind,
                     None => tags.attributes.push(tag),
                 },
-                ("otel.scope.name" | "otel.library.name", Some(text)) => tags.scope_name = text,
-                ("otel.scope.version" | "otel.library.version", Some(text)) => {
-                    tags.scope_version = text;
-                }
+                ("otel.scope.name", Some(text)) => tags.scope_name = text,
+                ("otel.scope.version", Some(text)) => tags.scope_version = text,
+                ("otel.library.name", Some(text)) => library[0] = Some((tag, text)),
+                ("otel.library.version", Some(text)) => library[1] = Some((tag, text)),
                 ("w3c.tracestate", Some(text)) => tags.trace_state = text,
                 ("error", _) if is_true(&tag.value) => said.error = true,
                 (STATUS_CODE, Some(text)) => {
@@ -73,8 +75,24 @@ impl<'s, 'a> Tags<'s, 'a> {
                 _ => tags.attributes.push(tag),
             }
         }
+        let [name, version] = library;
+        tags.scope_name = tags.before(tags.scope_name, name);
+        tags.scope_version = tags.before(tags.scope_version, version);
         tags.set_status(&said);
         tags
+    }
+
+    /// What is said by the name of today, else by the `old` one, which stays an attribute where it is
+    /// not needed.
+    fn before(&mut self, said: &'s str, old: Option<(&'s Tag<'a>, &'s str)>) -> &'s str {
+        match old {
+            Some((_, old)) if said.is_empty() => old,
+            Some((tag, _)) => {
+                self.attributes.push(tag);
+                said
+            }
+            None => said,
+        }
     }
 
     /// Whether the span has an attribute `key` from a tag.

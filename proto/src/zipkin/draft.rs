@@ -59,8 +59,7 @@ impl<'a> Draft<'a> {
         at: usize,
     ) -> Result<(), SpanReject> {
         let endpoint = Some(endpoint).filter(|endpoint| *endpoint != Endpoint::default());
-        let is_true = value == TagValue::Bool(true);
-        let is_address = is_true && endpoint.is_some() && ADDRESS_KEYS.contains(&&*key);
+        let is_address = is_mark(&value) && endpoint.is_some() && ADDRESS_KEYS.contains(&&*key);
         let value = (!is_address).then_some(value);
         let one = BinaryAnnotation { key, value, endpoint };
         push(&mut self.v1.binary_annotations, one, "binaryAnnotations", at)
@@ -74,6 +73,17 @@ impl<'a> Draft<'a> {
         at: usize,
     ) -> Result<(), SpanReject> {
         push(&mut self.span.tags, (key, TagValue::Text(value)), "tags", at)
+    }
+}
+
+/// Whether a value tells of its endpoint alone. That is `true`; some writers have it as text, or have
+/// a 1 there, or nothing.
+fn is_mark(value: &TagValue<'_>) -> bool {
+    match value {
+        TagValue::Bool(value) => *value,
+        TagValue::Int(number) => *number == 1,
+        TagValue::Double(_) => false,
+        TagValue::Text(text) => matches!(&**text, "" | "1" | "true"),
     }
 }
 

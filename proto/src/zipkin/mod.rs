@@ -35,7 +35,7 @@
 //! | `sr` alone, and the span has no times | `shared` |
 //! | one of a pair alone | what it says of kind and start; `cr` and `ss` stay annotations, and tell the start when they end with the span |
 //! | `ws`, `wr` beside `ms`, `mr` | the other end of the times |
-//! | binary annotations `sa`, `ca`, `ma` that are `true`, with an endpoint | the remote endpoint of the client's, the server's, the messaging span; that of the own side is left out |
+//! | binary annotations `sa`, `ca`, `ma` that are `true` (also as text), 1 or empty, with an endpoint | the remote endpoint of the client's, the server's, the messaging span; that of the own side is left out |
 //! | other binary annotations | tags with their types, bytes of Thrift as text in base64 |
 //! | a ninth service and those after it | the first span |
 //! | fields of v2 beside those of v1 | as in v2, on the first span |

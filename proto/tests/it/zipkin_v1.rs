@@ -240,7 +240,7 @@ fn binary_annotations_without_quotes_keep_their_types() {
 
 #[test]
 fn binary_annotations_become_tags_of_who_wrote_them() {
-    let rows: [(&str, &[&str]); 7] = [
+    let rows: [(&str, &[&str]); 8] = [
         (
             r#"{"key":"a","value":"1"},{"key":"b","value":"2.5"}"#,
             &[r#""tags":{"a":"1","b":"2.5"}"#],
@@ -249,8 +249,12 @@ fn binary_annotations_become_tags_of_who_wrote_them() {
             r#"{"key":"a","value":"true"},{"key":"b","value":"false",@a}"#,
             &[r#"local a,"tags":{"a":"true","b":"false"}"#],
         ),
-        // Text is no address.
-        (r#"{"key":"sa","value":"true",@a}"#, &[r#"local a,"tags":{"sa":"true"}"#]),
+        // Other text is no address.
+        (r#"{"key":"sa","value":"x",@a}"#, &[r#"local a,"tags":{"sa":"x"}"#]),
+        (
+            r#"{"key":"sa","value":"true",@a}"#,
+            &[r#""remoteEndpoint":{"serviceName":"a","ipv4":"10.0.0.1"}"#],
+        ),
         (r#"{"key":"a","value":null},{"key":"b"},null"#, &[r#""tags":{}"#]),
         (r#"{"key":"a","value":{"b":[1]}}"#, &[r#""tags":{"a":"{\"b\":[1]}"}"#]),
         (
