@@ -13,6 +13,7 @@ mod record;
 mod schemas;
 mod send;
 mod valid;
+mod zipkin;
 
 use std::collections::BTreeSet;
 
@@ -69,7 +70,7 @@ fn without(all: &[String], others: &[String]) -> Vec<String> {
 
 #[test]
 fn spans_become_what_a_collector_makes_of_them() {
-    let differences = Differences::read();
+    let differences = Differences::read("differences.yaml");
     let mut known = BTreeSet::new();
     let mut problems = Vec::new();
     for cases in Format::ALL.map(Cases::read) {

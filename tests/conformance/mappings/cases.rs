@@ -62,26 +62,32 @@ impl Cases {
 
     /// What a Collector made of each case: lines, by the case's name.
     pub(super) fn recorded(&self) -> BTreeMap<String, Vec<String>> {
-        let texts: BTreeMap<String, String> = yaml(&self.recorded_path());
-        let lines = |text: String| text.lines().map(str::to_owned).collect();
-        texts.into_iter().map(|(name, text)| (name, lines(text))).collect()
+        recorded(self.format.files()[1])
     }
 
     /// Writes what a Collector made of each case, in their order.
     pub(super) fn write(&self, made: &[Vec<String>]) {
-        let mut text = "# Written by tests/conformance/record.\n".to_owned();
-        for (case, lines) in self.all.iter().zip(made) {
-            text.push_str(&format!("{}: |\n", case.name));
-            for line in lines {
-                text.push_str(&format!("  {line}\n"));
-            }
-        }
-        fs::write(self.recorded_path(), text).expect("written");
+        write(self.format.files()[1], self, made);
     }
+}
 
-    fn recorded_path(&self) -> PathBuf {
-        folder().join(self.format.files()[1])
+/// What is recorded in `file`: lines, by the case's name.
+pub(super) fn recorded(file: &str) -> BTreeMap<String, Vec<String>> {
+    let texts: BTreeMap<String, String> = yaml(&folder().join(file));
+    let lines = |text: String| text.lines().map(str::to_owned).collect();
+    texts.into_iter().map(|(name, text)| (name, lines(text))).collect()
+}
+
+/// Writes to `file` what was made of each of the cases, in their order.
+pub(super) fn write(file: &str, cases: &Cases, made: &[Vec<String>]) {
+    let mut text = "# Written by tests/conformance/record.\n".to_owned();
+    for (case, lines) in cases.all.iter().zip(made) {
+        text.push_str(&format!("{}: |\n", case.name));
+        for line in lines {
+            text.push_str(&format!("  {line}\n"));
+        }
     }
+    fs::write(folder().join(file), text).expect("written");
 }
 
 pub(super) fn folder() -> PathBuf {

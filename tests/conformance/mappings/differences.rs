@@ -43,8 +43,9 @@ impl Difference {
 pub(super) struct Differences(Vec<Difference>);
 
 impl Differences {
-    pub(super) fn read() -> Self {
-        Self(yaml(&folder().join("differences.yaml")))
+    /// Those in this file.
+    pub(super) fn read(file: &str) -> Self {
+        Self(yaml(&folder().join(file)))
     }
 
     /// Whether one names `case`.
@@ -110,7 +111,8 @@ fn the_page_tells_of_every_difference() {
     let root = vectors::folder().ancestors().nth(3).map(std::path::Path::to_owned);
     let page = root.expect("the workspace").join("docs/protocols.md");
     let page = fs::read_to_string(page).expect("the page");
-    for Difference { name, reason, .. } in Differences::read().0 {
+    let files = ["differences.yaml", "zipkin_differences.yaml"].map(Differences::read);
+    for Difference { name, reason, .. } in files.into_iter().flat_map(|file| file.0) {
         assert!(!reason.is_empty(), "`{name}` has no reason");
         let row = format!("| {name} |");
         assert!(page.contains(&row), "docs/protocols.md does not tell of `{name}`");

@@ -137,22 +137,27 @@ impl Format {
 
     fn translated(self, bytes: &[u8]) -> Result<Translated, String> {
         let mut room = Limits::default();
-        let encoding = match self {
-            Self::ZipkinJson | Self::ZipkinV1Json => zipkin::Encoding::Json,
-            Self::ZipkinProtobuf => zipkin::Encoding::Protobuf,
-            Self::ZipkinV1Thrift => zipkin::Encoding::Thrift,
-            _ => {
-                let made = match self {
-                    Self::JaegerProtobuf => jaeger::api_v2::to_protobuf(bytes, &mut room),
-                    Self::JaegerThrift => jaeger::thrift::to_protobuf(bytes, &mut room),
-                    _ => jaeger::thrift::message_to_protobuf(bytes, self.protocol(), &mut room),
-                };
-                return made.map_err(|error| error.to_string());
-            }
+        let Some(encoding) = self.zipkin() else {
+            let made = match self {
+                Self::JaegerProtobuf => jaeger::api_v2::to_protobuf(bytes, &mut room),
+                Self::JaegerThrift => jaeger::thrift::to_protobuf(bytes, &mut room),
+                _ => jaeger::thrift::message_to_protobuf(bytes, self.protocol(), &mut room),
+            };
+            return made.map_err(|error| error.to_string());
         };
         let envelope = zipkin::Envelope { encoding, debug: false };
         let made = zipkin::to_protobuf(bytes, envelope, &mut room);
         made.map_err(|error| error.to_string())
+    }
+
+    /// How a request is written, where it is Zipkin's.
+    pub(super) const fn zipkin(self) -> Option<zipkin::Encoding> {
+        match self {
+            Self::ZipkinJson | Self::ZipkinV1Json => Some(zipkin::Encoding::Json),
+            Self::ZipkinProtobuf => Some(zipkin::Encoding::Protobuf),
+            Self::ZipkinV1Thrift => Some(zipkin::Encoding::Thrift),
+            _ => None,
+        }
     }
 
     /// Whether its requests are not answered.

@@ -124,7 +124,7 @@ fn value_text(value: &Value) -> String {
 }
 
 /// On one line, and in ASCII.
-fn quoted(text: impl Debug) -> String {
+pub(super) fn quoted(text: impl Debug) -> String {
     let shown = format!("{text:?}");
     let plain = |letter: char| match letter {
         ' '..='~' => letter.to_string(),
