@@ -31,7 +31,8 @@ fn put_batch(out: &mut Writer, batch: &Batch) {
         }
     });
     out.i64(3, 4);
-    out.nested(4, |stats| stats.i64(1, 2));
+    // All of these are required.
+    out.nested(4, |stats| (1..=3).for_each(|id| stats.i64(id, 2)));
 }
 
 fn put_span(out: &mut Writer, span: &Span) {

@@ -194,8 +194,8 @@ fn spans_before_a_fault_are_taken_and_those_behind_it_counted() {
     let given = Batch { spans: vec![bare(); 5], process: None };
     let whole = batch(&given, Protocol::Binary);
     let two = batch(&Batch { spans: vec![bare(); 2], process: None }, Protocol::Binary);
-    // Behind the spans stand a number, and a struct with one.
-    let behind = 11 + 15 + 1;
+    // Behind the spans stand a number, and a struct with three.
+    let behind = 11 + 37 + 1;
     let found = posted(&whole[..two.len() - behind + 3]).unwrap();
     assert_eq!((found.spans, found.rejected.total()), (2, 3));
     let truncated = SpanReject::MalformedThrift(ThriftError::Truncated { at: 0 });
