@@ -1,4 +1,14 @@
 //! The Jaeger receiver: its configuration and its tables of routes.
+//!
+//! * Configuration: [`JaegerConfig`], `receivers.jaeger` with `protocols.grpc` (port 14250) and
+//!   `protocols.thrift_http` (14268); datagrams and remote sampling have modules of their own. What is
+//!   not named is not listened for.
+//! * Limits: the largest message (`max_recv_msg_size_mib`, `max_request_body_size`), inflated, of which
+//!   a translation takes several times as much of `limits.in_flight`; the tags, logs and references of
+//!   a span (`parts` of the crate `proto`); what all receivers share, in `limits`.
+//! * Metrics, labelled `jaeger/grpc` and `jaeger/thrift_http`: those of OTLP. Jaeger's answers have no
+//!   words for spans that were refused alone, so `wholetrace_gateway_spans_refused_total` is where they
+//!   show.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,12 @@
 //! What Jaeger's agent listened for: datagrams of clients, in two protocols.
+//!
+//! * Configuration: [`JaegerCompactConfig`] and [`JaegerBinaryConfig`], `protocols.thrift_compact` (port
+//!   6831) and `protocols.thrift_binary` (6832) of `receivers.jaeger`.
+//! * Limits: the largest datagram (`max_packet_size`), how many wait for the log (`queue_size`), the
+//!   receive buffer (`socket_buffer_size`); of `limits` those for memory and for spans.
+//! * Metrics, labelled `jaeger/thrift_compact` and `jaeger/thrift_binary`: requests, spans and what was
+//!   refused of them by reason, as with OTLP, since nobody is answered; and
+//!   `wholetrace_gateway_datagrams_lost_total`, what the kernel threw away before.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,10 @@
 //! Jaeger's remote sampling: its configuration.
+//!
+//! * Configuration: [`JaegerSamplingConfig`], `remote_sampling` of `receivers.jaeger` (port 5778), with
+//!   the file of strategies and how often it is looked at.
+//! * Limits: a call may have 64 KiB; connections and the times of heads are those of all receivers, in
+//!   `limits`.
+//! * Metrics, labelled as the listener is: requests and what was refused of them by reason. No spans.
 
 use std::path::PathBuf;
 

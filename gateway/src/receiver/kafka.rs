@@ -1,4 +1,13 @@
 //! The Kafka receiver: its configuration.
+//!
+//! * Configuration: [`KafkaReceiverConfig`], `receivers.kafka`: brokers, topics and what is in their
+//!   messages, the group, what is fetched at a time.
+//! * Limits: bytes that were read and are not in the log yet (`in_flight`), beyond which partitions are
+//!   paused; the largest message is an eighth of `limits.in_flight`. Nothing is refused for want of
+//!   room: it waits.
+//! * Metrics, labelled by the receiver's name: messages as requests, spans and what was refused of them
+//!   by reason, as with OTLP; `wholetrace_gateway_message_retries_total`,
+//!   `…_messages_in_flight_bytes`, `…_reading_paused` and `…_messages_revoked_total`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,13 @@
 //! The OTLP receiver: its configuration and its tables of routes.
+//!
+//! * Configuration: [`OtlpConfig`], `receivers.otlp` with `protocols.grpc` (port 4317) and
+//!   `protocols.http` (4318; protobuf and JSON).
+//! * Limits: the largest message (`max_recv_msg_size_mib`, `max_request_body_size`), inflated; the age
+//!   of connections (`keepalive`); what all receivers share, in `limits`: bytes in flight, connections,
+//!   a span, the times that a head and a body may take.
+//! * Metrics, labelled `otlp/grpc` and `otlp/http`: requests, their bytes, their time and their spans,
+//!   and what was refused of them by reason, `wholetrace_gateway_requests_…`, `…_spans_…` and
+//!   `…_connections_…`. OTLP says in its answer which spans were refused alone.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,12 @@
 //! The Zipkin receiver: its configuration and its table of routes.
+//!
+//! * Configuration: [`ZipkinConfig`], `receivers.zipkin` (port 9411): v1 and v2, JSON, protobuf and
+//!   Thrift, over HTTP and gRPC on one port.
+//! * Limits: the largest body (`max_request_body_size`), inflated, of which a translation takes up to
+//!   seven times as much of `limits.in_flight`; the tags and annotations of a span (`parts` of the
+//!   crate `proto`); what all receivers share, in `limits`.
+//! * Metrics, labelled `zipkin`: those of OTLP. Zipkin's answers have no words for spans that were
+//!   refused alone, so `wholetrace_gateway_spans_refused_total` is where they show.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
