@@ -68,7 +68,12 @@ fn is_zipkin(message: &[u8]) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use wholetrace_proto::wire::put_bytes;
+    use prost::Message as _;
+    use wholetrace_proto::{
+        jaeger::SpanMessagesWriter,
+        otlp::{ResourceSpans, ScopeSpans, Span, TracesData},
+        wire::put_bytes,
+    };
 
     use super::*;
 
@@ -77,6 +82,19 @@ mod tests {
         fields.iter().for_each(|(number, bytes)| put_bytes(&mut first, *number, bytes));
         put_bytes(&mut list, 1, &first);
         list
+    }
+
+    /// What exporters write as `jaeger_proto`.
+    #[test]
+    fn a_span_of_jaeger_that_was_written_here_is_known() {
+        let span = Span { trace_id: vec![1; 16], span_id: vec![2; 8], ..Span::default() };
+        let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
+        let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+        let mut writer = SpanMessagesWriter::new(0);
+        writer.add(&TracesData { resource_spans }.encode_to_vec()).unwrap();
+        let messages = writer.finish();
+        let formats = messages.iter().map(|one| format_of(&one.bytes).map(Format::name));
+        assert_eq!(formats.collect::<Vec<_>>(), [Some("jaeger_proto")]);
     }
 
     #[test]

@@ -56,4 +56,4 @@ mod write;
 
 pub use encode::{FLAGS_ATTRIBUTE, PROCESS_ID_ATTRIBUTE, WARNINGS_ATTRIBUTE};
 pub use error::JaegerError;
-pub use write::PostSpansWriter;
+pub use write::{PostSpansWriter, SpanMessage, SpanMessagesWriter};

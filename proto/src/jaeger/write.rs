@@ -11,6 +11,7 @@ use super::model::{FLAG_DEBUG, FLAG_SAMPLED};
 use super::numbers::{batch, log, process, reference, request, span as field};
 use super::process::NO_SERVICE_NAME;
 use crate::each_span::{SpanSink, TranslateError, each_span, span_id};
+use crate::id::TraceId;
 use crate::otlp::plain::text_of;
 use crate::otlp::{
     InstrumentationScope, KeyValue, Resource, Span, any_value::Value, span::Event, span::Link,
@@ -169,6 +170,79 @@ impl SpanSink for PostSpansWriter {
         self.bytes += length;
         self.spans += 1;
         self.check(self.bytes)
+    }
+}
+
+/// A span as a message by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpanMessage {
+    /// The trace that it is of.
+    pub trace_id: TraceId,
+    /// The `Span`, with its process.
+    pub bytes: Vec<u8>,
+}
+
+/// Writes each span of some messages by itself, with its process, as Jaeger has them in topics. See
+/// [`jaeger`](crate::jaeger) for what becomes what.
+pub struct SpanMessagesWriter {
+    limit: usize,
+    /// The field with the process of the spans that follow.
+    process: Vec<u8>,
+    scope: InstrumentationScope,
+    bytes: usize,
+    messages: Vec<SpanMessage>,
+}
+
+impl SpanMessagesWriter {
+    /// One that writes at most `limit` bytes, but a single span whatever it takes: each span repeats
+    /// its process.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        let scope = InstrumentationScope::default();
+        Self { limit, process: Vec::new(), scope, bytes: 0, messages: Vec::new() }
+    }
+
+    /// Writes the spans of `traces_data`.
+    ///
+    /// # Errors
+    /// When the bytes are not a `TracesData`, a span has no valid ids, or they take more room than there
+    /// is. Nothing more is to be written then.
+    pub fn add(&mut self, traces_data: &[u8]) -> Result<(), TranslateError> {
+        each_span(traces_data, self)
+    }
+
+    /// The spans in their order; all their text is valid UTF-8.
+    #[must_use]
+    pub fn finish(self) -> Vec<SpanMessage> {
+        self.messages
+    }
+}
+
+impl SpanSink for SpanMessagesWriter {
+    type Error = TranslateError;
+
+    fn resource(&mut self, resource: Resource) {
+        self.process.clear();
+        put_bytes(&mut self.process, field::PROCESS, &process_of(&resource));
+    }
+
+    fn scope(&mut self, scope: InstrumentationScope) {
+        self.scope = scope;
+    }
+
+    fn span(&mut self, span: Span) -> Result<(), TranslateError> {
+        let trace_id = span_id::<16>("trace_id", &span.trace_id)?;
+        let id = span_id::<8>("span_id", &span.span_id)?;
+        let mut bytes = Vec::new();
+        put_span(&mut bytes, (&trace_id, &id), &span, &self.scope);
+        self.bytes += bytes.len() + self.process.len();
+        let spans = self.messages.len() + 1;
+        if spans > 1 && self.bytes > self.limit {
+            return Err(TranslateError::TooLarge { spans, limit: self.limit });
+        }
+        bytes.extend_from_slice(&self.process);
+        self.messages.push(SpanMessage { trace_id: TraceId(trace_id), bytes });
+        Ok(())
     }
 }
 

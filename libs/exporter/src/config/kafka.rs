@@ -103,6 +103,9 @@ pub enum MessageEncoding {
     OtlpProto,
     /// The same in JSON: several times the work, here and at the reader.
     OtlpJson,
+    /// A span of Jaeger's model in protobuf, with its process, as Jaeger's ingesters read it: each
+    /// span is a message, and its key is the trace id as Jaeger writes it.
+    JaegerProto,
 }
 
 /// How the key of a message chooses its partition.

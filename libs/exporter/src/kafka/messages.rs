@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use wholetrace_proto::{
     assemble::Assembler,
     id::TraceId,
+    jaeger::{SpanMessage, SpanMessagesWriter},
     otlp_json,
     spans::{Head, ScopeRef, SpanRef, Visitor, visit},
     split::split_at,
@@ -26,6 +27,8 @@ pub(super) struct Shape {
     pub(super) by_trace: bool,
     /// The largest message.
     pub(super) max_bytes: usize,
+    /// What messages of one span each may take together.
+    pub(super) batch_bytes: usize,
 }
 
 /// A message.
@@ -42,7 +45,9 @@ pub(super) struct Message {
 /// the span at fault is alone.
 pub(super) fn messages(batch: &Batch, shape: Shape) -> Result<Vec<Message>, ExportError> {
     let mut maker = Maker { batch, shape, made: Vec::new() };
-    if shape.by_trace {
+    if shape.encoding == MessageEncoding::JaegerProto {
+        maker.add_spans()?;
+    } else if shape.by_trace {
         for (id, trace) in by_trace(batch)? {
             maker.add(id.map(|id| id.to_string()), trace)?;
         }
@@ -72,17 +77,31 @@ impl Maker<'_> {
         if together.is_empty() { Ok(()) } else { self.add(None, together) }
     }
 
+    /// Adds each span as a message of Jaeger's. They have a key always: readers put the spans of a trace
+    /// together by it.
+    fn add_spans(&mut self) -> Result<(), ExportError> {
+        let mut writer = SpanMessagesWriter::new(self.shape.batch_bytes);
+        for piece in self.batch.pieces() {
+            writer.add(piece).map_err(|error| self.batch.not_translated(&error))?;
+        }
+        for SpanMessage { trace_id, bytes: value } in writer.finish() {
+            let key = jaeger_key(trace_id);
+            let bytes = value.len() + key.len() + OVERHEAD;
+            if bytes > self.shape.max_bytes {
+                return Err(self.too_large(bytes));
+            }
+            self.made.push(Message { key: Some(key), value });
+        }
+        Ok(())
+    }
+
     /// Adds the message of `traces`, or several where it is too large.
     fn add(&mut self, key: Option<String>, traces: Vec<u8>) -> Result<(), ExportError> {
         let undecodable =
             |error: String| self.batch.not_a_request(format!("spans do not decode: {error}"));
-        let json = match self.shape.encoding {
-            MessageEncoding::OtlpProto => None,
-            MessageEncoding::OtlpJson => Some(
-                otlp_json::from_protobuf(&traces)
-                    .map_err(|error| undecodable(error.to_string()))?,
-            ),
-        };
+        let is_json = self.shape.encoding == MessageEncoding::OtlpJson;
+        let json = is_json.then(|| otlp_json::from_protobuf(&traces)).transpose();
+        let json = json.map_err(|error| undecodable(error.to_string()))?;
         let value = json.as_ref().map_or(traces.len(), Vec::len);
         let bytes = value + key.as_ref().map_or(0, String::len) + OVERHEAD;
         if bytes <= self.shape.max_bytes {
@@ -111,6 +130,15 @@ impl Maker<'_> {
         } else {
             ExportError::Permanent { message }
         }
+    }
+}
+
+/// A trace id as Jaeger writes it: 16 digits where the high half is zero.
+pub(super) fn jaeger_key(id: TraceId) -> String {
+    let digits = id.to_string();
+    match digits.split_at_checked(16) {
+        Some(("0000000000000000", low)) => low.to_owned(),
+        _ => digits,
     }
 }
 

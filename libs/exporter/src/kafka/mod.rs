@@ -22,6 +22,10 @@ use crate::{
     contract::{Accepted, Batch, ExportError, Exporter},
 };
 
+/// How many times its size the messages of a batch may take, which repeat resources. The client has room
+/// for as much of all that is in the queue.
+const GROWTH: usize = 4;
+
 /// Writes kept traces to a topic.
 pub(crate) struct KafkaExporter {
     name: String,
@@ -43,6 +47,7 @@ impl KafkaExporter {
                 encoding: config.encoding(),
                 by_trace: config.partition_traces_by_id,
                 max_bytes: config.producer.max_message_bytes.as_usize(),
+                batch_bytes: config.sending_queue.batch.max_size.as_usize().saturating_mul(GROWTH),
             },
             producer: Arc::new(Producer::new(name, config)?),
         })

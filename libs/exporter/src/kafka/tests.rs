@@ -7,7 +7,9 @@ use rdkafka::{
     mocking::MockCluster,
     producer::DefaultProducerContext,
 };
-use wholetrace_proto::{otlp::TracesData, otlp_json, translated::Limits};
+use wholetrace_proto::{
+    id::TraceId, jaeger::api_v2, otlp::TracesData, otlp_json, translated::Limits, wire::put_bytes,
+};
 
 use super::*;
 use crate::{
@@ -15,8 +17,12 @@ use crate::{
     testing::frames::{self, Span},
 };
 
-const SHAPE: Shape =
-    Shape { encoding: MessageEncoding::OtlpProto, by_trace: true, max_bytes: 1_000_000 };
+const SHAPE: Shape = Shape {
+    encoding: MessageEncoding::OtlpProto,
+    by_trace: true,
+    max_bytes: 1_000_000,
+    batch_bytes: 4_000_000,
+};
 
 /// Spans of so many traces, in turn.
 fn spans(traces: u64, count: u64) -> Vec<Span> {
@@ -85,7 +91,7 @@ fn trap_08_no_message_is_larger_than_it_may_be_and_nothing_is_left_out() {
         (false, MessageEncoding::OtlpJson),
     ] {
         let max_bytes = 2_048;
-        let mut all = made(&batch, Shape { encoding, by_trace, max_bytes });
+        let mut all = made(&batch, Shape { encoding, by_trace, max_bytes, ..SHAPE });
         assert!(all.len() > 3, "{by_trace} {encoding:?}");
         assert!(all.iter().all(|(_, value)| value.len() <= max_bytes), "{by_trace} {encoding:?}");
         if encoding == MessageEncoding::OtlpJson {
@@ -95,6 +101,78 @@ fn trap_08_no_message_is_larger_than_it_may_be_and_nothing_is_left_out() {
         }
         assert_eq!(found(&all), whole(&batch), "{by_trace} {encoding:?}");
     }
+}
+
+/// What reads such topics puts one message into a request, as our receiver of topics does.
+fn of_jaeger(message: &[u8]) -> TracesData {
+    let (mut batch, mut request) = (Vec::new(), Vec::new());
+    put_bytes(&mut batch, 1, message);
+    put_bytes(&mut request, 1, &batch);
+    let translated = api_v2::to_protobuf(&request, &mut Limits::default()).unwrap();
+    assert_eq!((translated.spans, translated.rejected.first()), (1, None));
+    TracesData::decode(&*translated.bytes).unwrap()
+}
+
+#[test]
+fn each_span_is_a_message_of_jaeger_under_the_id_of_its_trace() {
+    let spans = spans(5, 40);
+    let batch = batch(&spans);
+    let ids = |traces: TracesData| {
+        let resources = traces.resource_spans.into_iter().map(|one| {
+            let mut service = one.resource.unwrap().attributes.into_iter();
+            let service = service.find(|attribute| attribute.key == "service.name");
+            (format!("{:?}", service.unwrap().value), one.scope_spans)
+        });
+        let spans = resources.flat_map(|(service, scopes)| {
+            let spans = scopes.into_iter().flat_map(|scope| scope.spans);
+            spans.map(move |span| (span.trace_id, span.span_id, span.name, service.clone()))
+        });
+        spans.collect::<Vec<_>>()
+    };
+    let mut whole = ids(TracesData::decode(&*batch.pieces().concat()).unwrap());
+    // They have keys however the exporter is told to write them.
+    for by_trace in [true, false] {
+        let shape = Shape { encoding: MessageEncoding::JaegerProto, by_trace, ..SHAPE };
+        let mut read = Vec::new();
+        for (key, value) in made(&batch, shape) {
+            let span = ids(of_jaeger(&value)).remove(0);
+            let digits: String = span.0.iter().map(|byte| format!("{byte:02x}")).collect();
+            let short = digits.strip_prefix("0000000000000000").unwrap_or(&digits);
+            assert_eq!(key.as_deref(), Some(short));
+            read.push(span);
+        }
+        read.sort();
+        whole.sort();
+        assert_eq!(read, whole);
+    }
+}
+
+#[test]
+fn ids_of_64_bits_are_short_in_keys_of_jaeger() {
+    for (id, key) in [([0; 8], "0101010101010101"), ([1; 8], "01010101010101010101010101010101")] {
+        let id = TraceId([id, [1; 8]].concat().try_into().unwrap());
+        assert_eq!(messages::jaeger_key(id), key);
+    }
+}
+
+/// A span of Jaeger's repeats its resource: the messages of a batch may be many times as large as that.
+#[test]
+fn messages_of_jaeger_have_bounds_one_by_one_and_together() {
+    let spans = spans(1, 40);
+    let shape = |max_bytes, batch_bytes| Shape {
+        encoding: MessageEncoding::JaegerProto,
+        max_bytes,
+        batch_bytes,
+        ..SHAPE
+    };
+    let together = messages(&batch(&spans), shape(1_000_000, 500)).unwrap_err();
+    assert!(matches!(together, ExportError::Oversized { .. }), "{together:?}");
+    let alone = Batch::new(vec![frames::frame(&spans[..1])], 1);
+    assert_eq!(messages(&alone, shape(1_000_000, 1)).unwrap().len(), 1);
+    let error = messages(&batch(&spans), shape(100, 4_000_000)).unwrap_err();
+    assert!(matches!(error, ExportError::Rejected { .. }), "{error:?}");
+    let error = messages(&alone, shape(100, 4_000_000)).unwrap_err();
+    assert!(matches!(error, ExportError::Permanent { .. }), "{error:?}");
 }
 
 /// The queue halves what is rejected, until the span is alone and goes to the dead letters.
