@@ -116,7 +116,9 @@ struct Split<'a> {
 impl<'a> Split<'a> {
     /// The span of the service at `endpoint`.
     fn side(&mut self, endpoint: &Endpoint<'a>) -> &mut Side<'a> {
-        let same = |side: &Side<'_>| side.span.local.service_name == endpoint.service_name;
+        // To a Zipkin, small letters and capitals are the same in names.
+        let name = &endpoint.service_name;
+        let same = |side: &Side<'_>| side.span.local.service_name.eq_ignore_ascii_case(name);
         if !self.first.located {
             self.first.located = true;
             self.first.span.local = endpoint.clone();
