@@ -48,6 +48,9 @@ fn attributes(keys: &'static str) -> impl Strategy<Value = Vec<KeyValue>> {
 /// A span of what the mapping promises to keep.
 fn kept_span() -> impl Strategy<Value = Span> {
     let id = |len: usize| vec(1..=255_u8, len);
+    // Of 128 bits, and of 64.
+    let short = id(8).prop_map(|low| [vec![0; 8], low].concat());
+    let trace_id = prop_oneof![3 => id(16), 1 => short];
     let time = 1_700_000_000_000_000_000..1_800_000_000_000_000_000_u64;
     let event = (time.clone(), "[a-z ]{0,8}", attributes("[a-z]{1,4}"), 0..3_u32).prop_map(
         |(time_unix_nano, name, attributes, dropped_attributes_count)| Event {
@@ -57,16 +60,15 @@ fn kept_span() -> impl Strategy<Value = Span> {
             dropped_attributes_count,
         },
     );
-    let link = (id(16), id(8), "[a-z=]{0,5}", attributes("[a-z]{1,4}"), 0..3_u32).prop_map(
-        |(trace_id, span_id, trace_state, attributes, dropped_attributes_count)| Link {
+    let link = (trace_id.clone(), id(8), "[a-z=]{0,5}", attributes("[a-z]{1,4}"), 0..3_u32)
+        .prop_map(|(trace_id, span_id, trace_state, attributes, dropped_attributes_count)| Link {
             trace_id,
             span_id,
             trace_state,
             attributes,
             dropped_attributes_count,
             flags: 0,
-        },
-    );
+        });
     let status =
         option::of(("[a-z]{0,5}", 0..3).prop_map(|(message, code)| Status { message, code }));
     let peer = option::of(prop_oneof![
@@ -80,7 +82,7 @@ fn kept_span() -> impl Strategy<Value = Span> {
         Just(text("host.name", "the span's")),
     ]);
     let lists = (attributes("k\\.[a-z]{1,6}"), peer, vec(event, 0..3), vec(link, 0..3));
-    let head = (id(16), id(8), option::of(id(8)), "[a-z=;]{0,6}", "\\PC{0,10}", 0..6);
+    let head = (trace_id, id(8), option::of(id(8)), "[a-z=;]{0,6}", "\\PC{0,10}", 0..6);
     (head, (time, 1..10_000_000_u64), lists, status).prop_map(
         |(head, (start, took), (mut attributes, peer, events, links), status)| {
             attributes.extend(peer);
