@@ -198,9 +198,12 @@ fn flatten(attribute: &mut KeyValue) {
     }
 }
 
-/// The attributes that each span has, with those of its scope and its resource, as Jaeger has types for
+/// Attributes with their types.
+type Typed = BTreeMap<String, Option<Value>>;
+
+/// The attributes that each span has, by its ids, with those of its scope and its resource, as Jaeger has types for
 /// them: lists are text.
-fn typed(traces: &TracesData) -> Vec<(Vec<u8>, BTreeMap<String, Option<Value>>)> {
+fn typed(traces: &TracesData) -> Vec<(Vec<u8>, Typed)> {
     let mut typed = Vec::new();
     for resource in &traces.resource_spans {
         for scope in &resource.scope_spans {
