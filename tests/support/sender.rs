@@ -18,9 +18,8 @@ pub(crate) struct Sent {
     /// Whether the sender asks by its protocol's own means for the trace to be kept.
     #[serde(default)]
     pub(crate) insists: bool,
-    /// From the root to a span that can go on to call others, of senders that say it.
-    #[serde(default)]
-    pub(crate) path: Vec<String>,
+    /// A span that can go on to call others, of senders that say it.
+    pub(crate) last: Option<String>,
 }
 
 const TRACES: usize = 20;

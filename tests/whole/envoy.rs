@@ -60,19 +60,17 @@ impl Envoy {
     }
 
     /// Sends a request through a port of it: in the name of a caller, if there is one, that has this
-    /// trace, parent and span. What is behind it answers with 503 if it is to. Gives the trace and the
-    /// span that what is behind it was told. All ids are in hexadecimal.
-    pub(crate) fn ask(port: u16, caller: Option<[&str; 3]>, fails: bool) -> (String, String) {
+    /// trace and span. What is behind it answers with 503 if it is to. Gives the trace and the span that
+    /// what is behind it was told. All ids are in hexadecimal.
+    pub(crate) fn ask(port: u16, caller: Option<[&str; 2]>, fails: bool) -> (String, String) {
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build();
         let path = if fails { "fails" } else { "works" };
         let url = format!("http://127.0.0.1:{port}/{path}");
         let mut request = ureq::Agent::from(agent).get(&url);
-        if let Some([trace, parent, span]) = caller {
-            request = request
-                .header("x-b3-traceid", trace)
-                .header("x-b3-parentspanid", parent)
-                .header("x-b3-spanid", span)
-                .header("x-b3-sampled", "1");
+        if let Some([trace, span]) = caller {
+            // As OpenTelemetry's SDK for Go has it: the parent of the caller's span is not told.
+            request = request.header("x-b3-traceid", trace).header("x-b3-spanid", span);
+            request = request.header("x-b3-sampled", "1");
         }
         let answer = request.call().expect("an answer");
         assert_eq!(answer.status().as_u16(), if fails { 503 } else { 200 });

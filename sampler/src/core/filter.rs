@@ -6,11 +6,10 @@ use bytes::Bytes;
 use wholetrace_proto::{
     assemble::Assembler,
     id::{TraceId, TraceKey},
-    otlp::numbers::span::PARENT_SPAN_ID,
     set_attribute::{Attribute, AttributeValue, append_scope_with, append_with},
     spans::{Head, ScopeRef, SpanRef, Visitor, trace_id, visit},
     tracestate::{self, Kept},
-    wire::{Cursor, Value, WireError},
+    wire::WireError,
 };
 use wholetrace_spanlog::{LogTime, Position};
 
@@ -23,7 +22,7 @@ use crate::{
         recent_spans::{Fingerprint, Place, RecentSpans},
     },
     policy::{
-        RecordPolicy, Recording,
+        RecordPolicy, Recording, is_root,
         recording::{CACHED_DECISION, COMPOSITE_POLICY, LATE_FRAGMENT, POLICY, SAMPLE_RATE},
     },
 };
@@ -357,22 +356,6 @@ impl<'f> Visitor<'f> for Filter<'_, 'f> {
                 self.filtered.undecided += 1;
                 self.keep(span.body, key, None);
             }
-        }
-    }
-}
-
-/// Whether a span has no parent.
-fn is_root(span: &[u8]) -> bool {
-    let mut fields = Cursor::new(span);
-    loop {
-        match fields.next_field() {
-            Ok(Some(field)) => {
-                if let (PARENT_SPAN_ID, Value::Bytes(parent)) = (field.number, field.value) {
-                    return parent.iter().all(|byte| *byte == 0);
-                }
-            }
-            Ok(None) => return true,
-            Err(_) => return false,
         }
     }
 }

@@ -64,8 +64,8 @@ def otel(arguments):
             if failed and name == "payment":
                 child.set_status(Status(StatusCode.ERROR, "card refused"))
             child.end()
-        path = [format(span.get_span_context().span_id, "016x") for span in (root, child)]
-        report(format(root.get_span_context().trace_id, "032x"), failed, path=path)
+        last = format(child.get_span_context().span_id, "016x")
+        report(format(root.get_span_context().trace_id, "032x"), failed, last=last)
         roots.append(root)
         if not arguments.hold:
             root.end()
@@ -154,10 +154,10 @@ def jaeger(arguments):
         time.sleep(0.01)
 
 
-def report(trace_id, failed, insists=False, path=()):
-    """Says what was sent: `path` leads from the root to a span that can go on to call others."""
+def report(trace_id, failed, insists=False, last=None):
+    """Says what was sent: `last` is a span that can go on to call others."""
     said = {"trace_id": trace_id, "spans": 1 + len(NAMES), "error": failed, "insists": insists}
-    print(json.dumps(said | {"path": path}), flush=True)
+    print(json.dumps(said | {"last": last}), flush=True)
 
 
 def main():

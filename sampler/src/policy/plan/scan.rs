@@ -18,6 +18,7 @@ use crate::policy::{
         heads::{Asked, Heads},
         keys::{AskedKeys, Told},
         layout::{Counter, Layout, LeastHash, NO_RV, UNTRUE, least_threshold},
+        root::joins,
         times::NearTimes,
     },
 };
@@ -31,7 +32,7 @@ const STATUS_ERROR: u64 = 2;
 /// What is learned of a span beside its part in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observed {
-    /// Whether the span has no parent.
+    /// Whether the span has no parent, nor the id of its caller's.
     pub root: bool,
     /// Whether its bytes are not a span. What stands before the defect has been taken in.
     pub malformed: bool,
@@ -181,7 +182,7 @@ impl Scan {
         if let Some(told) = usize::try_from(fields.status).ok().and_then(|s| self.statuses.get(s)) {
             told.add_to(facts);
         }
-        let root = is_zero(fields.parent);
+        let root = is_zero(fields.parent) && !joins(body);
         if root {
             self.root.add_to(facts);
         }

@@ -9,7 +9,7 @@ use wholetrace_proto::{
 
 use crate::policy::{
     budget::Goal,
-    plan::{Heads, Record},
+    plan::{Heads, Record, is_root},
     tests::support::*,
 };
 
@@ -440,6 +440,18 @@ fn roots_and_defects_are_told() {
     assert!(observe(&zeros.encode_to_vec()).root);
     assert!(!observe(&child.encode_to_vec()).root);
     assert!(!observe(&child.encode_to_vec()).malformed);
+    // The server's half of a call whose client has told no parent; and as an Envoy begins a trace.
+    let shared = |is, id| Span {
+        trace_id: [[1; 8], [2; 8]].concat(),
+        span_id: vec![id; 8],
+        ..with(vec![text("a", "b"), attribute("zipkin.shared", Value::BoolValue(is))])
+    };
+    for (span, root) in
+        [(shared(true, 3), false), (shared(true, 2), true), (shared(false, 3), true)]
+    {
+        let bytes = span.encode_to_vec();
+        assert_eq!((observe(&bytes).root, is_root(&bytes)), (root, root));
+    }
     let mut cut = status(ERROR).encode_to_vec();
     cut.pop();
     assert!(observe(&cut).malformed);
