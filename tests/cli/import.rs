@@ -12,6 +12,8 @@ const SAMPLER: &str = include_str!("../../libs/import/tests/fixtures/two-tiers/s
 const PRODUCER: &str = include_str!("../../libs/import/tests/fixtures/kafka/producer.yaml");
 #[cfg(feature = "kafka")]
 const CONSUMER: &str = include_str!("../../libs/import/tests/fixtures/kafka/consumer.yaml");
+#[cfg(feature = "kafka")]
+const FORMATS: &str = include_str!("../../libs/import/tests/fixtures/formats/collector.yaml");
 const CONFIGMAP: &str = include_str!("../../libs/import/tests/fixtures/configmap/resources.yaml");
 const SAMPLERS: &str = include_str!("../../libs/import/tests/fixtures/samplers/rules.yaml");
 const RULES: &str = include_str!("../../libs/import/tests/fixtures/rules/rules.yaml");
@@ -45,12 +47,16 @@ fn imported(folder: &Path, texts: &[&str], options: &[&str]) -> Ran {
 /// Guarantee: what is written is accepted by `check`, without a word about what it left out.
 #[test]
 fn what_is_written_loads() {
-    let rows: [(&[&str], &[&str]); 10] = [
+    let rows: [(&[&str], &[&str]); 11] = [
         (&[AGENT], &["receivers:", "zipkin: { endpoint: 0.0.0.0:9411 }", "type: always_sample"]),
         (&[GATEWAY], &["decision_wait: 20s", "tenants:", "Bearer ${file:", "ten-percent"]),
         (&[BALANCER, SAMPLER], &["hash_salt: fleet", "wholetrace standalone"]),
         #[cfg(feature = "kafka")]
         (&[PRODUCER, CONSUMER], &["SCRAM-SHA-512", "wholetrace topics create"]),
+        #[cfg(feature = "kafka")]
+        (&[FORMATS], &["thrift_compact:", "mechanism: PLAIN", "kafka/ingester:"]),
+        #[cfg(not(feature = "kafka"))]
+        (&[AGENT], &[]),
         #[cfg(not(feature = "kafka"))]
         (&[AGENT], &[]),
         (&[CONFIGMAP], &["sampling_percentage: 25", "type: probabilistic_sampler"]),

@@ -6,10 +6,11 @@ use crate::{
     collector::{
         credentials::{self, Side, Used},
         flow::Flow,
+        kafka,
         model::{Collector, kind},
     },
     draft::Draft,
-    report::Report,
+    report::{Place, Report},
 };
 
 /// Copies the receivers and exporters of `flow` into `draft`. Gives the extensions that they had their
@@ -23,21 +24,20 @@ pub(crate) fn take(
     let mut used = Used::default();
     for name in &flow.receivers {
         let place = collector.at("receivers", name);
-        if kind(name) == "kafka" {
-            report.lost(
-                place,
-                "spans that others have written to a topic are not read",
-                "have them sent as OTLP; or let a Collector in front read the topic, and send `otlp` here",
-            );
-            continue;
-        }
         let mut value = settings(collector.component("receivers", name));
         if let Some(Value::Object(protocols)) = value.get_mut("protocols") {
             // A protocol that is only named has its defaults.
             protocols.values_mut().for_each(name_it);
         }
+        if kind(name) == "jaeger" {
+            remote_sampling(&mut value, &place, report);
+        }
         credentials::take(collector, Side::Receiver, &place, &mut value, &mut used, draft, report);
-        report.taken(place.clone(), "");
+        match kind(name) {
+            "kafka" if !kafka::receiver(&mut value, &place, report) => continue,
+            "kafka" => {}
+            _ => report.taken(place.clone(), ""),
+        }
         draft.put("receivers", name, value, place);
     }
     for name in &flow.exporters {
@@ -49,12 +49,11 @@ pub(crate) fn take(
                 "leads to a tier that no file is given of: what that does is not here",
                 "give the file of that tier, too: `wholetrace import FILE NEXT`",
             ),
-            "kafka" => report.lost(
-                place,
-                "spans are not written to a topic of Kafka for others",
-                "give the file of who reads it, if that samples; or export `otlp` to a Collector behind \
-                 that writes them",
-            ),
+            "kafka" => {
+                if kafka::exporter(&mut value, &place, report) {
+                    draft.put("exporters", name, value, place);
+                }
+            }
             "nop" => report.not_needed(place, "it does nothing"),
             _ => {
                 let side = Side::Exporter;
@@ -65,6 +64,27 @@ pub(crate) fn take(
         }
     }
     used
+}
+
+/// Older Collectors answer Jaeger's clients, too: of a file, or of what another collector says.
+fn remote_sampling(value: &mut Value, place: &Place, report: &mut Report) {
+    let Some(settings) = value.as_object_mut() else { return };
+    let Some(Value::Object(mut sampling)) = settings.shift_remove("remote_sampling") else {
+        return;
+    };
+    if !sampling.contains_key("strategy_file") {
+        return report.lost(
+            place.key("remote_sampling"),
+            "questions of Jaeger's clients are not passed on to another collector",
+            "have its answers in a file, as `remote_sampling.strategy_file`",
+        );
+    }
+    // There it is where to pass questions on to.
+    sampling.shift_remove("endpoint");
+    if let Some(endpoint) = sampling.shift_remove("host_endpoint") {
+        sampling.insert("endpoint".to_owned(), endpoint);
+    }
+    settings.insert("remote_sampling".to_owned(), Value::Object(sampling));
 }
 
 /// The settings of a component; one that is only named has none.

@@ -10,7 +10,7 @@ use std::{env, fs, path::PathBuf};
 use wholetrace_import::{Imported, Selection, Source, import};
 
 /// Files to read, the configuration that comes of them, and the report.
-const CASES: [(&[&str], &str, &str); 12] = [
+const CASES: [(&[&str], &str, &str); 13] = [
     (&["agent/collector.yaml"], "agent/wholetrace.yaml", "agent/report.txt"),
     (&["gateway/collector.yaml"], "gateway/wholetrace.yaml", "gateway/report.txt"),
     (
@@ -26,6 +26,7 @@ const CASES: [(&[&str], &str, &str); 12] = [
     (&["samplers/rules.yaml"], "samplers/wholetrace.yaml", "samplers/report.txt"),
     (&["head/collector.yaml"], "head/wholetrace.yaml", "head/report.txt"),
     (&["fleet/agent.yaml", "fleet/sampler.yaml"], "fleet/wholetrace.yaml", "fleet/report.txt"),
+    (&["formats/collector.yaml"], "formats/wholetrace.yaml", "formats/report.txt"),
     (&["branches/collector.yaml"], "branches/wholetrace.yaml", "branches/report.txt"),
 ];
 
