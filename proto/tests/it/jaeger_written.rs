@@ -201,8 +201,8 @@ fn flatten(attribute: &mut KeyValue) {
 /// Attributes with their types.
 type Typed = BTreeMap<String, Option<Value>>;
 
-/// The attributes that each span has, by its ids, with those of its scope and its resource, as Jaeger has types for
-/// them: lists are text.
+/// The attributes that each span has, by its ids, with those of its scope and its resource, as Jaeger
+/// has types for them: lists are text.
 fn typed(traces: &TracesData) -> Vec<(Vec<u8>, Typed)> {
     let mut typed = Vec::new();
     for resource in &traces.resource_spans {
