@@ -11,6 +11,6 @@ mod odd_attributes;
 mod properties;
 mod shadows;
 mod sub_policies;
-mod support;
+pub(super) mod support;
 mod tally;
 mod thresholds;

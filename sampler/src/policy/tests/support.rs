@@ -19,12 +19,12 @@ use crate::policy::{
     set::PolicySet,
 };
 
-pub(super) const UNSET: i32 = 0;
-pub(super) const OK: i32 = 1;
-pub(super) const ERROR: i32 = 2;
+pub(in crate::policy) const UNSET: i32 = 0;
+pub(in crate::policy) const OK: i32 = 1;
+pub(in crate::policy) const ERROR: i32 = 2;
 
 /// The policies of a YAML list.
-pub(super) fn policies(yaml: &str) -> PolicySet {
+pub(in crate::policy) fn policies(yaml: &str) -> PolicySet {
     let config = config(&format!("policies:\n{yaml}"));
     let mut problems = Problems::new();
     let set = PolicySet::compile(&config, "tail_sampling", &mut problems);
@@ -32,16 +32,16 @@ pub(super) fn policies(yaml: &str) -> PolicySet {
 }
 
 /// The one policy of a type with the settings of a YAML flow mapping.
-pub(super) fn policy(kind: &str, settings: &str) -> PolicySet {
+pub(in crate::policy) fn policy(kind: &str, settings: &str) -> PolicySet {
     policies(&format!("  - {{ name: it, type: {kind}, {kind}: {settings} }}"))
 }
 
-pub(super) fn config(yaml: &str) -> TailSamplingConfig {
+pub(in crate::policy) fn config(yaml: &str) -> TailSamplingConfig {
     serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"))
 }
 
 /// All errors and all warnings that a configuration meets, each as a line.
-pub(super) fn problems(yaml: &str) -> (Vec<String>, Vec<String>) {
+pub(in crate::policy) fn problems(yaml: &str) -> (Vec<String>, Vec<String>) {
     let mut problems = Problems::new();
     let set = PolicySet::compile(&config(yaml), "tail_sampling", &mut problems);
     assert_eq!(set.is_none(), problems.has_errors());
@@ -53,31 +53,31 @@ pub(super) fn problems(yaml: &str) -> (Vec<String>, Vec<String>) {
 
 /// A trace: its id, and its spans with the attributes of their resources.
 #[derive(Clone, Debug)]
-pub(super) struct Trace {
-    pub(super) id: u128,
-    pub(super) spans: Vec<(Vec<KeyValue>, Span)>,
+pub(in crate::policy) struct Trace {
+    pub(in crate::policy) id: u128,
+    pub(in crate::policy) spans: Vec<(Vec<KeyValue>, Span)>,
 }
 
 impl Trace {
-    pub(super) fn new(id: u128) -> Self {
+    pub(in crate::policy) fn new(id: u128) -> Self {
         Self { id, spans: Vec::new() }
     }
 
     /// With one more span.
-    pub(super) fn span(mut self, span: Span) -> Self {
+    pub(in crate::policy) fn span(mut self, span: Span) -> Self {
         self.spans.push((Vec::new(), Span { trace_id: self.id.to_be_bytes().into(), ..span }));
         self
     }
 
     /// With the last span's resource having this attribute.
-    pub(super) fn of(mut self, attribute: KeyValue) -> Self {
+    pub(in crate::policy) fn of(mut self, attribute: KeyValue) -> Self {
         if let Some((resource, _)) = self.spans.last_mut() {
             resource.push(attribute);
         }
         self
     }
 
-    pub(super) fn record(&self, policies: &PolicySet) -> Vec<u64> {
+    pub(in crate::policy) fn record(&self, policies: &PolicySet) -> Vec<u64> {
         let mut record = policies.blank_record().to_vec();
         let mut heads = Heads::default();
         for (resource, span) in &self.spans {
@@ -88,11 +88,11 @@ impl Trace {
         record
     }
 
-    pub(super) fn decision(&self, policies: &PolicySet) -> SamplingDecision {
+    pub(in crate::policy) fn decision(&self, policies: &PolicySet) -> SamplingDecision {
         self.decision_within(policies, &Unlimited)
     }
 
-    pub(super) fn decision_within(
+    pub(in crate::policy) fn decision_within(
         &self,
         policies: &PolicySet,
         budgets: &dyn Budgets,
@@ -101,13 +101,33 @@ impl Trace {
         policies.decide_within(key, &self.record(policies), budgets)
     }
 
-    pub(super) fn is_kept(&self, policies: &PolicySet) -> bool {
+    pub(in crate::policy) fn is_kept(&self, policies: &PolicySet) -> bool {
         self.decision(policies).kept
     }
 }
 
+/// A trace with a span for each tracestate.
+pub(in crate::policy) fn came(id: u128, states: &[&str]) -> Trace {
+    states.iter().fold(Trace::new(id), |trace, state| {
+        trace.span(Span { trace_state: (*state).to_owned(), ..Span::default() })
+    })
+}
+
+/// Whether a trace is kept, whether its probability is known, and its threshold.
+pub(in crate::policy) fn verdict(policies: &PolicySet, trace: &Trace) -> (bool, bool, u64) {
+    let decision = trace.decision(policies);
+    (decision.kept, decision.probability_known, decision.threshold)
+}
+
+/// What the spans of a kept trace say when they leave.
+pub(in crate::policy) fn leave(policies: &PolicySet, trace: &Trace) -> Vec<String> {
+    let decision = trace.decision(policies);
+    assert!(decision.kept, "{trace:?}");
+    trace.spans.iter().map(|(_, span)| leaves_with(span, &decision)).collect()
+}
+
 /// The tracestate that a span of a kept trace leaves with.
-pub(super) fn leaves_with(span: &Span, decision: &SamplingDecision) -> String {
+pub(in crate::policy) fn leaves_with(span: &Span, decision: &SamplingDecision) -> String {
     let threshold = Threshold::new(decision.threshold).filter(|_| decision.probability_known);
     let probability = if decision.stated_randomness { Kept::AtStated } else { Kept::At };
     let body = span.encode_to_vec();
@@ -121,12 +141,12 @@ pub(super) fn leaves_with(span: &Span, decision: &SamplingDecision) -> String {
 
 /// A trace of one span with nothing in it, whose randomness is 0: consistent sampling never
 /// keeps it.
-pub(super) fn dull() -> Trace {
+pub(in crate::policy) fn dull() -> Trace {
     Trace::new(7 << 100).span(Span::default())
 }
 
 /// The head of a resource.
-pub(super) fn head(attributes: &[KeyValue]) -> Vec<u8> {
+pub(in crate::policy) fn head(attributes: &[KeyValue]) -> Vec<u8> {
     let resource = Resource { attributes: attributes.to_vec(), ..Resource::default() };
     let mut head = Vec::new();
     put_bytes(&mut head, 1, &resource.encode_to_vec());
@@ -134,25 +154,25 @@ pub(super) fn head(attributes: &[KeyValue]) -> Vec<u8> {
     head
 }
 
-pub(super) fn status(code: i32) -> Span {
+pub(in crate::policy) fn status(code: i32) -> Span {
     let status = Status { code, ..Status::default() };
     Span { status: Some(status), ..Span::default() }
 }
 
 /// A span from one time to another, in nanoseconds.
-pub(super) fn times(start: u64, end: u64) -> Span {
+pub(in crate::policy) fn times(start: u64, end: u64) -> Span {
     Span { start_time_unix_nano: start, end_time_unix_nano: end, ..Span::default() }
 }
 
-pub(super) fn with(attributes: Vec<KeyValue>) -> Span {
+pub(in crate::policy) fn with(attributes: Vec<KeyValue>) -> Span {
     Span { attributes, ..Span::default() }
 }
 
-pub(super) fn text(key: &str, value: &str) -> KeyValue {
+pub(in crate::policy) fn text(key: &str, value: &str) -> KeyValue {
     attribute(key, any_value::Value::StringValue(value.to_owned()))
 }
 
-pub(super) fn attribute(key: &str, value: any_value::Value) -> KeyValue {
+pub(in crate::policy) fn attribute(key: &str, value: any_value::Value) -> KeyValue {
     let value = Some(AnyValue { value: Some(value) });
     KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
 }
@@ -172,7 +192,7 @@ impl Budgets for Room {
 }
 
 /// What is decided where so much of each budget is left, and what was asked for.
-pub(super) fn within(
+pub(in crate::policy) fn within(
     policies: &PolicySet,
     trace: &Trace,
     thresholds: &[f64],

@@ -1,9 +1,6 @@
 //! Thresholds and randomness that spans come with, also several in one trace.
 
-use wholetrace_proto::{
-    otlp::{Span, any_value::Value},
-    tracestate,
-};
+use wholetrace_proto::tracestate;
 
 use crate::policy::{
     set::PolicySet,
@@ -16,68 +13,8 @@ use crate::policy::{
 /// A trace id with a high randomness.
 const LUCKY: u128 = 1 << 100 | 0xff_ffff_0000_0000;
 
-/// A trace with a span for each tracestate.
-fn came(id: u128, states: &[&str]) -> Trace {
-    states.iter().fold(Trace::new(id), |trace, state| {
-        trace.span(Span { trace_state: (*state).to_owned(), ..Span::default() })
-    })
-}
-
-/// Whether a trace is kept, whether its probability is known, and its threshold.
-fn verdict(policies: &PolicySet, trace: &Trace) -> (bool, bool, u64) {
-    let decision = trace.decision(policies);
-    (decision.kept, decision.probability_known, decision.threshold)
-}
-
-/// What the spans of a kept trace say when they leave.
-fn leave(policies: &PolicySet, trace: &Trace) -> Vec<String> {
-    let decision = trace.decision(policies);
-    assert!(decision.kept, "{trace:?}");
-    trace.spans.iter().map(|(_, span)| leaves_with(span, &decision)).collect()
-}
-
 fn sampler(settings: &str) -> PolicySet {
     policy("probabilistic_sampler", settings)
-}
-
-const HALF: u64 = 1 << 55;
-
-/// The head sampler's modes, and what a head sampler in front has done before.
-#[test]
-fn probabilistic_sampler_keeps_what_the_head_sampler_keeps() {
-    let of = |id: u128| Trace::new(id).span(Span::default());
-    // Bucket 0x008d is below 163 (1 %), 0x1a25 is not.
-    let one = sampler("{ sampling_percentage: 1 }");
-    assert!(of(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736).is_kept(&one));
-    assert!(!of(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10).is_kept(&one));
-    assert!(!of(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736).decision(&one).probability_known);
-
-    let sampled = |randomness: u128, state: &str| came(1 << 100 | randomness, &[state]);
-    // Half of what a head sampler has left of half: a quarter.
-    let proportional = sampler("{ sampling_percentage: 50, mode: proportional }");
-    assert_eq!(verdict(&proportional, &sampled(LUCKY, "ot=th:8")), (true, true, 3 << 54));
-    assert_eq!(verdict(&proportional, &sampled(LUCKY, "")), (true, true, HALF));
-    // Half of all: what a head sampler has left of a quarter is kept, and stays one.
-    let equalizing = sampler("{ sampling_percentage: 50, mode: equalizing }");
-    assert_eq!(verdict(&equalizing, &sampled(LUCKY, "ot=th:4")), (true, true, HALF));
-    assert_eq!(leave(&equalizing, &sampled(LUCKY, "ot=th:c")), ["ot=th:c"]);
-    assert!(!sampled(5, "").is_kept(&equalizing));
-    // A threshold above the randomness cannot be true.
-    let open = sampler("{ sampling_percentage: 50, mode: equalizing, fail_closed: false }");
-    assert!(!sampled(5, "ot=th:8").is_kept(&equalizing));
-    assert_eq!(verdict(&open, &sampled(5, "ot=th:8")), (true, false, 0));
-    // Senders that insist.
-    let asked = |value: i64| {
-        dull().span(with(vec![attribute("sampling.priority", Value::IntValue(value))]))
-    };
-    assert!(asked(1).is_kept(&one) && !asked(0).is_kept(&sampler("{ sampling_percentage: 100 }")));
-    let precise = sampler("{ sampling_percentage: 1, mode: equalizing, sampling_precision: 14 }");
-    assert_eq!(verdict(&precise, &of(LUCKY)).2, 0xfd_70a3_d70a_3d71);
-    let (errors, _) = problems(
-        "policies: [ { name: a, type: probabilistic_sampler, probabilistic_sampler: { \
-         sampling_percentage: -1, sampling_precision: 15 } } ]",
-    );
-    assert_eq!(errors.len(), 2, "{errors:?}");
 }
 
 /// Each span leaves with the threshold of the trace or its own, whichever is greater.

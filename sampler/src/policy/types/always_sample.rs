@@ -32,3 +32,13 @@ impl Lower for AlwaysSampleConfig {
         Some(Said { traces: "of any kind".to_owned(), ..Said::default() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::support::*;
+
+    #[test]
+    fn keeps_all() {
+        assert!(dull().is_kept(&policies("  - { name: all, type: always_sample }")));
+    }
+}

@@ -45,3 +45,36 @@ impl<P: SubPolicy> Lower for AndConfig<P> {
         Some(Said::all(self.and_sub_policy.iter().map(P::say)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::tracestate::Threshold;
+
+    use crate::policy::tests::support::*;
+
+    /// A randomness that consistent sampling keeps at any share above 0.
+    const LUCKY: u128 = (1 << 56) - 1;
+
+    const AND: &str = "
+  - name: both
+    type: and
+    and:
+      and_sub_policy:
+        - { name: a, type: status_code, status_code: { status_codes: [ERROR] } }
+        - { name: b, type: string_attribute, string_attribute: { key: k, values: [v] } }
+        - { name: c, type: probabilistic, probabilistic: { sampling_percentage: 50 } }
+";
+
+    #[test]
+    fn keeps_what_all_would_keep() {
+        let policies = policies(AND);
+        let whole = |id| Trace::new(id).span(status(ERROR)).span(with(vec![text("k", "v")]));
+        let decision = whole(LUCKY).decision(&policies);
+        assert!(decision.kept && decision.probability_known);
+        assert_eq!(decision.threshold, 0x80_0000_0000_0000);
+        assert!(!whole(0).is_kept(&policies));
+        assert!(!Trace::new(LUCKY).span(status(ERROR)).is_kept(&policies));
+        let wrong = Trace::new(LUCKY).span(with(vec![text("k", "v")]));
+        assert_eq!(wrong.decision(&policies).threshold, Threshold::NEVER.get());
+    }
+}

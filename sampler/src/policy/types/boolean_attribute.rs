@@ -43,3 +43,30 @@ impl Lower for BooleanAttributeConfig {
         Some(Said::attribute(&self.key, is, self.invert_match))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::otlp::any_value::Value;
+
+    use crate::policy::tests::support::*;
+
+    #[test]
+    fn one_span_or_resource_has_the_truth() {
+        let of = |value| attribute("k", Value::BoolValue(value));
+        let set = |settings: &str| policy("boolean_attribute", settings);
+        let (yes, not_yes) =
+            ("{ key: k, value: true }", "{ key: k, value: true, invert_match: true }");
+        for (settings, value, kept) in
+            [(yes, true, true), (yes, false, false), (not_yes, true, false), (not_yes, false, true)]
+        {
+            let span = dull().span(with(vec![of(value)]));
+            assert_eq!(span.is_kept(&set(settings)), kept, "span: {settings} {value}");
+            let resource = dull().of(of(value));
+            assert_eq!(resource.is_kept(&set(settings)), kept, "resource: {settings} {value}");
+        }
+        assert!(!dull().is_kept(&set(yes)) && dull().is_kept(&set(not_yes)), "it is not there");
+        // What is no truth counts as `false`.
+        let text = dull().span(with(vec![text("k", "true")]));
+        assert!(!text.is_kept(&set(yes)) && text.is_kept(&set("{ key: k, value: false }")));
+    }
+}

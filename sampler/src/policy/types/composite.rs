@@ -135,3 +135,46 @@ fn check<P: SubPolicy>(settings: &CompositeConfig<P>, report: &mut Report<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::tracestate::Threshold;
+
+    use crate::policy::{budget::Goal, tests::support::*};
+
+    /// A randomness that consistent sampling keeps at any share above 0.
+    const LUCKY: u128 = (1 << 56) - 1;
+
+    /// Who finds no room in one share finds it in another; shares of more than all are bounded together.
+    #[test]
+    fn it_shares_its_spans() {
+        let yaml = |percent: i64| {
+            format!(
+                "  - {{ name: c, type: composite, composite: {{ max_total_spans_per_second: 1000, \
+             composite_sub_policy: [ \
+             {{ name: errors, type: status_code, status_code: {{ status_codes: [ERROR] }} }}, \
+             {{ name: all, type: always_sample }} ], \
+             rate_allocation: [ {{ policy: errors, percent: {percent} }} ] }} }}"
+            )
+        };
+        let set = policies(&yaml(30));
+        let budgets: Vec<_> =
+            set.budgets().iter().map(|budget| (budget.name.as_str(), budget.goal)).collect();
+        assert_eq!(
+            budgets,
+            [("c/errors", Goal::PerSecond(300.0)), ("c/all", Goal::PerSecond(500.0))]
+        );
+        let error = Trace::new(LUCKY).span(status(ERROR));
+        let fine = Trace::new(LUCKY).span(status(OK));
+        let (decision, asked) = within(&set, &error, &[0.0, 0.5]);
+        assert!(decision.kept && asked.len() == 2, "room among all: {asked:?}");
+        assert!((Threshold::new(decision.threshold).unwrap().probability() - 0.5).abs() < 1e-5);
+        let (decision, asked) = within(&set, &fine, &[1.0, 0.0]);
+        assert!(!decision.kept && asked.len() == 1, "no error: {asked:?}");
+
+        let set = policies(&yaml(80));
+        assert_eq!(set.budgets()[2].goal, Goal::PerSecond(1000.0));
+        let (decision, _) = within(&set, &error, &[1.0, 1.0, 0.25]);
+        assert!((Threshold::new(decision.threshold).unwrap().probability() - 0.25).abs() < 1e-5);
+    }
+}

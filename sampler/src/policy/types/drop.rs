@@ -53,3 +53,35 @@ impl<P: SubPolicy> Lower for DropConfig<P> {
         Some(Said::all(self.drop_sub_policy.iter().map(P::say)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::support::*;
+
+    /// A randomness that consistent sampling keeps at any share above 0.
+    const LUCKY: u128 = (1 << 56) - 1;
+
+    const DROP: &str = "
+  - { name: all, type: always_sample }
+  - name: checks
+    type: drop
+    drop:
+      drop_sub_policy:
+        - { name: a, type: string_attribute, string_attribute: { key: path, values: [/health] } }
+        - { name: b, type: status_code, status_code: { status_codes: [UNSET] } }
+";
+
+    #[test]
+    fn wins_over_all() {
+        let policies = policies(DROP);
+        let check = Trace::new(LUCKY).span(with(vec![text("path", "/health")]));
+        let decision = check.decision(&policies);
+        assert!(!decision.kept);
+        assert_eq!(policies.policy_name(decision.policy.unwrap()), Some("checks"));
+        let marked = check.span(with(vec![text("wholetrace.keep", "zipkin.debug")]));
+        assert!(!marked.is_kept(&policies), "also over what asks to be kept");
+        let decision = dull().decision(&policies);
+        assert!(decision.kept && decision.probability_known);
+        assert_eq!(policies.policy_name(decision.policy.unwrap()), Some("all"));
+    }
+}

@@ -126,3 +126,34 @@ impl Lower for DynamicConfig {
         Some(Said::new(traces, "the fields of the key, on each span and each resource"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::otlp::Span;
+
+    use crate::policy::tests::support::*;
+
+    /// The key of a trace is that of its values, whatever the order of its spans.
+    #[test]
+    fn it_tells_kinds_of_traces_apart() {
+        let set = policy("dynamic", "{ fields: [route, root.name], goal_sample_rate: 10 }");
+        let key = |trace: &Trace| within(&set, trace, &[0.1]).1[0].key;
+        let root = |name: &str| Span { name: name.to_owned(), ..Span::default() };
+        let child = |route: &str| Span {
+            parent_span_id: vec![1; 8],
+            name: route.to_owned(),
+            ..with(vec![text("route", route)])
+        };
+        let a = Trace::new(1).span(root("GET")).span(child("/a")).span(child("/b"));
+        let b =
+            Trace::new(2).span(child("/b")).span(root("GET")).span(child("/a")).span(child("/a"));
+        assert_eq!(key(&a), key(&b));
+        assert_ne!(
+            key(&a),
+            key(&Trace::new(1).span(root("PUT")).span(child("/a")).span(child("/b")))
+        );
+        assert_ne!(key(&a), key(&Trace::new(1).span(root("GET")).span(child("/c"))));
+        let of_resource = Trace::new(3).span(root("GET")).of(text("route", "/a"));
+        assert_eq!(key(&of_resource), key(&Trace::new(1).span(root("GET")).span(child("/a"))));
+    }
+}

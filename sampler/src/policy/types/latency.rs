@@ -73,3 +73,51 @@ impl Leaf for Latency {
         Evaluation::by_contents(ms > self.longer_than_ms && in_time)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::support::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// What is judged is the whole trace, from the earliest start to the latest end.
+    #[test]
+    fn is_above_the_threshold_and_up_to_the_upper_one() {
+        type Case = (i64, i64, &'static [(u64, u64)], bool);
+        let cases: &[Case] = &[
+            (5000, 0, &[(1, 5001 * MS + 1)], true),
+            // Just as long is not longer; and fractions of a millisecond are cut.
+            (5000, 0, &[(MS, 5001 * MS)], false),
+            (5000, 0, &[(MS, 5002 * MS - 1)], false),
+            (5000, 0, &[(MS, 5002 * MS)], true),
+            // No span is that slow, the trace is.
+            (5000, 0, &[(MS, 3000 * MS), (2500 * MS, 5400 * MS)], true),
+            (5000, 0, &[(2500 * MS, 5400 * MS), (MS, 3000 * MS)], true),
+            // Between two bounds, in any order of the spans.
+            (1000, 2000, &[(MS, 1501 * MS)], true),
+            (1000, 2000, &[(MS, 1001 * MS)], false),
+            (1000, 2000, &[(MS, 2001 * MS)], true),
+            (1000, 2000, &[(MS, 2002 * MS)], false),
+            (1000, 2000, &[(MS, 1501 * MS), (MS, 9000 * MS)], false),
+            (1000, 2000, &[(MS, 9000 * MS), (MS, 1501 * MS)], false),
+            // Times that the sender did not know move nothing.
+            (1000, 0, &[(0, 9000 * MS)], false),
+            (1000, 0, &[(9000 * MS, 0)], false),
+            (1000, 0, &[(0, 0), (8000 * MS, 9000 * MS + 1)], false),
+            (1000, 0, &[(0, 9500 * MS), (8000 * MS, 0)], true),
+            // Clocks that disagree.
+            (1000, 0, &[(9000 * MS, 1000 * MS)], false),
+            (0, 0, &[(MS, 2 * MS - 1)], false),
+            (0, 0, &[(MS, 2 * MS)], true),
+            (-1, 0, &[(MS, MS)], true),
+            (1000, 500, &[(MS, 800 * MS)], false),
+            (0, -1, &[(MS, 800 * MS)], false),
+        ];
+        for (threshold, upper, spans, kept) in cases {
+            let settings = format!("{{ threshold_ms: {threshold}, upper_threshold_ms: {upper} }}");
+            let policies = policy("latency", &settings);
+            let trace = spans.iter().fold(Trace::new(1), |trace, (s, e)| trace.span(times(*s, *e)));
+            assert_eq!(trace.is_kept(&policies), *kept, "{settings} {spans:?}");
+        }
+    }
+}

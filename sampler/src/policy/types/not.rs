@@ -52,3 +52,21 @@ impl<P: SubPolicy> Lower for NotConfig<P> {
         Some(Said::none(self.not_sub_policy.iter().map(P::say)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::support::*;
+
+    #[test]
+    fn keeps_what_the_other_would_not() {
+        let errors = "{ name: e, type: status_code, status_code: { status_codes: [ERROR] } }";
+        let set = policy("not", &format!("{{ not_sub_policy: {errors} }}"));
+        assert!(dull().is_kept(&set) && !dull().span(status(ERROR)).is_kept(&set));
+        for (given, wrong) in [("[]", 1), (&format!("[{errors}, {errors}]"), 1), (errors, 0)] {
+            let yaml = format!(
+                "policies: [ {{ name: a, type: not, not: {{ not_sub_policy: {given} }} }} ]"
+            );
+            assert_eq!(problems(&yaml).0.len(), wrong, "{given}");
+        }
+    }
+}

@@ -66,3 +66,37 @@ impl Lower for NumericAttributeConfig {
         Some(Said::attribute(&self.key, is, self.invert_match))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::otlp::any_value::Value;
+
+    use crate::policy::tests::support::*;
+
+    #[test]
+    fn a_whole_number_lies_within_the_bounds() {
+        let cases: &[(&str, i64, bool)] = &[
+            ("{ key: k, min_value: 5, max_value: 7 }", 4, false),
+            ("{ key: k, min_value: 5, max_value: 7 }", 5, true),
+            ("{ key: k, min_value: 5, max_value: 7 }", 7, true),
+            ("{ key: k, min_value: 5, max_value: 7 }", 8, false),
+            ("{ key: k, min_value: 5 }", i64::MAX, true),
+            ("{ key: k, max_value: 7 }", i64::MIN, true),
+            ("{ key: k, max_value: 7 }", 8, false),
+            ("{ key: k, min_value: 5, invert_match: true }", 5, false),
+            ("{ key: k, min_value: 5, invert_match: true }", 4, true),
+        ];
+        for (settings, number, kept) in cases {
+            let set = policy("numeric_attribute", settings);
+            let number = attribute("k", Value::IntValue(*number));
+            assert_eq!(dull().span(with(vec![number.clone()])).is_kept(&set), *kept, "{settings}");
+            assert_eq!(dull().of(number).is_kept(&set), *kept, "resource: {settings}");
+        }
+        let set = policy("numeric_attribute", "{ key: k, min_value: 5 }");
+        assert!(!dull().is_kept(&set), "it is not there");
+        let (errors, _) = problems(
+            "policies: [ { name: a, type: numeric_attribute, numeric_attribute: { key: k } } ]",
+        );
+        assert_eq!(errors.len(), 1, "{errors:?}");
+    }
+}

@@ -46,3 +46,23 @@ impl<P: SubPolicy> Lower for OrConfig<P> {
         Some(Said::any(self.or_sub_policy.iter().map(P::say)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::support::*;
+
+    #[test]
+    fn keeps_what_one_would_keep() {
+        let set = policy(
+            "or",
+            "{ or_sub_policy: [ \
+         { name: a, type: status_code, status_code: { status_codes: [ERROR] } }, \
+         { name: b, type: string_attribute, string_attribute: { key: k, values: [v] } } ] }",
+        );
+        assert!(!dull().is_kept(&set));
+        assert!(dull().span(status(ERROR)).is_kept(&set));
+        assert!(dull().span(with(vec![text("k", "v")])).is_kept(&set));
+        let none = "policies: [ { name: a, type: or, or: { or_sub_policy: [] } } ]";
+        assert_eq!(problems(none).0.len(), 1);
+    }
+}

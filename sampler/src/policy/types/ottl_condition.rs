@@ -161,3 +161,51 @@ pub(super) fn at(problem: &wholetrace_ottl::Problem) -> String {
     let wholetrace_ottl::Problem { line, column, message, .. } = problem;
     format!("at line {line}, column {column}: {message}")
 }
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::otlp::{Span, any_value::Value};
+
+    use crate::policy::tests::support::*;
+
+    /// A condition sees one span with its scope and its resource, or one event of it.
+    #[test]
+    fn conditions_see_one_span_at_a_time() {
+        let both = r#"{ span: ['attributes["a"] == "x" and attributes["b"] == "y"'] }"#;
+        let policies = policy("ottl_condition", both);
+        let (a, b) = (text("a", "x"), text("b", "y"));
+        assert!(dull().span(with(vec![a.clone(), b.clone()])).is_kept(&policies));
+        assert!(!dull().span(with(vec![a.clone()])).span(with(vec![b.clone()])).is_kept(&policies));
+        let mixed = r#"{ span: ['resource.attributes["a"] == "x" and attributes["b"] == "y"'] }"#;
+        let policies = policy("ottl_condition", mixed);
+        assert!(dull().span(with(vec![b.clone()])).of(a.clone()).is_kept(&policies));
+        assert!(!dull().span(with(vec![b])).span(Span::default()).of(a.clone()).is_kept(&policies));
+        let resource = r#"{ resource: ['attributes["a"] == "x"'] }"#;
+        assert!(dull().of(a.clone()).is_kept(&policy("ottl_condition", resource)));
+        assert!(!dull().span(with(vec![a])).is_kept(&policy("ottl_condition", resource)));
+    }
+
+    /// A condition without an answer does not hold; with `propagate` what is around it fails as well.
+    #[test]
+    fn conditions_may_fail() {
+        let settings = |mode: &str| {
+            format!(
+                r#"{{ error_mode: {mode}, span: ['Int(attributes["n"]) / 0 == 1', 'name == "yes"'] }}"#
+            )
+        };
+        let number = with(vec![attribute("n", Value::IntValue(5))]);
+        let named = Span { name: "yes".to_owned(), ..Span::default() };
+        for mode in ["ignore", "silent", "propagate"] {
+            let plain = policy("ottl_condition", &settings(mode));
+            assert!(!dull().span(number.clone()).is_kept(&plain), "{mode}");
+            assert!(dull().span(number.clone()).span(named.clone()).is_kept(&plain), "{mode}");
+            let inner = settings(mode);
+            let not = policies(&format!(
+                "  - {{ name: a, type: not, not: {{ not_sub_policy: {{ name: b, type: ottl_condition, \
+             ottl_condition: {inner} }} }} }}"
+            ));
+            assert_eq!(dull().span(number.clone()).is_kept(&not), mode != "propagate", "{mode}");
+            assert!(!dull().span(named.clone()).is_kept(&not), "{mode}");
+        }
+    }
+}

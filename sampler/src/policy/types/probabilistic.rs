@@ -117,3 +117,77 @@ impl Leaf for Hashed {
         Evaluation::drawn(hash <= self.greatest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::otlp::Span;
+
+    use crate::policy::tests::support::*;
+
+    /// A randomness that consistent sampling keeps at any share above 0.
+    const LUCKY: u128 = (1 << 56) - 1;
+
+    #[test]
+    fn keeps_by_the_low_bits_of_the_id() {
+        let cases: &[(&str, u128, bool)] = &[
+            ("50", 0x80_0000_0000_0000, true),
+            ("49", 0x80_0000_0000_0000, false),
+            ("10", 0xe6_6600_0000_0000, true),
+            ("10", 0xe6_65ff_ffff_ffff, false),
+            // Neither the high half nor the eighth byte from the end has a say.
+            ("50", u128::MAX << 56, false),
+            ("100", 0, true),
+            ("120", 0, true),
+            ("0", LUCKY, false),
+            ("-5", LUCKY, false),
+        ];
+        for (percentage, id, kept) in cases {
+            let settings = format!("{{ sampling_percentage: {percentage} }}");
+            let trace = Trace::new(*id).span(Span::default());
+            let decision = trace.decision(&policy("probabilistic", &settings));
+            assert_eq!(decision.kept, *kept, "{percentage} % {id:x}");
+            assert!(decision.probability_known);
+        }
+    }
+
+    #[test]
+    fn an_explicit_randomness_goes_before_the_id() {
+        let policies = policy("probabilistic", "{ sampling_percentage: 50 }");
+        let stated = |id, state: &str| {
+            let stated = Span { trace_state: state.to_owned(), ..Span::default() };
+            Trace::new(id).span(Span::default()).span(stated)
+        };
+        assert!(stated(1, "a=b,ot=th:8;rv:80000000000000").is_kept(&policies));
+        assert!(!stated(LUCKY, "ot=rv:7fffffffffffff").is_kept(&policies));
+        assert!(stated(LUCKY, "ot=rv:7ffff").is_kept(&policies), "a malformed one does not count");
+    }
+
+    #[test]
+    fn with_a_salt_the_collectors_hash_draws() {
+        let id = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
+        let trace = Trace::new(id).span(Span::default());
+        for salt in ["default-hash-seed", "''"] {
+            let at = |percentage: &str| {
+                let settings =
+                    format!("{{ sampling_percentage: {percentage}, hash_salt: {salt} }}");
+                trace.decision(&policy("probabilistic", &settings))
+            };
+            assert!(!at("64.55").kept);
+            assert!(at("64.56").kept);
+            assert!(!at("64.56").probability_known, "no threshold can tell of it");
+            assert!(at("100").probability_known);
+        }
+        let kept = |salt: &str| -> Vec<bool> {
+            let settings = format!("{{ sampling_percentage: 50, hash_salt: {salt} }}");
+            let policies = policy("probabilistic", &settings);
+            (1..64_u128)
+                .map(|n| {
+                    Trace::new((n << 96) | (n * 0x9e37_79b9_7f4a_7c15))
+                        .span(Span::default())
+                        .is_kept(&policies)
+                })
+                .collect()
+        };
+        assert_ne!(kept("one"), kept("another"), "each salt draws for itself");
+    }
+}

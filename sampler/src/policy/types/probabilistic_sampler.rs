@@ -205,3 +205,59 @@ fn randomness_of(hash: u32) -> u64 {
     let (bucket, rest) = (u64::from(hash % BUCKETS), u64::from(hash >> 18));
     ((u64::from(BUCKETS - 1) - bucket) << BUCKET_SHIFT) | ((rest ^ (rest << 10)) << 14) | bucket
 }
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::otlp::{Span, any_value::Value};
+
+    use crate::policy::{set::PolicySet, tests::support::*};
+
+    /// A trace id with a high randomness.
+    const LUCKY: u128 = 1 << 100 | 0xff_ffff_0000_0000;
+    const HALF: u64 = 1 << 55;
+
+    fn sampler(settings: &str) -> PolicySet {
+        policy("probabilistic_sampler", settings)
+    }
+
+    /// The head sampler's modes, and what a head sampler in front has done before.
+    #[test]
+    fn keeps_what_the_head_sampler_keeps() {
+        let of = |id: u128| Trace::new(id).span(Span::default());
+        // Bucket 0x008d is below 163 (1 %), 0x1a25 is not.
+        let one = sampler("{ sampling_percentage: 1 }");
+        assert!(of(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736).is_kept(&one));
+        assert!(!of(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10).is_kept(&one));
+        assert!(!of(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736).decision(&one).probability_known);
+
+        let sampled = |randomness: u128, state: &str| came(1 << 100 | randomness, &[state]);
+        // Half of what a head sampler has left of half: a quarter.
+        let proportional = sampler("{ sampling_percentage: 50, mode: proportional }");
+        assert_eq!(verdict(&proportional, &sampled(LUCKY, "ot=th:8")), (true, true, 3 << 54));
+        assert_eq!(verdict(&proportional, &sampled(LUCKY, "")), (true, true, HALF));
+        // Half of all: what a head sampler has left of a quarter is kept, and stays one.
+        let equalizing = sampler("{ sampling_percentage: 50, mode: equalizing }");
+        assert_eq!(verdict(&equalizing, &sampled(LUCKY, "ot=th:4")), (true, true, HALF));
+        assert_eq!(leave(&equalizing, &sampled(LUCKY, "ot=th:c")), ["ot=th:c"]);
+        assert!(!sampled(5, "").is_kept(&equalizing));
+        // A threshold above the randomness cannot be true.
+        let open = sampler("{ sampling_percentage: 50, mode: equalizing, fail_closed: false }");
+        assert!(!sampled(5, "ot=th:8").is_kept(&equalizing));
+        assert_eq!(verdict(&open, &sampled(5, "ot=th:8")), (true, false, 0));
+        // Senders that insist.
+        let asked = |value: i64| {
+            dull().span(with(vec![attribute("sampling.priority", Value::IntValue(value))]))
+        };
+        assert!(
+            asked(1).is_kept(&one) && !asked(0).is_kept(&sampler("{ sampling_percentage: 100 }"))
+        );
+        let precise =
+            sampler("{ sampling_percentage: 1, mode: equalizing, sampling_precision: 14 }");
+        assert_eq!(verdict(&precise, &of(LUCKY)).2, 0xfd_70a3_d70a_3d71);
+        let (errors, _) = problems(
+            "policies: [ { name: a, type: probabilistic_sampler, probabilistic_sampler: { \
+         sampling_percentage: -1, sampling_precision: 15 } } ]",
+        );
+        assert_eq!(errors.len(), 2, "{errors:?}");
+    }
+}

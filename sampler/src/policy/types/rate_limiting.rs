@@ -55,3 +55,27 @@ impl Lower for RateLimitingConfig {
         Some(Said::new(traces, "the number of spans"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::{
+        budget::{Goal, Unit},
+        tests::support::*,
+    };
+
+    #[test]
+    fn what_the_budget_leaves_is_kept() {
+        let set = policy("rate_limiting", "{ spans_per_second: 100 }");
+        let budgets: Vec<_> =
+            set.budgets().iter().map(|budget| (budget.unit, budget.goal)).collect();
+        assert_eq!(budgets, [(Unit::Spans, Goal::PerSecond(100.0))]);
+        let lucky = Trace::new((1 << 56) - 1).span(status(OK));
+        for (left, kept) in [(1.0, true), (0.5, true), (0.0, false)] {
+            let (decision, asked) = within(&set, &lucky, &[left]);
+            assert_eq!((decision.kept, asked.len()), (kept, 1), "{left}");
+        }
+        assert!(!within(&set, &dull(), &[0.5]).0.kept, "its randomness is below all");
+        let nothing = policy("rate_limiting", "{ spans_per_second: 0 }");
+        assert!(!lucky.is_kept(&nothing));
+    }
+}

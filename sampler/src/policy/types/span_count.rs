@@ -64,3 +64,27 @@ impl Leaf for SpanCount {
         Evaluation::by_contents((self.least..=self.most).contains(&spans))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::otlp::Span;
+
+    use crate::policy::tests::support::*;
+
+    #[test]
+    fn a_trace_has_so_many_spans() {
+        let of = |count| (0..count).fold(Trace::new(1), |trace, _| trace.span(Span::default()));
+        for (settings, counts) in [
+            ("{ min_spans: 2 }", [false, true, true, true]),
+            ("{ min_spans: 2, max_spans: 3 }", [false, true, true, false]),
+            ("{ max_spans: 1 }", [true, false, false, false]),
+            ("{}", [true; 4]),
+        ] {
+            let set = policy("span_count", settings);
+            assert_eq!([1, 2, 3, 4].map(|count| of(count).is_kept(&set)), counts, "{settings}");
+        }
+        let below = "policies: [ { name: a, type: span_count, span_count: { min_spans: 3, max_spans: 2 } } ]";
+        let (errors, warnings) = problems(below);
+        assert!(errors.is_empty() && warnings.len() == 1, "{errors:?} {warnings:?}");
+    }
+}

@@ -60,3 +60,35 @@ impl Lower for StatusCodeConfig {
         Some(Said::new(traces, "the status of each span"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::otlp::Span;
+
+    use crate::policy::tests::support::*;
+
+    #[test]
+    fn wants_one_span_of_a_status() {
+        let cases: &[(&str, &[i32], bool)] = &[
+            ("[ERROR]", &[UNSET, ERROR], true),
+            ("[ERROR]", &[UNSET, OK], false),
+            ("[OK, ERROR]", &[OK], true),
+            ("[UNSET]", &[OK, ERROR], false),
+            ("[UNSET]", &[OK, UNSET], true),
+            ("ERROR", &[ERROR], true),
+            // A status that does not exist is none of those that do.
+            ("[OK, ERROR, UNSET]", &[3], false),
+            ("[OK, ERROR, UNSET]", &[-1], false),
+        ];
+        for (codes, spans, kept) in cases {
+            let policies = policy("status_code", &format!("{{ status_codes: {codes} }}"));
+            let trace = spans.iter().fold(Trace::new(1), |trace, code| trace.span(status(*code)));
+            assert_eq!(trace.is_kept(&policies), *kept, "{codes} {spans:?}");
+        }
+        let policies = policy("status_code", "{ status_codes: [UNSET] }");
+        assert!(
+            Trace::new(1).span(Span::default()).is_kept(&policies),
+            "no status at all is unset"
+        );
+    }
+}

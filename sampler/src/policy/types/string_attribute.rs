@@ -90,3 +90,79 @@ fn patterns(values: &[String], report: &mut Report<'_>) -> Option<Vec<String>> {
     }
     patterns
 }
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::otlp::any_value::Value;
+
+    use crate::policy::tests::support::*;
+
+    #[test]
+    fn matches_exactly_or_by_pattern() {
+        let exact = "{ key: k, values: [value, other] }";
+        let pattern =
+            "{ key: k, values: ['v[0-9]+.HEALTHZ$', '^\\d+$'], enabled_regex_matching: true }";
+        let inverted = "{ key: k, values: [value], invert_match: true }";
+        let cases: &[(&str, &str, bool)] = &[
+            (exact, "value", true),
+            (exact, "other", true),
+            (exact, "values", false),
+            (exact, "Value", false),
+            (exact, "", false),
+            (pattern, "/api/v1/HEALTHZ", true),
+            (pattern, "/api/v1/HEALTHZ/", false),
+            (pattern, "42", true),
+            (pattern, "٤٢", false),
+            (inverted, "value", false),
+            (inverted, "other", true),
+            (inverted, "", true),
+        ];
+        for (settings, value, kept) in cases {
+            let policies = policy("string_attribute", settings);
+            let on_span = dull().span(with(vec![text("a", "b"), text("k", value)]));
+            let on_resource = dull().of(text("k", value)).of(text("a", "b"));
+            assert_eq!(on_span.is_kept(&policies), *kept, "span: {settings} {value}");
+            assert_eq!(on_resource.is_kept(&policies), *kept, "resource: {settings} {value}");
+        }
+        assert!(!dull().is_kept(&policy("string_attribute", exact)));
+        assert!(
+            dull().is_kept(&policy("string_attribute", inverted)),
+            "a missing key does not match"
+        );
+    }
+
+    /// An empty text, and a value that is no text, count on a resource as an empty text and on a span
+    /// not at all. Empty values to match are passed over, empty patterns match everything.
+    #[test]
+    fn without_text() {
+        let pattern = "{ key: k, values: ['^$'], enabled_regex_matching: true }";
+        let exact = "{ key: k, values: ['', x] }";
+        let empty_pattern = "{ key: k, values: [''], enabled_regex_matching: true }";
+        let empty = || text("k", "");
+        let number = || attribute("k", Value::IntValue(5));
+        let cases = [
+            (pattern, empty(), true, false),
+            (pattern, number(), true, false),
+            (pattern, attribute("k", Value::BytesValue(b"x".to_vec())), true, false),
+            (exact, empty(), false, false),
+            (exact, number(), false, false),
+            (empty_pattern, text("k", "anything"), true, true),
+            (empty_pattern, number(), true, false),
+        ];
+        for (settings, attribute, on_resource, on_span) in cases {
+            let policies = policy("string_attribute", settings);
+            let resource = dull().of(attribute.clone());
+            let span = dull().span(with(vec![attribute.clone()]));
+            assert_eq!(resource.is_kept(&policies), on_resource, "{settings} {attribute:?}");
+            assert_eq!(span.is_kept(&policies), on_span, "{settings} {attribute:?}");
+        }
+    }
+
+    #[test]
+    fn of_attributes_with_the_same_name_the_first_counts() {
+        let policies = policy("string_attribute", "{ key: k, values: [yes] }");
+        let twice = |first, second| dull().span(with(vec![text("k", first), text("k", second)]));
+        assert!(twice("yes", "no").is_kept(&policies));
+        assert!(!twice("no", "yes").is_kept(&policies));
+    }
+}

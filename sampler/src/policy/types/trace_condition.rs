@@ -176,3 +176,64 @@ impl Leaf for TraceConditions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::otlp::Span;
+
+    use crate::policy::tests::support::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// What can be said of a whole trace.
+    #[test]
+    fn conditions_see_the_whole_trace() {
+        let root = |name: &str| Span { name: name.to_owned(), ..status(OK) };
+        let child = |code: i32| Span { parent_span_id: vec![1; 8], ..status(code) };
+        let of = |service: &str| text("service.name", service);
+        let two = Trace::new(1)
+            .span(Span { end_time_unix_nano: 5000 * MS, start_time_unix_nano: MS, ..root("GET /") })
+            .of(of("shop"))
+            .span(child(ERROR))
+            .of(of("cart"))
+            .span(child(ERROR))
+            .of(of("cart"));
+        let cases: &[(&str, bool)] = &[
+            ("trace.duration > Duration(\"4s\")", true),
+            ("trace.duration > Duration(\"5s\")", false),
+            ("trace.span_count == 3 and trace.error_count == 2", true),
+            ("trace.service_count == 2", true),
+            ("trace.service_count > 2", false),
+            ("trace.has_root", true),
+            ("trace.root.name == \"GET /\"", true),
+            ("trace.root.status.code == STATUS_CODE_ERROR", false),
+            ("trace.root.resource.attributes[\"service.name\"] == \"shop\"", true),
+            ("trace.root.resource.attributes[\"service.name\"] == \"cart\"", false),
+            (
+                "any(span, status.code == STATUS_CODE_ERROR) and not trace.root.name == \"POST /\"",
+                true,
+            ),
+            ("all(span, status.code == STATUS_CODE_ERROR)", false),
+            ("all(span, resource.attributes[\"service.name\"] != nil)", true),
+            ("count(span, status.code == STATUS_CODE_ERROR) > 1", true),
+            ("count(span, status.code == STATUS_CODE_ERROR) > 2", false),
+            ("any(spanevent, name == \"exception\")", false),
+        ];
+        for (condition, kept) in cases {
+            let policies = policy("trace_condition", &format!("{{ trace: ['{condition}'] }}"));
+            assert_eq!(two.is_kept(&policies), *kept, "{condition}");
+        }
+        let many = (0..9).fold(Trace::new(1), |trace, service| {
+            trace.span(child(OK)).of(of(&format!("s{service}"))).span(child(OK)).of(of("s1"))
+        });
+        let services = |bound: u64| {
+            policy("trace_condition", &format!("{{ trace: ['trace.service_count == {bound}'] }}"))
+        };
+        assert!(many.is_kept(&services(9)) && !many.is_kept(&services(8)));
+        let (errors, _) = problems(
+            "policies: [ { name: a, type: trace_condition, trace_condition: { trace: [\
+         'trace.service_count > 64', 'trace.durration > 5' ] } } ]",
+        );
+        assert_eq!(errors.len(), 2, "{errors:?}");
+    }
+}

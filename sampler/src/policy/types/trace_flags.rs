@@ -34,3 +34,19 @@ impl Lower for TraceFlagsConfig {
         Some(Said::new("with a span whose sampled flag is set", "the flags of each span"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wholetrace_proto::otlp::Span;
+
+    use crate::policy::tests::support::*;
+
+    #[test]
+    fn one_span_is_sampled() {
+        let set = policies("  - { name: it, type: trace_flags }");
+        let of = |flags| dull().span(Span { flags, ..Span::default() });
+        for (flags, kept) in [(0, false), (1, true), (0x101, true), (0x300, false)] {
+            assert_eq!(of(flags).is_kept(&set), kept, "{flags:#x}");
+        }
+    }
+}

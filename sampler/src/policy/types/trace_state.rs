@@ -49,3 +49,24 @@ impl Lower for TraceStateConfig {
         Some(Said::new(traces, "the tracestate of each span"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::support::*;
+
+    #[test]
+    fn one_span_has_a_value_under_the_key() {
+        let set = policy("trace_state", "{ key: a, values: [x, y, ''] }");
+        for (state, kept) in [
+            ("a=x", true),
+            ("b=x,a=y", true),
+            ("a=z", false),
+            ("b=x", false),
+            ("a=", false),
+            ("a=x,A=broken", false),
+            ("", false),
+        ] {
+            assert_eq!(came(1, &["b=1", state]).is_kept(&set), kept, "{state}");
+        }
+    }
+}
