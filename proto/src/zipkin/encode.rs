@@ -1,5 +1,6 @@
 //! One Zipkin span as an OTLP span.
 
+use super::address;
 use super::links_events::{put_event, put_link};
 use super::model::{Endpoint, Kind, Span};
 use super::tags::Tags;
@@ -137,12 +138,12 @@ fn put_endpoint(
     if let Some(key) = keys.service.filter(|_| !from.service_name.is_empty()) {
         put(key, Scalar::Text(&from.service_name));
     }
-    if !from.ipv6.is_empty() {
-        put(keys.address, Scalar::Text(&from.ipv6));
+    if let Some(address) = from.ipv6 {
+        put(keys.address, Scalar::Text(&address.to_string()));
     }
-    if !from.ipv4.is_empty() {
-        let key = if from.ipv6.is_empty() { keys.address } else { keys.second_address };
-        put(key, Scalar::Text(&from.ipv4));
+    if let Some(address) = from.ipv4 {
+        let key = if from.ipv6.is_none() { keys.address } else { keys.second_address };
+        put(key, Scalar::Text(&address::text_of(address)));
     }
     if from.port > 0 {
         put(keys.port, Scalar::Int(i64::from(from.port)));

@@ -188,7 +188,7 @@ fn endpoint<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Endpoint
     each_field(reader, field, |reader, name| {
         match &*name {
             "serviceName" => endpoint.service_name = text(reader, &name)?,
-            "ipv4" | "ipv6" => address::from_text(text(reader, &name)?, &mut endpoint),
+            "ipv4" | "ipv6" => address::from_text(&text(reader, &name)?, &mut endpoint),
             // A port that is none costs the port.
             "port" => {
                 let port = number::integer(&text(reader, &name)?);

@@ -1,6 +1,9 @@
 //! A Zipkin span, whatever format it came in.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use crate::otlp::message::Scalar;
 
@@ -15,14 +18,13 @@ pub(crate) enum Kind {
     Consumer,
 }
 
-/// One side of a call. What is empty or 0 is not known.
+/// One side of a call. What is empty, 0 or `None` is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Endpoint<'a> {
     pub(crate) service_name: Cow<'a, str>,
-    /// In its canonical form.
-    pub(crate) ipv4: Cow<'a, str>,
-    /// In its canonical form.
-    pub(crate) ipv6: Cow<'a, str>,
+    pub(crate) ipv4: Option<Ipv4Addr>,
+    /// None that stands for one of version 4.
+    pub(crate) ipv6: Option<Ipv6Addr>,
     pub(crate) port: u16,
 }
 

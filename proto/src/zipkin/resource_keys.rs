@@ -2,7 +2,14 @@
 
 /// Whether a tag of this name belongs to the resource.
 pub(crate) fn is_resource_key(key: &str) -> bool {
-    KEYS.binary_search(&key).is_ok() || PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+    // Nearly every other name is told apart by its first letter, or by that and its length.
+    let Some(first) = key.bytes().next() else { return false };
+    let begins = |prefix: &&str| prefix.bytes().next() == Some(first) && key.starts_with(*prefix);
+    let lengths = LENGTHS.get(usize::from(first)).copied().unwrap_or_default();
+    PREFIXES.iter().any(begins)
+        || key.len() < LENGTHS_MAX
+            && lengths >> key.len() & 1 == 1
+            && KEYS.binary_search(&key).is_ok()
 }
 
 /// Families in which all names describe the resource.
@@ -99,6 +106,20 @@ const KEYS: [&str; 73] = [
     "service.namespace",
     "service.version",
 ];
+
+const LENGTHS_MAX: usize = u32::BITS as usize;
+
+/// By first letter: the lengths of the single names that begin with it, a bit each.
+const LENGTHS: [u32; 256] = {
+    let (mut lengths, mut at) = ([0; 256], 0);
+    while at < KEYS.len() {
+        let key = KEYS[at].as_bytes();
+        assert!(key.len() < LENGTHS_MAX, "a name is too long for its bit");
+        lengths[key[0] as usize] |= 1 << key.len();
+        at += 1;
+    }
+    lengths
+};
 
 #[cfg(test)]
 mod tests {

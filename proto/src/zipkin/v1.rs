@@ -192,7 +192,7 @@ impl<'a> Split<'a> {
     }
 
     fn set_rpc_times(&mut self) {
-        let core = self.core.clone();
+        let core = std::mem::take(&mut self.core);
         let Core { client_send, client_receive, server_receive, server_send, .. } = &core;
         match (client_send, server_receive) {
             (Some(send), Some(receive)) => {
@@ -217,6 +217,7 @@ impl<'a> Split<'a> {
                 self.side(&receive.endpoint).span.shared = true;
             }
         }
+        self.core = core;
     }
 
     /// Of a call of which one moment is known, or none.
@@ -252,7 +253,7 @@ impl<'a> Split<'a> {
     }
 
     fn set_messaging_times(&mut self) {
-        let core = self.core.clone();
+        let core = std::mem::take(&mut self.core);
         let Core { message_send, message_receive, wire_send, wire_receive, .. } = &core;
         match (message_send, message_receive) {
             // Not meant to be in one span.
@@ -276,6 +277,7 @@ impl<'a> Split<'a> {
                 }
             }
         }
+        self.core = core;
     }
 
     /// Makes tags and addresses of binary annotations.
