@@ -50,6 +50,11 @@ impl Reports {
             Level::Emerg | Level::Alert | Level::Critical => {
                 tracing::error!(user, fac, "{message}");
             }
+            // It comes with every change of a group's members. Nobody can do anything about it, and
+            // nothing is lost.
+            Level::Error | Level::Warning if fac == "COMMITFAIL" && is_outrun(message) => {
+                tracing::info!(user, fac, "{message}; read again from the last mark");
+            }
             // An idempotent producer gets its number from brokers that may just be starting: it goes on
             // asking.
             Level::Error | Level::Warning if !matches!(fac, "FAIL" | "ERROR" | "GETPID") => {
@@ -119,6 +124,12 @@ impl Reports {
     }
 }
 
+/// Whether a commit failed because the group has other members, or a new generation, since.
+fn is_outrun(message: &str) -> bool {
+    let reasons = ["group generation id is not valid", "Unknown member", "rebalance in progress"];
+    reasons.iter().any(|reason| message.contains(reason))
+}
+
 /// A reason without what only the client's makers understand:
 /// `broker/1: what happened` of `[thrd:broker/1]: broker/1: what happened (after 3ms in state …)`.
 #[must_use]
@@ -138,6 +149,16 @@ mod tests {
         let said = "localhost:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused";
         assert_eq!(plain(reason), said);
         assert_eq!(plain("3/3 brokers are down"), "3/3 brokers are down");
+    }
+
+    #[test]
+    fn only_commits_that_a_group_has_outrun_are_harmless() {
+        let failed =
+            "Offset commit (manual) failed for 1/1 partition(s) in join-state init: Broker: ";
+        let is = |why| is_outrun(&format!("{failed}{why}: spans((null))[0]@164(Broker: {why})"));
+        assert!(is("Specified group generation id is not valid"));
+        assert!(is("Unknown member") && is("Group rebalance in progress"));
+        assert!(!is("Group authorization failed") && !is("Offset metadata string too large"));
     }
 
     /// That all brokers are away says less than why the last of them is.
