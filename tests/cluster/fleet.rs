@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{
+    kafka::LATE,
     parts::free_port,
     process::{Expected, Process, generate, wholetrace},
     steady::sampling,
@@ -74,7 +75,7 @@ impl Fleet {
             quoted(brokers)
         );
         let folder = tempfile::tempdir().expect("a folder");
-        let (gateways, samplers, expected) = (Vec::new(), Vec::new(), Vec::new());
+        let (gateways, samplers, expected) = (Vec::new(), Vec::new(), LATE.to_vec());
         Self { name, common, gateways, samplers, expected, folder }
     }
 

@@ -6,7 +6,7 @@ use super::{
     collector::Collector,
     gateway_process::Gateway,
     jaeger::Jaeger,
-    kafka::Kafka,
+    kafka::{Kafka, LATE},
     load::Scale,
     oracle,
     parts::{folder, stands},
@@ -78,13 +78,16 @@ fn what_is_exported_to_a_topic_is_read_by_others() {
         "{all}exporters:\n  kafka:\n    brokers: [\"{brokers}\"]\n    traces: {{ topic: {topic} }}\n"
     ));
     let receiver = format!(
-        "  kafka: {{ brokers: [\"{brokers}\"], traces: {{ topics: [{topic}] }}, session_timeout: 3s, \
-         heartbeat_interval: 500ms }}\n"
+        "  kafka: {{ brokers: [\"{brokers}\"], group_id: {topic}, traces: {{ topics: [{topic}] }}, \
+         session_timeout: 3s, heartbeat_interval: 500ms }}\n"
     );
     let mut reader = Gateway::with_receivers(
         &receiver,
         &format!("{all}exporters:\n  file: {{ path: \"FOLDER/kept.jsonl\" }}\n"),
     );
+    for process in [&mut writer, &mut reader] {
+        process.expect(LATE);
+    }
     reader.expect(&[("cut an unfinished line", "a kill in the midst of a write leaves one")]);
     writer.start();
     reader.start();
@@ -134,9 +137,10 @@ fn what_a_collector_exports_to_a_topic_is_read() {
     kafka.tool(TOPIC, &new);
     let brokers = format!("brokers: [\"{}\"]", kafka.brokers.replace(',', "\", \""));
     let mut gateway = Gateway::with_receivers(
-        &format!("  kafka: {{ {brokers}, traces: {{ topics: [{topic}] }} }}\n"),
+        &format!("  kafka: {{ {brokers}, group_id: {topic}, traces: {{ topics: [{topic}] }} }}\n"),
         &format!("{ERRORS_ARE_KEPT}{}", jaeger.exporter()),
     );
+    gateway.expect(LATE);
     gateway.start();
     let encodings =
         ["otlp_proto", "otlp_json", "zipkin_proto", "zipkin_json", "jaeger_proto", "jaeger_json"];

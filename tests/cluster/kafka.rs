@@ -22,6 +22,14 @@ pub(crate) const AWAY: &[Expected] = &[
     ("commit later", "so is a commit"),
 ];
 
+/// What processes say of brokers that are there and answer late, as on a busy machine. No scenario fails for
+/// how fast its machine is: what it guarantees is judged by the spans.
+pub(crate) const LATE: &[Expected] = &[
+    ("no broker answers", "brokers that have just started are asked again"),
+    ("imed out", "so is who did not answer in time"),
+    ("have not answered", "partitions whose writes wait are told"),
+];
+
 /// What samplers say when one of them was gone without a word, or for too long.
 pub(crate) const REPLACED: &[Expected] = &[
     ("while they were still being worked on", "its partitions had to be given away at once"),
