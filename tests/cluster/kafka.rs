@@ -22,8 +22,8 @@ pub(crate) const AWAY: &[Expected] = &[
     ("commit later", "so is a commit"),
 ];
 
-/// What processes say of brokers that are there and answer late, as on a busy machine. No scenario fails for
-/// how fast its machine is: what it guarantees is judged by the spans.
+/// What processes say of brokers that are there and answer late, as on a busy machine. No scenario
+/// fails for how fast its machine is: what it guarantees is judged by the spans.
 pub(crate) const LATE: &[Expected] = &[
     ("no broker answers", "brokers that have just started are asked again"),
     ("imed out", "so is who did not answer in time"),

@@ -1,9 +1,9 @@
 //! The log over Kafka: what writing and reading frames of spans costs the client.
 //!
 //! `WHOLETRACE_TEST_KAFKA=127.0.0.1:9092 cargo bench -p wholetrace-spanlog --bench kafka`, with a
-//! broker from `tests/parts/kafka/cluster start DIR --full-speed`. Each line says how much CPU this process
-//! used (user and system, the client's threads included) and how fast it went; time that waits for
-//! the broker counts for the second figure only. Spans have 430 bytes.
+//! broker from `tests/parts/kafka/cluster start DIR --full-speed`. Each line says how much CPU this
+//! process used (user and system, the client's threads included) and how fast it went; time that
+//! waits for the broker counts for the second figure only. Spans have 430 bytes.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a bench")]
 
