@@ -9,6 +9,7 @@ import yaml
 
 from files import (DEPLOY, ROLES, ROOT, TOOLS, WHOLETRACE, composition, kubernetes, mounted, overlay, run,
                    scratch, secrets_here, wholetrace_check)
+from mixin import mixin
 
 problems = []
 
@@ -110,9 +111,27 @@ def composed():
         judge(address["address"] in services and address["port_value"] in ports
               and endpoint["health_check_config"]["port_value"] in ports, f"envoy: {cluster['name']} leads nowhere")
 
-    scraped = mounted(services["prometheus"], "/etc/prometheus/prometheus.yaml")
-    run(TOOLS / "deploy", "prometheus", scraped)
-    for job in yaml.safe_load(scraped.read_text())["scrape_configs"]:
+    watched(services, ports)
+
+
+def watched(services, ports):
+    """Whether Prometheus finds the processes and the rules, and Grafana the dashboards."""
+    file = mounted(services["prometheus"], "/etc/prometheus/prometheus.yaml")
+    run(TOOLS / "deploy", "prometheus", file)
+    scraped = yaml.safe_load(file.read_text())
+    for pattern in scraped["rule_files"]:
+        folder = mounted(services["prometheus"], pattern.rsplit("/", 1)[0])
+        judge(folder == DEPLOY / "mixin/rules", "prometheus: does not load the rules of deploy/mixin")
+    grafana = services["grafana"]
+    provided = yaml.safe_load(mounted(grafana, "/etc/grafana/provisioning/dashboards/wholetrace.yaml").read_text())
+    paths = [provider["options"]["path"] for provider in provided["providers"]]
+    paths.append(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    judge(all(mounted(grafana, path).exists() for path in paths), f"grafana: {paths} are not all there")
+    source = yaml.safe_load(mounted(grafana, "/etc/grafana/provisioning/datasources/wholetrace.yaml").read_text())["datasources"][0]
+    judge(source["url"] == "http://prometheus:9090", "grafana: asks another Prometheus")
+    jobs = [job["job_name"] for job in scraped["scrape_configs"]]
+    judge(sum("wholetrace" in job for job in jobs) == len(ROLES), "prometheus: jobs that the alerts do not know")
+    for job in scraped["scrape_configs"]:
         for found in job.get("dns_sd_configs", []):
             judge(set(found["names"]) <= set(services) and found["port"] in ports, f"prometheus: {job['job_name']} finds nobody")
 
@@ -183,12 +202,16 @@ def pages():
     metrics = (ROOT / "docs/metrics.md").read_text()
     keys = (ROOT / "docs/configuration.md").read_text()
     sections = "log\\.kafka|tail_sampling|limits|memory|producer|consumer|spans|decisions|dead_letters"
-    for page in ("cluster", "scaling", "sending", "observing", "troubleshooting", "dead-letters"):
+    for page in ("cluster", "scaling", "sending", "observing", "troubleshooting", "dead-letters", "runbooks"):
         text = (ROOT / f"docs/{page}.md").read_text()
         for name in set(re.findall(r"`(wholetrace_\w+)", text)):
             judge(f"| `{name}` |" in metrics, f"docs/{page}.md: there is no metric `{name}`")
         for key in set(re.findall(rf"`((?:{sections})\.[a-z_.]+)`", text)):
             judge(f"{key}` |" in keys, f"docs/{page}.md: there is no setting `{key}`")
+
+
+def dashboards_and_alerts():
+    mixin(judge)
 
 
 def examples():
@@ -197,7 +220,7 @@ def examples():
         subprocess.run(["bash", "-n", script], cwd=ROOT, check=True)
 
 
-for part in (image, composed, orchestrated, pages, examples):
+for part in (image, composed, orchestrated, pages, dashboards_and_alerts, examples):
     part()
     print(f"{part.__name__}: judged")
 if problems:

@@ -1,5 +1,7 @@
 // Loads a file as the program it is for would: `deploy compose FILE` as Docker Compose does,
-// `deploy prometheus FILE` as Prometheus does. Prints a composition as JSON, all merged and resolved.
+// `deploy prometheus FILE` as Prometheus does. Prints a composition as JSON, all merged and resolved;
+// of `deploy promql FILE`, a JSON list of expressions, what each of them names. `deploy rules FILE` runs
+// the tests in it of alerts and recorded series.
 package main
 
 import (
@@ -16,7 +18,7 @@ import (
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: deploy compose|prometheus FILE")
+		fmt.Fprintln(os.Stderr, "usage: deploy compose|prometheus|promql|rules FILE")
 		os.Exit(2)
 	}
 	if err := load(os.Args[1], os.Args[2]); err != nil {
@@ -37,6 +39,10 @@ func load(kind, file string) error {
 			return err
 		}
 		return json.NewEncoder(os.Stdout).Encode(project)
+	case "promql":
+		return parse(file)
+	case "rules":
+		return testRules(file)
 	case "prometheus":
 		_, err := config.LoadFile(file, false, slog.Default())
 		return err
