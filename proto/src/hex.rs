@@ -14,6 +14,25 @@ pub const fn digit(byte: u8) -> Option<u8> {
     }
 }
 
+/// The values of all bytes that are digits; of others, what no digit has.
+const VALUES: [u8; 256] = {
+    let (mut values, mut byte) = ([0xff; 256], 0_u8);
+    loop {
+        if let Some(value) = digit(byte) {
+            values[byte as usize] = value;
+        }
+        if byte == u8::MAX {
+            break values;
+        }
+        byte += 1;
+    }
+};
+
+#[inline]
+fn value(digit: u8) -> u8 {
+    VALUES.get(usize::from(digit)).copied().unwrap_or(0xff)
+}
+
 /// The bytes that exactly two digits each of either case write. `None` for another number of
 /// digits, or other characters.
 pub(crate) fn exact<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
@@ -21,18 +40,20 @@ pub(crate) fn exact<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     if pairs.len() != N || !rest.is_empty() {
         return None;
     }
-    let mut bytes = [0; N];
+    let (mut bytes, mut wrong) = ([0; N], 0);
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
+        let (high, low) = (value(*high), value(*low));
+        wrong |= high | low;
+        *byte = high << 4 | low & 0xf;
     }
-    Some(bytes)
+    (wrong < 0x10).then_some(bytes)
 }
 
 /// The bytes that up to `2 N` digits of either case write, with zeros before them. `None` for more
 /// digits, or other characters.
 pub(crate) fn padded<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    if text.len() > 2 * N {
-        return None;
+    if text.len() >= 2 * N {
+        return exact(text);
     }
     let mut bytes = [0_u8; N];
     for (byte, pair) in bytes.iter_mut().rev().zip(text.rchunks(2)) {

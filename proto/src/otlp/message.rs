@@ -2,8 +2,12 @@
 
 use super::numbers::{any_value, key_value};
 use crate::room::{NoRoom, Reserved, Room};
-use crate::wire::nested::{OpenMessage, begin_message, end_message, end_message_or_drop};
-use crate::wire::{put_bytes, put_fixed32, put_fixed64, put_uint};
+use crate::wire::nested::{
+    OpenMessage, begin_long_message, begin_message, end_message, end_message_or_drop,
+};
+use crate::wire::{
+    delimited_len, put_bytes, put_delimited_head, put_fixed32, put_fixed64, put_uint, varint_len,
+};
 
 /// The most bytes of a tag with a length or a number behind it.
 const HEAD_BYTES_MAX: usize = 5 + 10;
@@ -60,6 +64,20 @@ pub(crate) enum Scalar<'s> {
     Int(i64),
     Double(f64),
     Bytes(&'s [u8]),
+}
+
+impl Scalar<'_> {
+    /// The bytes of the `AnyValue`.
+    #[inline]
+    const fn value_len(&self) -> usize {
+        match self {
+            Self::Text(text) => delimited_len(any_value::STRING_VALUE, text.len()),
+            Self::Bool(_) => 2,
+            Self::Int(value) => 1 + varint_len(value.cast_unsigned()),
+            Self::Double(_) => 9,
+            Self::Bytes(bytes) => delimited_len(any_value::BYTES_VALUE, bytes.len()),
+        }
+    }
 }
 
 /// Writes the fields of a message.
@@ -120,24 +138,40 @@ impl<'w, 'r> MessageWriter<'w, 'r> {
 
     /// A field with an attribute.
     pub(crate) fn attribute(&mut self, number: u32, key: &str, value: &Scalar<'_>) {
-        let attribute = self.begin_message(number);
-        self.bytes(key_value::KEY, key.as_bytes());
-        let message = self.begin_message(key_value::VALUE);
-        match value {
-            Scalar::Text(text) => self.bytes(any_value::STRING_VALUE, text.as_bytes()),
-            Scalar::Bool(value) => self.uint(any_value::BOOL_VALUE, u64::from(*value)),
-            Scalar::Int(value) => self.uint(any_value::INT_VALUE, value.cast_unsigned()),
-            Scalar::Double(value) => self.fixed64(any_value::DOUBLE_VALUE, value.to_bits()),
-            Scalar::Bytes(bytes) => self.bytes(any_value::BYTES_VALUE, bytes),
+        // Both lengths are known before anything is written: no byte is moved for them.
+        let value_len = value.value_len();
+        let length =
+            delimited_len(key_value::KEY, key.len()) + delimited_len(key_value::VALUE, value_len);
+        if !self.grow(length.saturating_add(HEAD_BYTES_MAX)) {
+            return;
         }
-        self.end_message(message);
-        self.end_message(attribute);
+        let out = &mut *self.out;
+        out.reserve(length + HEAD_BYTES_MAX);
+        put_delimited_head(out, number, length);
+        put_bytes(out, key_value::KEY, key.as_bytes());
+        put_delimited_head(out, key_value::VALUE, value_len);
+        match value {
+            Scalar::Text(text) => put_bytes(out, any_value::STRING_VALUE, text.as_bytes()),
+            Scalar::Bool(value) => put_uint(out, any_value::BOOL_VALUE, u64::from(*value)),
+            Scalar::Int(value) => put_uint(out, any_value::INT_VALUE, value.cast_unsigned()),
+            Scalar::Double(value) => put_fixed64(out, any_value::DOUBLE_VALUE, value.to_bits()),
+            Scalar::Bytes(bytes) => put_bytes(out, any_value::BYTES_VALUE, bytes),
+        }
     }
 
     /// Begins a field with a message: what is written up to its end.
     pub(crate) fn begin_message(&mut self, number: u32) -> OpenMessage {
         if self.grow(HEAD_BYTES_MAX) {
             begin_message(self.out, number)
+        } else {
+            OpenMessage::nowhere()
+        }
+    }
+
+    /// As [`begin_message`](Self::begin_message), for a message that is long as a rule.
+    pub(super) fn begin_long_message(&mut self, number: u32) -> OpenMessage {
+        if self.grow(HEAD_BYTES_MAX) {
+            begin_long_message(self.out, number)
         } else {
             OpenMessage::nowhere()
         }

@@ -1,8 +1,7 @@
 //! Writes a request in OTLP for a translator: span by span, under resources and scopes that are
 //! told apart by what they say.
 
-use std::collections::HashMap;
-
+use self::places::Places;
 use super::message::{Memory, MessageWriter};
 use super::numbers::{
     resource_spans::{RESOURCE, SCOPE_SPANS},
@@ -14,7 +13,9 @@ use crate::room::{NoRoom, Room};
 use crate::translated::Translated;
 use crate::wire::{delimited_len, put_bytes, put_delimited_head};
 
-/// What a resource or a scope takes beside its own bytes: an entry of a map, three vectors.
+mod places;
+
+/// What a resource or a scope takes beside its own bytes: an entry of a map, four vectors.
 const PLACE_BYTES: usize = 224;
 
 /// Collects spans under their resources and scopes.
@@ -28,9 +29,9 @@ const PLACE_BYTES: usize = 224;
 pub(crate) struct Writer<'r> {
     memory: Memory<'r>,
     /// From the encoded resource to its place in `resources`.
-    resource_places: HashMap<Vec<u8>, usize>,
+    resource_places: Places,
     /// From a resource's place (8 bytes) and the encoded scope to the place in `scopes`.
-    scope_places: HashMap<Vec<u8>, usize>,
+    scope_places: Places,
     resources: Vec<Resource>,
     scopes: Vec<Scope>,
     spans: u64,
@@ -64,8 +65,8 @@ impl<'r> Writer<'r> {
     pub(crate) fn new(room: &'r mut dyn Room) -> Self {
         Self {
             memory: Memory::new(room),
-            resource_places: HashMap::new(),
-            scope_places: HashMap::new(),
+            resource_places: Places::default(),
+            scope_places: Places::default(),
             resources: Vec::new(),
             scopes: Vec::new(),
             spans: 0,
@@ -82,13 +83,13 @@ impl<'r> Writer<'r> {
         self.scratch.clear();
         self.write_head(RESOURCE, write)?;
         let head = &self.scratch;
-        if let Some(place) = self.resource_places.get(head) {
-            return Ok(ResourceId(*place));
+        if let Some(place) = self.resource_places.find(head) {
+            return Ok(ResourceId(place));
         }
         let (place, head) = (self.resources.len(), head.clone());
         self.memory.add(head.len(), head.len() + PLACE_BYTES);
         self.memory.reserve(0)?;
-        self.resource_places.insert(head.clone(), place);
+        self.resource_places.add(&head);
         self.resources.push(Resource { head, scopes: Vec::new() });
         Ok(ResourceId(place))
     }
@@ -104,14 +105,14 @@ impl<'r> Writer<'r> {
         let before = self.scratch.len();
         self.write_head(SCOPE, write)?;
         let key = &self.scratch;
-        if let Some(place) = self.scope_places.get(key) {
-            return Ok(ScopeId(*place));
+        if let Some(place) = self.scope_places.find(key) {
+            return Ok(ScopeId(place));
         }
         let (place, key) = (self.scopes.len(), key.clone());
         let body = key.get(before..).unwrap_or_default().to_vec();
         self.memory.add(body.len(), key.len() + PLACE_BYTES);
         self.memory.reserve(0)?;
-        self.scope_places.insert(key, place);
+        self.scope_places.add(&key);
         self.scopes.push(Scope { body, spans: 0 });
         if let Some(resource) = self.resources.get_mut(resource.0) {
             resource.scopes.push(place);
@@ -142,7 +143,7 @@ impl<'r> Writer<'r> {
         let Some(scope) = self.scopes.get_mut(scope.0) else { return Ok(()) };
         let before = scope.body.len();
         let mut writer = MessageWriter::new(&mut scope.body, &mut self.memory);
-        let message = writer.begin_message(SPANS);
+        let message = writer.begin_long_message(SPANS);
         let written = write(&mut writer);
         writer.end_message(message);
         let bytes = scope.body.len().saturating_sub(before);

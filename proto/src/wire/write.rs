@@ -27,6 +27,12 @@ pub fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     out.push(number.to_le_bytes()[0]);
 }
 
+/// The tag of field `number`, where it takes one byte.
+#[inline]
+fn short_tag(number: u32, wire_type: u32) -> Option<u8> {
+    (number < 16).then(|| (number << 3 | wire_type).to_le_bytes()[0])
+}
+
 /// Appends the tag of field `number` with a wire type.
 #[inline]
 pub fn put_tag(out: &mut Vec<u8>, number: u32, wire_type: u32) {
@@ -36,6 +42,11 @@ pub fn put_tag(out: &mut Vec<u8>, number: u32, wire_type: u32) {
 /// Appends the tag and the length of a length-delimited field; its `length` bytes are to follow.
 #[inline]
 pub fn put_delimited_head(out: &mut Vec<u8>, number: u32, length: usize) {
+    // Nearly all fields have a tag and a length of one byte each: both at once.
+    if let (Some(tag), 0..0x80) = (short_tag(number, LEN), length) {
+        out.extend_from_slice(&[tag, length.to_le_bytes()[0]]);
+        return;
+    }
     put_tag(out, number, LEN);
     put_varint(out, length as u64);
 }
@@ -50,6 +61,10 @@ pub fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
 /// Appends a varint field.
 #[inline]
 pub fn put_uint(out: &mut Vec<u8>, number: u32, value: u64) {
+    if let (Some(tag), 0..0x80) = (short_tag(number, VARINT), value) {
+        out.extend_from_slice(&[tag, value.to_le_bytes()[0]]);
+        return;
+    }
     put_tag(out, number, VARINT);
     put_varint(out, value);
 }
@@ -57,6 +72,11 @@ pub fn put_uint(out: &mut Vec<u8>, number: u32, value: u64) {
 /// Appends a fixed64 field (also for a double: its bits).
 #[inline]
 pub fn put_fixed64(out: &mut Vec<u8>, number: u32, value: u64) {
+    if let Some(tag) = short_tag(number, FIXED64) {
+        let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+        out.extend_from_slice(&[tag, a, b, c, d, e, f, g, h]);
+        return;
+    }
     put_tag(out, number, FIXED64);
     out.extend_from_slice(&value.to_le_bytes());
 }

@@ -170,6 +170,10 @@ fn microseconds(reader: &mut Reader<'_>, name: &str) -> Result<u64, ReadError> {
     if text.is_empty() {
         return Ok(0);
     }
+    // Nearly all are whole, and of a size that the usual numbers hold.
+    if let Ok(number @ ..0x8000_0000_0000_0000) = text.parse::<u64>() {
+        return Ok(number.saturating_mul(1_000).min(TIME_MAX));
+    }
     let nanoseconds = number::scaled(&text, 3).map(|(number, _)| number.max(0));
     match nanoseconds.filter(|number| *number < 1_000 << 63) {
         Some(number) => Ok(u64::try_from(number).unwrap_or(TIME_MAX).min(TIME_MAX)),
