@@ -9,8 +9,10 @@ use crate::utf8;
 /// Walks values, in their order. Each method takes the value that comes next.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
-    buffer: &'a [u8],
-    position: usize,
+    /// From the next value on.
+    rest: &'a [u8],
+    /// Of all the bytes that it was made over.
+    length: usize,
     protocol: Protocol,
     /// In the compact protocol the head of a field holds the value of a boolean.
     boolean: Option<bool>,
@@ -58,21 +60,31 @@ impl<'a> Cursor<'a> {
     #[inline]
     #[must_use]
     pub const fn new(buffer: &'a [u8], protocol: Protocol) -> Self {
-        Self { buffer, position: 0, protocol, boolean: None }
+        Self { rest: buffer, length: buffer.len(), protocol, boolean: None }
     }
 
     /// Where the next value starts.
     #[inline]
     #[must_use]
     pub const fn position(&self) -> usize {
-        self.position
+        self.length - self.rest.len()
     }
 
     /// How many bytes are left.
     #[inline]
     #[must_use]
     pub const fn left(&self) -> usize {
-        self.buffer.len().saturating_sub(self.position)
+        self.rest.len()
+    }
+
+    /// What is left, where it is in the binary protocol: there, what a value is depends on its bytes
+    /// alone.
+    #[inline]
+    pub(crate) const fn binary_rest(&self) -> Option<&'a [u8]> {
+        match self.protocol {
+            Protocol::Binary => Some(self.rest),
+            Protocol::Compact => None,
+        }
     }
 
     pub(super) const fn protocol(&self) -> Protocol {
@@ -90,28 +102,49 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// When the bytes are no head of a field.
-    #[inline]
+    #[inline(always)]
     pub fn next_field(&mut self, fields: &mut Fields) -> Result<Option<Field>> {
-        let head = self.byte()?;
         match self.protocol {
-            Protocol::Binary if head == 0 => Ok(None),
-            Protocol::Binary => {
-                let kind = self.known(Kind::of_binary(head), head)?;
-                Ok(Some(Field { id: i16::from_be_bytes(self.array()?), kind }))
-            }
-            Protocol::Compact => {
-                let (distance, number) = (i16::from(head >> 4), head & 15);
-                if number == 0 {
-                    return Ok(None);
+            // A type, and a number of two bytes: there is one look at what is left for both.
+            Protocol::Binary => match self.rest {
+                [0, rest @ ..] => {
+                    self.rest = rest;
+                    Ok(None)
                 }
-                let kind = self.known(Kind::of_compact(number), number)?;
-                fields.last = match distance {
-                    0 => self.i16()?,
-                    _ => fields.last.wrapping_add(distance),
-                };
-                self.boolean = (kind == Kind::Bool).then_some(number == 1);
-                Ok(Some(Field { id: fields.last, kind }))
-            }
+                [head, high, low, rest @ ..] => {
+                    let kind = Kind::of_binary(*head);
+                    let kind = kind.ok_or_else(|| unknown(self.position() + 1, *head))?;
+                    self.rest = rest;
+                    Ok(Some(Field { id: i16::from_be_bytes([*high, *low]), kind }))
+                }
+                _ => Err(self.cut_field()),
+            },
+            Protocol::Compact => self.next_compact_field(fields),
+        }
+    }
+
+    #[inline]
+    fn next_compact_field(&mut self, fields: &mut Fields) -> Result<Option<Field>> {
+        let head = self.byte()?;
+        let (distance, number) = (i16::from(head >> 4), head & 15);
+        if number == 0 {
+            return Ok(None);
+        }
+        let kind = self.known(Kind::of_compact(number), number)?;
+        fields.last = match distance {
+            0 => self.i16()?,
+            _ => fields.last.wrapping_add(distance),
+        };
+        self.boolean = (kind == Kind::Bool).then_some(number == 1);
+        Ok(Some(Field { id: fields.last, kind }))
+    }
+
+    /// What is wrong with the head of a field that the bytes end in.
+    #[cold]
+    fn cut_field(&self) -> ThriftError {
+        match self.rest {
+            [head, ..] if Kind::of_binary(*head).is_none() => unknown(self.position() + 1, *head),
+            _ => self.truncated(),
         }
     }
 
@@ -145,7 +178,7 @@ impl<'a> Cursor<'a> {
         match self.protocol {
             Protocol::Binary => Ok(i16::from_be_bytes(self.array()?)),
             Protocol::Compact => {
-                let at = self.position;
+                let at = self.position();
                 let number = u16::try_from(self.varint()?);
                 let number = number.map_err(|_| ThriftError::Number { at })?;
                 Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
@@ -203,13 +236,13 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8]> {
         let length = self.size()?;
-        let rest = self.rest();
-        match usize::try_from(length).ok().and_then(|length| rest.get(..length)) {
-            Some(bytes) => {
-                self.position += bytes.len();
+        let split = usize::try_from(length).ok();
+        match split.and_then(|length| self.rest.split_at_checked(length)) {
+            Some((bytes, rest)) => {
+                self.rest = rest;
                 Ok(bytes)
             }
-            None => Err(ThriftError::Length { at: self.position, length, left: rest.len() }),
+            None => Err(self.too_long(length)),
         }
     }
 
@@ -290,24 +323,28 @@ impl<'a> Cursor<'a> {
         if least.is_some_and(|least| least <= left) {
             return Ok(());
         }
-        Err(ThriftError::Count { at: self.position, count, left })
+        Err(ThriftError::Count { at: self.position(), count, left })
     }
 
     #[inline]
     fn known(&self, kind: Option<Kind>, number: u8) -> Result<Kind> {
-        kind.ok_or(ThriftError::Kind { at: self.position, kind: number })
+        kind.ok_or_else(|| unknown(self.position(), number))
     }
 
+    #[cold]
+    const fn truncated(&self) -> ThriftError {
+        ThriftError::Truncated { at: self.length }
+    }
+
+    #[cold]
+    const fn too_long(&self, length: u32) -> ThriftError {
+        ThriftError::Length { at: self.position(), length, left: self.rest.len() }
+    }
+
+    /// Moves on by so many bytes.
     #[inline]
-    fn rest(&self) -> &'a [u8] {
-        self.buffer.get(self.position..).unwrap_or_default()
-    }
-
-    pub(super) fn advance(&mut self, bytes: usize) -> Result<()> {
-        if bytes > self.left() {
-            return Err(ThriftError::Truncated { at: self.buffer.len() });
-        }
-        self.position += bytes;
+    pub(crate) fn advance(&mut self, bytes: usize) -> Result<()> {
+        self.rest = self.rest.get(bytes..).ok_or_else(|| self.truncated())?;
         Ok(())
     }
 
@@ -319,33 +356,38 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let Some(bytes) = self.rest().first_chunk::<N>() else {
-            return Err(ThriftError::Truncated { at: self.buffer.len() });
+        let Some((bytes, rest)) = self.rest.split_first_chunk::<N>() else {
+            return Err(self.truncated());
         };
-        self.position += N;
+        self.rest = rest;
         Ok(*bytes)
     }
 
     pub(super) fn varint_u32(&mut self) -> Result<u32> {
-        let at = self.position;
+        let at = self.position();
         u32::try_from(self.varint()?).map_err(|_| ThriftError::Number { at })
     }
 
     #[inline]
     pub(super) fn varint(&mut self) -> Result<u64> {
-        let start = self.position;
+        let start = self.position();
         let mut number = 0_u64;
-        for (index, byte) in (0_u32..).zip(self.rest()) {
+        for (index, byte) in (0_u32..).zip(self.rest) {
             // The tenth byte holds the 64th bit alone.
             if index == 9 && *byte > 1 {
                 return Err(ThriftError::Number { at: start });
             }
             number |= u64::from(*byte & 0x7f) << (7 * index);
             if *byte < 0x80 {
-                self.position += index as usize + 1;
+                self.advance(index as usize + 1)?;
                 return Ok(number);
             }
         }
-        Err(ThriftError::Truncated { at: self.buffer.len() })
+        Err(self.truncated())
     }
+}
+
+#[cold]
+const fn unknown(at: usize, kind: u8) -> ThriftError {
+    ThriftError::Kind { at, kind }
 }
