@@ -47,6 +47,7 @@ mod encode;
 mod error;
 mod model;
 mod numbers;
+mod plain_tag;
 mod process;
 mod read_protobuf;
 mod read_thrift;

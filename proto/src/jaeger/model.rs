@@ -187,12 +187,27 @@ pub(super) fn last_of_each<'t, 'a>(tags: &'t [Tag<'a>]) -> impl Iterator<Item = 
     const FEW: usize = 24;
     let last: Option<HashMap<&str, usize>> =
         (tags.len() > FEW).then(|| tags.iter().zip(0..).map(|(tag, at)| (&*tag.key, at)).collect());
+    let all_differ = last.is_none() && differ_at_a_glance(tags);
     tags.iter().zip(0..).filter_map(move |(tag, at)| {
         let is_last = match &last {
             Some(last) => last.get(&*tag.key) == Some(&at),
+            None if all_differ => true,
             None => !tags.iter().skip(at + 1).any(|later| later.key == tag.key),
         };
         is_last.then_some(tag)
+    })
+}
+
+/// Whether no two names are the same, as far as their lengths and ends show it: of names that differ
+/// these nearly always do, and then none has to be compared with each other.
+fn differ_at_a_glance(tags: &[Tag<'_>]) -> bool {
+    let mut seen = 0_u64;
+    tags.iter().all(|tag| {
+        let end = tag.key.as_bytes().last().map_or(0, |end| usize::from(*end));
+        let bit = 1_u64 << ((tag.key.len() * 8 + end) % 64);
+        let is_new = seen & bit == 0;
+        seen |= bit;
+        is_new
     })
 }
 

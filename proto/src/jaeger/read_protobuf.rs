@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use super::model::{Log, Process, Reference, ReferenceKind, Span, Tag, Value};
 use super::numbers::span;
+use super::plain_tag;
 use crate::reject::SpanReject;
 use crate::utf8;
 use crate::wire::{Cursor, Field, WireError};
@@ -124,19 +125,27 @@ fn read_log<'a>(
     Ok(())
 }
 
-fn read_tag<'a>(mut fields: Cursor<'a>) -> Result<Tag<'a>, WireError> {
+#[inline]
+fn read_tag(fields: Cursor<'_>) -> Result<Tag<'_>, WireError> {
+    match plain_tag::parse(fields.rest().unwrap_or_default(), &plain_tag::PROTOBUF) {
+        Some((tag, [])) => Ok(tag),
+        _ => read_any_tag(fields),
+    }
+}
+
+fn read_any_tag(mut fields: Cursor<'_>) -> Result<Tag<'_>, WireError> {
     const MESSAGE: &str = "KeyValue";
-    let (mut key, mut kind) = (Cow::Borrowed(""), 0);
-    let mut string = Cow::Borrowed("");
-    let (mut boolean, mut integer, mut double, mut bytes) = (false, 0, 0.0, &[][..]);
+    // Bytes until it shows which of them are the value.
+    let (mut key, mut string, mut bytes) = (&[][..], &[][..], &[][..]);
+    let (mut kind, mut boolean, mut integer, mut double) = (0, false, 0, 0);
     while let Some(field) = fields.next_field()? {
         match field.number {
-            1 => key = text(&field, MESSAGE)?,
+            1 => key = field.bytes(MESSAGE)?,
             2 => kind = field.varint(MESSAGE)?,
-            3 => string = text(&field, MESSAGE)?,
+            3 => string = field.bytes(MESSAGE)?,
             4 => boolean = field.varint(MESSAGE)? != 0,
             5 => integer = field.varint(MESSAGE)?.cast_signed(),
-            6 => double = f64::from_bits(field.fixed64(MESSAGE)?),
+            6 => double = field.fixed64(MESSAGE)?,
             7 => bytes = field.bytes(MESSAGE)?,
             _ => {}
         }
@@ -144,11 +153,11 @@ fn read_tag<'a>(mut fields: Cursor<'a>) -> Result<Tag<'a>, WireError> {
     let value = match kind {
         1 => Value::Bool(boolean),
         2 => Value::Int(integer),
-        3 => Value::Double(double),
+        3 => Value::Double(f64::from_bits(double)),
         4 => Value::Bytes(bytes),
-        _ => Value::Text(string),
+        _ => Value::Text(utf8::text(string)),
     };
-    Ok(Tag { key, value })
+    Ok(Tag { key: utf8::text(key), value })
 }
 
 /// A point in time or a length of it: the two messages have the same fields.

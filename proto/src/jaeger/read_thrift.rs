@@ -4,8 +4,10 @@
 //! says wrongly is a reason to refuse that span. A known field of a wrong type is skipped.
 
 use super::model::{Log, Process, Reference, ReferenceKind, Span, Tag, Value};
+use super::plain_tag;
 use crate::reject::SpanReject;
 use crate::thrift::{Cursor, Kind, ThriftError};
+use crate::utf8;
 
 /// Reads the span that comes next into `span`, which is clear. Whether it is one that can be taken is
 /// in the inner result.
@@ -26,8 +28,7 @@ pub(super) fn read_span<'a>(
             (6, Kind::List) => {
                 for _ in 0..cursor.list_of(Kind::Struct)? {
                     let reference = read_reference(cursor)?;
-                    room = room.and_then(|()| span.room(cursor.position()));
-                    if room.is_ok() {
+                    if has_room(span, cursor.position(), &mut room) {
                         span.references.push(reference);
                     }
                 }
@@ -38,8 +39,7 @@ pub(super) fn read_span<'a>(
             (10, Kind::List) => {
                 for _ in 0..cursor.list_of(Kind::Struct)? {
                     let tag = read_tag(cursor)?;
-                    room = room.and_then(|()| span.room(cursor.position()));
-                    if room.is_ok() {
+                    if has_room(span, cursor.position(), &mut room) {
                         span.tags.push(tag);
                     }
                 }
@@ -111,12 +111,6 @@ fn read_log<'a>(
     room: &mut Result<(), SpanReject>,
 ) -> Result<(), ThriftError> {
     let (mut time, first) = (0, span.fields.len());
-    let mut has_room = |span: &Span<'_>, at| {
-        if room.is_ok() {
-            *room = span.room(at);
-        }
-        room.is_ok()
-    };
     let mut fields = cursor.fields();
     while let Some(field) = cursor.next_field(&mut fields)? {
         match (field.id, field.kind) {
@@ -124,7 +118,7 @@ fn read_log<'a>(
             (2, Kind::List) => {
                 for _ in 0..cursor.list_of(Kind::Struct)? {
                     let tag = read_tag(cursor)?;
-                    if has_room(span, cursor.position()) {
+                    if has_room(span, cursor.position(), room) {
                         span.fields.push(tag);
                     }
                 }
@@ -132,23 +126,49 @@ fn read_log<'a>(
             (_, kind) => cursor.skip(kind)?,
         }
     }
-    if has_room(span, cursor.position()) {
+    if has_room(span, cursor.position(), room) {
         span.logs.push(Log { time, fields: first..span.fields.len() });
     }
     Ok(())
 }
 
+/// Whether there is room for one part more, which ends at byte `at`. The first for which there is none
+/// is noted in `room`, and there is none for those after it.
+fn has_room(span: &Span<'_>, at: usize, room: &mut Result<(), SpanReject>) -> bool {
+    if room.is_err() {
+        return false;
+    }
+    match span.room(at) {
+        Ok(()) => true,
+        Err(reject) => {
+            *room = Err(reject);
+            false
+        }
+    }
+}
+
+#[inline]
 fn read_tag<'a>(cursor: &mut Cursor<'a>) -> Result<Tag<'a>, ThriftError> {
-    let mut tag = Tag { key: "".into(), value: Value::Text("".into()) };
-    let mut number = 0;
-    let (mut string, mut bytes) = ("".into(), &[][..]);
-    let (mut double, mut boolean, mut integer) = (0.0, false, 0);
+    let rest = cursor.binary_rest().unwrap_or_default();
+    match plain_tag::parse(rest, &plain_tag::THRIFT) {
+        Some((tag, behind)) => {
+            cursor.advance(rest.len() - behind.len())?;
+            Ok(tag)
+        }
+        None => read_any_tag(cursor),
+    }
+}
+
+fn read_any_tag<'a>(cursor: &mut Cursor<'a>) -> Result<Tag<'a>, ThriftError> {
+    // Bytes until it shows which of them are the value.
+    let (mut key, mut string, mut bytes) = (&[][..], &[][..], &[][..]);
+    let (mut number, mut double, mut boolean, mut integer) = (0, 0.0, false, 0);
     let mut fields = cursor.fields();
     while let Some(field) = cursor.next_field(&mut fields)? {
         match (field.id, field.kind) {
-            (1, Kind::Bytes) => tag.key = cursor.text()?,
+            (1, Kind::Bytes) => key = cursor.bytes()?,
             (2, Kind::I32) => number = cursor.i32()?,
-            (3, Kind::Bytes) => string = cursor.text()?,
+            (3, Kind::Bytes) => string = cursor.bytes()?,
             (4, Kind::Double) => double = cursor.double()?,
             (5, Kind::Bool) => boolean = cursor.boolean()?,
             (6, Kind::I64) => integer = cursor.i64()?,
@@ -157,14 +177,14 @@ fn read_tag<'a>(cursor: &mut Cursor<'a>) -> Result<Tag<'a>, ThriftError> {
         }
     }
     // Other numbers than in protobuf.
-    tag.value = match number {
+    let value = match number {
         1 => Value::Double(double),
         2 => Value::Bool(boolean),
         3 => Value::Int(integer),
         4 => Value::Bytes(bytes),
-        _ => Value::Text(string),
+        _ => Value::Text(utf8::text(string)),
     };
-    Ok(tag)
+    Ok(Tag { key: utf8::text(key), value })
 }
 
 fn trace_id(low: i64, high: i64) -> [u8; 16] {
