@@ -54,7 +54,7 @@ pub(super) fn read(message: &[u8], request: &mut Request<'_>) -> Result<(), Zipk
         return read_list(&mut cursor, request);
     }
     // Some senders of old put a span into a message by itself.
-    read_span(&mut cursor, request)
+    read_span(&mut cursor, &mut Located::default(), request)
 }
 
 /// Reads the spans of the list that comes next.
@@ -62,13 +62,17 @@ pub(super) fn read_list(
     cursor: &mut Cursor<'_>,
     request: &mut Request<'_>,
 ) -> Result<(), ZipkinError> {
-    let count = cursor.list_of(Kind::Struct)?;
-    (0..count).try_for_each(|_| read_span(cursor, request))
+    let (count, mut last) = (cursor.list_of(Kind::Struct)?, Located::default());
+    (0..count).try_for_each(|_| read_span(cursor, &mut last, request))
 }
 
-fn read_span(cursor: &mut Cursor<'_>, request: &mut Request<'_>) -> Result<(), ZipkinError> {
+fn read_span<'a>(
+    cursor: &mut Cursor<'a>,
+    last: &mut Located<'a>,
+    request: &mut Request<'_>,
+) -> Result<(), ZipkinError> {
     let (at, mut span) = (cursor.position(), Span::default());
-    span.read(cursor)?;
+    span.read(cursor, last)?;
     Ok(request.take(at, span.finish())?)
 }
 
@@ -91,7 +95,7 @@ impl<'a> Span<'a> {
         reject.map_or(Ok(draft), Err)
     }
 
-    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), ThriftError> {
+    fn read(&mut self, cursor: &mut Cursor<'a>, last: &mut Located<'a>) -> Result<(), ThriftError> {
         use numbers::span;
 
         let mut fields = cursor.fields();
@@ -112,12 +116,12 @@ impl<'a> Span<'a> {
                 (span::DURATION, Kind::I64) => draft.duration = nanoseconds(cursor.i64()?),
                 (span::ANNOTATIONS, Kind::List) => {
                     for _ in 0..cursor.list_of(Kind::Struct)? {
-                        self.annotation(cursor)?;
+                        self.annotation(cursor, last)?;
                     }
                 }
                 (span::BINARY_ANNOTATIONS, Kind::List) => {
                     for _ in 0..cursor.list_of(Kind::Struct)? {
-                        self.binary_annotation(cursor)?;
+                        self.binary_annotation(cursor, last)?;
                     }
                 }
                 (_, kind) => cursor.skip(kind)?,
@@ -126,7 +130,11 @@ impl<'a> Span<'a> {
         Ok(())
     }
 
-    fn annotation(&mut self, cursor: &mut Cursor<'a>) -> Result<(), ThriftError> {
+    fn annotation(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        last: &mut Located<'a>,
+    ) -> Result<(), ThriftError> {
         let (mut time, mut value, mut host) = (0, Cow::Borrowed(""), Endpoint::default());
         each_field(cursor, |cursor, field| match (field.id, field.kind) {
             (1, Kind::I64) => {
@@ -137,7 +145,7 @@ impl<'a> Span<'a> {
                 value = cursor.text()?;
                 Ok(())
             }
-            (3, Kind::Struct) => endpoint(cursor, &mut host),
+            (3, Kind::Struct) => last.endpoint(cursor, &mut host),
             (_, kind) => cursor.skip(kind),
         })?;
         // One that says nothing takes a byte: there is nothing to keep of it.
@@ -148,7 +156,11 @@ impl<'a> Span<'a> {
         Ok(())
     }
 
-    fn binary_annotation(&mut self, cursor: &mut Cursor<'a>) -> Result<(), ThriftError> {
+    fn binary_annotation(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        last: &mut Located<'a>,
+    ) -> Result<(), ThriftError> {
         let (mut key, mut value) = (Cow::Borrowed(""), None);
         let (mut kind, mut host) = (0, Endpoint::default());
         each_field(cursor, |cursor, field| {
@@ -156,7 +168,7 @@ impl<'a> Span<'a> {
                 (1, Kind::Bytes) => key = cursor.text()?,
                 (2, Kind::Bytes) => value = Some(cursor.bytes()?),
                 (3, Kind::I32) => kind = cursor.i32()?,
-                (4, Kind::Struct) => endpoint(cursor, &mut host)?,
+                (4, Kind::Struct) => last.endpoint(cursor, &mut host)?,
                 (_, kind) => cursor.skip(kind)?,
             }
             Ok(())
@@ -177,7 +189,42 @@ impl<'a> Span<'a> {
     }
 }
 
-fn endpoint<'a>(cursor: &mut Cursor<'a>, endpoint: &mut Endpoint<'a>) -> Result<(), ThriftError> {
+/// The endpoint that was read last, with its bytes: nearly all annotations of a span, and of the spans
+/// of a sender, have the same one.
+#[derive(Default)]
+struct Located<'a> {
+    bytes: &'a [u8],
+    endpoint: Endpoint<'a>,
+}
+
+impl<'a> Located<'a> {
+    /// Adds to `endpoint` what the struct says that comes next.
+    fn endpoint(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        endpoint: &mut Endpoint<'a>,
+    ) -> Result<(), ThriftError> {
+        let is_first = *endpoint == Endpoint::default();
+        let Some(rest) = cursor.binary_rest().filter(|_| is_first) else {
+            return read_endpoint(cursor, endpoint);
+        };
+        // The bytes of a struct show where it ends, so that what begins as it does is it.
+        if !self.bytes.is_empty() && rest.starts_with(self.bytes) {
+            cursor.advance(self.bytes.len())?;
+        } else {
+            (self.bytes, self.endpoint) = (&[], Endpoint::default());
+            read_endpoint(cursor, &mut self.endpoint)?;
+            self.bytes = rest.get(..rest.len() - cursor.left()).unwrap_or_default();
+        }
+        *endpoint = self.endpoint.clone();
+        Ok(())
+    }
+}
+
+fn read_endpoint<'a>(
+    cursor: &mut Cursor<'a>,
+    endpoint: &mut Endpoint<'a>,
+) -> Result<(), ThriftError> {
     each_field(cursor, |cursor, field| {
         match (field.id, field.kind) {
             (1, Kind::I32) => match cursor.i32()? {

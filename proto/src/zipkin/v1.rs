@@ -35,7 +35,7 @@ pub(super) fn split<'a>(
         core: Core::default(),
     };
     split.first.span.start = 0;
-    parts.annotations.into_iter().for_each(|one| split.annotate(one));
+    parts.annotations.iter().for_each(|one| split.annotate(Mark { time: one.time, moment: one }));
     split.infer_beginnings();
     split.set_rpc_times();
     split.set_messaging_times();
@@ -50,22 +50,36 @@ pub(super) fn split<'a>(
     Ok(())
 }
 
-/// The annotations that have a meaning.
-#[derive(Clone, Debug, Default)]
-struct Core<'a> {
-    client_send: Option<Moment<'a>>,
-    client_receive: Option<Moment<'a>>,
-    server_receive: Option<Moment<'a>>,
-    server_send: Option<Moment<'a>>,
-    message_send: Option<Moment<'a>>,
-    message_receive: Option<Moment<'a>>,
-    wire_send: Option<Moment<'a>>,
-    wire_receive: Option<Moment<'a>>,
+/// An annotation, or what is made of one for another time.
+#[derive(Clone, Copy, Debug)]
+struct Mark<'p, 'a> {
+    /// Nanoseconds since 1970; 0 is not known.
+    time: u64,
+    moment: &'p Moment<'a>,
 }
 
-impl<'a> Core<'a> {
+impl<'p, 'a> Mark<'p, 'a> {
+    const fn endpoint(&self) -> &'p Endpoint<'a> {
+        &self.moment.endpoint
+    }
+}
+
+/// The annotations that have a meaning.
+#[derive(Clone, Copy, Debug, Default)]
+struct Core<'p, 'a> {
+    client_send: Option<Mark<'p, 'a>>,
+    client_receive: Option<Mark<'p, 'a>>,
+    server_receive: Option<Mark<'p, 'a>>,
+    server_send: Option<Mark<'p, 'a>>,
+    message_send: Option<Mark<'p, 'a>>,
+    message_receive: Option<Mark<'p, 'a>>,
+    wire_send: Option<Mark<'p, 'a>>,
+    wire_receive: Option<Mark<'p, 'a>>,
+}
+
+impl<'p, 'a> Core<'p, 'a> {
     /// The place for an annotation of this value, and what it makes of its span.
-    fn place(&mut self, value: &str) -> Option<(&mut Option<Moment<'a>>, Kind)> {
+    fn place(&mut self, value: &str) -> Option<(&mut Option<Mark<'p, 'a>>, Kind)> {
         Some(match value {
             "cs" => (&mut self.client_send, Kind::Client),
             "cr" => (&mut self.client_receive, Kind::Client),
@@ -92,33 +106,37 @@ struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn annotate(&mut self, moment: &Moment<'a>) {
-        let Moment { time, value, .. } = moment;
-        self.span.annotations.push(Annotation { time: *time, value: value.clone() });
+    fn annotate(&mut self, mark: Mark<'_, 'a>) {
+        let Mark { time, moment } = mark;
+        self.span.annotations.push(Annotation { time, value: moment.value.clone() });
     }
 
     /// Has it last from one moment to another, as far as that is known.
-    fn set_times(&mut self, begin: &Moment<'a>, end: Option<&Moment<'a>>) {
+    fn set_times(&mut self, begin: Mark<'_, 'a>, end: Option<Mark<'_, 'a>>) {
         self.span.start = begin.time;
         self.duration = end.map_or(0, |end| end.time.saturating_sub(begin.time));
     }
 }
 
-struct Split<'a> {
+struct Split<'p, 'a> {
     /// Of the span of v1, in nanoseconds; 0 is not known.
     start: u64,
     duration: u64,
     first: Side<'a>,
     others: Vec<Side<'a>>,
-    core: Core<'a>,
+    core: Core<'p, 'a>,
 }
 
-impl<'a> Split<'a> {
+impl<'p, 'a> Split<'p, 'a> {
     /// The span of the service at `endpoint`.
     fn side(&mut self, endpoint: &Endpoint<'a>) -> &mut Side<'a> {
-        // To a Zipkin, small letters and capitals are the same in names.
-        let name = &endpoint.service_name;
-        let same = |side: &Side<'_>| side.span.local.service_name.eq_ignore_ascii_case(name);
+        // To a Zipkin, small letters and capitals are the same in names. Hardly ever do they differ, and
+        // to compare all of a name is much faster.
+        let name = &*endpoint.service_name;
+        let same = |side: &Side<'_>| {
+            let known = &*side.span.local.service_name;
+            known == name || known.eq_ignore_ascii_case(name)
+        };
         if !self.first.located {
             self.first.located = true;
             self.first.span.local = endpoint.clone();
@@ -148,65 +166,63 @@ impl<'a> Split<'a> {
     /// has called itself, it is a further one.
     fn far_side(
         &mut self,
-        [near, far]: [&Moment<'a>; 2],
+        [near, far]: [Mark<'p, 'a>; 2],
         [near_kind, far_kind]: [Kind; 2],
     ) -> &mut Side<'a> {
-        let side = if near.endpoint.service_name == far.endpoint.service_name {
-            self.side(&near.endpoint).span.kind = near_kind;
-            self.fork(&far.endpoint)
+        let side = if near.endpoint().service_name == far.endpoint().service_name {
+            self.side(near.endpoint()).span.kind = near_kind;
+            self.fork(far.endpoint())
         } else {
-            self.side(&far.endpoint)
+            self.side(far.endpoint())
         };
         side.span.kind = far_kind;
         side
     }
 
     /// Gives an annotation to the span of its service.
-    fn annotate(&mut self, moment: Moment<'a>) {
-        let endpoint = moment.endpoint.clone();
-        let Some((place, kind)) = self.core.place(&moment.value) else {
-            return self.side(&endpoint).annotate(&moment);
+    fn annotate(&mut self, mark: Mark<'p, 'a>) {
+        let Some((place, kind)) = self.core.place(&mark.moment.value) else {
+            return self.side(mark.endpoint()).annotate(mark);
         };
-        let before = place.replace(moment);
-        let side = self.side(&endpoint);
+        let before = place.replace(mark);
+        let side = self.side(mark.endpoint());
         if kind != Kind::None {
             side.span.kind = kind;
         }
         if let Some(before) = before {
-            self.side(&before.endpoint).annotate(&before);
+            self.side(before.endpoint()).annotate(before);
         }
     }
 
     /// A side that tells of its end alone has begun with the span, when that ends at the same time.
     fn infer_beginnings(&mut self) {
         let (start, duration) = (self.start, self.duration);
-        let begin = |end: Option<&Moment<'a>>| {
-            let end = end?;
-            let whole = start > 0 && duration > 0 && start.saturating_add(duration) == end.time;
-            whole.then(|| Moment { time: start, ..end.clone() })
+        let begin = |end: Option<Mark<'p, 'a>>| {
+            let whole = start > 0 && duration > 0;
+            end.filter(|end| whole && start.saturating_add(duration) == end.time)
+                .map(|end| Mark { time: start, ..end })
         };
         let core = &mut self.core;
-        core.client_send = core.client_send.take().or_else(|| begin(core.client_receive.as_ref()));
-        core.server_receive =
-            core.server_receive.take().or_else(|| begin(core.server_send.as_ref()));
+        core.client_send = core.client_send.or_else(|| begin(core.client_receive));
+        core.server_receive = core.server_receive.or_else(|| begin(core.server_send));
     }
 
     fn set_rpc_times(&mut self) {
-        let core = std::mem::take(&mut self.core);
-        let Core { client_send, client_receive, server_receive, server_send, .. } = &core;
+        let core = self.core;
+        let Core { client_send, client_receive, server_receive, server_send, .. } = core;
         match (client_send, server_receive) {
             (Some(send), Some(receive)) => {
                 // The span's times are the client's; the server's are within them.
-                self.set_times(send, client_receive.as_ref());
+                self.set_times(send, client_receive);
                 let server = self.far_side([send, receive], [Kind::Client, Kind::Server]);
                 server.span.shared = true;
-                server.set_times(receive, server_send.as_ref());
+                server.set_times(receive, server_send);
             }
             (Some(send), None) if client_receive.is_some() => {
-                self.set_times(send, client_receive.as_ref());
+                self.set_times(send, client_receive);
             }
             (None, Some(receive)) if server_send.is_some() => {
-                self.set_times(receive, server_send.as_ref());
+                self.set_times(receive, server_send);
             }
             _ => self.set_incomplete_times(&core),
         }
@@ -214,18 +230,17 @@ impl<'a> Split<'a> {
             // There was no flag in v1: the side that had not made the span left its times alone.
             let alone = server_send.is_some() && self.duration == 0;
             if self.start == 0 || alone {
-                self.side(&receive.endpoint).span.shared = true;
+                self.side(receive.endpoint()).span.shared = true;
             }
         }
-        self.core = core;
     }
 
     /// Of a call of which one moment is known, or none.
-    fn set_incomplete_times(&mut self, core: &Core<'a>) {
+    fn set_incomplete_times(&mut self, core: &Core<'p, 'a>) {
         for side in std::iter::once(&mut self.first).chain(&mut self.others) {
             let (begin, end) = match side.span.kind {
-                Kind::Client => (&core.client_send, &core.client_receive),
-                Kind::Server => (&core.server_receive, &core.server_send),
+                Kind::Client => (core.client_send, core.client_receive),
+                Kind::Server => (core.server_receive, core.server_send),
                 _ => continue,
             };
             if let Some(begin) = begin {
@@ -242,9 +257,9 @@ impl<'a> Split<'a> {
     }
 
     /// Gives the span of the service that began the times of the whole span, where it has them.
-    fn set_times(&mut self, begin: &Moment<'a>, end: Option<&Moment<'a>>) {
+    fn set_times(&mut self, begin: Mark<'_, 'a>, end: Option<Mark<'_, 'a>>) {
         let (start, duration) = (self.start, self.duration);
-        let side = self.side(&begin.endpoint);
+        let side = self.side(begin.endpoint());
         if start > 0 && duration > 0 {
             (side.span.start, side.duration) = (start, duration);
         } else {
@@ -253,8 +268,7 @@ impl<'a> Split<'a> {
     }
 
     fn set_messaging_times(&mut self) {
-        let core = std::mem::take(&mut self.core);
-        let Core { message_send, message_receive, wire_send, wire_receive, .. } = &core;
+        let Core { message_send, message_receive, wire_send, wire_receive, .. } = self.core;
         match (message_send, message_receive) {
             // Not meant to be in one span.
             (Some(send), Some(receive)) => {
@@ -264,20 +278,19 @@ impl<'a> Split<'a> {
                     Some(wire) => consumer.set_times(wire, Some(receive)),
                     None => consumer.set_times(receive, None),
                 }
-                self.side(&send.endpoint).set_times(send, wire_send.as_ref());
+                self.side(send.endpoint()).set_times(send, wire_send);
             }
-            (Some(send), None) => self.set_times(send, wire_send.as_ref()),
+            (Some(send), None) => self.set_times(send, wire_send),
             (None, Some(receive)) => match wire_receive {
                 Some(wire) => self.set_times(wire, Some(receive)),
                 None => self.set_times(receive, None),
             },
             (None, None) => {
                 for wire in [wire_send, wire_receive].into_iter().flatten() {
-                    self.side(&wire.endpoint).annotate(wire);
+                    self.side(wire.endpoint()).annotate(wire);
                 }
             }
         }
-        self.core = core;
     }
 
     /// Makes tags and addresses of binary annotations.
@@ -308,9 +321,9 @@ impl<'a> Split<'a> {
     }
 
     fn set_rpc_addresses(&mut self, client: Option<Endpoint<'a>>, server: Option<Endpoint<'a>>) {
-        let Core { client_send, client_receive, server_receive, server_send, .. } = &self.core;
-        let near_client = client_send.as_ref().or(client_receive.as_ref());
-        let near_server = server_receive.as_ref().or(server_send.as_ref());
+        let Core { client_send, client_receive, server_receive, server_send, .. } = self.core;
+        let near_client = client_send.or(client_receive).map(|mark| mark.endpoint());
+        let near_server = server_receive.or(server_send).map(|mark| mark.endpoint());
         if near_client.is_none() && near_server.is_none() {
             match (client, server) {
                 (Some(client), Some(server)) => self.side(&client).span.remote = server,
@@ -324,27 +337,24 @@ impl<'a> Split<'a> {
             }
             return;
         }
-        let near_client = near_client.map(|moment| moment.endpoint.clone());
-        let near_server = near_server.map(|moment| moment.endpoint.clone());
         if let (Some(mut client), Some(near)) = (client, near_server)
-            && client != near
+            && client != *near
         {
             // Some servers know of their client the address alone, and name themselves.
             if client.service_name == near.service_name {
                 client.service_name = Cow::Borrowed("");
             }
-            self.side(&near).span.remote = client;
+            self.side(near).span.remote = client;
         }
         if let (Some(server), Some(near)) = (server, near_client) {
-            self.side(&near).span.remote = server;
+            self.side(near).span.remote = server;
         }
     }
 
     fn set_broker(&mut self, broker: &Endpoint<'a>) {
-        let Core { message_send, message_receive, .. } = &self.core;
-        let both = [message_send, message_receive].map(Clone::clone);
-        for near in both.into_iter().flatten() {
-            self.side(&near.endpoint).span.remote = broker.clone();
+        let Core { message_send, message_receive, .. } = self.core;
+        for near in [message_send, message_receive].into_iter().flatten() {
+            self.side(near.endpoint()).span.remote = broker.clone();
         }
     }
 }
