@@ -7,8 +7,8 @@ import subprocess
 
 import yaml
 
-from files import (DEPLOY, ROLES, ROOT, TOOLS, WHOLETRACE, composition, kubernetes, mounted, overlay, run,
-                   scratch, secrets_here, wholetrace_check)
+import charts
+from files import DEPLOY, ROLES, ROOT, TOOLS, WHOLETRACE, composition, mounted, run, scratch, wholetrace_check
 from mixin import mixin
 
 problems = []
@@ -29,17 +29,6 @@ def container_ports(config):
     return {int(endpoint.rsplit(":", 1)[1]) for endpoint in endpoints}
 
 
-def bytes_of(text):
-    number, unit = re.fullmatch(r"(\d+)(Gi|Mi)?", str(text)).groups()
-    return int(number) * {"Gi": 1 << 30, "Mi": 1 << 20, None: 1}[unit]
-
-
-def judge_memory(name, costs, role, limit):
-    """A process takes nine tenths of its container's memory: what it may hold must fit."""
-    allowed = bytes_of(limit) * 9 // 10 >> 20
-    judge(costs[role] <= allowed, f"{name}: may hold {costs[role]} MiB of the {allowed} MiB it may take")
-
-
 def image():
     text = (DEPLOY / "Dockerfile").read_text()
     channel = re.search(r'channel = "(.*)"', (ROOT / "rust-toolchain.toml").read_text()).group(1)
@@ -47,9 +36,10 @@ def image():
     user = re.findall(r"^USER (\d+):\d+$", text, re.M)
     judge(user and user[-1] != "0", "Dockerfile: runs as root")
     exposed = set(map(int, re.search(r"^EXPOSE (.*)$", text, re.M).group(1).split()))
-    for config in ("compose/wholetrace/wholetrace.yaml", "kubernetes/wholetrace.yaml"):
-        ports = container_ports(yaml.safe_load((DEPLOY / config).read_text()))
-        judge(ports <= exposed, f"Dockerfile: of {ports} in {config} only {exposed} are exposed")
+    composed = yaml.safe_load((DEPLOY / "compose/wholetrace/wholetrace.yaml").read_text())
+    for config in (composed, yaml.safe_load((charts.CHART / "values.yaml").read_text())["config"]):
+        ports = container_ports(config)
+        judge(ports <= exposed, f"Dockerfile: of {ports} only {exposed} are exposed")
     build_context()
 
 
@@ -92,7 +82,7 @@ def composed():
             path = service["command"][service["command"].index("--config") + 1]
             costs = wholetrace_check(mounted(service, path))
             if name in ROLES:
-                judge_memory(name, costs, name, service["deploy"]["resources"]["limits"]["memory"])
+                charts.judge_memory(judge, name, costs, name, service["deploy"]["resources"]["limits"]["memory"])
     for service in services.values():
         for volume in service.get("volumes", []):
             if volume["type"] == "bind":
@@ -137,64 +127,11 @@ def watched(services, ports):
 
 
 def orchestrated():
-    schemas = TOOLS / "schemas/{{.NormalizedKubernetesVersion}}-local{{.StrictSuffix}}/{{.ResourceKind}}{{.KindSuffix}}.json"
-    kubeconform = (TOOLS / "kubeconform", "-strict", "-kubernetes-version", "1.37.0", "-schema-location", schemas)
-    run(*kubeconform, "-", input=run(TOOLS / "kustomize", "build", DEPLOY / "kubernetes"))
-    run(*kubeconform, DEPLOY / "kubernetes/secret.sample.yaml")
-
-    objects = kubernetes()
-    by_kind = lambda kind: {each["metadata"]["name"]: each for each in objects if each["kind"] == kind}
-    text = (DEPLOY / "kubernetes/wholetrace.yaml").read_text()
-    judge(by_kind("ConfigMap")["wholetrace"]["data"]["wholetrace.yaml"] == text, "kubernetes: another configuration")
-    config = yaml.safe_load(text)
+    charts.Judge(judge).all()
+    text = (DEPLOY / "kubernetes/cluster.yaml").read_text()
     secret = yaml.safe_load((DEPLOY / "kubernetes/secret.sample.yaml").read_text())
-    read = set(re.findall(r"/etc/wholetrace-kafka/([\w.]+)", text))
+    read = set(re.findall(r"/etc/wholetrace-secrets/kafka/([\w.]+)", text))
     judge(read == set(secret["stringData"]), f"kubernetes: the configuration reads {read}, the secret has other keys")
-
-    workloads = {**by_kind("Deployment"), **by_kind("Job")}
-    judge(len(workloads) == 3, "kubernetes: gateways, samplers and topics are not all there")
-    for name, workload in workloads.items():
-        pod = workload["spec"]["template"]["spec"]
-        container = pod["containers"][0]
-        pod_is_safe(name, pod, container)
-        words = container["args"]
-        run(WHOLETRACE, *words[: words.index("--config")], "--help")
-        judge(words[words.index("--config") + 1] == "/etc/wholetrace/wholetrace.yaml", f"{name}: reads another file")
-        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-        judge(mounts == {"config": "/etc/wholetrace", "kafka": "/etc/wholetrace-kafka"}, f"{name}: mounts {mounts}")
-        ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
-        judge(set(ports.values()) <= container_ports(config), f"{name}: a port that nobody listens on")
-        if words[0] in ROLES:
-            with scratch() as folder:
-                here = overlay(folder, "here", secrets_here(folder))
-                costs = wholetrace_check(DEPLOY / "kubernetes/wholetrace.yaml", here)
-                judge_memory(name, costs, words[0], container["resources"]["limits"]["memory"])
-            for probe, path in (("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
-                judge(container[probe]["httpGet"] == {"path": path, "port": "admin"}, f"{name}: its {probe}")
-            judge(pod["terminationGracePeriodSeconds"] >= 60, f"{name}: is killed before it has stopped")
-            judge(len(pod["topologySpreadConstraints"]) == 2, f"{name}: may be all on one node")
-        labels = workload["spec"]["template"]["metadata"]["labels"]
-        selectors = [workload["spec"]["selector"]["matchLabels"]] if workload["kind"] == "Deployment" else []
-        selectors += [spread["labelSelector"]["matchLabels"] for spread in pod.get("topologySpreadConstraints", [])]
-        judge(all(selector.items() <= labels.items() for selector in selectors), f"{name}: selects other pods")
-    for kind, selector_of in (("Service", lambda spec: spec["selector"]),
-                              ("PodDisruptionBudget", lambda spec: spec["selector"]["matchLabels"])):
-        for name, each in by_kind(kind).items():
-            pods = [workload["spec"]["template"] for workload in workloads.values()
-                    if selector_of(each["spec"]).items() <= workload["spec"]["template"]["metadata"]["labels"].items()]
-            judge(len(pods) == 1, f"{kind} {name}: selects {len(pods)} kinds of pods")
-            named = {port["name"] for pod in pods for port in pod["spec"]["containers"][0].get("ports", [])}
-            judge({port["targetPort"] for port in each["spec"].get("ports", [])} <= named, f"{kind} {name}: its ports")
-    for name, each in by_kind("HorizontalPodAutoscaler").items():
-        judge(each["spec"]["scaleTargetRef"]["name"] in workloads, f"HorizontalPodAutoscaler {name}: scales nothing")
-        judge("replicas" not in workloads[each["spec"]["scaleTargetRef"]["name"]]["spec"], f"{name}: two set its replicas")
-
-
-def pod_is_safe(name, pod, container):
-    rights = {**pod["securityContext"], **container["securityContext"]}
-    judge(rights["runAsNonRoot"] and rights["runAsUser"] != 0 and rights["readOnlyRootFilesystem"]
-          and not rights["allowPrivilegeEscalation"] and rights["capabilities"] == {"drop": ["ALL"]}
-          and pod["automountServiceAccountToken"] is False, f"{name}: has rights it does not need")
 
 
 def pages():
@@ -202,7 +139,7 @@ def pages():
     metrics = (ROOT / "docs/metrics.md").read_text()
     keys = (ROOT / "docs/configuration.md").read_text()
     sections = "log\\.kafka|tail_sampling|limits|memory|producer|consumer|spans|decisions|dead_letters"
-    for page in ("cluster", "scaling", "sending", "observing", "troubleshooting", "dead-letters", "runbooks"):
+    for page in ("cluster", "kubernetes", "scaling", "sending", "observing", "troubleshooting", "dead-letters", "runbooks"):
         text = (ROOT / f"docs/{page}.md").read_text()
         for name in set(re.findall(r"`(wholetrace_\w+)", text)):
             judge(f"| `{name}` |" in metrics, f"docs/{page}.md: there is no metric `{name}`")

@@ -30,11 +30,6 @@ def composition():
     return json.loads(run(TOOLS / "deploy", "compose", DEPLOY / "compose/compose.yaml"))["services"]
 
 
-def kubernetes():
-    """The objects that `kubectl apply -k` makes."""
-    return list(yaml.safe_load_all(run(TOOLS / "kustomize", "build", DEPLOY / "kubernetes")))
-
-
 def mounted(service, path):
     """The file of this machine that a service of the composition sees at `path`."""
     for volume in service.get("volumes", []):
@@ -48,17 +43,6 @@ def overlay(folder, name, settings):
     path = pathlib.Path(folder) / f"{name}.yaml"
     path.write_text(yaml.safe_dump(settings))
     return path
-
-
-def secrets_here(folder):
-    """What the configuration of Kubernetes reads from its secret, from files of this machine."""
-    folder = pathlib.Path(folder)
-    (folder / "password").write_text("a password")
-    (folder / "ca.crt").write_text("")
-    return {"log": {"kafka": {
-        "tls": None,
-        "auth": {"sasl": {"password": "${file:%s}" % (folder / "password")}},
-    }}}
 
 
 def wholetrace_check(*files):

@@ -1,12 +1,15 @@
 """Starts the commands of the containers with the files that they mount, outside of containers: the
 composition's against a real Kafka, Envoy and Jaeger, with a real Collector that reads the spans
-topic beside them, then those of Kubernetes against a Kafka that demands TLS and SCRAM. Only
-addresses and sizes are laid over: nobody resolves the names here."""
+topic beside them, then those that the Helm chart has rendered for Kubernetes: gateway and sampler
+against a Kafka that demands TLS and SCRAM, and the single pod. Only addresses and sizes are laid
+over: nobody resolves the names here."""
 
 import json
+import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +19,8 @@ import urllib.request
 
 import yaml
 
-from files import DEPLOY, ROOT, TOOLS, WHOLETRACE, composition, kubernetes, mounted, overlay, run, scratch
+import charts
+from files import DEPLOY, ROOT, TOOLS, WHOLETRACE, composition, mounted, overlay, run, scratch
 
 CLUSTER = ROOT / "tests/parts/kafka/cluster"
 JAEGER = ROOT / "tests/parts/.build/jaeger/jaeger"
@@ -80,10 +84,10 @@ class World:
     def brokers(self, listener):
         return run(CLUSTER, "brokers", self.kafka, listener).strip().split(",")
 
-    def start(self, name, *command):
+    def start(self, name, *command, env=None):
         log = self.folder / f"{name}.log"
         process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
-                                   stdout=log.open("w"), stderr=subprocess.STDOUT)
+                                   stdout=log.open("w"), stderr=subprocess.STDOUT, env=env)
         process.log = log
         self.started.append(process)
         return process
@@ -220,36 +224,83 @@ def the_composition(world):
     return otlp
 
 
+class Manifests:
+    """A file of deploy/kubernetes, laid out in a folder as its pods would see it."""
+
+    def __init__(self, world, name):
+        self.folder = world.folder / f"manifests-{name}"
+        (self.folder / "secrets").mkdir(parents=True)
+        self.objects = {(each["kind"], each["metadata"]["name"]): each
+                        for each in charts.objects((DEPLOY / f"kubernetes/{name}.yaml").read_text())}
+        places = {"/etc/wholetrace-secrets/kafka/": self.folder / "secrets", "/var/lib/wholetrace/": self.folder / "volume"}
+        for file, text in self.objects["ConfigMap", "wholetrace"]["data"].items():
+            for there, place in places.items():
+                text = text.replace(there, f"{place}/")
+            (self.folder / file).write_text(text)
+
+    def command(self, kind, name, *layers):
+        """What the first pod of a workload runs, and its environment."""
+        container = self.objects[kind, name]["spec"]["template"]["spec"]["containers"][0]
+        fields = {"metadata.name": f"{name}-0"}
+        environment = {each["name"]: each.get("value") or fields[each["valueFrom"]["fieldRef"]["fieldPath"]]
+                       for each in container.get("env", [])}
+        target = lambda word: self.folder / word.removeprefix("/etc/wholetrace/")
+        return here(container["args"], target, *layers), {**os.environ, **environment}
+
+    def ready(self, kind, name, admin):
+        container = self.objects[kind, name]["spec"]["template"]["spec"]["containers"][0]
+        return all(get(admin, container[probe]["httpGet"]["path"]) for probe in ("livenessProbe", "readinessProbe"))
+
+
 def the_manifests(world, otlp):
-    objects = {(each["kind"], each["metadata"]["name"]): each for each in kubernetes()}
+    manifests = Manifests(world, "cluster")
+    shutil.copy(world.kafka / "certs/ca.pem", manifests.folder / "secrets/ca.crt")
+    shutil.copy(world.kafka / "password", manifests.folder / "secrets/password")
     # Beside the composition's topics in the same Kafka, and not too many for a test.
     topics = {topic: {"topic": f"manifests-{topic.replace('_', '-')}"} for topic in ("spans", "decisions", "dead_letters", "ring")}
     topics["spans"]["partitions"] = 6
     layer = overlay(world.folder, "manifests", {
-        "log": {"kafka": {
-            "brokers": world.brokers("sasl_ssl"), "group_id": "manifests", **topics,
-            "tls": {"ca_file": str(world.kafka / "certs/ca.pem")},
-            "auth": {"sasl": {"password": "${file:%s}" % (world.kafka / "password")}},
-        }},
+        "log": {"kafka": {"brokers": world.brokers("sasl_ssl"), "group_id": "manifests", **topics}},
         "exporters": {"otlp/jaeger": {"endpoint": f"127.0.0.1:{otlp}"}},
         "tail_sampling": {"decision_wait": "5s"},
     })
-
-    def command(kind, name, *layers):
-        container = objects[kind, name]["spec"]["template"]["spec"]["containers"][0]
-        return here(container["args"], lambda _: DEPLOY / "kubernetes/wholetrace.yaml", layer, *layers)
-
-    print(run(*command("Job", "wholetrace-topics")))
-    gateway, sampler = (free_port(), free_port(), free_port()), (free_port(), free_port(), free_port())
-    processes = [world.start(name, *command("Deployment", name, overlay(world.folder, f"addresses-{name}", gateway_addresses(*ports))))
-                 for name, ports in (("wholetrace-gateway", gateway), ("wholetrace-sampler", sampler))]
-    for ports in (gateway, sampler):
-        until("ready", lambda: get(ports[2], "/readyz"), processes)
+    command, environment = manifests.command("Job", "wholetrace-topics", layer)
+    print(run(*command, env=environment))
+    pods = []
+    for kind, name in (("Deployment", "wholetrace-gateway"), ("StatefulSet", "wholetrace-sampler")):
+        ports = (free_port(), free_port(), free_port())
+        command, environment = manifests.command(kind, name, layer, overlay(world.folder, name, gateway_addresses(*ports)))
+        pods.append((kind, name, ports, world.start(name, *command, env=environment)))
+    processes = [process for _, _, _, process in pods]
+    for kind, name, ports, _ in pods:
+        until("ready", lambda: manifests.ready(kind, name, ports[2]), processes)
+    (_, _, gateway, _), (_, _, sampler, _) = pods
     run(WHOLETRACE, "generate", "--endpoint", f"http://127.0.0.1:{gateway[0]}", "--duration", "3s", "--late", "0", "--errors", "0.5")
     until("kept traces are exported", lambda: sent_spans(sampler[2]) > 0, processes)
     stop(processes, 60)
     print("the manifests: over TLS and SCRAM, kept traces are exported, and all stopped when asked to")
 
 
+def the_single_pod(world, otlp):
+    manifests, kind, name = Manifests(world, "standalone"), "StatefulSet", "wholetrace"
+    grpc, http, admin = free_port(), free_port(), free_port()
+    layer = overlay(world.folder, "standalone", {
+        **gateway_addresses(grpc, http, admin),
+        "exporters": {"otlp/jaeger": {"endpoint": f"127.0.0.1:{otlp}"}},
+        "tail_sampling": {"decision_wait": "1s"},
+    })
+    command, environment = manifests.command(kind, name, layer)
+    process = world.start(name, *command, env=environment)
+    until("ready", lambda: manifests.ready(kind, name, admin), [process])
+    run(WHOLETRACE, "generate", "--endpoint", f"http://127.0.0.1:{grpc}", "--duration", "1s", "--late", "0", "--errors", "0.5")
+    until("kept traces are exported", lambda: sent_spans(admin) > 0, [process])
+    stop([process], 90)
+    if not list((manifests.folder / "volume").rglob("*")):
+        raise SystemExit("the log is not on the volume")
+    print("the single pod: kept traces are exported, its log is on the volume, and it stopped when asked to")
+
+
 with scratch() as folder, World(folder) as world:
-    the_manifests(world, the_composition(world))
+    otlp = the_composition(world)
+    the_manifests(world, otlp)
+    the_single_pod(world, otlp)

@@ -54,7 +54,7 @@ make_kafka() {
 # What judges the files of the folder deploy.
 make_deploy() {
   mkdir -p "$build/deploy" && (cd deploy && go build -p 2 -trimpath -ldflags "-s -w" -o "$build/deploy/" \
-    . github.com/yannh/kubeconform/cmd/kubeconform sigs.k8s.io/kustomize/kustomize/v5) &&
+    . github.com/yannh/kubeconform/cmd/kubeconform) &&
     venv deploy/python deploy/requirements.txt &&
     "$build/deploy/python/bin/python" deploy/schemas.py "$build/deploy/schemas" 1.37.0
 }

@@ -9,13 +9,15 @@ use std::{
 use super::{read, relative, root, toml, tree};
 
 /// Files that a tool or a reader finds by their names alone.
-const FOUND_BY_NAME: [&str; 14] = [
+const FOUND_BY_NAME: [&str; 17] = [
     ".dockerignore",
     ".editorconfig",
     ".gitignore",
+    ".helmignore",
     "CONTRIBUTING.md",
     "Cargo.lock",
     "Cargo.toml",
+    "Chart.yaml",
     "LICENSE",
     "README.md",
     "clippy.toml",
@@ -24,7 +26,14 @@ const FOUND_BY_NAME: [&str; 14] = [
     "go.sum",
     "rust-toolchain.toml",
     "rustfmt.toml",
+    "values.schema.json",
 ];
+
+/// Whether `file` is among the templates of a chart.
+fn is_template(file: &Path) -> bool {
+    let mut folders = file.ancestors().filter(|folder| folder.ends_with("templates"));
+    folders.any(|folder| folder.with_file_name("Chart.yaml").is_file())
+}
 
 /// Those of `files`, all below `root`, that nothing uses.
 fn unused(root: &Path, files: &[PathBuf]) -> Vec<String> {
@@ -42,6 +51,8 @@ fn unused(root: &Path, files: &[PathBuf]) -> Vec<String> {
             Some("rs") => return built.contains(file),
             // Go builds folders.
             Some("go") => return file.with_file_name("go.mod").is_file(),
+            // Helm renders folders.
+            Some("yaml" | "tpl") if is_template(file) => return true,
             _ if FOUND_BY_NAME.contains(&own.as_str()) => return true,
             _ => {}
         }

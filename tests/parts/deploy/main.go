@@ -2,6 +2,7 @@
 // `deploy prometheus FILE` as Prometheus does. Prints a composition as JSON, all merged and resolved;
 // of `deploy promql FILE`, a JSON list of expressions, what each of them names. `deploy rules FILE` runs
 // the tests in it of alerts and recorded series.
+// `deploy lint CHART VALUES...` and `deploy template CHART RELEASE KUBERNETES VALUES...` are Helm's.
 package main
 
 import (
@@ -17,17 +18,18 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: deploy compose|prometheus|promql|rules FILE")
+	words := os.Args[1:]
+	if len(words) < 2 || words[0] == "template" && len(words) < 4 {
+		fmt.Fprintln(os.Stderr, "usage: deploy compose|prometheus|promql|rules FILE, lint CHART VALUES..., template CHART RELEASE KUBERNETES VALUES...")
 		os.Exit(2)
 	}
-	if err := load(os.Args[1], os.Args[2]); err != nil {
+	if err := load(words[0], words[1], words[2:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func load(kind, file string) error {
+func load(kind, file string, more []string) error {
 	switch kind {
 	case "compose":
 		options, err := cli.NewProjectOptions([]string{file}, cli.WithResolvedPaths(true))
@@ -46,6 +48,10 @@ func load(kind, file string) error {
 	case "prometheus":
 		_, err := config.LoadFile(file, false, slog.Default())
 		return err
+	case "lint":
+		return lintChart(file, more)
+	case "template":
+		return renderChart(file, more[0], more[1], more[2:])
 	}
 	return fmt.Errorf("no kind of file is called `%s`", kind)
 }
