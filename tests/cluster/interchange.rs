@@ -77,8 +77,9 @@ fn what_is_exported_to_a_topic_is_read_by_others() {
     let mut writer = Gateway::new(&format!(
         "{all}exporters:\n  kafka:\n    brokers: [\"{brokers}\"]\n    traces: {{ topic: {topic} }}\n"
     ));
+    // The group of the Collector has the name of the topic.
     let receiver = format!(
-        "  kafka: {{ brokers: [\"{brokers}\"], group_id: {topic}, traces: {{ topics: [{topic}] }}, \
+        "  kafka: {{ brokers: [\"{brokers}\"], group_id: of-{topic}, traces: {{ topics: [{topic}] }}, \
          session_timeout: 3s, heartbeat_interval: 500ms }}\n"
     );
     let mut reader = Gateway::with_receivers(
@@ -137,7 +138,9 @@ fn what_a_collector_exports_to_a_topic_is_read() {
     kafka.tool(TOPIC, &new);
     let brokers = format!("brokers: [\"{}\"]", kafka.brokers.replace(',', "\", \""));
     let mut gateway = Gateway::with_receivers(
-        &format!("  kafka: {{ {brokers}, group_id: {topic}, traces: {{ topics: [{topic}] }} }}\n"),
+        &format!(
+            "  kafka: {{ {brokers}, group_id: of-{topic}, traces: {{ topics: [{topic}] }} }}\n"
+        ),
         &format!("{ERRORS_ARE_KEPT}{}", jaeger.exporter()),
     );
     gateway.expect(LATE);
