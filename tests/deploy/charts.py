@@ -124,6 +124,7 @@ class Judge:
                 run(TOOLS / "deploy", "lint", CHART, CHART / name)
                 texts.append(template(CHART / name))
                 self.rendered(name, texts[-1])
+            self.watched(SETS[-1])
             texts.append(template(CHART / SETS[-1], kubernetes=OLDEST, release="a-release-with-a-name-that-is-cut-since-it-is-long"))
             texts += [(PLAIN / f"{name}.yaml").read_text() for name in ("secret.sample", "namespace")]
             self.conforms("\n---\n".join(texts))
@@ -178,6 +179,15 @@ class Judge:
             self.workload(f"{name}: {workload['metadata']['name']}", workload)
         for each in self.objects:
             self.selects(f"{name}: {each['kind']} {each['metadata']['name']}", each)
+
+    def watched(self, name):
+        """Whether the objects last rendered have every rule and dashboard of deploy/mixin, as it stands there."""
+        rules = [each["spec"] for each in self.objects if each["kind"] == "PrometheusRule"]
+        for file in sorted((DEPLOY / "mixin/rules").iterdir()):
+            self.judge(yaml.safe_load(file.read_text()) in rules, f"{name}: without deploy/mixin/rules/{file.name}")
+        shown = {file: text for each in self.objects if each["kind"] == "ConfigMap" for file, text in each["data"].items()}
+        for file in sorted((DEPLOY / "mixin/dashboards").iterdir()):
+            self.judge(shown.get(file.name, "").rstrip() == file.read_text().rstrip(), f"{name}: without deploy/mixin/dashboards/{file.name}")
 
     def config(self, pod, folder):
         """The files that a pod sees in /etc/wholetrace, reading secrets from here."""
