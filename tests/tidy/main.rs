@@ -55,7 +55,8 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     tree(folder).into_iter().filter(has_it).collect()
 }
 
-/// All files below `folder`, sorted, without what `.gitignore` of the workspace names.
+/// All files below `folder`, sorted, without what `.gitignore` of the workspace names, and without
+/// links: what they lead to stands elsewhere.
 fn tree(folder: &Path) -> Vec<PathBuf> {
     let ignored = read(&root().join(".gitignore"));
     let ignored: Vec<&str> = ignored.lines().filter_map(|line| line.strip_prefix('/')).collect();
@@ -66,7 +67,8 @@ fn tree(folder: &Path) -> Vec<PathBuf> {
             let path = entry.path();
             let name = entry.file_name();
             let below = path.strip_prefix(root()).unwrap_or(&path);
-            if name == ".git" || ignored.iter().any(|one| Path::new(one) == below) {
+            let is_ignored = ignored.iter().any(|one| Path::new(one) == below);
+            if name == ".git" || path.is_symlink() || is_ignored {
                 continue;
             }
             if path.is_dir() {
