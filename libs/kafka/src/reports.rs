@@ -50,7 +50,7 @@ impl Reports {
             Level::Emerg | Level::Alert | Level::Critical => {
                 tracing::error!(user, fac, "{message}");
             }
-            // It comes with every change of a group's members. Nobody can do anything about it, and
+            // It may come with any change of a group's members. Nobody can do anything about it, and
             // nothing is lost.
             Level::Error | Level::Warning if fac == "COMMITFAIL" && is_outrun(message) => {
                 tracing::info!(user, fac, "{message}; read again from the last mark");
