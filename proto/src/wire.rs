@@ -13,6 +13,7 @@ mod write;
 pub use cursor::Cursor;
 pub(crate) use field::GROUP_START;
 pub use field::{FIXED32, FIXED64, Field, GROUP_DEPTH_MAX, LEN, Tag, VARINT, Value, WireError};
+pub(crate) use write::short_tag;
 pub use write::{
     delimited_len, put_bytes, put_delimited_head, put_fixed32, put_fixed64, put_tag, put_uint,
     put_varint, varint_len,

@@ -11,6 +11,38 @@ pub(crate) fn integer(text: &str) -> Option<i128> {
     }
 }
 
+/// The number that the digits write which `text` begins with, and how many they are: of more than 18, a
+/// number that says nothing.
+pub(crate) fn leading_digits(text: &[u8]) -> (u64, usize) {
+    let (mut number, mut length) = (0_u64, 0);
+    let (chunks, _) = text.as_chunks::<8>();
+    for chunk in chunks {
+        let Some(eight) = eight_digits(*chunk) else { break };
+        number = number.wrapping_mul(100_000_000).wrapping_add(eight);
+        length += 8;
+    }
+    let rest = text.get(length..).unwrap_or_default();
+    for byte in rest.iter().take_while(|byte| byte.is_ascii_digit()) {
+        number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+        length += 1;
+    }
+    (number, length)
+}
+
+/// The number that eight digits write.
+fn eight_digits(digits: [u8; 8]) -> Option<u64> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let values = u64::from_le_bytes(digits) ^ (ONES * b'0' as u64);
+    // Of a value above 9 the sum has a bit set of the upper half, as such a value may have.
+    if (values | values.wrapping_add(ONES * 6)) & (ONES * 0xf0) != 0 {
+        return None;
+    }
+    // By twos, fours and eights: the higher digit is in the lower byte.
+    let twos = (values * 10 + (values >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (twos * 100 + (twos >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
+}
+
 /// The floating-point number that `text` writes: one that is not too large to be held, or, in words,
 /// an infinity or not-a-number.
 pub(crate) fn float(text: &str) -> Option<f64> {
@@ -118,6 +150,32 @@ mod tests {
         ];
         for (text, wanted) in rows {
             assert_eq!(integer(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_are_read_up_to_what_is_none() {
+        let rows = [
+            ("", (0, 0)),
+            ("x", (0, 0)),
+            ("7,", (7, 1)),
+            ("12345678", (12_345_678, 8)),
+            ("1234567:", (1_234_567, 7)),
+            ("1700000000000000}", (1_700_000_000_000_000, 16)),
+            ("999999999999999999 ", (999_999_999_999_999_999, 18)),
+            ("0001.5", (1, 4)),
+        ];
+        for (text, wanted) in rows {
+            assert_eq!(leading_digits(text.as_bytes()), wanted, "{text}");
+        }
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                let mut digits = *b"98765432";
+                digits[place] = byte;
+                let text = std::str::from_utf8(&digits).ok();
+                let wanted = text.filter(|_| byte != b'+').and_then(|text| text.parse().ok());
+                assert_eq!(eight_digits(digits), wanted, "{digits:?}");
+            }
         }
     }
 

@@ -10,8 +10,8 @@ use std::borrow::Cow;
 
 use super::error::{Found, JsonError};
 use super::kind::{Kind, KindStack};
+use super::number;
 use super::sniff::other_format;
-use crate::utf8::{self, repaired};
 
 mod strings;
 
@@ -63,6 +63,11 @@ impl<'a> Reader<'a> {
     /// The bytes from `start` to here.
     pub(crate) fn since(&self, start: usize) -> &'a [u8] {
         self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// The bytes from here on.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.text.get(self.at..).unwrap_or_default()
     }
 
     /// The kind of the next value; nothing is consumed but white space.
@@ -125,18 +130,29 @@ impl<'a> Reader<'a> {
     }
 
     /// Consumes a string and gives what it says.
+    #[inline]
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>> {
-        self.expect(b'"', "a string")?;
-        let start = self.at;
-        let plain = self.plain_run();
-        if self.current() == Some(b'"') {
-            self.at += 1;
-            if let Some(text) = self.valid.and_then(|valid| valid.get(start..self.at - 1)) {
-                return Ok(Cow::Borrowed(text));
-            }
-            return Ok(utf8::text(plain));
+        self.next_byte();
+        match self.plain_string() {
+            Some(text) => Ok(Cow::Borrowed(text)),
+            None => self.unusual_string(),
         }
-        self.string_with_escapes(start)
+    }
+
+    /// Consumes a whole number without a sign, of at most 18 digits, if that is next.
+    pub(crate) fn whole_number(&mut self) -> Option<u64> {
+        let rest = self.rest();
+        let (number, digits) = number::leading_digits(rest);
+        let is_whole = match rest.get(..digits)? {
+            [] => false,
+            [b'0'] => true,
+            [first, ..] => *first != b'0' && digits <= 18,
+        };
+        if !is_whole || matches!(rest.get(digits), Some(b'.' | b'e' | b'E')) {
+            return None;
+        }
+        self.at += digits;
+        Some(number)
     }
 
     /// Consumes `[`.
@@ -160,6 +176,10 @@ impl<'a> Reader<'a> {
     /// The name of the next field, whose value is to be consumed by the caller; the end of the
     /// object is consumed.
     pub(crate) fn field(&mut self, elements: &mut Elements) -> Result<Option<Cow<'a, str>>> {
+        if let Some(name) = self.plain_name(elements) {
+            self.next_byte();
+            return Ok(Some(Cow::Borrowed(name)));
+        }
         if !self.step(elements, b'}', "`,` or `}`")? {
             return Ok(None);
         }
@@ -226,7 +246,19 @@ impl<'a> Reader<'a> {
     /// The next byte that is not white space, without consuming it.
     #[inline]
     fn next_byte(&mut self) -> Option<u8> {
+        match self.current() {
+            Some(b' ' | b'\t' | b'\n' | b'\r') => self.after_white_space(),
+            byte => byte,
+        }
+    }
+
+    #[inline(never)]
+    fn after_white_space(&mut self) -> Option<u8> {
         loop {
+            // Lines are indented.
+            while self.rest().starts_with(b"        ") {
+                self.at += 8;
+            }
             match self.current() {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
                 byte => return byte,

@@ -1,12 +1,13 @@
 //! Writes the fields of one message, and grows the memory that it takes as it writes.
 
-use super::numbers::{any_value, key_value};
+use super::numbers::{any_value, event, key_value};
 use crate::room::{NoRoom, Reserved, Room};
 use crate::wire::nested::{
     OpenMessage, begin_long_message, begin_message, end_message, end_message_or_drop,
 };
 use crate::wire::{
-    delimited_len, put_bytes, put_delimited_head, put_fixed32, put_fixed64, put_uint, varint_len,
+    LEN, Tag, delimited_len, put_bytes, put_delimited_head, put_fixed32, put_fixed64, put_uint,
+    short_tag, varint_len,
 };
 
 /// The most bytes of a tag with a length or a number behind it.
@@ -108,6 +109,31 @@ impl<'w, 'r> MessageWriter<'w, 'r> {
         }
     }
 
+    /// A field of so many bytes, which are not many.
+    #[inline]
+    pub(crate) fn array<const N: usize>(&mut self, number: u32, bytes: &[u8; N]) {
+        if self.grow(N + HEAD_BYTES_MAX) {
+            put_delimited_head(self.out, number, N);
+            self.out.extend_from_slice(bytes);
+        }
+    }
+
+    /// A field with an event that has a name alone, and a time where that is not 0.
+    pub(crate) fn event(&mut self, number: u32, time: u64, name: &[u8]) {
+        const TIME_LEN: usize = 1 + 8;
+
+        let time_len = if time > 0 { TIME_LEN } else { 0 };
+        let length = time_len + delimited_len(event::NAME, name.len());
+        if !self.grow(length.saturating_add(HEAD_BYTES_MAX)) {
+            return;
+        }
+        put_delimited_head(self.out, number, length);
+        if time > 0 {
+            put_fixed64(self.out, event::TIME_UNIX_NANO, time);
+        }
+        put_bytes(self.out, event::NAME, name);
+    }
+
     /// A field of text, left out when it is empty.
     pub(crate) fn text(&mut self, number: u32, text: &str) {
         if !text.is_empty() {
@@ -116,6 +142,7 @@ impl<'w, 'r> MessageWriter<'w, 'r> {
     }
 
     /// A field with a number of variable length.
+    #[inline]
     pub(crate) fn uint(&mut self, number: u32, value: u64) {
         if self.grow(HEAD_BYTES_MAX) {
             put_uint(self.out, number, value);
@@ -123,6 +150,7 @@ impl<'w, 'r> MessageWriter<'w, 'r> {
     }
 
     /// A field with a number of eight bytes, also a double's bits.
+    #[inline]
     pub(crate) fn fixed64(&mut self, number: u32, value: u64) {
         if self.grow(HEAD_BYTES_MAX) {
             put_fixed64(self.out, number, value);
@@ -138,18 +166,10 @@ impl<'w, 'r> MessageWriter<'w, 'r> {
 
     /// A field with an attribute.
     pub(crate) fn attribute(&mut self, number: u32, key: &str, value: &Scalar<'_>) {
-        // Both lengths are known before anything is written: no byte is moved for them.
-        let value_len = value.value_len();
-        let length =
-            delimited_len(key_value::KEY, key.len()) + delimited_len(key_value::VALUE, value_len);
-        if !self.grow(length.saturating_add(HEAD_BYTES_MAX)) {
+        if !self.begin_attribute(number, key.as_bytes(), value.value_len()) {
             return;
         }
         let out = &mut *self.out;
-        out.reserve(length + HEAD_BYTES_MAX);
-        put_delimited_head(out, number, length);
-        put_bytes(out, key_value::KEY, key.as_bytes());
-        put_delimited_head(out, key_value::VALUE, value_len);
         match value {
             Scalar::Text(text) => put_bytes(out, any_value::STRING_VALUE, text.as_bytes()),
             Scalar::Bool(value) => put_uint(out, any_value::BOOL_VALUE, u64::from(*value)),
@@ -157,6 +177,55 @@ impl<'w, 'r> MessageWriter<'w, 'r> {
             Scalar::Double(value) => put_fixed64(out, any_value::DOUBLE_VALUE, value.to_bits()),
             Scalar::Bytes(bytes) => put_bytes(out, any_value::BYTES_VALUE, bytes),
         }
+    }
+
+    /// A field with an attribute of text, which is UTF-8 as the key is.
+    #[inline]
+    pub(crate) fn text_attribute(&mut self, number: u32, key: &[u8], text: &[u8]) {
+        const KEY: u8 = Tag::new(key_value::KEY, LEN).byte();
+        const VALUE: u8 = Tag::new(key_value::VALUE, LEN).byte();
+        const TEXT: u8 = Tag::new(any_value::STRING_VALUE, LEN).byte();
+        /// Tag and length of the key, the value and its text.
+        const HEADS: usize = 6;
+
+        let length = key.len().saturating_add(text.len()).saturating_add(HEADS);
+        // Nearly always all tags and lengths have one byte each.
+        match (short_tag(number, LEN), u8::try_from(length)) {
+            (Some(tag), Ok(length @ ..0x80)) => {
+                if !self.grow(usize::from(length) + HEAD_BYTES_MAX) {
+                    return;
+                }
+                let byte = |length: usize| length.to_le_bytes()[0];
+                let (key_len, text_len) = (byte(key.len()), byte(text.len()));
+                self.out.extend_from_slice(&[tag, length, KEY, key_len]);
+                self.out.extend_from_slice(key);
+                self.out.extend_from_slice(&[VALUE, text_len + 2, TEXT, text_len]);
+                self.out.extend_from_slice(text);
+            }
+            _ => {
+                let value_len = delimited_len(any_value::STRING_VALUE, text.len());
+                if self.begin_attribute(number, key, value_len) {
+                    put_bytes(self.out, any_value::STRING_VALUE, text);
+                }
+            }
+        }
+    }
+
+    /// Writes an attribute up to its value, of which all bytes are to follow; or, where there is no
+    /// room for all of it, nothing.
+    fn begin_attribute(&mut self, number: u32, key: &[u8], value_len: usize) -> bool {
+        // Both lengths are known before anything is written: no byte is moved for them.
+        let length =
+            delimited_len(key_value::KEY, key.len()) + delimited_len(key_value::VALUE, value_len);
+        if !self.grow(length.saturating_add(HEAD_BYTES_MAX)) {
+            return false;
+        }
+        let out = &mut *self.out;
+        out.reserve(length + HEAD_BYTES_MAX);
+        put_delimited_head(out, number, length);
+        put_bytes(out, key_value::KEY, key);
+        put_delimited_head(out, key_value::VALUE, value_len);
+        true
     }
 
     /// Begins a field with a message: what is written up to its end.

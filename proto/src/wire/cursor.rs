@@ -133,9 +133,10 @@ impl<'a> Cursor<'a> {
         Tag::of(self.varint()?).ok_or(WireError::FieldNumber { at: start })
     }
 
-    /// A varint at the position. Lengths of spans and tags of fields have one or two bytes.
+    /// The number that comes next, of a field of wire type [`VARINT`]. Lengths of spans and tags of
+    /// fields have one or two bytes.
     #[inline(always)]
-    fn varint(&mut self) -> Result<u64, WireError> {
+    pub(crate) fn varint(&mut self) -> Result<u64, WireError> {
         match self.buffer.get(self.position..) {
             Some([low, ..]) if *low < 0x80 => {
                 self.position += 1;
@@ -153,8 +154,9 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The bytes that come next, so many.
     #[inline(always)]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let rest = self.buffer.get(self.position..).unwrap_or_default();
         let Some(bytes) = rest.first_chunk::<N>() else {
             return Err(WireError::Truncated { at: self.buffer.len() });
@@ -163,8 +165,9 @@ impl<'a> Cursor<'a> {
         Ok(*bytes)
     }
 
+    /// The bytes of the field whose tag was just read, of wire type [`LEN`].
     #[inline(always)]
-    fn delimited(&mut self) -> Result<&'a [u8], WireError> {
+    pub(crate) fn delimited(&mut self) -> Result<&'a [u8], WireError> {
         let length = self.varint()?;
         let rest = self.buffer.get(self.position..).unwrap_or_default();
         match usize::try_from(length).ok().and_then(|length| rest.get(..length)) {

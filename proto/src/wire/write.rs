@@ -29,7 +29,7 @@ pub fn put_varint(out: &mut Vec<u8>, mut number: u64) {
 
 /// The tag of field `number`, where it takes one byte.
 #[inline]
-fn short_tag(number: u32, wire_type: u32) -> Option<u8> {
+pub(crate) fn short_tag(number: u32, wire_type: u32) -> Option<u8> {
     (number < 16).then(|| (number << 3 | wire_type).to_le_bytes()[0])
 }
 

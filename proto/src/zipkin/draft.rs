@@ -7,6 +7,7 @@ use super::model::{Annotation, Endpoint, Span, TagValue};
 use super::parts::{ADDRESS_KEYS, BinaryAnnotation, Moment, Parts};
 use crate::parts::room;
 use crate::reject::SpanReject;
+use crate::utf8::Text;
 
 /// The latest time, in the year 2262: nanoseconds that receivers with signed numbers can read.
 pub(super) const TIME_MAX: u64 = i64::MAX.unsigned_abs();
@@ -26,25 +27,34 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// The span with its ids, and what is still to be made of it. It stands at byte `at`.
-    pub(super) fn finish(self, at: usize) -> Result<(Span<'a>, u64, Parts<'a>), SpanReject> {
-        let Self { mut span, trace_id, id, parent_id, duration, v1 } = self;
-        span.trace_id = present(trace_id, at, "traceId")?;
-        span.id = present(id, at, "id")?;
+    /// Forgets the span that it was.
+    pub(super) fn clear(&mut self) {
+        let Self { span, trace_id, id, parent_id, duration, v1 } = self;
+        span.clear();
+        v1.clear();
+        (*trace_id, *id, *parent_id, *duration) = (None, None, None, 0);
+    }
+
+    /// Gives the span its ids: what is still to be made of it is its end, and what is of v1. It stands
+    /// at byte `at`.
+    pub(super) fn set_ids(&mut self, at: usize) -> Result<(), SpanReject> {
+        let Self { span, trace_id, id, parent_id, .. } = self;
+        span.trace_id = present(*trace_id, at, "traceId")?;
+        span.id = present(*id, at, "id")?;
         span.parent_id = parent_id.filter(|parent| *parent != [0; 8] && *parent != span.id);
-        Ok((span, duration, v1))
+        Ok(())
     }
 
     /// Adds an annotation that `endpoint` wrote, if that is known. It ends at byte `at`.
     pub(super) fn annotate(
         &mut self,
         time: u64,
-        value: Cow<'a, str>,
+        value: Text<'a>,
         endpoint: Endpoint<'a>,
         at: usize,
     ) -> Result<(), SpanReject> {
         const FIELD: &str = "annotations";
-        if endpoint == Endpoint::default() {
+        if endpoint.is_unknown() {
             return push(&mut self.span.annotations, Annotation { time, value }, FIELD, at);
         }
         push(&mut self.v1.annotations, Moment { time, value, endpoint }, FIELD, at)
@@ -53,12 +63,12 @@ impl<'a> Draft<'a> {
     /// Adds a binary annotation of v1 that `endpoint` wrote, if that is known. It ends at byte `at`.
     pub(super) fn annotate_binary(
         &mut self,
-        key: Cow<'a, str>,
+        key: Text<'a>,
         value: TagValue<'a>,
         endpoint: Endpoint<'a>,
         at: usize,
     ) -> Result<(), SpanReject> {
-        let endpoint = Some(endpoint).filter(|endpoint| *endpoint != Endpoint::default());
+        let endpoint = Some(endpoint).filter(|endpoint| !endpoint.is_unknown());
         let is_address = is_mark(&value) && endpoint.is_some() && ADDRESS_KEYS.contains(&&*key);
         let value = (!is_address).then_some(value);
         let one = BinaryAnnotation { key, value, endpoint };
@@ -68,8 +78,8 @@ impl<'a> Draft<'a> {
     /// Adds a tag, which ends at byte `at`.
     pub(super) fn tag(
         &mut self,
-        key: Cow<'a, str>,
-        value: Cow<'a, str>,
+        key: Text<'a>,
+        value: Text<'a>,
         at: usize,
     ) -> Result<(), SpanReject> {
         push(&mut self.span.tags, (key, TagValue::Text(value)), "tags", at)
@@ -83,7 +93,7 @@ fn is_mark(value: &TagValue<'_>) -> bool {
         TagValue::Bool(value) => *value,
         TagValue::Int(number) => *number == 1,
         TagValue::Double(_) => false,
-        TagValue::Text(text) => matches!(&**text, "" | "1" | "true"),
+        TagValue::Text(text) => matches!(&**text, b"" | b"1" | b"true"),
     }
 }
 
@@ -123,13 +133,19 @@ pub(super) fn complete(span: &mut Span<'_>, duration: u64) {
 }
 
 /// Leaves of the tags of one name the last.
-pub(super) fn keep_last_of_each<V>(tags: &mut Vec<(Cow<'_, str>, V)>) {
+pub(super) fn keep_last_of_each<N, V>(tags: &mut Vec<(Cow<'_, N>, V)>)
+where
+    N: ToOwned + AsRef<[u8]> + ?Sized,
+{
     // Up to so many are compared with each other. They hardly ever are more.
     const FEW: usize = 24;
+    if differ_at_a_glance(tags) {
+        return;
+    }
     if tags.len() <= FEW {
         let mut at = 0;
-        while let Some((name, _)) = tags.get(at) {
-            if tags.iter().skip(at + 1).any(|(later, _)| later == name) {
+        while let Some(tag) = tags.get(at) {
+            if tags.iter().skip(at + 1).any(|later| name_of(later) == name_of(tag)) {
                 tags.remove(at);
             } else {
                 at += 1;
@@ -137,10 +153,53 @@ pub(super) fn keep_last_of_each<V>(tags: &mut Vec<(Cow<'_, str>, V)>) {
         }
         return;
     }
-    let last: HashMap<&str, usize> =
-        tags.iter().zip(0..).map(|((name, _), at)| (&**name, at)).collect();
+    let last: HashMap<&[u8], usize> =
+        tags.iter().zip(0..).map(|(tag, at)| (name_of(tag), at)).collect();
     let is_last: Vec<bool> =
-        tags.iter().zip(0..).map(|((name, _), at)| last.get(&**name) == Some(&at)).collect();
+        tags.iter().zip(0..).map(|(tag, at)| last.get(name_of(tag)) == Some(&at)).collect();
     let mut is_last = is_last.into_iter();
     tags.retain(|_| is_last.next().unwrap_or(true));
+}
+
+/// Whether no two names are the same, as far as their lengths and ends show it: of names that differ
+/// these nearly always do.
+fn differ_at_a_glance<N, V>(tags: &[(Cow<'_, N>, V)]) -> bool
+where
+    N: ToOwned + AsRef<[u8]> + ?Sized,
+{
+    let mut seen = 0_u64;
+    tags.iter().all(|tag| {
+        let name = name_of(tag);
+        let end = name.last().map_or(0, |end| usize::from(*end));
+        let bit = 1_u64 << ((name.len() * 8 + end) % 64);
+        let is_new = seen & bit == 0;
+        seen |= bit;
+        is_new
+    })
+}
+
+fn name_of<'t, N, V>((name, _): &'t (Cow<'_, N>, V)) -> &'t [u8]
+where
+    N: ToOwned + AsRef<[u8]> + ?Sized,
+{
+    (**name).as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::Tag;
+    use super::*;
+
+    #[test]
+    fn the_last_of_a_name_stays_however_many_there_are() {
+        for names in [3_usize, 40] {
+            let all = (0..2).flat_map(|value| (0..names).map(move |name| (name, value)));
+            let tag = |(name, value): (usize, i64)| {
+                (name.to_string().into_bytes().into(), TagValue::Int(value))
+            };
+            let mut tags: Vec<Tag<'_>> = all.map(tag).collect();
+            keep_last_of_each(&mut tags);
+            assert_eq!(tags, (0..names).map(|name| tag((name, 1))).collect::<Vec<_>>());
+        }
+    }
 }

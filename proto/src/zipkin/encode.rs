@@ -1,35 +1,28 @@
 //! One Zipkin span as an OTLP span.
 
-use super::address;
 use super::links_events::{put_event, put_link};
-use super::model::{Endpoint, Kind, Span};
-use super::tags::Tags;
-use crate::otlp::enums::{KINDS, STATUS_CODES, number_of};
+use super::model::{Endpoint, Kind, Span, TagValue};
+use super::own::{EndpointKeys, LOCAL, REMOTE, SHARED_ATTRIBUTE, START_ABSENT_ATTRIBUTE};
+use super::tags::{Places, Tags};
+use crate::otlp::enums::{STATUS_CODES, number_of};
 use crate::otlp::message::{MessageWriter, Scalar};
 use crate::otlp::numbers::{instrumentation_scope, resource, span, status};
 use crate::otlp::writer::Writer;
 use crate::room::NoRoom;
 use crate::translated::{KEEP_ATTRIBUTE, KEEP_ZIPKIN_DEBUG};
-
-/// The span attribute (a boolean) that says that this server's span has the id of its client's:
-/// B3 propagation can share ids. It was `shared` in Zipkin.
-pub const SHARED_ATTRIBUTE: &str = "zipkin.shared";
-
-/// The span attribute (a boolean) that says that the sender gave no start: it is 0. The name is
-/// the Collector's.
-pub const START_ABSENT_ATTRIBUTE: &str = "otel.zipkin.absentField.startTime";
+use crate::utf8::str_of;
 
 /// Writes `span` under its resource and scope.
-pub(super) fn write_span(writer: &mut Writer<'_>, span: &Span<'_>) -> Result<(), NoRoom> {
-    let tags = Tags::of(span);
-    let resource = writer.resource(|out| {
-        for (key, value) in &tags.resource {
-            out.attribute(resource::ATTRIBUTES, key, value);
-        }
-    })?;
+pub(super) fn write_span(
+    writer: &mut Writer<'_>,
+    span: &Span<'_>,
+    places: &mut Places,
+) -> Result<(), NoRoom> {
+    let tags = Tags::of(span, places);
+    let resource = writer.resource(|out| put_resource(out, &tags))?;
     let scope = writer.scope(resource, |out| {
-        out.text(instrumentation_scope::NAME, tags.scope_name);
-        out.text(instrumentation_scope::VERSION, tags.scope_version);
+        put_text(out, instrumentation_scope::NAME, tags.said.scope_name);
+        put_text(out, instrumentation_scope::VERSION, tags.said.scope_version);
     })?;
     writer.span(scope, |out| {
         put_span(out, span, &tags);
@@ -37,16 +30,45 @@ pub(super) fn write_span(writer: &mut Writer<'_>, span: &Span<'_>) -> Result<(),
     })
 }
 
-/// Writes the fields of `span`.
-fn put_span(out: &mut MessageWriter<'_, '_>, span: &Span<'_>, tags: &Tags<'_>) {
-    out.bytes(span::TRACE_ID, &span.trace_id);
-    out.bytes(span::SPAN_ID, &span.id);
-    out.text(span::TRACE_STATE, tags.trace_state);
-    if let Some(parent) = &span.parent_id {
-        out.bytes(span::PARENT_SPAN_ID, parent);
+/// Writes the attributes of the resource, the service name among them, by name.
+fn put_resource(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_, '_>) {
+    let mut service_name = tags.service_name;
+    for (key, value) in tags.resource() {
+        if let Some((name_key, name)) = service_name.take_if(|(name_key, _)| *name_key < &**key) {
+            out.text_attribute(resource::ATTRIBUTES, name_key, name);
+        }
+        put_tag(out, resource::ATTRIBUTES, key, value);
     }
-    out.text(span::NAME, &span.name);
-    let kind = kind(span.kind).unwrap_or(tags.kind);
+    if let Some((key, name)) = service_name {
+        out.text_attribute(resource::ATTRIBUTES, key, name);
+    }
+}
+
+#[inline]
+fn put_tag(out: &mut MessageWriter<'_, '_>, number: u32, key: &[u8], value: &TagValue<'_>) {
+    match value {
+        TagValue::Text(text) => out.text_attribute(number, key, text),
+        other => out.attribute(number, str_of(key), &other.scalar()),
+    }
+}
+
+/// A field of text, left out when it is empty.
+fn put_text(out: &mut MessageWriter<'_, '_>, number: u32, text: &[u8]) {
+    if !text.is_empty() {
+        out.bytes(number, text);
+    }
+}
+
+/// Writes the fields of `span`.
+fn put_span(out: &mut MessageWriter<'_, '_>, span: &Span<'_>, tags: &Tags<'_, '_>) {
+    out.array(span::TRACE_ID, &span.trace_id);
+    out.array(span::SPAN_ID, &span.id);
+    put_text(out, span::TRACE_STATE, tags.said.trace_state);
+    if let Some(parent) = &span.parent_id {
+        out.array(span::PARENT_SPAN_ID, parent);
+    }
+    put_text(out, span::NAME, &span.name);
+    let kind = kind(span.kind).unwrap_or(tags.said.kind);
     if kind > 0 {
         out.uint(span::KIND, kind);
     }
@@ -56,8 +78,8 @@ fn put_span(out: &mut MessageWriter<'_, '_>, span: &Span<'_>, tags: &Tags<'_>) {
     if span.end > 0 {
         out.fixed64(span::END_TIME_UNIX_NANO, span.end);
     }
-    for (key, value) in &tags.attributes {
-        out.attribute(span::ATTRIBUTES, key, value);
+    for (key, value) in tags.attributes() {
+        put_tag(out, span::ATTRIBUTES, key, value);
     }
     put_endpoint(out, tags, &span.local, &LOCAL);
     put_endpoint(out, tags, &span.remote, &REMOTE);
@@ -65,26 +87,26 @@ fn put_span(out: &mut MessageWriter<'_, '_>, span: &Span<'_>, tags: &Tags<'_>) {
     for annotation in &span.annotations {
         put_event(out, annotation.time, &annotation.value);
     }
-    for (_, key, value) in &tags.links {
-        if !put_link(out, value) {
-            out.attribute(span::ATTRIBUTES, key, &Scalar::Text(value));
+    for (key, value) in tags.links() {
+        if !value.text().is_some_and(|text| put_link(out, text)) {
+            put_tag(out, span::ATTRIBUTES, key, value);
         }
     }
     put_status(out, tags);
 }
 
-fn kind(kind: Kind) -> Option<u64> {
-    let name = match kind {
+/// The number of a kind; none where a tag may tell it.
+const fn kind(kind: Kind) -> Option<u64> {
+    Some(match kind {
         Kind::None => return None,
-        Kind::Client => "CLIENT",
-        Kind::Server => "SERVER",
-        Kind::Producer => "PRODUCER",
-        Kind::Consumer => "CONSUMER",
-    };
-    number_of(name, &KINDS)
+        Kind::Server => 2,
+        Kind::Client => 3,
+        Kind::Producer => 4,
+        Kind::Consumer => 5,
+    })
 }
 
-fn put_markers(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_>, span: &Span<'_>) {
+fn put_markers(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_, '_>, span: &Span<'_>) {
     if span.start == 0 {
         put_unless_set(out, tags, START_ABSENT_ATTRIBUTE, &Scalar::Bool(true));
     }
@@ -97,67 +119,60 @@ fn put_markers(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_>, span: &Span<'_>
     }
 }
 
-/// An attribute of that name which the sender has set stands.
-fn put_unless_set(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_>, key: &str, value: &Scalar<'_>) {
-    if !tags.has_attribute(key) {
+/// Writes an attribute of [`OWN_ATTRIBUTES`](super::own::OWN_ATTRIBUTES), unless the sender has set it.
+fn put_unless_set(
+    out: &mut MessageWriter<'_, '_>,
+    tags: &Tags<'_, '_>,
+    key: &str,
+    value: &Scalar<'_>,
+) {
+    if !tags.has_own_attribute(key) {
         out.attribute(span::ATTRIBUTES, key, value);
     }
 }
 
-/// The attributes that an endpoint becomes.
-pub(super) struct EndpointKeys {
-    /// Of the other side; that of the own side is in the resource.
-    pub(super) service: Option<&'static str>,
-    pub(super) address: &'static str,
-    /// For the address of version 4 where there is one of version 6 as well.
-    pub(super) second_address: &'static str,
-    pub(super) port: &'static str,
+/// As [`put_unless_set`], of text.
+fn put_text_unless_set(
+    out: &mut MessageWriter<'_, '_>,
+    tags: &Tags<'_, '_>,
+    key: &str,
+    text: &[u8],
+) {
+    if !tags.has_own_attribute(key) {
+        out.text_attribute(span::ATTRIBUTES, key.as_bytes(), text);
+    }
 }
-
-pub(super) const LOCAL: EndpointKeys = EndpointKeys {
-    service: None,
-    address: "network.local.address",
-    second_address: "zipkin.local.ipv4",
-    port: "net.host.port",
-};
-
-pub(super) const REMOTE: EndpointKeys = EndpointKeys {
-    service: Some("service.peer.name"),
-    address: "network.peer.address",
-    second_address: "zipkin.peer.ipv4",
-    port: "net.peer.port",
-};
 
 fn put_endpoint(
     out: &mut MessageWriter<'_, '_>,
-    tags: &Tags<'_>,
+    tags: &Tags<'_, '_>,
     from: &Endpoint<'_>,
     keys: &EndpointKeys,
 ) {
-    let mut put = |key: &str, value: Scalar<'_>| put_unless_set(out, tags, key, &value);
     if let Some(key) = keys.service.filter(|_| !from.service_name.is_empty()) {
-        put(key, Scalar::Text(&from.service_name));
+        put_text_unless_set(out, tags, key, &from.service_name);
     }
     if let Some(address) = from.ipv6 {
-        put(keys.address, Scalar::Text(&address.to_string()));
+        put_text_unless_set(out, tags, keys.address, address.to_string().as_bytes());
     }
-    if let Some(address) = from.ipv4 {
+    if let Some(address) = &from.ipv4 {
         let key = if from.ipv6.is_none() { keys.address } else { keys.second_address };
-        put(key, Scalar::Text(&address::text_of(address)));
+        put_text_unless_set(out, tags, key, address.as_bytes());
     }
     if from.port > 0 {
-        put(keys.port, Scalar::Int(i64::from(from.port)));
+        put_unless_set(out, tags, keys.port, &Scalar::Int(i64::from(from.port)));
     }
 }
 
-fn put_status(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_>) {
-    let error = || number_of("ERROR", &STATUS_CODES);
-    let code = if tags.error { error() } else { tags.status_code }.unwrap_or(0);
-    if code == 0 && tags.status_message.is_empty() {
+fn put_status(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_, '_>) {
+    let said = &tags.said;
+    let code = if said.error { number_of("ERROR", &STATUS_CODES) } else { said.status_code };
+    let code = code.unwrap_or(0);
+    if code == 0 && said.status_message.is_empty() {
         return;
     }
     let status = out.begin_message(span::STATUS);
-    out.text(status::MESSAGE, tags.status_message);
+    put_text(out, status::MESSAGE, said.status_message);
     if code > 0 {
         out.uint(status::CODE, code);
     }

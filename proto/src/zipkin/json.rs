@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::address;
 use super::draft::{Draft, TIME_MAX};
 use super::error::ZipkinError;
+use super::known::Known;
 use super::model::{Annotation, Endpoint, Kind, TagValue};
 use super::request::Request;
 use super::tags::SPAN_KIND;
@@ -15,7 +16,7 @@ use crate::json::number;
 use crate::json::reader::Reader;
 use crate::json::values::{bad_value, each_element, each_field, ignore, wrong_type};
 use crate::reject::SpanReject;
-use crate::utf8;
+use crate::utf8::{Text, bytes_of, valid};
 
 /// Reads all spans of `text`: an array of them, or one. An empty text has none.
 ///
@@ -23,21 +24,21 @@ use crate::utf8;
 /// (short or upper-case ids, numbers in quotes or with an exponent, negative times, tags that are
 /// no strings, `null` anywhere, unknown kinds); other faults reject that span alone. Each span may
 /// be of v1 or v2: what is only in v1 is told apart by its fields.
-pub(super) fn read(text: &[u8], request: &mut Request<'_>) -> Result<(), ZipkinError> {
+pub(super) fn read<'a>(text: &'a [u8], request: &mut Request<'_, 'a>) -> Result<(), ZipkinError> {
     let mut reader = match Reader::new(text) {
         Ok(reader) => reader,
         Err(JsonError::Empty) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let mut otlp = false;
+    let (mut otlp, mut known) = (false, Known::new(true));
     match reader.peek()? {
         Value::Array => {
             let mut elements = reader.array()?;
             while reader.element(&mut elements)? {
-                span(&mut reader, request, &mut otlp)?;
+                span(&mut reader, request, &mut known, &mut otlp)?;
             }
         }
-        Value::Object => span(&mut reader, request, &mut otlp)?,
+        Value::Object => span(&mut reader, request, &mut known, &mut otlp)?,
         _ => {
             let expected = "an array of spans";
             return Err(JsonError::Shape { at: reader.at(), field: "request", expected }.into());
@@ -48,14 +49,15 @@ pub(super) fn read(text: &[u8], request: &mut Request<'_>) -> Result<(), ZipkinE
 }
 
 /// Reads one span; one that cannot be read is passed over. Sets `otlp` if it is a request of OTLP.
-fn span(
-    reader: &mut Reader<'_>,
-    request: &mut Request<'_>,
+fn span<'a>(
+    reader: &mut Reader<'a>,
+    request: &mut Request<'_, 'a>,
+    known: &mut Known<'a>,
     otlp: &mut bool,
 ) -> Result<(), ZipkinError> {
     let at = reader.at();
-    let read = match draft(reader, otlp) {
-        Ok(draft) => Ok(draft),
+    let read = match read_span(reader, request.draft(), known, otlp) {
+        Ok(()) => Ok(()),
         Err(ReadError::Document(error)) => return Err(error.into()),
         Err(ReadError::Span(reject)) => {
             reader.rewind(at);
@@ -66,20 +68,24 @@ fn span(
     Ok(request.take(at, read)?)
 }
 
-fn draft<'a>(reader: &mut Reader<'a>, otlp: &mut bool) -> Result<Draft<'a>, ReadError> {
+fn read_span<'a>(
+    reader: &mut Reader<'a>,
+    draft: &mut Draft<'a>,
+    known: &mut Known<'a>,
+    otlp: &mut bool,
+) -> Result<(), ReadError> {
     let at = reader.at();
     if reader.null()? {
         return Err(bad_value(SpanReject::Type, at, "span", "null", "an object"));
     }
-    let mut draft = Draft::default();
-    each_field(reader, "span", |reader, name| field(reader, &name, &mut draft, otlp))?;
-    Ok(draft)
+    each_field(reader, "span", |reader, name| field(reader, &name, draft, known, otlp))
 }
 
 fn field<'a>(
     reader: &mut Reader<'a>,
     name: &str,
     draft: &mut Draft<'a>,
+    known: &mut Known<'a>,
     otlp: &mut bool,
 ) -> Result<(), ReadError> {
     let span = &mut draft.span;
@@ -87,17 +93,17 @@ fn field<'a>(
         "traceId" => draft.trace_id = id(reader, name)?,
         "id" => draft.id = id(reader, name)?,
         "parentId" => draft.parent_id = id(reader, name)?,
-        "name" => span.name = text(reader, name)?,
+        "name" => span.name = bytes_of(text(reader, name)?),
         "kind" => kind(reader, name, draft)?,
         "timestamp" => span.start = microseconds(reader, name)?,
         "duration" => draft.duration = microseconds(reader, name)?,
         "debug" => span.debug = flag(reader, name)?,
         "shared" => span.shared = flag(reader, name)?,
-        "localEndpoint" => span.local = endpoint(reader, "localEndpoint")?,
-        "remoteEndpoint" => span.remote = endpoint(reader, "remoteEndpoint")?,
-        "annotations" => annotations(reader, draft)?,
+        "localEndpoint" => span.local = endpoint(reader, "localEndpoint", known)?,
+        "remoteEndpoint" => span.remote = endpoint(reader, "remoteEndpoint", known)?,
+        "annotations" => annotations(reader, draft, known)?,
         "tags" => tags(reader, draft)?,
-        "binaryAnnotations" => binary_annotations(reader, draft)?,
+        "binaryAnnotations" => binary_annotations(reader, draft, known)?,
         "resourceSpans" | "resource_spans" => {
             *otlp = true;
             ignore(reader)?;
@@ -126,7 +132,15 @@ fn id<const N: usize>(reader: &mut Reader<'_>, name: &str) -> Result<Option<[u8;
 }
 
 /// Text; of another value than a string, its JSON text. Empty for `null`.
+#[inline]
 fn text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Cow<'a, str>, ReadError> {
+    match reader.plain_string() {
+        Some(text) => Ok(Cow::Borrowed(text)),
+        None => unusual_text(reader, name),
+    }
+}
+
+fn unusual_text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Cow<'a, str>, ReadError> {
     match reader.peek()? {
         Value::Null => {
             reader.null()?;
@@ -145,32 +159,36 @@ fn kind<'a>(reader: &mut Reader<'a>, name: &str, draft: &mut Draft<'a>) -> Resul
     draft.span.kind = kind_of(&word);
     if draft.span.kind == Kind::None && !word.is_empty() {
         let at = reader.at();
-        draft.tag(Cow::Borrowed(SPAN_KIND), word, at)?;
+        draft.tag(Cow::Borrowed(SPAN_KIND.as_bytes()), bytes_of(word), at)?;
     }
     Ok(())
 }
 
 fn kind_of(name: &str) -> Kind {
-    let known = [
+    const KNOWN: [(&str, Kind); 4] = [
         ("CLIENT", Kind::Client),
         ("SERVER", Kind::Server),
         ("PRODUCER", Kind::Producer),
         ("CONSUMER", Kind::Consumer),
     ];
-    let found = known.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-    found.map_or(Kind::None, |(_, kind)| kind)
+    let exact = KNOWN.iter().find(|(known, _)| *known == name);
+    let found = exact.or_else(|| KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)));
+    found.map_or(Kind::None, |(_, kind)| *kind)
 }
 
 /// A number of microseconds, as nanoseconds. Negative and absent is 0; a fraction counts. Zipkin
 /// takes all that 64 bits hold, also from senders that mean nanoseconds: what is too late to be
 /// told in nanoseconds is [`TIME_MAX`].
 fn microseconds(reader: &mut Reader<'_>, name: &str) -> Result<u64, ReadError> {
+    // Nearly all are whole, and of a size that the usual numbers hold.
+    if let Some(number) = reader.whole_number() {
+        return Ok(number.saturating_mul(1_000).min(TIME_MAX));
+    }
     let at = reader.at();
     let text = text(reader, name)?;
     if text.is_empty() {
         return Ok(0);
     }
-    // Nearly all are whole, and of a size that the usual numbers hold.
     if let Ok(number @ ..0x8000_0000_0000_0000) = text.parse::<u64>() {
         return Ok(number.saturating_mul(1_000).min(TIME_MAX));
     }
@@ -187,12 +205,30 @@ fn flag(reader: &mut Reader<'_>, name: &str) -> Result<bool, ReadError> {
     Ok(text == "1" || text.eq_ignore_ascii_case("true"))
 }
 
-fn endpoint<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Endpoint<'a>, ReadError> {
-    let mut endpoint = Endpoint::default();
+fn endpoint<'a>(
+    reader: &mut Reader<'a>,
+    field: &'static str,
+    known: &mut Known<'a>,
+) -> Result<Endpoint<'a>, ReadError> {
+    reader.peek()?;
+    let start = reader.at();
+    let (found, length) = known.endpoint(reader.rest(), |endpoint| {
+        read_endpoint(reader, field, endpoint)?;
+        Ok::<_, ReadError>(reader.at() - start)
+    })?;
+    reader.rewind(start + length);
+    Ok(found.clone())
+}
+
+fn read_endpoint<'a>(
+    reader: &mut Reader<'a>,
+    field: &'static str,
+    endpoint: &mut Endpoint<'a>,
+) -> Result<(), ReadError> {
     each_field(reader, field, |reader, name| {
         match &*name {
-            "serviceName" => endpoint.service_name = text(reader, &name)?,
-            "ipv4" | "ipv6" => address::from_text(&text(reader, &name)?, &mut endpoint),
+            "serviceName" => endpoint.service_name = bytes_of(text(reader, &name)?),
+            "ipv4" | "ipv6" => address::from_text(&text(reader, &name)?, endpoint),
             // A port that is none costs the port.
             "port" => {
                 let port = number::integer(&text(reader, &name)?);
@@ -201,19 +237,22 @@ fn endpoint<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Endpoint
             _ => ignore(reader)?,
         }
         Ok(())
-    })?;
-    Ok(endpoint)
+    })
 }
 
-fn annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(), ReadError> {
+fn annotations<'a>(
+    reader: &mut Reader<'a>,
+    draft: &mut Draft<'a>,
+    known: &mut Known<'a>,
+) -> Result<(), ReadError> {
     each_element(reader, "annotations", |reader| {
         let Annotation { mut time, mut value } = Annotation::default();
         let mut writer = Endpoint::default();
         each_field(reader, "annotations", |reader, name| {
             match &*name {
                 "timestamp" => time = microseconds(reader, &name)?,
-                "value" => value = text(reader, &name)?,
-                "endpoint" => writer = endpoint(reader, "endpoint")?,
+                "value" => value = bytes_of(text(reader, &name)?),
+                "endpoint" => writer = endpoint(reader, "endpoint", known)?,
                 _ => ignore(reader)?,
             }
             Ok(())
@@ -223,14 +262,18 @@ fn annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(),
     })
 }
 
-fn binary_annotations<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(), ReadError> {
+fn binary_annotations<'a>(
+    reader: &mut Reader<'a>,
+    draft: &mut Draft<'a>,
+    known: &mut Known<'a>,
+) -> Result<(), ReadError> {
     each_element(reader, "binaryAnnotations", |reader| {
-        let (mut key, mut value, mut writer) = (Cow::Borrowed(""), None, Endpoint::default());
+        let (mut key, mut value, mut writer) = (Cow::Borrowed(&[][..]), None, Endpoint::default());
         each_field(reader, "binaryAnnotations", |reader, name| {
             match &*name {
-                "key" => key = text(reader, &name)?,
+                "key" => key = bytes_of(text(reader, &name)?),
                 "value" => value = typed(reader, &name)?,
-                "endpoint" => writer = endpoint(reader, "endpoint")?,
+                "endpoint" => writer = endpoint(reader, "endpoint", known)?,
                 _ => ignore(reader)?,
             }
             Ok(())
@@ -247,7 +290,7 @@ fn tags<'a>(reader: &mut Reader<'a>, draft: &mut Draft<'a>) -> Result<(), ReadEr
     each_field(reader, "tags", |reader, name| match any_text(reader, &name)? {
         Some(value) => {
             let at = reader.at();
-            Ok(draft.tag(name, value, at)?)
+            Ok(draft.tag(bytes_of(name), value, at)?)
         }
         None => Ok(()),
     })
@@ -269,12 +312,23 @@ fn number_of(text: &str) -> TagValue<'_> {
     match (integer, number::float(text)) {
         (Some(number), _) => TagValue::Int(number),
         (None, Some(number)) => TagValue::Double(number),
-        (None, None) => TagValue::Text(Cow::Borrowed(text)),
+        (None, None) => TagValue::Text(Cow::Borrowed(text.as_bytes())),
     }
 }
 
 /// Text; of any other value, its JSON text. `None` for `null`.
-fn any_text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Option<Cow<'a, str>>, ReadError> {
+#[inline]
+fn any_text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Option<Text<'a>>, ReadError> {
+    match reader.plain_string() {
+        Some(text) => Ok(Some(Cow::Borrowed(text.as_bytes()))),
+        None => unusual_any_text(reader, name),
+    }
+}
+
+fn unusual_any_text<'a>(
+    reader: &mut Reader<'a>,
+    name: &str,
+) -> Result<Option<Text<'a>>, ReadError> {
     match reader.peek()? {
         Value::Null => {
             reader.null()?;
@@ -283,8 +337,8 @@ fn any_text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Option<Cow<'a, st
         Value::Array | Value::Object => {
             let start = reader.at();
             reader.skip()?;
-            Ok(Some(utf8::text(reader.since(start))))
+            Ok(Some(valid(reader.since(start))))
         }
-        _ => Ok(Some(text(reader, name)?)),
+        _ => Ok(Some(bytes_of(text(reader, name)?))),
     }
 }

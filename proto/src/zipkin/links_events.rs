@@ -7,12 +7,13 @@ use crate::json::reader::Reader;
 use crate::otlp::depth::Depth;
 use crate::otlp::message::MessageWriter;
 use crate::otlp::numbers::{event, link, span};
+use crate::utf8::str_of;
 
 /// Appends the link that `text` writes (`trace id|span id|trace state|attributes|dropped`) as a
 /// field of a span. Appends nothing and gives `false` when the text is of another form.
-pub(super) fn put_link(out: &mut MessageWriter<'_, '_>, text: &str) -> bool {
+pub(super) fn put_link(out: &mut MessageWriter<'_, '_>, text: &[u8]) -> bool {
     let start = out.position();
-    let put = link(out, text);
+    let put = link(out, str_of(text));
     if put.is_none() {
         out.rewind(start);
     }
@@ -42,15 +43,19 @@ fn link_id<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 /// Appends an annotation as an event of a span. Text in the form `name|attributes|dropped` is
 /// taken apart; any other is the event's name as it stands.
-pub(super) fn put_event(out: &mut MessageWriter<'_, '_>, time: u64, text: &str) {
+pub(super) fn put_event(out: &mut MessageWriter<'_, '_>, time: u64, text: &[u8]) {
+    // Nearly every text is a name.
+    if memchr::memchr(b'|', text).is_none() {
+        return out.event(span::EVENTS, time, text);
+    }
     let message = out.begin_message(span::EVENTS);
     if time > 0 {
         out.fixed64(event::TIME_UNIX_NANO, time);
     }
     let start = out.position();
-    if event(out, text).is_none() {
+    if event(out, str_of(text)).is_none() {
         out.rewind(start);
-        out.bytes(event::NAME, text.as_bytes());
+        out.bytes(event::NAME, text);
     }
     out.end_message(message);
 }

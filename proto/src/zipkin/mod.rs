@@ -63,11 +63,15 @@ mod address;
 mod draft;
 mod encode;
 mod error;
+mod ipv4_text;
 mod json;
+mod known;
 mod links_events;
 mod model;
+mod own;
 mod parts;
 mod plain_json;
+mod plain_thrift;
 mod proto3;
 mod request;
 mod resource_keys;
@@ -81,8 +85,8 @@ mod write;
 /// fields.
 pub const REPORT_PATH: &str = "/zipkin.proto3.SpanService/Report";
 
-pub use encode::{SHARED_ATTRIBUTE, START_ABSENT_ATTRIBUTE};
 pub use error::ZipkinError;
+pub use own::{SHARED_ATTRIBUTE, START_ABSENT_ATTRIBUTE};
 pub use tags::NO_SERVICE_NAME;
 pub use translate::{Encoding, Envelope, thrift_list_to_protobuf, to_protobuf};
 pub use write::JsonWriter;

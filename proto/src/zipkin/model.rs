@@ -1,15 +1,14 @@
 //! A Zipkin span, whatever format it came in.
 
-use std::{
-    borrow::Cow,
-    net::{Ipv4Addr, Ipv6Addr},
-};
+use std::net::Ipv6Addr;
 
+use super::ipv4_text::Ipv4Text;
 use crate::otlp::message::Scalar;
+use crate::utf8::{Text, str_of};
 
 /// What a span was for. There is no word for internal work in Zipkin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     #[default]
     None,
     Client,
@@ -20,26 +19,34 @@ pub(crate) enum Kind {
 
 /// One side of a call. What is empty, 0 or `None` is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Endpoint<'a> {
-    pub(crate) service_name: Cow<'a, str>,
-    pub(crate) ipv4: Option<Ipv4Addr>,
+pub(super) struct Endpoint<'a> {
+    pub(super) service_name: Text<'a>,
+    pub(super) ipv4: Option<Ipv4Text>,
     /// None that stands for one of version 4.
-    pub(crate) ipv6: Option<Ipv6Addr>,
-    pub(crate) port: u16,
+    pub(super) ipv6: Option<Ipv6Addr>,
+    pub(super) port: u16,
+}
+
+impl Endpoint<'_> {
+    /// Whether nothing is known of it.
+    pub(super) fn is_unknown(&self) -> bool {
+        let Self { service_name, ipv4, ipv6, port } = self;
+        service_name.is_empty() && *port == 0 && ipv4.is_none() && ipv6.is_none()
+    }
 }
 
 /// Something that happened during a span.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Annotation<'a> {
+pub(super) struct Annotation<'a> {
     /// Nanoseconds since 1970; 0 is not known.
-    pub(crate) time: u64,
-    pub(crate) value: Cow<'a, str>,
+    pub(super) time: u64,
+    pub(super) value: Text<'a>,
 }
 
 /// What a tag says: text, but in Thrift.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum TagValue<'a> {
-    Text(Cow<'a, str>),
+pub(super) enum TagValue<'a> {
+    Text(Text<'a>),
     Bool(bool),
     Int(i64),
     Double(f64),
@@ -47,16 +54,16 @@ pub(crate) enum TagValue<'a> {
 
 impl TagValue<'_> {
     /// The text, of one that is text.
-    pub(crate) fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&[u8]> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(crate) fn scalar(&self) -> Scalar<'_> {
+    pub(super) fn scalar(&self) -> Scalar<'_> {
         match self {
-            Self::Text(text) => Scalar::Text(text),
+            Self::Text(text) => Scalar::Text(str_of(text)),
             Self::Bool(value) => Scalar::Bool(*value),
             Self::Int(number) => Scalar::Int(*number),
             Self::Double(number) => Scalar::Double(*number),
@@ -64,27 +71,44 @@ impl TagValue<'_> {
     }
 }
 
-/// A span with valid ids.
+/// A tag: its name, and what it says.
+pub(super) type Tag<'a> = (Text<'a>, TagValue<'a>);
+
+/// A span with valid ids. Its vectors are for the next one too.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Span<'a> {
+pub(super) struct Span<'a> {
     /// Not zero.
-    pub(crate) trace_id: [u8; 16],
+    pub(super) trace_id: [u8; 16],
     /// Not zero.
-    pub(crate) id: [u8; 8],
+    pub(super) id: [u8; 8],
     /// Neither zero nor the span's own id.
-    pub(crate) parent_id: Option<[u8; 8]>,
-    pub(crate) name: Cow<'a, str>,
-    pub(crate) kind: Kind,
+    pub(super) parent_id: Option<[u8; 8]>,
+    pub(super) name: Text<'a>,
+    pub(super) kind: Kind,
     /// Nanoseconds since 1970; 0 is not known.
-    pub(crate) start: u64,
+    pub(super) start: u64,
     /// Nanoseconds since 1970: `start` and the duration together.
-    pub(crate) end: u64,
-    pub(crate) debug: bool,
+    pub(super) end: u64,
+    pub(super) debug: bool,
     /// The id is also that of the client's span.
-    pub(crate) shared: bool,
-    pub(crate) local: Endpoint<'a>,
-    pub(crate) remote: Endpoint<'a>,
-    pub(crate) annotations: Vec<Annotation<'a>>,
+    pub(super) shared: bool,
+    pub(super) local: Endpoint<'a>,
+    pub(super) remote: Endpoint<'a>,
+    pub(super) annotations: Vec<Annotation<'a>>,
     /// Each name occurs once.
-    pub(crate) tags: Vec<(Cow<'a, str>, TagValue<'a>)>,
+    pub(super) tags: Vec<Tag<'a>>,
+}
+
+impl Span<'_> {
+    /// Forgets the span that it was.
+    pub(super) fn clear(&mut self) {
+        let Self { annotations, tags, .. } = self;
+        annotations.clear();
+        tags.clear();
+        (self.trace_id, self.id, self.parent_id) = ([0; 16], [0; 8], None);
+        (self.name, self.kind) = (Text::default(), Kind::None);
+        (self.start, self.end) = (0, 0);
+        (self.debug, self.shared) = (false, false);
+        (self.local, self.remote) = (Endpoint::default(), Endpoint::default());
+    }
 }

@@ -1,8 +1,7 @@
 //! What spans of Zipkin v1 have and those of v2 do not.
 
-use std::borrow::Cow;
-
 use super::model::{Endpoint, TagValue};
+use crate::utf8::Text;
 
 /// What spans of v1 have instead of kinds, endpoints and tags.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +11,12 @@ pub(super) struct Parts<'a> {
 }
 
 impl Parts<'_> {
+    /// Forgets those of the span before.
+    pub(super) fn clear(&mut self) {
+        self.annotations.clear();
+        self.binary_annotations.clear();
+    }
+
     /// Whether nothing is of v1.
     pub(super) const fn is_empty(&self) -> bool {
         self.annotations.is_empty() && self.binary_annotations.is_empty()
@@ -23,18 +28,18 @@ impl Parts<'_> {
 pub(super) struct Moment<'a> {
     /// Nanoseconds since 1970; 0 is not known.
     pub(super) time: u64,
-    pub(super) value: Cow<'a, str>,
+    pub(super) value: Text<'a>,
     pub(super) endpoint: Endpoint<'a>,
 }
 
 /// What v2 has as a tag or as an address.
 #[derive(Clone, Debug)]
 pub(super) struct BinaryAnnotation<'a> {
-    pub(super) key: Cow<'a, str>,
+    pub(super) key: Text<'a>,
     /// `None` where the endpoint is the value: an address.
     pub(super) value: Option<TagValue<'a>>,
     pub(super) endpoint: Option<Endpoint<'a>>,
 }
 
 /// The keys under which an endpoint is an address of a client, a server and a broker.
-pub(super) const ADDRESS_KEYS: [&str; 3] = ["ca", "sa", "ma"];
+pub(super) const ADDRESS_KEYS: [&[u8]; 3] = [b"ca", b"sa", b"ma"];

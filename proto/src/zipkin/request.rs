@@ -3,6 +3,7 @@
 use super::draft::{Draft, complete};
 use super::encode::write_span;
 use super::model::Span;
+use super::tags::Places;
 use super::v1;
 use crate::otlp::writer::Writer;
 use crate::reject::SpanReject;
@@ -10,40 +11,42 @@ use crate::room::{NoRoom, Room};
 use crate::translated::Translated;
 
 /// Takes spans as they are read.
-pub(super) struct Request<'r> {
+pub(super) struct Request<'r, 'a> {
     writer: Writer<'r>,
     /// Whether all spans are to be kept.
     debug: bool,
+    /// The span that is read, in memory that all spans share.
+    draft: Draft<'a>,
+    places: Places,
 }
 
-impl<'r> Request<'r> {
+impl<'r, 'a> Request<'r, 'a> {
     /// One whose spans are all marked where `debug` is set.
     pub(super) fn new(debug: bool, room: &'r mut dyn Room) -> Self {
-        Self { writer: Writer::new(room), debug }
+        let (draft, places) = (Draft::default(), Places::default());
+        Self { writer: Writer::new(room), debug, draft, places }
     }
 
-    /// Takes the span that stands at byte `at`; or counts it as rejected, for the reason in `read`
-    /// or since it has no ids.
-    pub(super) fn take(
-        &mut self,
-        at: usize,
-        read: Result<Draft<'_>, SpanReject>,
-    ) -> Result<(), NoRoom> {
-        match read.and_then(|draft| draft.finish(at)) {
-            Ok((mut span, duration, parts)) => {
-                span.debug |= self.debug;
-                if !parts.is_empty() {
-                    let write = |span: &Span<'_>| write_span(&mut self.writer, span);
-                    return v1::split(span, duration, parts, write);
-                }
-                complete(&mut span, duration);
-                write_span(&mut self.writer, &span)
-            }
-            Err(reject) => {
-                self.writer.reject(reject);
-                Ok(())
-            }
+    /// The next span, of which nothing is known: to be read, and then [taken](Self::take).
+    pub(super) fn draft(&mut self) -> &mut Draft<'a> {
+        self.draft.clear();
+        &mut self.draft
+    }
+
+    /// Takes the span that was read and stands at byte `at`; or counts it as rejected, for the reason
+    /// in `read` or since it has no ids.
+    pub(super) fn take(&mut self, at: usize, read: Result<(), SpanReject>) -> Result<(), NoRoom> {
+        let Self { writer, debug, draft, places } = self;
+        if let Err(reject) = read.and_then(|()| draft.set_ids(at)) {
+            writer.reject(reject);
+            return Ok(());
         }
+        draft.span.debug |= *debug;
+        if !draft.v1.is_empty() {
+            return v1::split(draft, |span: &Span<'_>| write_span(writer, span, places));
+        }
+        complete(&mut draft.span, draft.duration);
+        write_span(writer, &draft.span, places)
     }
 
     /// Whether there is no span in it yet that could be read.

@@ -1,19 +1,20 @@
 //! The tags that describe where a span comes from and not the span itself.
 
 /// Whether a tag of this name belongs to the resource.
-pub(crate) fn is_resource_key(key: &str) -> bool {
+pub(super) fn is_resource_key(key: &[u8]) -> bool {
     // Nearly every other name is told apart by its first letter, or by that and its length.
-    let Some(first) = key.bytes().next() else { return false };
-    let begins = |prefix: &&str| prefix.bytes().next() == Some(first) && key.starts_with(*prefix);
+    let Some(first) = key.first().copied() else { return false };
+    let begins =
+        |prefix: &&str| prefix.bytes().next() == Some(first) && key.starts_with(prefix.as_bytes());
     let lengths = LENGTHS.get(usize::from(first)).copied().unwrap_or_default();
     PREFIXES.iter().any(begins)
         || key.len() < LENGTHS_MAX
             && lengths >> key.len() & 1 == 1
-            && KEYS.binary_search(&key).is_ok()
+            && KEYS.binary_search_by(|known| known.as_bytes().cmp(key)).is_ok()
 }
 
 /// Families in which all names describe the resource.
-const PREFIXES: [&str; 14] = [
+pub(super) const PREFIXES: [&str; 14] = [
     "aws.ecs.",
     "aws.eks.",
     "aws.log.",
@@ -31,7 +32,7 @@ const PREFIXES: [&str; 14] = [
 ];
 
 /// Single names, sorted. The families that they are from have names for spans too.
-const KEYS: [&str; 73] = [
+pub(super) const KEYS: [&str; 73] = [
     "app.installation.id",
     "browser.brands",
     "browser.language",
@@ -129,14 +130,14 @@ mod tests {
     fn the_names_are_sorted_so_that_they_are_found() {
         assert!(KEYS.is_sorted());
         for key in KEYS {
-            assert!(is_resource_key(key), "{key}");
+            assert!(is_resource_key(key.as_bytes()), "{key}");
         }
     }
 
     #[test]
     fn names_of_spans_stay_with_the_span() {
         for key in ["k8s.pod.label.app", "opencensus.starttime", "telemetry.sdk.language"] {
-            assert!(is_resource_key(key), "{key}");
+            assert!(is_resource_key(key.as_bytes()), "{key}");
         }
         for key in [
             "",
@@ -148,7 +149,7 @@ mod tests {
             "faas.trigger",
             "os",
         ] {
-            assert!(!is_resource_key(key), "{key}");
+            assert!(!is_resource_key(key.as_bytes()), "{key}");
         }
     }
 }

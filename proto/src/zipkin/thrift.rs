@@ -8,11 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use super::address;
 use super::draft::{Draft, nanoseconds};
 use super::error::ZipkinError;
+use super::known::Known;
 use super::model::{Endpoint, TagValue};
+use super::plain_thrift;
 use super::request::Request;
 use crate::reject::SpanReject;
 use crate::thrift::{Cursor, Field, Kind, Protocol, ThriftError};
-use crate::utf8;
+use crate::utf8::{Text, valid};
 
 /// What a list of structs begins with, in the binary protocol.
 const LIST_OF_STRUCTS: u8 = 12;
@@ -45,7 +47,10 @@ pub(super) const fn is_span(message: &[u8]) -> bool {
 }
 
 /// Reads all spans of `message`.
-pub(super) fn read(message: &[u8], request: &mut Request<'_>) -> Result<(), ZipkinError> {
+pub(super) fn read<'a>(
+    message: &'a [u8],
+    request: &mut Request<'_, 'a>,
+) -> Result<(), ZipkinError> {
     if message.is_empty() {
         return Ok(());
     }
@@ -54,53 +59,55 @@ pub(super) fn read(message: &[u8], request: &mut Request<'_>) -> Result<(), Zipk
         return read_list(&mut cursor, request);
     }
     // Some senders of old put a span into a message by itself.
-    read_span(&mut cursor, &mut Located::default(), request)
+    read_span(&mut cursor, &mut Known::new(true), request)
 }
 
 /// Reads the spans of the list that comes next.
-pub(super) fn read_list(
-    cursor: &mut Cursor<'_>,
-    request: &mut Request<'_>,
+pub(super) fn read_list<'a>(
+    cursor: &mut Cursor<'a>,
+    request: &mut Request<'_, 'a>,
 ) -> Result<(), ZipkinError> {
-    let (count, mut last) = (cursor.list_of(Kind::Struct)?, Located::default());
-    (0..count).try_for_each(|_| read_span(cursor, &mut last, request))
+    // The bytes of a struct show where it ends.
+    let (count, mut known) = (cursor.list_of(Kind::Struct)?, Known::new(true));
+    (0..count).try_for_each(|_| read_span(cursor, &mut known, request))
 }
 
 fn read_span<'a>(
     cursor: &mut Cursor<'a>,
-    last: &mut Located<'a>,
-    request: &mut Request<'_>,
+    known: &mut Known<'a>,
+    request: &mut Request<'_, 'a>,
 ) -> Result<(), ZipkinError> {
-    let (at, mut span) = (cursor.position(), Span::default());
-    span.read(cursor, last)?;
-    Ok(request.take(at, span.finish())?)
+    let at = cursor.position();
+    let mut span = Span { draft: request.draft(), trace_id: None, reject: None };
+    span.read(cursor, known)?;
+    let read = span.finish();
+    Ok(request.take(at, read)?)
 }
 
 /// A span while it is read. All of it is, also when it is rejected: there is no other way to find
 /// the next one.
-#[derive(Default)]
-struct Span<'a> {
-    draft: Draft<'a>,
+struct Span<'d, 'a> {
+    draft: &'d mut Draft<'a>,
     trace_id: Option<[i64; 2]>,
     reject: Option<SpanReject>,
 }
 
-impl<'a> Span<'a> {
-    fn finish(self) -> Result<Draft<'a>, SpanReject> {
-        let Self { mut draft, trace_id, reject } = self;
+impl<'a> Span<'_, 'a> {
+    fn finish(self) -> Result<(), SpanReject> {
+        let Self { draft, trace_id, reject } = self;
         let join = |[high, low]: [i64; 2]| {
             u128::from(high.cast_unsigned()) << 64 | u128::from(low.cast_unsigned())
         };
         draft.trace_id = trace_id.map(|halves| join(halves).to_be_bytes());
-        reject.map_or(Ok(draft), Err)
+        reject.map_or(Ok(()), Err)
     }
 
-    fn read(&mut self, cursor: &mut Cursor<'a>, last: &mut Located<'a>) -> Result<(), ThriftError> {
+    fn read(&mut self, cursor: &mut Cursor<'a>, known: &mut Known<'a>) -> Result<(), ThriftError> {
         use numbers::span;
 
         let mut fields = cursor.fields();
         while let Some(field) = cursor.next_field(&mut fields)? {
-            let draft = &mut self.draft;
+            let draft = &mut *self.draft;
             match (field.id, field.kind) {
                 (span::TRACE_ID, Kind::I64) => {
                     self.trace_id.get_or_insert_default()[1] = cursor.i64()?;
@@ -110,18 +117,18 @@ impl<'a> Span<'a> {
                 }
                 (span::ID, Kind::I64) => draft.id = Some(cursor.i64()?.to_be_bytes()),
                 (span::PARENT_ID, Kind::I64) => draft.parent_id = Some(cursor.i64()?.to_be_bytes()),
-                (span::NAME, Kind::Bytes) => draft.span.name = cursor.text()?,
+                (span::NAME, Kind::Bytes) => draft.span.name = valid(cursor.bytes()?),
                 (span::DEBUG, Kind::Bool) => draft.span.debug = cursor.boolean()?,
                 (span::TIMESTAMP, Kind::I64) => draft.span.start = nanoseconds(cursor.i64()?),
                 (span::DURATION, Kind::I64) => draft.duration = nanoseconds(cursor.i64()?),
                 (span::ANNOTATIONS, Kind::List) => {
                     for _ in 0..cursor.list_of(Kind::Struct)? {
-                        self.annotation(cursor, last)?;
+                        self.annotation(cursor, known)?;
                     }
                 }
                 (span::BINARY_ANNOTATIONS, Kind::List) => {
                     for _ in 0..cursor.list_of(Kind::Struct)? {
-                        self.binary_annotation(cursor, last)?;
+                        self.binary_annotation(cursor, known)?;
                     }
                 }
                 (_, kind) => cursor.skip(kind)?,
@@ -133,42 +140,62 @@ impl<'a> Span<'a> {
     fn annotation(
         &mut self,
         cursor: &mut Cursor<'a>,
-        last: &mut Located<'a>,
+        known: &mut Known<'a>,
     ) -> Result<(), ThriftError> {
-        let (mut time, mut value, mut host) = (0, Cow::Borrowed(""), Endpoint::default());
+        if let Some(plain) = cursor.binary_rest().and_then(plain_thrift::annotation)
+            && let Some(host) = endpoint_at_end(cursor, plain.length, known)?
+        {
+            let time = nanoseconds(plain.time);
+            self.add(time, valid(plain.value), host, cursor.position());
+            return Ok(());
+        }
+        let (mut time, mut value, mut host) = (0, Cow::Borrowed(&[][..]), Endpoint::default());
         each_field(cursor, |cursor, field| match (field.id, field.kind) {
             (1, Kind::I64) => {
                 time = nanoseconds(cursor.i64()?);
                 Ok(())
             }
             (2, Kind::Bytes) => {
-                value = cursor.text()?;
+                value = valid(cursor.bytes()?);
                 Ok(())
             }
-            (3, Kind::Struct) => last.endpoint(cursor, &mut host),
+            (3, Kind::Struct) => endpoint(cursor, &mut host, known),
             (_, kind) => cursor.skip(kind),
         })?;
+        self.add(time, value, host, cursor.position());
+        Ok(())
+    }
+
+    /// Adds an annotation that ends at byte `at`.
+    fn add(&mut self, time: u64, value: Text<'a>, host: Endpoint<'a>, at: usize) {
         // One that says nothing takes a byte: there is nothing to keep of it.
         if time > 0 || !value.is_empty() {
-            let added = self.draft.annotate(time, value, host, cursor.position());
+            let added = self.draft.annotate(time, value, host, at);
             self.note(added);
         }
-        Ok(())
     }
 
     fn binary_annotation(
         &mut self,
         cursor: &mut Cursor<'a>,
-        last: &mut Located<'a>,
+        known: &mut Known<'a>,
     ) -> Result<(), ThriftError> {
-        let (mut key, mut value) = (Cow::Borrowed(""), None);
+        if let Some(plain) = cursor.binary_rest().and_then(plain_thrift::tag)
+            && let Some(host) = endpoint_at_end(cursor, plain.length, known)?
+        {
+            let (key, value) = (valid(plain.key), TagValue::Text(valid(plain.value)));
+            let added = self.draft.annotate_binary(key, value, host, cursor.position());
+            self.note(added);
+            return Ok(());
+        }
+        let (mut key, mut value) = (Cow::Borrowed(&[][..]), None);
         let (mut kind, mut host) = (0, Endpoint::default());
         each_field(cursor, |cursor, field| {
             match (field.id, field.kind) {
-                (1, Kind::Bytes) => key = cursor.text()?,
+                (1, Kind::Bytes) => key = valid(cursor.bytes()?),
                 (2, Kind::Bytes) => value = Some(cursor.bytes()?),
                 (3, Kind::I32) => kind = cursor.i32()?,
-                (4, Kind::Struct) => last.endpoint(cursor, &mut host)?,
+                (4, Kind::Struct) => endpoint(cursor, &mut host, known)?,
                 (_, kind) => cursor.skip(kind)?,
             }
             Ok(())
@@ -189,36 +216,40 @@ impl<'a> Span<'a> {
     }
 }
 
-/// The endpoint that was read last, with its bytes: nearly all annotations of a span, and of the spans
-/// of a sender, have the same one.
-#[derive(Default)]
-struct Located<'a> {
-    bytes: &'a [u8],
-    endpoint: Endpoint<'a>,
+/// The endpoint that stands so many bytes on and is the last field of a struct, which then is passed.
+/// Where it is not the last one, nothing is passed.
+fn endpoint_at_end<'a>(
+    cursor: &mut Cursor<'a>,
+    bytes: usize,
+    known: &mut Known<'a>,
+) -> Result<Option<Endpoint<'a>>, ThriftError> {
+    let (mut there, mut host) = (cursor.clone(), Endpoint::default());
+    there.advance(bytes)?;
+    endpoint(&mut there, &mut host, known)?;
+    if there.binary_rest().and_then(|rest| rest.first()) != Some(&plain_thrift::END) {
+        return Ok(None);
+    }
+    there.advance(1)?;
+    *cursor = there;
+    Ok(Some(host))
 }
 
-impl<'a> Located<'a> {
-    /// Adds to `endpoint` what the struct says that comes next.
-    fn endpoint(
-        &mut self,
-        cursor: &mut Cursor<'a>,
-        endpoint: &mut Endpoint<'a>,
-    ) -> Result<(), ThriftError> {
-        let is_first = *endpoint == Endpoint::default();
-        let Some(rest) = cursor.binary_rest().filter(|_| is_first) else {
-            return read_endpoint(cursor, endpoint);
-        };
-        // The bytes of a struct show where it ends, so that what begins as it does is it.
-        if !self.bytes.is_empty() && rest.starts_with(self.bytes) {
-            cursor.advance(self.bytes.len())?;
-        } else {
-            (self.bytes, self.endpoint) = (&[], Endpoint::default());
-            read_endpoint(cursor, &mut self.endpoint)?;
-            self.bytes = rest.get(..rest.len() - cursor.left()).unwrap_or_default();
-        }
-        *endpoint = self.endpoint.clone();
-        Ok(())
-    }
+/// Adds to `endpoint` what the struct says that comes next.
+fn endpoint<'a>(
+    cursor: &mut Cursor<'a>,
+    endpoint: &mut Endpoint<'a>,
+    known: &mut Known<'a>,
+) -> Result<(), ThriftError> {
+    let Some(rest) = cursor.binary_rest().filter(|_| endpoint.is_unknown()) else {
+        return read_endpoint(cursor, endpoint);
+    };
+    let (found, length) = known.endpoint(rest, |endpoint| {
+        let mut cursor = cursor.clone();
+        read_endpoint(&mut cursor, endpoint)?;
+        Ok(rest.len() - cursor.left())
+    })?;
+    *endpoint = found.clone();
+    cursor.advance(length)
 }
 
 fn read_endpoint<'a>(
@@ -233,7 +264,7 @@ fn read_endpoint<'a>(
             },
             // There are no numbers without a sign: half of the ports are negative.
             (2, Kind::I16) => endpoint.port = cursor.i16()?.cast_unsigned(),
-            (3, Kind::Bytes) => endpoint.service_name = cursor.text()?,
+            (3, Kind::Bytes) => endpoint.service_name = valid(cursor.bytes()?),
             (4, Kind::Bytes) => address::from_bytes(cursor.bytes()?, endpoint),
             (_, kind) => cursor.skip(kind)?,
         }
@@ -266,14 +297,14 @@ const DOUBLE: i32 = 5;
 fn value_of(kind: i32, value: &[u8]) -> TagValue<'_> {
     let known = match kind {
         BOOL => bytes(value).map(|[byte]| TagValue::Bool(byte == 1)),
-        BYTES => Some(TagValue::Text(Cow::Owned(STANDARD.encode(value)))),
+        BYTES => Some(TagValue::Text(Cow::Owned(STANDARD.encode(value).into_bytes()))),
         I16 => bytes(value).map(|bytes| TagValue::Int(i16::from_be_bytes(bytes).into())),
         I32 => bytes(value).map(|bytes| TagValue::Int(i32::from_be_bytes(bytes).into())),
         I64 => bytes(value).map(|bytes| TagValue::Int(i64::from_be_bytes(bytes))),
         DOUBLE => bytes(value).map(|bytes| TagValue::Double(f64::from_be_bytes(bytes))),
         _ => None,
     };
-    known.unwrap_or_else(|| TagValue::Text(utf8::text(value)))
+    known.unwrap_or_else(|| TagValue::Text(valid(value)))
 }
 
 fn bytes<const N: usize>(value: &[u8]) -> Option<[u8; N]> {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::draft::complete;
+use super::draft::{Draft, complete};
 use super::model::{Annotation, Endpoint, Kind, Span};
 use super::parts::{BinaryAnnotation, Moment, Parts};
 use crate::room::NoRoom;
@@ -14,39 +14,43 @@ use crate::room::NoRoom;
 /// have written is the first's.
 const SPANS_MAX: usize = 8;
 
-/// Gives to `write` the spans of v2 that `span`, which took `duration` nanoseconds, stands for with
-/// its `parts`: one for each service that wrote to it.
+/// Gives to `write` the spans of v2 that the span of `draft` stands for: one for each service that
+/// wrote to it.
 ///
 /// # Errors
 /// Those of `write`.
 pub(super) fn split<'a>(
-    mut span: Span<'a>,
-    duration: u64,
-    parts: Parts<'a>,
+    draft: &mut Draft<'a>,
     mut write: impl FnMut(&Span<'a>) -> Result<(), NoRoom>,
 ) -> Result<(), NoRoom> {
+    let Draft { span: whole, duration, v1: Parts { annotations, binary_annotations }, .. } = draft;
+    let mut span = std::mem::take(whole);
     // There once, however long it is.
     let mut name = std::mem::take(&mut span.name);
     let mut split = Split {
-        start: span.start,
-        duration,
-        first: Side { located: span.local != Endpoint::default(), span, duration: 0 },
+        start: std::mem::take(&mut span.start),
+        duration: *duration,
+        first: Side { located: !span.local.is_unknown(), span, duration: 0 },
         others: Vec::new(),
         core: Core::default(),
     };
-    split.first.span.start = 0;
-    parts.annotations.iter().for_each(|one| split.annotate(Mark { time: one.time, moment: one }));
+    annotations.iter().for_each(|one| split.annotate(Mark { time: one.time, moment: one }));
     split.infer_beginnings();
     split.set_rpc_times();
     split.set_messaging_times();
-    split.tag(parts.binary_annotations);
-    let Split { first, others, .. } = split;
-    for Side { mut span, duration, .. } in std::iter::once(first).chain(others) {
-        span.name = name;
-        complete(&mut span, duration);
-        write(&span)?;
-        name = span.name;
-    }
+    split.tag(binary_annotations.drain(..));
+    let Split { mut first, others, .. } = split;
+    let mut finish = |Side { span, duration, .. }: &mut Side<'a>| {
+        span.name = std::mem::take(&mut name);
+        complete(span, *duration);
+        write(span)?;
+        name = std::mem::take(&mut span.name);
+        Ok(())
+    };
+    finish(&mut first)?;
+    others.into_iter().try_for_each(|mut side| finish(&mut side))?;
+    // Its memory is for the next one.
+    *whole = first.span;
     Ok(())
 }
 
@@ -79,16 +83,16 @@ struct Core<'p, 'a> {
 
 impl<'p, 'a> Core<'p, 'a> {
     /// The place for an annotation of this value, and what it makes of its span.
-    fn place(&mut self, value: &str) -> Option<(&mut Option<Mark<'p, 'a>>, Kind)> {
+    fn place(&mut self, value: &[u8]) -> Option<(&mut Option<Mark<'p, 'a>>, Kind)> {
         Some(match value {
-            "cs" => (&mut self.client_send, Kind::Client),
-            "cr" => (&mut self.client_receive, Kind::Client),
-            "sr" => (&mut self.server_receive, Kind::Server),
-            "ss" => (&mut self.server_send, Kind::Server),
-            "ms" => (&mut self.message_send, Kind::Producer),
-            "mr" => (&mut self.message_receive, Kind::Consumer),
-            "ws" => (&mut self.wire_send, Kind::None),
-            "wr" => (&mut self.wire_receive, Kind::None),
+            b"cs" => (&mut self.client_send, Kind::Client),
+            b"cr" => (&mut self.client_receive, Kind::Client),
+            b"sr" => (&mut self.server_receive, Kind::Server),
+            b"ss" => (&mut self.server_send, Kind::Server),
+            b"ms" => (&mut self.message_send, Kind::Producer),
+            b"mr" => (&mut self.message_receive, Kind::Consumer),
+            b"ws" => (&mut self.wire_send, Kind::None),
+            b"wr" => (&mut self.wire_receive, Kind::None),
             _ => return None,
         })
     }
@@ -294,13 +298,13 @@ impl<'p, 'a> Split<'p, 'a> {
     }
 
     /// Makes tags and addresses of binary annotations.
-    fn tag(&mut self, all: Vec<BinaryAnnotation<'a>>) {
+    fn tag(&mut self, all: impl Iterator<Item = BinaryAnnotation<'a>>) {
         let (mut client, mut server, mut broker) = (None, None, None);
         for BinaryAnnotation { key, value, endpoint } in all {
             let Some(value) = value else {
                 match &*key {
-                    "ca" => client = endpoint,
-                    "sa" => server = endpoint,
+                    b"ca" => client = endpoint,
+                    b"sa" => server = endpoint,
                     _ => broker = endpoint,
                 }
                 continue;
@@ -310,7 +314,7 @@ impl<'p, 'a> Split<'p, 'a> {
                 None => &mut self.first,
             };
             // A mark that tells of nothing but the endpoint.
-            if key != "lc" || value.text() != Some("") {
+            if *key != *b"lc" || value.text() != Some(b"") {
                 side.span.tags.push((key, value));
             }
         }
@@ -342,7 +346,7 @@ impl<'p, 'a> Split<'p, 'a> {
         {
             // Some servers know of their client the address alone, and name themselves.
             if client.service_name == near.service_name {
-                client.service_name = Cow::Borrowed("");
+                client.service_name = Cow::Borrowed(b"");
             }
             self.side(near).span.remote = client;
         }

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::{Elements, Reader, Result};
 use crate::hex;
-
-use super::{Reader, Result, repaired};
+use crate::utf8::{self, repaired};
 
 impl<'a> Reader<'a> {
     /// Consumes bytes of a string up to its end, an escape or a control character.
@@ -15,8 +15,56 @@ impl<'a> Reader<'a> {
         self.since(start)
     }
 
+    /// Consumes a string without escapes that begins here, in a document that is UTF-8. Where there is
+    /// none, nothing is consumed.
+    #[inline]
+    pub(crate) fn plain_string(&mut self) -> Option<&'a str> {
+        let rest = self.rest().strip_prefix(b"\"")?;
+        let (start, length) = (self.at + 1, plain_length(rest));
+        if rest.get(length) != Some(&b'"') {
+            return None;
+        }
+        let text = self.valid?.get(start..start + length)?;
+        self.at = start + length + 1;
+        Some(text)
+    }
+
+    /// Consumes the name of the next field and what stands around it, where that has no escapes and no
+    /// more white space than before the name. Where there is none, nothing is consumed.
+    #[inline]
+    pub(super) fn plain_name(&mut self, elements: &mut Elements) -> Option<&'a str> {
+        let before = self.at;
+        if !elements.first {
+            if self.current() != Some(b',') {
+                return None;
+            }
+            self.at += 1;
+        }
+        self.next_byte();
+        let name = self.plain_string();
+        if name.is_some() && self.current() == Some(b':') {
+            self.at += 1;
+            elements.first = false;
+            return name;
+        }
+        self.at = before;
+        None
+    }
+
+    /// Consumes a string that may have escapes, or be no UTF-8.
     #[cold]
-    pub(super) fn string_with_escapes(&mut self, start: usize) -> Result<Cow<'a, str>> {
+    pub(super) fn unusual_string(&mut self) -> Result<Cow<'a, str>> {
+        self.expect(b'"', "a string")?;
+        let start = self.at;
+        let plain = self.plain_run();
+        if self.current() == Some(b'"') {
+            self.at += 1;
+            return Ok(utf8::text(plain));
+        }
+        self.string_with_escapes(start)
+    }
+
+    fn string_with_escapes(&mut self, start: usize) -> Result<Cow<'a, str>> {
         self.at = start;
         let mut bytes = Vec::new();
         loop {

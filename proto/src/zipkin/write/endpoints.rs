@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::super::encode::{EndpointKeys, LOCAL, REMOTE};
+use super::super::own::{EndpointKeys, LOCAL, REMOTE};
 use super::tags::{Tags, value_of};
 use crate::json::writer::{Object, put_display};
 use crate::otlp::{Span, any_value::Value};

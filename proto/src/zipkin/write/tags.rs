@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::encode::{SHARED_ATTRIBUTE, START_ABSENT_ATTRIBUTE};
+use super::super::own::{SHARED_ATTRIBUTE, START_ABSENT_ATTRIBUTE};
 use super::super::tags::SERVICE_NAME_SOURCE;
 use crate::hex;
 use crate::json::writer::put_display;
