@@ -32,6 +32,10 @@ pub(super) const CATCHING_UP: [usize; 3] = [1, 2, 0];
 /// Never the first consumer: for reading again behind a cursor.
 pub(super) const REREADING: [usize; 2] = [1, 2];
 
+/// Of their own for those that only look, two of a partition at a time: no cursor of an owner finds
+/// its slot taken by them.
+pub(super) const LOOKING: [usize; 2] = [3, 4];
+
 /// The consumer that asks for metadata. A broker answers the requests of one connection in turn: on
 /// this one no fetch request waits for records for long.
 const METADATA: usize = 1;

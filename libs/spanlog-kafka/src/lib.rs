@@ -27,6 +27,7 @@ mod assignment;
 mod blocking;
 mod client;
 mod commits;
+mod committed;
 mod config;
 #[cfg(test)]
 mod conformance_tests;

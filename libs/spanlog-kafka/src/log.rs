@@ -7,10 +7,12 @@ use std::{
 };
 
 use wholetrace_runtime::problems::Problems;
-use wholetrace_spanlog::{Group, Log, Topic, TopicName};
+use wholetrace_spanlog::{Committed, Group, Log, Topic, TopicName};
 
 use super::{
+    blocking::BlockingCalls,
     client::{self, Answer, Traffic},
+    committed::KafkaCommitted,
     config::KafkaConfig,
     consumer_pool::ConsumerPool,
     discovery::{find_topics, topic_of},
@@ -254,6 +256,17 @@ impl KafkaLog {
         members.retain(|member| !member.thread.is_finished());
         members.push(membership);
         Ok(Box::new(group))
+    }
+
+    /// What the group has committed, for those that only look.
+    #[must_use]
+    pub fn checkpoints(&self) -> Arc<dyn Committed> {
+        Arc::new(KafkaCommitted {
+            consumers: Arc::clone(&self.shared.consumers),
+            blocking: BlockingCalls::new(),
+            topic: Arc::from(self.config.spans.topic.as_str()),
+            partitions: self.partitions,
+        })
     }
 
     /// How it is doing.

@@ -9,13 +9,13 @@ use std::{
 use futures_util::future::BoxFuture;
 use wholetrace_spanlog::{
     Cursor, Extent, Frame, LogTime, Partition, Position, ReadError, Reader, Replacement, Start,
-    TopicName,
+    Stretch, TopicName,
 };
 
 use super::{
     blocking::BlockingCalls,
     consumer::Consumer,
-    consumer_pool::{CATCHING_UP, ConsumerPool, REREADING, TAILING},
+    consumer_pool::{CATCHING_UP, ConsumerPool, LOOKING, REREADING, TAILING},
     cursor::{Context, KafkaCursor},
     identity::Identities,
     metrics::Meters,
@@ -103,9 +103,7 @@ impl KafkaReader {
                 (position.0.max(low), LogTime(0))
             }
             Start::Time(time) => {
-                let asked = topic_partition.clone();
-                let ask = move || consumer.position_at(&asked.topic, asked.number, time.0);
-                (self.context.blocking.run(ask).await?.unwrap_or(high).max(low), time)
+                (self.position_at(consumer, &topic_partition, time, extent).await?, time)
             }
         };
         if next < high {
@@ -114,6 +112,43 @@ impl KafkaReader {
         }
         let cursor = self.start(topic_partition, &TAILING, next, next.min(high), from_time).await?;
         Ok(cursor.watched())
+    }
+
+    /// A part of a partition for those that only look. Its cursor has a consumer that no owner uses,
+    /// and says nothing of what the log is known by: it may begin anywhere.
+    async fn look(&self, partition: Partition, start: Start) -> Result<Stretch, ReadError> {
+        let topic_partition = self.topic_partition(partition)?;
+        let consumer = self.context.consumers.for_metadata()?;
+        let TopicPartition { topic, number, .. } = &topic_partition;
+        let extent = self.context.blocking.extent(&consumer, topic, *number).await?;
+        let oldest = extent.start.0;
+        let (next, from_time) = match start {
+            Start::Earliest => (oldest, LogTime(0)),
+            Start::Position(position) => {
+                extent.reaches(partition, position)?;
+                (position.0.max(oldest), LogTime(0))
+            }
+            Start::Time(time) => {
+                (self.position_at(consumer, &topic_partition, time, extent).await?, time)
+            }
+        };
+        let cursor = self.start(topic_partition, &LOOKING, next, next, from_time).await?;
+        Ok(Stretch { from: Position(next), end: extent.end, cursor: Box::new(cursor) })
+    }
+
+    /// The first position with that time or a later one, or the end of the partition, which holds
+    /// `extent`.
+    async fn position_at(
+        &self,
+        consumer: Arc<Consumer>,
+        topic_partition: &TopicPartition,
+        time: LogTime,
+        extent: Extent,
+    ) -> Result<u64, ReadError> {
+        let asked = topic_partition.clone();
+        let ask = move || consumer.position_at(&asked.topic, asked.number, time.0);
+        let found = self.context.blocking.run(ask).await?;
+        Ok(found.unwrap_or(extent.end.0).max(extent.start.0))
     }
 
     /// Fails when `position` is not of the log with this extent.
@@ -316,6 +351,14 @@ impl Reader for KafkaReader {
             let cursor = self.open_cursor(partition, start).await?;
             Ok(Box::new(cursor) as Box<dyn Cursor>)
         })
+    }
+
+    fn peek(
+        &self,
+        partition: Partition,
+        start: Start,
+    ) -> BoxFuture<'_, Result<Stretch, ReadError>> {
+        Box::pin(self.look(partition, start))
     }
 
     fn fetch(

@@ -60,7 +60,8 @@ pub use burst::BurstClock;
 pub use contract::{Log, Topic};
 pub use position::{LogTime, Partition, Position};
 pub use reader::{
-    Checkpoint, Committer, Cursor, Extent, Group, GroupEvent, ReadError, Reader, Replacement, Start,
+    Checkpoint, Committed, Committer, Cursor, Extent, Group, GroupEvent, ReadError, Reader,
+    Replacement, Start, Stretch,
 };
 pub use record::{Frame, Record, RecordKind};
 pub use topic::TopicName;

@@ -25,6 +25,14 @@ pub trait Reader: Send + Sync + 'static {
         start: Start,
     ) -> BoxFuture<'_, Result<Box<dyn Cursor>, ReadError>>;
 
+    /// What `partition` holds now from `start` on, for those that only look: no commit depends on it, and
+    /// those that do the work are not disturbed.
+    ///
+    /// # Errors
+    /// [`ReadError::Replaced`] when `start` is no position of this log.
+    fn peek(&self, partition: Partition, start: Start)
+    -> BoxFuture<'_, Result<Stretch, ReadError>>;
+
     /// Frames at or after `from`, for reading again: as many as fit `max_bytes` of payload, but
     /// at least one if there is one. Never waits for new records: empty at the end of the log.
     ///
@@ -57,6 +65,16 @@ pub enum Start {
     /// At the first record with this append time or a later one; at one of those where times go
     /// back.
     Time(LogTime),
+}
+
+/// A part of a partition that is looked at: `from <= position < end`.
+pub struct Stretch {
+    /// Where it begins: no record of it has a lower position.
+    pub from: Position,
+    /// Where the partition ended when it was asked for. Empty when that is not above `from`.
+    pub end: Position,
+    /// Reads it, and would go on behind it.
+    pub cursor: Box<dyn Cursor>,
 }
 
 /// What a partition holds: `start <= position < end`. Empty when both are the same.
@@ -178,6 +196,18 @@ pub trait Committer: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<(), ReadError>> {
         self.commit(partition, checkpoint)
     }
+}
+
+/// What the group has committed, for those that only look and are no member of it.
+pub trait Committed: Send + Sync + 'static {
+    /// The newest checkpoint of `partition` that is stored; `None` when nobody has ever committed.
+    ///
+    /// # Errors
+    /// [`ReadError::NoSuchPartition`]; [`ReadError::Failed`] may pass: call again.
+    fn checkpoint(
+        &self,
+        partition: Partition,
+    ) -> BoxFuture<'_, Result<Option<Checkpoint>, ReadError>>;
 }
 
 /// Why the log could not be read or committed to.

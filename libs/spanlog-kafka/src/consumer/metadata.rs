@@ -46,6 +46,28 @@ impl Consumer {
         settled(ask).map_err(|error| self.failure(&error))
     }
 
+    /// What the group has committed for a partition, with its metadata; asks, and blocks.
+    pub(crate) fn committed(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Option<(u64, String)>, ReadError> {
+        let client = self.client()?;
+        let ask = || {
+            let asked = list(topic, partition, Offset::Invalid)?;
+            let found = client.committed_offsets(asked, TIMEOUT)?;
+            let Some(found) = found.find_partition(topic, partition) else { return Ok(None) };
+            found.error()?;
+            Ok(match found.offset() {
+                Offset::Offset(at) => {
+                    Some((u64::try_from(at).unwrap_or_default(), found.metadata().to_owned()))
+                }
+                _ => None,
+            })
+        };
+        settled(ask).map_err(|error| self.failure(&error))
+    }
+
     /// Whether the logs of partitions of `topic` can be those that the marks are of; `None` where
     /// nobody answers. Asks each broker once, whatever the number of partitions; blocks.
     pub(crate) fn are_same(

@@ -31,7 +31,7 @@ pub use reading::{
     a_cursor_starts_where_it_is_told, a_cursor_waits_and_loses_nothing_when_cancelled,
     a_damaged_record_is_a_gap_of_one, a_position_beyond_the_end_is_told,
     fetch_fits_its_bound_but_gives_at_least_one, several_cursors_see_the_same,
-    the_extent_is_what_can_be_read,
+    the_extent_is_what_can_be_read, who_looks_is_told_what_there_is,
 };
 pub use subject::Subject;
 pub use surviving::{
@@ -60,6 +60,7 @@ macro_rules! conformance_tests {
             fetch_fits_its_bound_but_gives_at_least_one,
             several_cursors_see_the_same,
             the_extent_is_what_can_be_read,
+            who_looks_is_told_what_there_is,
             a_damaged_record_is_a_gap_of_one,
             a_position_beyond_the_end_is_told,
             an_answered_append_survives_a_crash,

@@ -40,6 +40,42 @@ pub async fn a_cursor_starts_where_it_is_told(subject: impl Subject) {
     assert_eq!(texts(&take(&mut *cursor, 1).await), ["e"]);
 }
 
+/// Who looks is told what there is from any start on, where it begins and where it ends.
+pub async fn who_looks_is_told_what_there_is(subject: impl Subject) {
+    let spans = subject.log().spans;
+    let nothing = in_time(spans.reader.peek(P0, Start::Earliest)).await.unwrap();
+    assert!(nothing.from >= nothing.end, "{} {}", nothing.from, nothing.end);
+    for (text, time) in [("a", 1_000), ("b", 2_000), ("c", 3_000)] {
+        subject.set_time(LogTime(9_000_000_000_000 + time));
+        append_all(&spans, P0, &[text]).await;
+    }
+    let frames = read_all(&spans, P0).await;
+    let (end, newest) = (frames[2].position.next(), frames[2].time);
+    // Times may be the same.
+    let first = frames.iter().position(|frame| frame.time >= newest).unwrap();
+    for (start, expected) in [
+        (Start::Earliest, &frames[..]),
+        (Start::Position(frames[1].position), &frames[1..]),
+        (Start::Time(newest), &frames[first..]),
+        (Start::Position(end), &[]),
+        (Start::Time(newest.plus(1)), &[]),
+    ] {
+        let mut looked = in_time(spans.reader.peek(P0, start)).await.unwrap();
+        assert!(looked.end >= end, "{start:?}: {}", looked.end);
+        match expected.first() {
+            Some(first) => {
+                assert!(looked.from <= first.position, "{start:?}: {}", looked.from);
+                let found = take(&mut *looked.cursor, expected.len()).await;
+                assert_eq!(texts(&found), texts(expected), "{start:?}");
+            }
+            None => assert!(looked.from >= end, "{start:?}: {}", looked.from),
+        }
+    }
+    let beyond = Position(end.0 + 1_000_000);
+    let error = in_time(spans.reader.peek(P0, Start::Position(beyond))).await.err();
+    assert!(matches!(error, Some(ReadError::Replaced { .. })), "{error:?}");
+}
+
 /// A waiting cursor gives what comes; dropping its future loses nothing.
 pub async fn a_cursor_waits_and_loses_nothing_when_cancelled(subject: impl Subject) {
     let spans = subject.log().spans;

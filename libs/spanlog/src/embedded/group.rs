@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::shared::Shared;
 use crate::{
     position::Partition,
-    reader::{Checkpoint, Committer, Group, GroupEvent, ReadError},
+    reader::{Checkpoint, Committed, Committer, Group, GroupEvent, ReadError},
 };
 
 /// How long a closing log is ready to wait, about: it has other things to close.
@@ -91,8 +91,9 @@ impl Drop for EmbeddedGroup {
     }
 }
 
-struct EmbeddedCommitter {
-    shared: Arc<Shared>,
+/// Stores checkpoints, and gives them.
+pub(super) struct EmbeddedCommitter {
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Committer for EmbeddedCommitter {
@@ -110,6 +111,20 @@ impl Committer for EmbeddedCommitter {
                 .checkpoints()
                 .commit(partition, checkpoint)
                 .ok_or(ReadError::NoSuchPartition { partition: partition.0, partitions })
+        })
+    }
+}
+
+impl Committed for EmbeddedCommitter {
+    fn checkpoint(
+        &self,
+        partition: Partition,
+    ) -> BoxFuture<'_, Result<Option<Checkpoint>, ReadError>> {
+        Box::pin(async move {
+            let partitions = self.shared.settings.partitions;
+            let at = usize::try_from(partition.0).unwrap_or(usize::MAX);
+            let checkpoint = self.shared.checkpoints().committed().get(at).cloned();
+            checkpoint.ok_or(ReadError::NoSuchPartition { partition: partition.0, partitions })
         })
     }
 }

@@ -13,7 +13,7 @@ use super::{
     disk::Disk,
     error::OpenError,
     folder::Folder,
-    group::EmbeddedGroup,
+    group::{EmbeddedCommitter, EmbeddedGroup},
     keeper::Keeper,
     real_disk::{RealDisk, weakness},
     settings::Settings,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     clock::{Clock, LogClock},
     contract::{Log, Topic},
-    reader::Group,
+    reader::{Committed, Group},
     routing::Descriptor,
     topic::TopicName,
 };
@@ -162,6 +162,12 @@ impl EmbeddedLog {
     #[must_use]
     pub fn group(&self) -> Box<dyn Group> {
         Box::new(EmbeddedGroup::new(&self.shared))
+    }
+
+    /// What is committed, for those that only look.
+    #[must_use]
+    pub fn checkpoints(&self) -> Arc<dyn Committed> {
+        Arc::new(EmbeddedCommitter { shared: Arc::clone(&self.shared) })
     }
 
     /// The mapping of traces to partitions that this log was created with: its seed was drawn

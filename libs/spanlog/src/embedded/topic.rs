@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     position::{Partition, Position},
-    reader::{Cursor, Extent, ReadError, Reader, Start},
+    reader::{Cursor, Extent, ReadError, Reader, Start, Stretch},
     record::{Frame, Record, RecordKind},
     topic::TopicName,
     writer::{Append, AppendError, Writer},
@@ -183,6 +183,20 @@ impl<D: Disk> Reader for EmbeddedTopic<D> {
             let at = self.resolve(partition, start).await?;
             let cursor = EmbeddedCursor { topic: self.clone(), partition, at };
             Ok(Box::new(cursor) as Box<dyn Cursor>)
+        })
+    }
+
+    fn peek(
+        &self,
+        partition: Partition,
+        start: Start,
+    ) -> BoxFuture<'_, Result<Stretch, ReadError>> {
+        Box::pin(async move {
+            // The end first: what comes meanwhile is behind it.
+            let end = self.extent(partition).await?.end;
+            let from = self.resolve(partition, start).await?;
+            let cursor = Box::new(EmbeddedCursor { topic: self.clone(), partition, at: from });
+            Ok(Stretch { from, end, cursor })
         })
     }
 

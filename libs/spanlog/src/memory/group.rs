@@ -12,7 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use super::shared::{Member, Shared};
 use crate::{
     position::Partition,
-    reader::{Checkpoint, Committer, Group, GroupEvent, ReadError},
+    reader::{Checkpoint, Committed, Committer, Group, GroupEvent, ReadError},
 };
 
 /// What a revocation says that it waits; it waits for ever.
@@ -182,6 +182,25 @@ impl Committer for MemoryCommitter {
                 *committed = Some(checkpoint);
             }
             Ok(())
+        })
+    }
+}
+
+/// Looks at what is committed.
+pub(super) struct MemoryCommitted {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Committed for MemoryCommitted {
+    fn checkpoint(
+        &self,
+        partition: Partition,
+    ) -> BoxFuture<'_, Result<Option<Checkpoint>, ReadError>> {
+        Box::pin(async move {
+            let partitions = self.shared.partitions();
+            let at = usize::try_from(partition.0).unwrap_or(usize::MAX);
+            let checkpoint = self.shared.group().committed.get(at).cloned();
+            checkpoint.ok_or(ReadError::NoSuchPartition { partition: partition.0, partitions })
         })
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    group::{self, MemoryGroup},
+    group::{self, MemoryCommitted, MemoryGroup},
     partition::Records,
     shared::{AppendFault, Held, MemoryConfig, Shared, TopicState},
     topic::MemoryTopic,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     contract::{Log, Topic},
     position::{LogTime, Partition, Position},
-    reader::{Checkpoint, Group},
+    reader::{Checkpoint, Committed, Group},
     record::Frame,
     topic::TopicName,
     writer::AppendError,
@@ -72,6 +72,12 @@ impl MemoryLog {
     #[must_use]
     pub fn join(&self, partitions: &[Partition]) -> Box<dyn Group> {
         Box::new(MemoryGroup::join(&self.shared, partitions))
+    }
+
+    /// What is committed, for those that only look.
+    #[must_use]
+    pub fn checkpoints(&self) -> Arc<dyn Committed> {
+        Arc::new(MemoryCommitted { shared: Arc::clone(&self.shared) })
     }
 
     /// Takes `partition` from its owner. The receiver resolves when the owner has let go; `None`

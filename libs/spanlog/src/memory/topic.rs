@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     position::{Partition, Position},
-    reader::{Cursor, Extent, ReadError, Reader, Start},
+    reader::{Cursor, Extent, ReadError, Reader, Start, Stretch},
     record::{Frame, Record},
     topic::TopicName,
     writer::{Append, AppendError, Writer},
@@ -156,6 +156,24 @@ impl Reader for MemoryTopic {
             let (at, of) = (records.resolve(start), records.replaced);
             let cursor = MemoryCursor { topic: self.clone(), partition, at, of };
             Ok(Box::new(cursor) as Box<dyn Cursor>)
+        })
+    }
+
+    fn peek(
+        &self,
+        partition: Partition,
+        start: Start,
+    ) -> BoxFuture<'_, Result<Stretch, ReadError>> {
+        Box::pin(async move {
+            self.check()?;
+            let records = self.state().readable(partition)?.records();
+            let extent = records.extent();
+            if let Start::Position(position) = start {
+                extent.reaches(partition, position)?;
+            }
+            let (from, of) = (records.resolve(start), records.replaced);
+            let cursor = Box::new(MemoryCursor { topic: self.clone(), partition, at: from, of });
+            Ok(Stretch { from, end: extent.end, cursor })
         })
     }
 
