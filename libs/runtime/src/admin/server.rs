@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{RawQuery, State},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{StatusCode, Uri, header::CONTENT_TYPE},
     response::IntoResponse,
     routing::get,
 };
@@ -17,7 +17,11 @@ use hyper_util::{
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{
-    admin::{config::AdminConfig, health::Health},
+    admin::{
+        api::{Api, ApiAnswer},
+        config::AdminConfig,
+        health::Health,
+    },
     listen::{self, BindError},
     metrics::Recorder,
     shutdown::Shutdown,
@@ -40,16 +44,17 @@ const INDEX: &str = "wholetrace\n\n\
               ?verbose lists all checks, those that it can be ready without, too\n";
 
 /// The admin listener, bound.
-#[derive(Debug)]
 pub struct Admin {
     listener: TcpListener,
     address: SocketAddr,
+    api: Option<Arc<dyn Api>>,
 }
 
 #[derive(Clone)]
 struct Sources {
     health: Health,
     recorder: Recorder,
+    api: Option<Arc<dyn Api>>,
 }
 
 impl Admin {
@@ -64,7 +69,7 @@ impl Admin {
             endpoint: config.endpoint.clone(),
             reason: error.to_string(),
         })?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, api: None })
     }
 
     /// Where it listens.
@@ -73,9 +78,16 @@ impl Admin {
         self.address
     }
 
+    /// The same, which answers what is asked for below `/api/` as well.
+    #[must_use]
+    pub fn with_api(self, api: Arc<dyn Api>) -> Self {
+        Self { api: Some(api), ..self }
+    }
+
     /// Answers until the shutdown is requested.
     pub async fn run(self, health: Health, recorder: Recorder, shutdown: Shutdown) {
-        let service = TowerToHyperService::new(routes(Sources { health, recorder }));
+        let service =
+            TowerToHyperService::new(routes(Sources { health, recorder, api: self.api.clone() }));
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             let accept = async {
@@ -114,11 +126,25 @@ impl Admin {
 
 fn routes(sources: Sources) -> Router {
     Router::new()
-        .route("/", get(|| async { INDEX }))
+        .route("/", get(index))
         .route("/metrics", get(metrics))
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
+        .route("/api/{*path}", get(api))
         .with_state(sources)
+}
+
+async fn index(State(sources): State<Sources>) -> String {
+    format!("{INDEX}{}", sources.api.map_or("", |api| api.index()))
+}
+
+async fn api(State(sources): State<Sources>, uri: Uri) -> impl IntoResponse {
+    let Some(api) = sources.api else { return StatusCode::NOT_FOUND.into_response() };
+    let path = uri.path().trim_start_matches("/api/").to_owned();
+    let query = uri.query().unwrap_or_default().to_owned();
+    let ApiAnswer { status, body } = api.get(path, query).await;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 async fn metrics(State(sources): State<Sources>) -> impl IntoResponse {
@@ -145,6 +171,22 @@ mod tests {
 
     use super::*;
 
+    struct Echo;
+
+    impl Api for Echo {
+        fn get(
+            &self,
+            path: String,
+            query: String,
+        ) -> futures_util::future::BoxFuture<'_, ApiAnswer> {
+            Box::pin(async move { ApiAnswer { status: 404, body: format!("[{path}, {query}]") } })
+        }
+
+        fn index(&self) -> &'static str {
+            "/api/echo  says what was asked\n"
+        }
+    }
+
     async fn ask(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
@@ -158,7 +200,7 @@ mod tests {
     async fn operators_are_told_how_it_is() {
         let recorder = crate::metrics::install(&[crate::metrics::TABLE]).unwrap();
         let config = AdminConfig { endpoint: "127.0.0.1:0".to_owned() };
-        let admin = Admin::bind(&config).await.unwrap();
+        let admin = Admin::bind(&config).await.unwrap().with_api(Arc::new(Echo));
         let address = admin.local_address();
         let (health, shutdown) = (Health::new(), Shutdown::new());
         let (gateway, log) = (health.require("gateway"), health.observe("log"));
@@ -185,6 +227,12 @@ mod tests {
             let line = format!(r#"wholetrace_process_check_passes{{check="{check}"}} {passes}"#);
             assert!(answer.contains(&line), "{line}: {answer}");
         }
+        let answer = ask(address, "/api/echo/1%2F?a=b&c").await;
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+        assert!(answer.contains("content-type: application/json"), "{answer}");
+        assert!(answer.ends_with("[echo/1%2F, a=b&c]"), "{answer}");
+        let answer = ask(address, "/").await;
+        assert!(answer.contains("/livez") && answer.contains("\n/api/echo  says"), "{answer}");
         assert!(ask(address, "/nothing").await.starts_with("HTTP/1.1 404"));
 
         shutdown.request();
