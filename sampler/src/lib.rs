@@ -17,10 +17,13 @@
 //! that every later owner of the partition decides the same. The frames come by a second time, from
 //! memory or from the log: what is kept is filtered out of them and handed to the exporters. When
 //! all have answered, the position behind the frame is committed.
+//!
+//! What became of a trace is told from these logs by [`explain`], whenever somebody asks.
 
 pub mod config;
 pub mod core;
 pub mod dead_letters;
+pub mod explain;
 pub mod policy;
 #[cfg(test)]
 mod seeds;
