@@ -3,13 +3,14 @@
 use std::{fmt::Write as _, io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use wholetrace_sampler::policy::explain::explain;
+use wholetrace_runtime::logging::LoggingConfig;
+use wholetrace_sampler::policy::explain::explain as explained_policies;
 
 #[cfg(feature = "kafka")]
 use crate::topics;
 use crate::{
     config::{Cost, Inputs, load, markdown, memory_limit},
-    dead_letters, import, metrics_page, policy_tests, process,
+    dead_letters, explain, import, metrics_page, policy_tests, process,
     role::Role,
 };
 
@@ -34,6 +35,8 @@ Examples:
   wholetrace dead-letters list --config wholetrace.yaml
       Shows the spans that backends have refused for good; `export` writes them to a file, `replay`
       sends them again.
+  wholetrace explain 4bf92f3577b34da6a3ce929d0e0e4736 --config wholetrace.yaml
+      Says why this trace was kept or not, and what became of it.
   wholetrace check --config wholetrace.yaml
       Says everything that is wrong with a configuration, or what it comes to; with `--explain`
       in words, what its policies do.
@@ -104,6 +107,14 @@ enum Command {
         #[command(flatten)]
         sources: Sources,
     },
+    /// Say what became of a trace, and why: seen, decided, by which policies, exported.
+    #[command(after_help = explain::HELP)]
+    Explain {
+        #[command(flatten)]
+        options: explain::Options,
+        #[command(flatten)]
+        sources: Sources,
+    },
     /// Send realistic sample traffic over OTLP.
     #[cfg(feature = "generate")]
     Generate(Box<wholetrace_generate::Options>),
@@ -150,6 +161,7 @@ pub(crate) fn run() -> ExitCode {
         #[cfg(feature = "kafka")]
         Command::Topics { action, sources } => topics(action, sources),
         Command::DeadLetters { action, sources } => dead_letters(action, sources),
+        Command::Explain { options, sources } => explain(&options, sources),
         #[cfg(feature = "generate")]
         Command::Generate(options) => generate(*options),
         Command::Document { page: Page::Configuration } => print(&markdown()),
@@ -217,7 +229,7 @@ fn check(sources: Sources) -> anyhow::Result<()> {
 
 fn explain_policies(sources: Sources) -> anyhow::Result<()> {
     let loaded = load(&Inputs::of_process(sources.config, sources.set), None)?;
-    let explanation = explain(&loaded.config.tail_sampling, "tail_sampling");
+    let explanation = explained_policies(&loaded.config.tail_sampling, "tail_sampling");
     print(&explanation.map(|explanation| explanation.to_string()).unwrap_or_default())
 }
 
@@ -236,6 +248,17 @@ fn dead_letters(action: dead_letters::Action, sources: Sources) -> anyhow::Resul
     let loaded = load(&Inputs::of_process(sources.config, sources.set), None)?;
     loaded.config.logging.init()?;
     dead_letters::run(action, &loaded.config)
+}
+
+fn explain(options: &explain::Options, sources: Sources) -> anyhow::Result<()> {
+    let loaded = load(&Inputs::of_process(sources.config, sources.set), None)?;
+    let mut logging = loaded.config.logging.clone();
+    if logging.level == LoggingConfig::default().level {
+        // The answer stands alone, if nothing is wrong.
+        "warn".clone_into(&mut logging.level);
+    }
+    logging.init()?;
+    explain::run(options, &loaded.config)
 }
 
 #[cfg(feature = "generate")]

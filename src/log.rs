@@ -1,8 +1,8 @@
 //! The log of a process, whichever it is.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use wholetrace_spanlog::{Group, Log, embedded::EmbeddedLog, routing::Descriptor};
+use wholetrace_spanlog::{Committed, Group, Log, embedded::EmbeddedLog, routing::Descriptor};
 #[cfg(feature = "kafka")]
 use wholetrace_spanlog_kafka::{Access, KafkaConfig, KafkaLog, TopicAdmin, descriptor};
 
@@ -105,6 +105,15 @@ impl OpenLog {
             Kind::Embedded(log) => Ok(log.group()),
             #[cfg(feature = "kafka")]
             Kind::Kafka(log) => Ok(log.group()?),
+        }
+    }
+
+    /// What the group has committed.
+    pub(crate) fn committed(&self) -> Arc<dyn Committed> {
+        match &self.kind {
+            Kind::Embedded(log) => log.checkpoints(),
+            #[cfg(feature = "kafka")]
+            Kind::Kafka(log) => log.checkpoints(),
         }
     }
 

@@ -15,7 +15,7 @@ const KAFKA_RECEIVERS: &[Metric] = wholetrace_gateway::KAFKA_METRICS;
 const KAFKA_RECEIVERS: &[Metric] = &[];
 
 /// The tables, each with its heading in the documentation.
-pub(crate) const TABLES: [(&str, &[Metric]); 10] = [
+pub(crate) const TABLES: [(&str, &[Metric]); 11] = [
     ("Gateway", wholetrace_gateway::METRICS),
     ("Kafka receivers", KAFKA_RECEIVERS),
     ("Log of a single machine", wholetrace_spanlog::metrics::TABLE),
@@ -25,6 +25,7 @@ pub(crate) const TABLES: [(&str, &[Metric]); 10] = [
     ("Budgets", wholetrace_sampler::shell::budget_metrics::TABLE),
     ("Partitions", wholetrace_sampler::shell::partition_metrics::TABLE),
     ("Exporters", wholetrace_exporter::metrics::TABLE),
+    ("Explanations", crate::explain::METRICS),
     ("Process", metrics::TABLE),
 ];
 

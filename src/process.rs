@@ -1,6 +1,6 @@
 //! The life of a process, from its start to its end, whatever its role is.
 
-use std::{io::Write as _, time::Duration};
+use std::{io::Write as _, sync::Arc, time::Duration};
 
 use anyhow::bail;
 use tokio::signal::unix::Signal;
@@ -17,6 +17,7 @@ use crate::{
     banner::{self, VERSION},
     checks::{self, Checks},
     config::{Inputs, Loaded, load},
+    explain::{self, DecisionsApi},
     reload::Reload,
     role::Role,
     signals::{self, Signals},
@@ -62,6 +63,8 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs, hangup: Signal) -> an
     let ready = health.require("process");
     let group = (role == Role::Sampler).then(|| health.require("group"));
     let checks = Checks { log: health.observe("log"), group };
+    let decisions = Arc::new(DecisionsApi::new());
+    let admin = admin.with_api(Arc::clone(&decisions) as _);
     stages.rest.spawn("admin", admin.run(health, recorder.clone(), stages.end.clone()));
     let process = tokio::select! {
         process = wiring::build(role, config) => process?,
@@ -73,6 +76,7 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs, hangup: Signal) -> an
     metrics::started(VERSION, clock::unix_millis() as f64 / 1000.0);
     let message = banner::message(config, &process, address);
     let Process { log, gateway, sampling, .. } = process;
+    decisions.begin(explain::explainer(config, &log, Some(role))?);
 
     // Waits for a second signal to the very end.
     Tasks::new(stages.stop.clone()).spawn("signals", signals.watch(stages.stop.clone()));

@@ -2,10 +2,10 @@
 
 use std::io::{BufWriter, Write};
 
-use jiff::Timestamp;
 use wholetrace_sampler::dead_letters::{Contents, DeadLettersReader, StoredDeadLetter};
 
 use super::{damaged, options::ListFormat, written};
+use crate::moment;
 
 /// What of a reason is shown in a table, in characters: backends answer with whole pages.
 const REASON_CHARS: usize = 160;
@@ -80,7 +80,7 @@ fn row(dead_letter: &StoredDeadLetter, contents: Contents) -> String {
     let exporter = if dead_letter.exporter.is_empty() { "-" } else { &dead_letter.exporter };
     columns([
         &position(dead_letter),
-        &time(dead_letter),
+        &moment::tell(dead_letter.time_ms),
         exporter,
         &contents.traces.to_string(),
         &contents.spans.to_string(),
@@ -108,17 +108,11 @@ fn position(dead_letter: &StoredDeadLetter) -> String {
     format!("{}/{}", dead_letter.partition, dead_letter.position)
 }
 
-fn time(dead_letter: &StoredDeadLetter) -> String {
-    let millis = i64::try_from(dead_letter.time_ms).unwrap_or(i64::MAX);
-    let time = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
-    format!("{time:.3}")
-}
-
 fn object(dead_letter: &StoredDeadLetter, contents: Contents) -> serde_json::Value {
     serde_json::json!({
         "partition": dead_letter.partition.0,
         "position": dead_letter.position.0,
-        "time": time(dead_letter),
+        "time": moment::tell(dead_letter.time_ms),
         "exporter": &*dead_letter.exporter,
         "reason": dead_letter.reason,
         "topic": dead_letter.topic,

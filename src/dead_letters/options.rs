@@ -4,11 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
-use jiff::Timestamp;
-use wholetrace_runtime::{clock::unix_millis, units::HumanDuration};
+use wholetrace_runtime::units::HumanDuration;
 use wholetrace_sampler::dead_letters::{ReplaySettings, Selection};
 
-use crate::config::Config;
+use crate::{config::Config, moment};
 
 pub(crate) const HELP: &str = "\
 A log in Kafka is read beside the running cluster. An embedded log is used by one process at a
@@ -54,7 +53,7 @@ pub(crate) struct Which {
     #[arg(long, value_name = "NAME")]
     exporter: Option<String>,
     /// Those that came since then only: 2026-01-31T08:00:00Z, or 24h for those of the last day.
-    #[arg(long, value_name = "WHEN", value_parser = time)]
+    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
     since: Option<u64>,
 }
 
@@ -125,17 +124,6 @@ impl Replay {
         let Self { which, to, give_up_after, dry_run } = self;
         ReplaySettings { selection: which.into(), to, give_up_after, dry_run }
     }
-}
-
-/// A moment, in milliseconds since 1970.
-fn time(text: &str) -> Result<u64, String> {
-    if let Ok(ago) = text.parse::<HumanDuration>() {
-        return Ok(unix_millis().saturating_sub(ago.as_millis()));
-    }
-    let moment: Timestamp = text.parse().map_err(|_| {
-        format!("`{text}` is no time: take one as 2026-01-31T08:00:00Z, or 24h for a day ago")
-    })?;
-    Ok(u64::try_from(moment.as_millisecond()).unwrap_or(0))
 }
 
 fn positive_duration(text: &str) -> Result<Duration, String> {

@@ -13,6 +13,7 @@ fn help_teaches_and_version_is_said() {
         "sampler",
         "topics",
         "dead-letters",
+        "explain",
         "check",
         "generate",
         "Examples:",
@@ -61,4 +62,25 @@ fn what_dead_letters_takes_is_said() {
     }
     let made = folder.path().read_dir().expect("the folder").count();
     assert_eq!(made, 0, "nothing is made where there is nothing");
+}
+
+#[test]
+fn what_explain_takes_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let help = run(folder.path(), &["explain", "--help"], &[]);
+    for expected in ["TRACE_ID", "--at", "beside the running cluster", "Examples:"] {
+        assert!(help.stdout.contains(expected), "{expected}: {}", help.stdout);
+    }
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let rows: [(&[&str], i32, &str); 4] = [
+        (&["4bf92f35"], 2, "32 hexadecimal digits"),
+        (&[id, "--within", "0s"], 2, "more than 0s"),
+        (&[id], 1, "there is no log in `wholetrace-data`"),
+        (&[id, "--at", "127.0.0.1:1"], 1, "nobody listens at `127.0.0.1:1`"),
+    ];
+    for (arguments, code, expected) in rows {
+        let ran = run(folder.path(), &[&["explain"], arguments].concat(), &[]);
+        assert_eq!(ran.code, Some(code), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{arguments:?}: {expected}: {}", ran.stderr);
+    }
 }

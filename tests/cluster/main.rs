@@ -17,6 +17,7 @@ mod crashes;
 mod damage;
 mod dead_letters;
 mod decisions;
+mod explain;
 mod fleet;
 mod interchange;
 mod kafka;
@@ -33,4 +34,6 @@ mod steady;
 mod support;
 mod topics;
 
-use support::{collector, gateway_process, jaeger, mock, oracle, parts, process, sender};
+use support::{
+    collector, explain as ask, gateway_process, jaeger, mock, oracle, parts, process, sender,
+};

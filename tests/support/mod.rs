@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each of the two uses a part of it")]
 
 pub(crate) mod collector;
+pub(crate) mod explain;
 pub(crate) mod gateway_process;
 pub(crate) mod jaeger;
 pub(crate) mod mock;

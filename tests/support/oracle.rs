@@ -32,7 +32,7 @@ pub(crate) struct Sent {
     pub(crate) planned: usize,
     pub(crate) acknowledged: Vec<String>,
     pub(crate) repeated: Vec<String>,
-    took_ms: u64,
+    pub(crate) took_ms: u64,
     pub(crate) error: bool,
     slow: bool,
     pub(crate) late: bool,

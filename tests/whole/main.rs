@@ -14,6 +14,7 @@ mod conformance;
 mod crash;
 mod dead_letters;
 mod envoy;
+mod explain;
 mod exporters;
 mod head_sampler;
 mod jaeger_clients;
@@ -30,4 +31,6 @@ mod tenants;
 #[allow(dead_code, reason = "the recorder uses the rest")]
 mod vectors;
 
-use support::{collector, gateway_process, jaeger, mock, oracle, parts, process, sender};
+use support::{
+    collector, explain as ask, gateway_process, jaeger, mock, oracle, parts, process, sender,
+};

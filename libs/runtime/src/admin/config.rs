@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The admin listener: `/metrics`, `/livez`, `/readyz`, over plain HTTP and without
+/// The admin listener: `/metrics`, `/livez`, `/readyz`, `/api/decisions`, over plain HTTP and without
 /// authentication. Keep it on an address that only your operators reach.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
