@@ -14,39 +14,47 @@ pub const fn digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// The values of all bytes that are digits; of others, what no digit has.
-const VALUES: [u8; 256] = {
-    let (mut values, mut byte) = ([0xff; 256], 0_u8);
-    loop {
-        if let Some(value) = digit(byte) {
-            values[byte as usize] = value;
-        }
-        if byte == u8::MAX {
-            break values;
-        }
-        byte += 1;
-    }
-};
-
-#[inline]
-fn value(digit: u8) -> u8 {
-    VALUES.get(usize::from(digit)).copied().unwrap_or(0xff)
-}
-
 /// The bytes that exactly two digits each of either case write. `None` for another number of
 /// digits, or other characters.
+#[inline]
 pub(crate) fn exact<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let (pairs, rest) = text.as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
+    if text.len() != 2 * N {
         return None;
     }
-    let (mut bytes, mut wrong) = ([0; N], 0);
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        let (high, low) = (value(*high), value(*low));
-        wrong |= high | low;
-        *byte = high << 4 | low & 0xf;
+    let mut bytes = [0; N];
+    let (eights, rest) = text.as_chunks::<8>();
+    let (fours, last) = bytes.as_chunks_mut::<4>();
+    for (four, eight) in fours.iter_mut().zip(eights) {
+        *four = four_bytes(*eight)?;
     }
-    (wrong < 0x10).then_some(bytes)
+    for (byte, pair) in last.iter_mut().zip(rest.as_chunks::<2>().0) {
+        let [high, low] = *pair;
+        *byte = digit(high)? << 4 | digit(low)?;
+    }
+    Some(bytes)
+}
+
+/// The bytes that eight digits write: looked at together, they take a quarter of the time.
+#[inline]
+fn four_bytes(digits: [u8; 8]) -> Option<[u8; 4]> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST: u64 = ONES << 7;
+    let word = u64::from_le_bytes(digits);
+    // With this bit small letters and capitals are one, and no other byte is a letter for it. Bytes
+    // are below 0x80 here, so that no sum of theirs carries into the next.
+    let plain = word & !HIGHEST;
+    let small = plain | (ONES * 0x20);
+    // The highest bit of each byte tells whether it is at least as large.
+    let at_least = |bytes: u64, least: u8| bytes + ONES * (0x80 - u64::from(least));
+    let decimal = at_least(plain, b'0') & !at_least(plain, b'9' + 1) & HIGHEST;
+    let letter = at_least(small, b'a') & !at_least(small, b'f' + 1) & HIGHEST;
+    if (decimal | letter) & !(word & HIGHEST) != HIGHEST {
+        return None;
+    }
+    let values = (word & (ONES * 0xf)) + (letter >> 7) * 9;
+    // The higher digit of each pair is in the lower byte.
+    let [a, _, b, _, c, _, d, _] = (values << 4 | values >> 8).to_le_bytes();
+    Some([a, b, c, d])
 }
 
 /// The bytes that up to `2 N` digits of either case write, with zeros before them. `None` for more
@@ -101,6 +109,20 @@ mod tests {
         assert_eq!(padded(b"f"), Some([0xf]));
         assert_eq!(padded(b""), Some([0, 0]));
         assert_eq!(exact::<4>(b"1A2"), None);
+    }
+
+    #[test]
+    fn every_byte_is_told_from_a_digit_at_every_place() {
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                let mut digits = *b"0aF9c4B7";
+                digits[place] = byte;
+                let pairs = digits.as_chunks::<2>().0.iter();
+                let bytes = pairs.map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+                let wanted: Option<Vec<u8>> = bytes.collect();
+                assert_eq!(four_bytes(digits).map(Vec::from), wanted, "{digits:?}");
+            }
+        }
     }
 
     #[test]

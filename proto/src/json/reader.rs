@@ -254,16 +254,20 @@ impl<'a> Reader<'a> {
 
     #[inline(never)]
     fn after_white_space(&mut self) -> Option<u8> {
+        let mut rest = self.rest();
         loop {
             // Lines are indented.
-            while self.rest().starts_with(b"        ") {
-                self.at += 8;
+            if let Some(behind) = rest.strip_prefix(b"        ") {
+                rest = behind;
+                continue;
             }
-            match self.current() {
-                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
-                byte => return byte,
+            match rest {
+                [b' ' | b'\t' | b'\n' | b'\r', behind @ ..] => rest = behind,
+                _ => break,
             }
         }
+        self.at = self.text.len() - rest.len();
+        rest.first().copied()
     }
 
     #[inline]

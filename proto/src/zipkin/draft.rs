@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::model::{Annotation, Endpoint, Span, TagValue};
 use super::parts::{ADDRESS_KEYS, BinaryAnnotation, Moment, Parts};
@@ -50,14 +51,16 @@ impl<'a> Draft<'a> {
         &mut self,
         time: u64,
         value: Text<'a>,
-        endpoint: Endpoint<'a>,
+        endpoint: Option<Rc<Endpoint<'a>>>,
         at: usize,
     ) -> Result<(), SpanReject> {
         const FIELD: &str = "annotations";
-        if endpoint.is_unknown() {
-            return push(&mut self.span.annotations, Annotation { time, value }, FIELD, at);
+        match endpoint.filter(|endpoint| !endpoint.is_unknown()) {
+            Some(endpoint) => {
+                push(&mut self.v1.annotations, Moment { time, value, endpoint }, FIELD, at)
+            }
+            None => push(&mut self.span.annotations, Annotation { time, value }, FIELD, at),
         }
-        push(&mut self.v1.annotations, Moment { time, value, endpoint }, FIELD, at)
     }
 
     /// Adds a binary annotation of v1 that `endpoint` wrote, if that is known. It ends at byte `at`.
@@ -65,10 +68,10 @@ impl<'a> Draft<'a> {
         &mut self,
         key: Text<'a>,
         value: TagValue<'a>,
-        endpoint: Endpoint<'a>,
+        endpoint: Option<Rc<Endpoint<'a>>>,
         at: usize,
     ) -> Result<(), SpanReject> {
-        let endpoint = Some(endpoint).filter(|endpoint| !endpoint.is_unknown());
+        let endpoint = endpoint.filter(|endpoint| !endpoint.is_unknown());
         let is_address = is_mark(&value) && endpoint.is_some() && ADDRESS_KEYS.contains(&&*key);
         let value = (!is_address).then_some(value);
         let one = BinaryAnnotation { key, value, endpoint };

@@ -3,11 +3,12 @@
 use super::links_events::{put_event, put_link};
 use super::model::{Endpoint, Kind, Span, TagValue};
 use super::own::{EndpointKeys, LOCAL, REMOTE, SHARED_ATTRIBUTE, START_ABSENT_ATTRIBUTE};
+use super::scopes::Scopes;
 use super::tags::{Places, Tags};
 use crate::otlp::enums::{STATUS_CODES, number_of};
 use crate::otlp::message::{MessageWriter, Scalar};
 use crate::otlp::numbers::{instrumentation_scope, resource, span, status};
-use crate::otlp::writer::Writer;
+use crate::otlp::writer::{ScopeId, Writer};
 use crate::room::NoRoom;
 use crate::translated::{KEEP_ATTRIBUTE, KEEP_ZIPKIN_DEBUG};
 use crate::utf8::str_of;
@@ -17,16 +18,29 @@ pub(super) fn write_span(
     writer: &mut Writer<'_>,
     span: &Span<'_>,
     places: &mut Places,
+    scopes: &mut Scopes,
 ) -> Result<(), NoRoom> {
     let tags = Tags::of(span, places);
-    let resource = writer.resource(|out| put_resource(out, &tags))?;
-    let scope = writer.scope(resource, |out| {
-        put_text(out, instrumentation_scope::NAME, tags.said.scope_name);
-        put_text(out, instrumentation_scope::VERSION, tags.said.scope_version);
-    })?;
+    let scope = match scopes.find(&tags) {
+        Some(scope) => scope,
+        None => {
+            let scope = write_scope(writer, &tags)?;
+            scopes.keep(&tags, scope);
+            scope
+        }
+    };
     writer.span(scope, |out| {
         put_span(out, span, &tags);
         Ok(())
+    })
+}
+
+/// The scope of the span with these tags, under its resource.
+fn write_scope(writer: &mut Writer<'_>, tags: &Tags<'_, '_>) -> Result<ScopeId, NoRoom> {
+    let resource = writer.resource(|out| put_resource(out, tags))?;
+    writer.scope(resource, |out| {
+        put_text(out, instrumentation_scope::NAME, tags.said.scope_name);
+        put_text(out, instrumentation_scope::VERSION, tags.said.scope_version);
     })
 }
 

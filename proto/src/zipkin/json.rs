@@ -1,6 +1,7 @@
 //! Zipkin JSON, v1 and v2.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use super::address;
 use super::draft::{Draft, TIME_MAX};
@@ -16,7 +17,7 @@ use crate::json::number;
 use crate::json::reader::Reader;
 use crate::json::values::{bad_value, each_element, each_field, ignore, wrong_type};
 use crate::reject::SpanReject;
-use crate::utf8::{Text, bytes_of, valid};
+use crate::utf8::{Text, bytes_of, str_of, valid};
 
 /// Reads all spans of `text`: an array of them, or one. An empty text has none.
 ///
@@ -93,14 +94,18 @@ fn field<'a>(
         "traceId" => draft.trace_id = id(reader, name)?,
         "id" => draft.id = id(reader, name)?,
         "parentId" => draft.parent_id = id(reader, name)?,
-        "name" => span.name = bytes_of(text(reader, name)?),
+        "name" => span.name = text(reader, name)?,
         "kind" => kind(reader, name, draft)?,
         "timestamp" => span.start = microseconds(reader, name)?,
         "duration" => draft.duration = microseconds(reader, name)?,
         "debug" => span.debug = flag(reader, name)?,
         "shared" => span.shared = flag(reader, name)?,
-        "localEndpoint" => span.local = endpoint(reader, "localEndpoint", known)?,
-        "remoteEndpoint" => span.remote = endpoint(reader, "remoteEndpoint", known)?,
+        "localEndpoint" => {
+            span.local = (*endpoint(reader, "localEndpoint", known)?).clone();
+        }
+        "remoteEndpoint" => {
+            span.remote = (*endpoint(reader, "remoteEndpoint", known)?).clone();
+        }
         "annotations" => annotations(reader, draft, known)?,
         "tags" => tags(reader, draft)?,
         "binaryAnnotations" => binary_annotations(reader, draft, known)?,
@@ -122,21 +127,21 @@ fn id<const N: usize>(reader: &mut Reader<'_>, name: &str) -> Result<Option<[u8;
     if text.is_empty() {
         return Ok(None);
     }
-    match hex::padded(text.as_bytes()) {
+    match hex::padded(&text) {
         Some(id) => Ok(Some(id)),
         None => {
             let wanted = format!("1 to `{}` hexadecimal digits", 2 * N);
-            Err(bad_value(SpanReject::Id, at, name, &text, &wanted))
+            Err(bad_value(SpanReject::Id, at, name, str_of(&text), &wanted))
         }
     }
 }
 
 /// Text; of another value than a string, its JSON text. Empty for `null`.
 #[inline]
-fn text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Cow<'a, str>, ReadError> {
-    match reader.plain_string() {
+fn text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Text<'a>, ReadError> {
+    match reader.plain_text() {
         Some(text) => Ok(Cow::Borrowed(text)),
-        None => unusual_text(reader, name),
+        None => unusual_text(reader, name).map(bytes_of),
     }
 }
 
@@ -159,17 +164,17 @@ fn kind<'a>(reader: &mut Reader<'a>, name: &str, draft: &mut Draft<'a>) -> Resul
     draft.span.kind = kind_of(&word);
     if draft.span.kind == Kind::None && !word.is_empty() {
         let at = reader.at();
-        draft.tag(Cow::Borrowed(SPAN_KIND.as_bytes()), bytes_of(word), at)?;
+        draft.tag(Cow::Borrowed(SPAN_KIND.as_bytes()), word, at)?;
     }
     Ok(())
 }
 
-fn kind_of(name: &str) -> Kind {
-    const KNOWN: [(&str, Kind); 4] = [
-        ("CLIENT", Kind::Client),
-        ("SERVER", Kind::Server),
-        ("PRODUCER", Kind::Producer),
-        ("CONSUMER", Kind::Consumer),
+fn kind_of(name: &[u8]) -> Kind {
+    const KNOWN: [(&[u8], Kind); 4] = [
+        (b"CLIENT", Kind::Client),
+        (b"SERVER", Kind::Server),
+        (b"PRODUCER", Kind::Producer),
+        (b"CONSUMER", Kind::Consumer),
     ];
     let exact = KNOWN.iter().find(|(known, _)| *known == name);
     let found = exact.or_else(|| KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)));
@@ -186,30 +191,31 @@ fn microseconds(reader: &mut Reader<'_>, name: &str) -> Result<u64, ReadError> {
     }
     let at = reader.at();
     let text = text(reader, name)?;
+    let text = str_of(&text);
     if text.is_empty() {
         return Ok(0);
     }
     if let Ok(number @ ..0x8000_0000_0000_0000) = text.parse::<u64>() {
         return Ok(number.saturating_mul(1_000).min(TIME_MAX));
     }
-    let nanoseconds = number::scaled(&text, 3).map(|(number, _)| number.max(0));
+    let nanoseconds = number::scaled(text, 3).map(|(number, _)| number.max(0));
     match nanoseconds.filter(|number| *number < 1_000 << 63) {
         Some(number) => Ok(u64::try_from(number).unwrap_or(TIME_MAX).min(TIME_MAX)),
-        None => Err(bad_value(SpanReject::Number, at, name, &text, "microseconds in 64 bits")),
+        None => Err(bad_value(SpanReject::Number, at, name, text, "microseconds in 64 bits")),
     }
 }
 
 /// A boolean; also in quotes, and `1`. Anything else is not set.
 fn flag(reader: &mut Reader<'_>, name: &str) -> Result<bool, ReadError> {
     let text = text(reader, name)?;
-    Ok(text == "1" || text.eq_ignore_ascii_case("true"))
+    Ok(*text == *b"1" || text.eq_ignore_ascii_case(b"true"))
 }
 
 fn endpoint<'a>(
     reader: &mut Reader<'a>,
     field: &'static str,
     known: &mut Known<'a>,
-) -> Result<Endpoint<'a>, ReadError> {
+) -> Result<Rc<Endpoint<'a>>, ReadError> {
     reader.peek()?;
     let start = reader.at();
     let (found, length) = known.endpoint(reader.rest(), |endpoint| {
@@ -217,7 +223,7 @@ fn endpoint<'a>(
         Ok::<_, ReadError>(reader.at() - start)
     })?;
     reader.rewind(start + length);
-    Ok(found.clone())
+    Ok(Rc::clone(found))
 }
 
 fn read_endpoint<'a>(
@@ -227,11 +233,11 @@ fn read_endpoint<'a>(
 ) -> Result<(), ReadError> {
     each_field(reader, field, |reader, name| {
         match &*name {
-            "serviceName" => endpoint.service_name = bytes_of(text(reader, &name)?),
-            "ipv4" | "ipv6" => address::from_text(&text(reader, &name)?, endpoint),
+            "serviceName" => endpoint.service_name = text(reader, &name)?,
+            "ipv4" | "ipv6" => address::from_text(str_of(&text(reader, &name)?), endpoint),
             // A port that is none costs the port.
             "port" => {
-                let port = number::integer(&text(reader, &name)?);
+                let port = number::integer(str_of(&text(reader, &name)?));
                 endpoint.port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
             }
             _ => ignore(reader)?,
@@ -247,12 +253,12 @@ fn annotations<'a>(
 ) -> Result<(), ReadError> {
     each_element(reader, "annotations", |reader| {
         let Annotation { mut time, mut value } = Annotation::default();
-        let mut writer = Endpoint::default();
+        let mut writer = None;
         each_field(reader, "annotations", |reader, name| {
             match &*name {
                 "timestamp" => time = microseconds(reader, &name)?,
-                "value" => value = bytes_of(text(reader, &name)?),
-                "endpoint" => writer = endpoint(reader, "endpoint", known)?,
+                "value" => value = text(reader, &name)?,
+                "endpoint" => writer = Some(endpoint(reader, "endpoint", known)?),
                 _ => ignore(reader)?,
             }
             Ok(())
@@ -268,12 +274,12 @@ fn binary_annotations<'a>(
     known: &mut Known<'a>,
 ) -> Result<(), ReadError> {
     each_element(reader, "binaryAnnotations", |reader| {
-        let (mut key, mut value, mut writer) = (Cow::Borrowed(&[][..]), None, Endpoint::default());
+        let (mut key, mut value, mut writer) = (Cow::Borrowed(&[][..]), None, None);
         each_field(reader, "binaryAnnotations", |reader, name| {
             match &*name {
-                "key" => key = bytes_of(text(reader, &name)?),
+                "key" => key = text(reader, &name)?,
                 "value" => value = typed(reader, &name)?,
-                "endpoint" => writer = endpoint(reader, "endpoint", known)?,
+                "endpoint" => writer = Some(endpoint(reader, "endpoint", known)?),
                 _ => ignore(reader)?,
             }
             Ok(())
@@ -319,8 +325,8 @@ fn number_of(text: &str) -> TagValue<'_> {
 /// Text; of any other value, its JSON text. `None` for `null`.
 #[inline]
 fn any_text<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Option<Text<'a>>, ReadError> {
-    match reader.plain_string() {
-        Some(text) => Ok(Some(Cow::Borrowed(text.as_bytes()))),
+    match reader.plain_text() {
+        Some(text) => Ok(Some(Cow::Borrowed(text))),
         None => unusual_any_text(reader, name),
     }
 }
@@ -339,6 +345,6 @@ fn unusual_any_text<'a>(
             reader.skip()?;
             Ok(Some(valid(reader.since(start))))
         }
-        _ => Ok(Some(bytes_of(text(reader, name)?))),
+        _ => Ok(Some(text(reader, name)?)),
     }
 }

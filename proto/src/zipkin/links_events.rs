@@ -45,7 +45,7 @@ fn link_id<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// taken apart; any other is the event's name as it stands.
 pub(super) fn put_event(out: &mut MessageWriter<'_, '_>, time: u64, text: &[u8]) {
     // Nearly every text is a name.
-    if memchr::memchr(b'|', text).is_none() {
+    if !text.contains(&b'|') {
         return out.event(span::EVENTS, time, text);
     }
     let message = out.begin_message(span::EVENTS);

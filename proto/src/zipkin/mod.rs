@@ -75,6 +75,7 @@ mod plain_thrift;
 mod proto3;
 mod request;
 mod resource_keys;
+mod scopes;
 mod tags;
 mod thrift;
 mod translate;

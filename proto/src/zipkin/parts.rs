@@ -1,5 +1,7 @@
 //! What spans of Zipkin v1 have and those of v2 do not.
 
+use std::rc::Rc;
+
 use super::model::{Endpoint, TagValue};
 use crate::utf8::Text;
 
@@ -29,7 +31,7 @@ pub(super) struct Moment<'a> {
     /// Nanoseconds since 1970; 0 is not known.
     pub(super) time: u64,
     pub(super) value: Text<'a>,
-    pub(super) endpoint: Endpoint<'a>,
+    pub(super) endpoint: Rc<Endpoint<'a>>,
 }
 
 /// What v2 has as a tag or as an address.
@@ -38,7 +40,7 @@ pub(super) struct BinaryAnnotation<'a> {
     pub(super) key: Text<'a>,
     /// `None` where the endpoint is the value: an address.
     pub(super) value: Option<TagValue<'a>>,
-    pub(super) endpoint: Option<Endpoint<'a>>,
+    pub(super) endpoint: Option<Rc<Endpoint<'a>>>,
 }
 
 /// The keys under which an endpoint is an address of a client, a server and a broker.

@@ -209,7 +209,7 @@ fn endpoint<'a>(
     }
     let read = |endpoint: &mut Endpoint<'a>| read_endpoint(bytes, endpoint).map(|()| bytes.len());
     let (found, _) = known.endpoint(bytes, read)?;
-    *endpoint = found.clone();
+    *endpoint = Endpoint::clone(found);
     Ok(())
 }
 
@@ -244,7 +244,7 @@ fn annotation<'a>(bytes: &'a [u8], draft: &mut Draft<'a>, at: usize) -> Result<(
     {
         time = nanoseconds(i64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]));
         value = valid(text);
-        return draft.annotate(time, value, Endpoint::default(), at);
+        return draft.annotate(time, value, None, at);
     }
     let mut fields = Cursor::new(bytes);
     while let Some(field) = fields.next_field()? {
@@ -256,7 +256,7 @@ fn annotation<'a>(bytes: &'a [u8], draft: &mut Draft<'a>, at: usize) -> Result<(
             _ => {}
         }
     }
-    draft.annotate(time, value, Endpoint::default(), at)
+    draft.annotate(time, value, None, at)
 }
 
 /// Adds the tag that `bytes` are, which ends at byte `at`.

@@ -1,6 +1,7 @@
 //! Zipkin v1 thrift: a list of spans in the binary protocol, or one span.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -146,10 +147,10 @@ impl<'a> Span<'_, 'a> {
             && let Some(host) = endpoint_at_end(cursor, plain.length, known)?
         {
             let time = nanoseconds(plain.time);
-            self.add(time, valid(plain.value), host, cursor.position());
+            self.add(time, valid(plain.value), Some(host), cursor.position());
             return Ok(());
         }
-        let (mut time, mut value, mut host) = (0, Cow::Borrowed(&[][..]), Endpoint::default());
+        let (mut time, mut value, mut host) = (0, Cow::Borrowed(&[][..]), None);
         each_field(cursor, |cursor, field| match (field.id, field.kind) {
             (1, Kind::I64) => {
                 time = nanoseconds(cursor.i64()?);
@@ -167,7 +168,7 @@ impl<'a> Span<'_, 'a> {
     }
 
     /// Adds an annotation that ends at byte `at`.
-    fn add(&mut self, time: u64, value: Text<'a>, host: Endpoint<'a>, at: usize) {
+    fn add(&mut self, time: u64, value: Text<'a>, host: Option<Rc<Endpoint<'a>>>, at: usize) {
         // One that says nothing takes a byte: there is nothing to keep of it.
         if time > 0 || !value.is_empty() {
             let added = self.draft.annotate(time, value, host, at);
@@ -184,12 +185,12 @@ impl<'a> Span<'_, 'a> {
             && let Some(host) = endpoint_at_end(cursor, plain.length, known)?
         {
             let (key, value) = (valid(plain.key), TagValue::Text(valid(plain.value)));
-            let added = self.draft.annotate_binary(key, value, host, cursor.position());
+            let added = self.draft.annotate_binary(key, value, Some(host), cursor.position());
             self.note(added);
             return Ok(());
         }
         let (mut key, mut value) = (Cow::Borrowed(&[][..]), None);
-        let (mut kind, mut host) = (0, Endpoint::default());
+        let (mut kind, mut host) = (0, None);
         each_field(cursor, |cursor, field| {
             match (field.id, field.kind) {
                 (1, Kind::Bytes) => key = valid(cursor.bytes()?),
@@ -222,8 +223,8 @@ fn endpoint_at_end<'a>(
     cursor: &mut Cursor<'a>,
     bytes: usize,
     known: &mut Known<'a>,
-) -> Result<Option<Endpoint<'a>>, ThriftError> {
-    let (mut there, mut host) = (cursor.clone(), Endpoint::default());
+) -> Result<Option<Rc<Endpoint<'a>>>, ThriftError> {
+    let (mut there, mut host) = (cursor.clone(), None);
     there.advance(bytes)?;
     endpoint(&mut there, &mut host, known)?;
     if there.binary_rest().and_then(|rest| rest.first()) != Some(&plain_thrift::END) {
@@ -231,24 +232,24 @@ fn endpoint_at_end<'a>(
     }
     there.advance(1)?;
     *cursor = there;
-    Ok(Some(host))
+    Ok(host)
 }
 
 /// Adds to `endpoint` what the struct says that comes next.
 fn endpoint<'a>(
     cursor: &mut Cursor<'a>,
-    endpoint: &mut Endpoint<'a>,
+    endpoint: &mut Option<Rc<Endpoint<'a>>>,
     known: &mut Known<'a>,
 ) -> Result<(), ThriftError> {
-    let Some(rest) = cursor.binary_rest().filter(|_| endpoint.is_unknown()) else {
-        return read_endpoint(cursor, endpoint);
+    let Some(rest) = cursor.binary_rest().filter(|_| endpoint.is_none()) else {
+        return read_endpoint(cursor, Rc::make_mut(endpoint.get_or_insert_default()));
     };
     let (found, length) = known.endpoint(rest, |endpoint| {
         let mut cursor = cursor.clone();
         read_endpoint(&mut cursor, endpoint)?;
         Ok(rest.len() - cursor.left())
     })?;
-    *endpoint = found.clone();
+    *endpoint = Some(Rc::clone(found));
     cursor.advance(length)
 }
 

@@ -4,6 +4,7 @@
 //! same id. Who wrote what is told by the service names of the annotations' endpoints.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use super::draft::{Draft, complete};
 use super::model::{Annotation, Endpoint, Kind, Span};
@@ -63,7 +64,7 @@ struct Mark<'p, 'a> {
 }
 
 impl<'p, 'a> Mark<'p, 'a> {
-    const fn endpoint(&self) -> &'p Endpoint<'a> {
+    const fn endpoint(&self) -> &'p Rc<Endpoint<'a>> {
         &self.moment.endpoint
     }
 }
@@ -139,7 +140,7 @@ impl<'p, 'a> Split<'p, 'a> {
         let name = &*endpoint.service_name;
         let same = |side: &Side<'_>| {
             let known = &*side.span.local.service_name;
-            known == name || known.eq_ignore_ascii_case(name)
+            std::ptr::eq(known, name) || known == name || known.eq_ignore_ascii_case(name)
         };
         if !self.first.located {
             self.first.located = true;
@@ -324,7 +325,13 @@ impl<'p, 'a> Split<'p, 'a> {
         }
     }
 
-    fn set_rpc_addresses(&mut self, client: Option<Endpoint<'a>>, server: Option<Endpoint<'a>>) {
+    fn set_rpc_addresses(
+        &mut self,
+        client: Option<Rc<Endpoint<'a>>>,
+        server: Option<Rc<Endpoint<'a>>>,
+    ) {
+        let unshared = |endpoint: Option<Rc<Endpoint<'a>>>| endpoint.map(Rc::unwrap_or_clone);
+        let (client, server) = (unshared(client), unshared(server));
         let Core { client_send, client_receive, server_receive, server_send, .. } = self.core;
         let near_client = client_send.or(client_receive).map(|mark| mark.endpoint());
         let near_server = server_receive.or(server_send).map(|mark| mark.endpoint());
@@ -342,7 +349,7 @@ impl<'p, 'a> Split<'p, 'a> {
             return;
         }
         if let (Some(mut client), Some(near)) = (client, near_server)
-            && client != *near
+            && client != **near
         {
             // Some servers know of their client the address alone, and name themselves.
             if client.service_name == near.service_name {
