@@ -208,6 +208,8 @@ impl fmt::Debug for Format {
 pub(crate) struct Translated {
     /// An OTLP export request in protobuf.
     pub(crate) otlp: Bytes,
+    /// Whether all its spans are known to be good.
+    pub(crate) checked: bool,
     /// Spans that could not be translated.
     pub(crate) rejects: SpanRejects,
     /// What was wrong with the first of them.
@@ -221,7 +223,7 @@ impl From<translated::Translated> for Translated {
             rejects.add(reject.into(), u32::try_from(spans).unwrap_or(u32::MAX));
         }
         let first = from.rejected.first().map(ToString::to_string);
-        Self { otlp: from.bytes.into(), rejects, first }
+        Self { otlp: from.bytes.into(), checked: from.checked, rejects, first }
     }
 }
 

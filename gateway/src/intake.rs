@@ -20,7 +20,7 @@ use crate::{
     metrics::{ReceiverMetrics, Stage},
     outcome::Accepted,
     reject::{RejectReason, Rejection},
-    split::{Split, split},
+    split::{Split, split, split_checked},
 };
 
 /// A message as a transport hands it over.
@@ -114,6 +114,7 @@ impl Intake {
         let translated = room.refused().map_or(translated, Err)?;
         let body_bytes = translated.otlp.len();
         let mark = mark.map(TenantMark::attribute);
+        let split = if translated.checked { split_checked } else { split };
         let split = split(translated.otlp, &self.routing, self.span_bytes_max, mark)?;
         let mut rejects = *split.rejects();
         rejects.merge(&translated.rejects);

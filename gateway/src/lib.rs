@@ -85,4 +85,4 @@ pub use receiver::{
     zipkin::ZipkinConfig,
 };
 pub use reject::{RejectReason, Rejection, SpanRejects};
-pub use split::{BODY_BYTES_MAX, Split, split};
+pub use split::{BODY_BYTES_MAX, Split, split, split_checked};

@@ -23,6 +23,9 @@ pub struct Translated {
     pub bytes: Vec<u8>,
     /// How many spans `bytes` holds.
     pub spans: u64,
+    /// Whether [`check_span`](crate::check::check_span) is known to take each span in `bytes`, and to
+    /// find its text valid: so it is where spans were read field by field and had ids.
+    pub checked: bool,
     /// The spans that are not in `bytes`, and why.
     pub rejected: Rejected,
 }

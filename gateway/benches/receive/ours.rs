@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use wholetrace_gateway::{Split, frames, split};
+use wholetrace_gateway::{Split, frames, split_checked};
 use wholetrace_proto::{
     jaeger::{api_v2, thrift},
     translated::Limits,
@@ -72,7 +72,7 @@ pub(crate) fn measure(protocol: &Protocol, time: Duration) -> f64 {
         let splits: Vec<Split> = (0..TOGETHER)
             .map(|_| {
                 let otlp = Bytes::from((protocol.translate)(black_box(&request)));
-                split(otlp, &routing, 1 << 20, None).expect("a request")
+                split_checked(otlp, &routing, 1 << 20, None).expect("a request")
             })
             .collect();
         let splits: Vec<&Split> = splits.iter().collect();

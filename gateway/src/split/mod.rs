@@ -177,6 +177,30 @@ pub fn split(
     span_bytes_max: usize,
     mark: Option<Attribute<'_>>,
 ) -> Result<Split, Rejection> {
+    split_with(body, routing, span_bytes_max, mark, false)
+}
+
+/// As [`split`], for what a translator has written, which says of it that [`check_span`] takes each
+/// span: none is looked into but for its trace.
+///
+/// # Errors
+/// As [`split`].
+pub fn split_checked(
+    body: Bytes,
+    routing: &Routing,
+    span_bytes_max: usize,
+    mark: Option<Attribute<'_>>,
+) -> Result<Split, Rejection> {
+    split_with(body, routing, span_bytes_max, mark, true)
+}
+
+fn split_with(
+    body: Bytes,
+    routing: &Routing,
+    span_bytes_max: usize,
+    mark: Option<Attribute<'_>>,
+    checked: bool,
+) -> Result<Split, Rejection> {
     if body.len() > BODY_BYTES_MAX {
         let message = format!("the body has more than `{BODY_BYTES_MAX}` bytes: send less at once");
         return Err(Rejection::new(RejectReason::BodyTooLarge, message));
@@ -186,6 +210,7 @@ pub fn split(
         routing,
         span_bytes_max,
         mark,
+        checked,
         resource: Pending::none(),
         scope: Pending::none(),
         last: None,
@@ -266,6 +291,8 @@ struct Splitter<'a> {
     routing: &'a Routing,
     span_bytes_max: usize,
     mark: Option<Attribute<'a>>,
+    /// Whether all spans are known to be good.
+    checked: bool,
     resource: Pending<'a>,
     scope: Pending<'a>,
     last: Option<Last>,
@@ -298,7 +325,7 @@ impl<'a> Visitor<'a> for Splitter<'a> {
 
 impl<'a> Splitter<'a> {
     fn take(&mut self, span: &SpanRef<'a>) -> Result<(), Refusal> {
-        let checked = check_span(span.body).map_err(Refusal::Span)?;
+        let (key, text_valid) = self.look(span)?;
         self.open_group();
         if let Some(reject) = &self.resource.refused {
             return Err(Refusal::Resource(reject.clone()));
@@ -308,12 +335,11 @@ impl<'a> Splitter<'a> {
         }
         let heads = self.resource.len + self.scope.len + ENVELOPE_BYTES;
         let room = self.span_bytes_max.saturating_sub(heads);
-        let key = checked.trace_id.key().0;
         let partition = match self.last {
             Some(last) if last.key == key => last.partition,
             _ => self.routing.partition(key),
         };
-        let place = if checked.text_valid {
+        let place = if text_valid {
             let end = span.range().end;
             let start = self.start_of(span).ok_or(Refusal::Span(SpanReject::Padding))?;
             ByteRange::new(start, end, false)
@@ -331,6 +357,17 @@ impl<'a> Splitter<'a> {
         self.spans = self.spans.saturating_add(1);
         self.push(partition, place, room.min(RUN_BYTES_MAX));
         Ok(())
+    }
+
+    /// The key of the span's trace, and whether all its text is UTF-8.
+    fn look(&self, span: &SpanRef<'_>) -> Result<(u64, bool), Refusal> {
+        if let Some(key) = span.key().filter(|_| self.checked) {
+            let is_good = || check_span(span.body).is_ok_and(|checked| checked.text_valid);
+            debug_assert!(is_good(), "a translator wrote a span that is none");
+            return Ok((key.0, true));
+        }
+        let checked = check_span(span.body).map_err(Refusal::Span)?;
+        Ok((checked.trace_id.key().0, checked.text_valid))
     }
 
     /// Adds a span: to the last run if it goes on there and stays within `most` bytes.

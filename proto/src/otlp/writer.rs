@@ -197,7 +197,9 @@ impl<'r> Writer<'r> {
                 put_bytes(&mut bytes, SCOPE_SPANS, &scope.body);
             }
         }
-        Ok(Translated { bytes, spans: self.spans, rejected: self.rejected })
+        // Fields are written as they have to be, and translators give this none but spans with ids.
+        let checked = self.spans > 0;
+        Ok(Translated { bytes, spans: self.spans, checked, rejected: self.rejected })
     }
 }
 

@@ -56,7 +56,8 @@ pub fn to_protobuf(text: &[u8], room: &mut dyn Room) -> Result<Translated, JsonE
         }
     }
     reader.end()?;
-    Ok(Translated { bytes: request.out, spans: request.spans, rejected: request.rejected })
+    let (bytes, spans) = (request.out, request.spans);
+    Ok(Translated { bytes, spans, checked: false, rejected: request.rejected })
 }
 
 /// Names of the field of scopes: now, and before version 0.15 of the protocol.
