@@ -13,6 +13,7 @@ use crate::{
     otlp::{NESTING_MAX, SPAN_LEVEL},
     reject::SpanReject,
     schema::{RESOURCE_HEAD, Rule, SCOPE_HEAD, SPAN, Schema},
+    texts::ascii_prefix,
     wire::{Cursor, FIXED32, FIXED64, GROUP_START, LEN, Tag, VARINT, WireError},
 };
 
@@ -326,20 +327,6 @@ impl TextVisitor for Validity<'_> {
     fn knows(&self, range: &Range<usize>) -> bool {
         range.start >= self.ascii.start && range.end <= self.ascii.end
     }
-}
-
-/// How many bytes there are before the first that is not ASCII.
-#[inline]
-fn ascii_prefix(bytes: &[u8]) -> usize {
-    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let high_bits = u64::from_le_bytes(*word) & HIGH_BITS;
-        if high_bits != 0 {
-            return index * 8 + (high_bits.trailing_zeros() / 8) as usize;
-        }
-    }
-    words.len() * 8 + rest.iter().take_while(|byte| byte.is_ascii()).count()
 }
 
 #[cfg(test)]

@@ -101,6 +101,7 @@ mod schema;
 pub mod set_attribute;
 pub mod spans;
 pub mod split;
+mod texts;
 pub mod thrift;
 pub mod tracestate;
 pub mod translated;

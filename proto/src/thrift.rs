@@ -17,18 +17,18 @@
 //! });
 //! let bytes = writer.into_bytes();
 //!
-//! let (mut id, mut name) = (0, Default::default());
+//! let (mut id, mut name) = (0, &[][..]);
 //! let mut cursor = Cursor::new(&bytes, Protocol::Compact);
 //! let mut fields = cursor.fields();
 //! while let Some(field) = cursor.next_field(&mut fields)? {
 //!     match (field.id, field.kind) {
 //!         (1, Kind::I64) => id = cursor.i64()?,
-//!         (5, Kind::Bytes) => name = cursor.text()?,
+//!         (5, Kind::Bytes) => name = cursor.bytes()?,
 //!         // Also a known field of a wrong kind.
 //!         _ => cursor.skip(field.kind)?,
 //!     }
 //! }
-//! assert_eq!((id, &*name), (5, "GET /"));
+//! assert_eq!((id, name), (5, &b"GET /"[..]));
 //! # Ok::<(), wholetrace_proto::thrift::ThriftError>(())
 //! ```
 

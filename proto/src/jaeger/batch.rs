@@ -1,6 +1,6 @@
 //! The spans of one request, whatever format they came in.
 
-use super::encode::write_span;
+use super::encode::{UnnamedScope, write_span};
 use super::model::{Process, Span};
 use super::process::resource;
 use crate::otlp::writer::{ResourceId, Writer};
@@ -15,18 +15,20 @@ pub(super) struct Batch<'r, 'a> {
     process: Result<Process<'a>, SpanReject>,
     /// What the process has become, as soon as a span needs it.
     resource: Option<ResourceId>,
+    /// The scope of the last span whose tags name none.
+    unnamed: UnnamedScope,
 }
 
 impl<'r, 'a> Batch<'r, 'a> {
     /// One whose spans are of `process`; if that cannot be read, they cannot be taken.
     pub(super) fn new(room: &'r mut dyn Room, process: Result<Process<'a>, SpanReject>) -> Self {
-        Self { writer: Writer::new(room), process, resource: None }
+        Self { writer: Writer::new(room), process, resource: None, unnamed: None }
     }
 
-    /// Writes `span`, with its own process where it has one.
+    /// Writes `span`, with its own process where it has one. Its tags are then its attributes.
     pub(super) fn span(
         &mut self,
-        span: &Span<'_>,
+        span: &mut Span<'_>,
         own: Option<&Process<'_>>,
     ) -> Result<(), NoRoom> {
         let resource = match (own, self.resource, &self.process) {
@@ -40,7 +42,7 @@ impl<'r, 'a> Batch<'r, 'a> {
                 return Ok(());
             }
         };
-        write_span(&mut self.writer, resource, span)
+        write_span(&mut self.writer, resource, &mut self.unnamed, span)
     }
 
     /// Counts a span that cannot be taken.

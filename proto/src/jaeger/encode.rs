@@ -3,13 +3,14 @@
 use super::model::{
     FLAG_DEBUG, FLAG_SAMPLED, Log, Reference, ReferenceKind, Span, Tag, Value, last_of_each,
 };
-use super::tags::Tags;
+use super::tags::Said;
 use crate::otlp::message::{MessageWriter, Scalar};
 use crate::otlp::numbers::{
     any_value, array_value, event, instrumentation_scope, key_value, link, span, status,
 };
-use crate::otlp::writer::{ResourceId, Writer};
+use crate::otlp::writer::{ResourceId, ScopeId, Writer};
 use crate::room::NoRoom;
+use crate::texts::Utf8;
 use crate::translated::{KEEP_ATTRIBUTE, KEEP_JAEGER_DEBUG};
 
 /// The span attribute (a number) with the flags of Jaeger, where there are others than sampled and
@@ -26,35 +27,46 @@ pub const WARNINGS_ATTRIBUTE: &str = "@jaeger@warnings";
 /// The latest time, in the year 2262: nanoseconds that receivers with signed numbers can read.
 const TIME_MAX: u64 = i64::MAX.unsigned_abs();
 
-/// Writes `span` under `resource` and its scope.
+/// A resource, and its scope without a name: most spans have the same as the one before.
+pub(super) type UnnamedScope = Option<(ResourceId, ScopeId)>;
+
+/// Writes `span` under `resource` and its scope. Its tags are then its attributes.
 pub(super) fn write_span(
     writer: &mut Writer<'_>,
     resource: ResourceId,
-    span: &Span<'_>,
+    unnamed: &mut UnnamedScope,
+    span: &mut Span<'_>,
 ) -> Result<(), NoRoom> {
-    let tags = Tags::of(span);
-    let scope = writer.scope(resource, |out| {
-        out.text(instrumentation_scope::NAME, tags.scope_name);
-        out.text(instrumentation_scope::VERSION, tags.scope_version);
-    })?;
+    let said = Said::take(&mut span.tags);
+    let has_no_name = said.scope_name.is_empty() && said.scope_version.is_empty();
+    let scope = match *unnamed {
+        Some((of, scope)) if has_no_name && of == resource => scope,
+        _ => writer.scope(resource, |out| {
+            out.text(instrumentation_scope::NAME, said.scope_name.bytes());
+            out.text(instrumentation_scope::VERSION, said.scope_version.bytes());
+        })?,
+    };
+    if has_no_name {
+        *unnamed = Some((resource, scope));
+    }
     writer.span(scope, |out| {
-        put_span(out, span, &tags);
+        put_span(out, span, &said);
         Ok(())
     })
 }
 
 /// Writes the fields of `span`.
-fn put_span(out: &mut MessageWriter<'_, '_>, span: &Span<'_>, tags: &Tags<'_, '_>) {
-    out.bytes(span::TRACE_ID, &span.trace_id);
-    out.bytes(span::SPAN_ID, &span.id);
-    out.text(span::TRACE_STATE, tags.trace_state);
+fn put_span(out: &mut MessageWriter<'_, '_>, span: &Span<'_>, said: &Said<'_>) {
+    out.array(span::TRACE_ID, &span.trace_id);
+    out.array(span::SPAN_ID, &span.id);
+    out.text(span::TRACE_STATE, said.trace_state.bytes());
     let parent = span.parent();
     if let Some(parent) = &parent {
-        out.bytes(span::PARENT_SPAN_ID, parent);
+        out.array(span::PARENT_SPAN_ID, parent);
     }
-    out.text(span::NAME, &span.name);
-    if tags.kind > 0 {
-        out.uint(span::KIND, tags.kind);
+    out.text(span::NAME, span.name.bytes());
+    if said.kind > 0 {
+        out.uint(span::KIND, said.kind);
     }
     let (start, end) = interval(span.start, span.duration);
     if start > 0 {
@@ -63,17 +75,17 @@ fn put_span(out: &mut MessageWriter<'_, '_>, span: &Span<'_>, tags: &Tags<'_, '_
     if end > 0 {
         out.fixed64(span::END_TIME_UNIX_NANO, end);
     }
-    for tag in &tags.attributes {
-        out.attribute(span::ATTRIBUTES, &tag.key, &tag.value.scalar());
+    for tag in &span.tags {
+        tag.put(out, span::ATTRIBUTES);
     }
-    put_markers(out, tags, span);
+    put_markers(out, span);
     for log in &span.logs {
         put_event(out, log, span.fields.get(log.fields.clone()).unwrap_or_default());
     }
     for reference in span.links(parent) {
         put_link(out, reference);
     }
-    put_status(out, tags);
+    put_status(out, said);
     if span.flags & FLAG_SAMPLED != 0 {
         out.fixed32(span::FLAGS, FLAG_SAMPLED);
     }
@@ -91,9 +103,10 @@ fn interval(start: i128, duration: i128) -> (u64, u64) {
 }
 
 /// An attribute of that name which the sender has set stands.
-fn put_markers(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_, '_>, span: &Span<'_>) {
+fn put_markers(out: &mut MessageWriter<'_, '_>, span: &Span<'_>) {
+    let has_attribute = |key: &str| span.tags.iter().any(|tag| tag.is(key));
     let mut put_unless_set = |key: &str, value: Scalar<'_>| {
-        if !tags.has_attribute(key) {
+        if !has_attribute(key) {
             out.attribute(span::ATTRIBUTES, key, &value);
         }
     };
@@ -104,25 +117,28 @@ fn put_markers(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_, '_>, span: &Span
         put_unless_set(FLAGS_ATTRIBUTE, Scalar::Int(i64::from(span.flags)));
     }
     if !span.process_id.is_empty() {
-        put_unless_set(PROCESS_ID_ATTRIBUTE, Scalar::Text(&span.process_id));
+        put_unless_set(PROCESS_ID_ATTRIBUTE, Scalar::Text(span.process_id.as_str()));
     }
     let negative = (span.duration < 0)
         .then(|| format!("the duration was negative ({} ns) and is left out", span.duration));
-    if (!span.warnings.is_empty() || negative.is_some()) && !tags.has_attribute(WARNINGS_ATTRIBUTE)
-    {
-        let warnings = span.warnings.iter().map(|warning| &**warning).chain(negative.as_deref());
-        put_texts(out, WARNINGS_ATTRIBUTE, warnings);
+    if (!span.warnings.is_empty() || negative.is_some()) && !has_attribute(WARNINGS_ATTRIBUTE) {
+        let negative = negative.as_deref().map(Utf8::from);
+        put_texts(out, WARNINGS_ATTRIBUTE, span.warnings.iter().copied().chain(negative));
     }
 }
 
-fn put_texts<'t>(out: &mut MessageWriter<'_, '_>, key: &str, texts: impl Iterator<Item = &'t str>) {
+fn put_texts<'t>(
+    out: &mut MessageWriter<'_, '_>,
+    key: &str,
+    texts: impl Iterator<Item = Utf8<'t>>,
+) {
     let attribute = out.begin_message(span::ATTRIBUTES);
     out.bytes(key_value::KEY, key.as_bytes());
     let value = out.begin_message(key_value::VALUE);
     let list = out.begin_message(any_value::ARRAY_VALUE);
     for text in texts {
         let element = out.begin_message(array_value::VALUES);
-        out.bytes(any_value::STRING_VALUE, text.as_bytes());
+        out.bytes(any_value::STRING_VALUE, text.bytes());
         out.end_message(element);
     }
     out.end_message(list);
@@ -137,9 +153,9 @@ fn put_event(out: &mut MessageWriter<'_, '_>, log: &Log, fields: &[Tag<'_>]) {
         out.fixed64(event::TIME_UNIX_NANO, time);
     }
     for field in last_of_each(fields) {
-        match &field.value {
-            Value::Text(name) if field.key == "event" => out.text(event::NAME, name),
-            value => out.attribute(event::ATTRIBUTES, &field.key, &value.scalar()),
+        match field.value {
+            Value::Text(name) if field.is("event") => out.text(event::NAME, name.bytes()),
+            _ => field.put(out, event::ATTRIBUTES),
         }
     }
     out.end_message(message);
@@ -157,14 +173,14 @@ fn put_link(out: &mut MessageWriter<'_, '_>, reference: &Reference) {
     out.end_message(message);
 }
 
-fn put_status(out: &mut MessageWriter<'_, '_>, tags: &Tags<'_, '_>) {
-    if tags.status_code == 0 && tags.status_message.is_empty() {
+fn put_status(out: &mut MessageWriter<'_, '_>, said: &Said<'_>) {
+    if said.status_code == 0 && said.status_message.is_empty() {
         return;
     }
     let status = out.begin_message(span::STATUS);
-    out.text(status::MESSAGE, tags.status_message);
-    if tags.status_code > 0 {
-        out.uint(status::CODE, tags.status_code);
+    out.text(status::MESSAGE, said.status_message.bytes());
+    if said.status_code > 0 {
+        out.uint(status::CODE, said.status_code);
     }
     out.end_message(status);
 }

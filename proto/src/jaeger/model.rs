@@ -1,12 +1,12 @@
 //! A Jaeger span, whatever format it came in.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::otlp::message::Scalar;
+use crate::otlp::message::{MessageWriter, Scalar};
 use crate::parts::room;
 use crate::reject::SpanReject;
+use crate::texts::Utf8;
 
 /// The flag of a span whose trace was sampled where it began.
 pub(super) const FLAG_SAMPLED: u32 = 1;
@@ -15,55 +15,78 @@ pub(super) const FLAG_SAMPLED: u32 = 1;
 pub(super) const FLAG_DEBUG: u32 = 2;
 
 /// The value of a tag.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Value<'a> {
-    Text(Cow<'a, str>),
+    Text(Utf8<'a>),
     Bool(bool),
     Int(i64),
     Double(f64),
     Bytes(&'a [u8]),
 }
 
-impl Value<'_> {
+impl<'a> Value<'a> {
     /// The text, where it is text.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(super) const fn text(self) -> Option<Utf8<'a>> {
         match self {
             Value::Text(text) => Some(text),
             _ => None,
         }
     }
-
-    /// As the value of an attribute.
-    pub(super) fn scalar(&self) -> Scalar<'_> {
-        match self {
-            Value::Text(text) => Scalar::Text(text),
-            Value::Bool(value) => Scalar::Bool(*value),
-            Value::Int(value) => Scalar::Int(*value),
-            Value::Double(value) => Scalar::Double(*value),
-            Value::Bytes(bytes) => Scalar::Bytes(bytes),
-        }
-    }
 }
 
 /// A tag of a span or a process, or a field of a log.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tag<'a> {
-    pub(super) key: Cow<'a, str>,
+    pub(super) key: Utf8<'a>,
     pub(super) value: Value<'a>,
+}
+
+impl Tag<'_> {
+    /// Writes it as field `number`, an attribute.
+    #[inline]
+    pub(super) fn put(&self, out: &mut MessageWriter<'_, '_>, number: u32) {
+        put_attribute(out, number, self.key, self.value);
+    }
+
+    /// Whether that is its name.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.key.bytes() == name.as_bytes()
+    }
+}
+
+/// Writes an attribute as field `number`.
+#[inline]
+pub(super) fn put_attribute(
+    out: &mut MessageWriter<'_, '_>,
+    number: u32,
+    key: Utf8<'_>,
+    value: Value<'_>,
+) {
+    let value = match value {
+        Value::Text(text) => return out.text_attribute(number, key.bytes(), text.bytes()),
+        Value::Bool(value) => Scalar::Bool(value),
+        Value::Int(value) => Scalar::Int(value),
+        Value::Double(value) => Scalar::Double(value),
+        Value::Bytes(bytes) => Scalar::Bytes(bytes),
+    };
+    out.scalar_attribute(number, key.bytes(), &value);
 }
 
 /// Who sends spans.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Process<'a> {
-    pub(super) service_name: Cow<'a, str>,
+    pub(super) service_name: Utf8<'a>,
     pub(super) tags: Vec<Tag<'a>>,
 }
 
-impl Process<'_> {
-    /// Checks that there is room for one tag more, which ends at byte `at`.
-    pub(super) fn room(&self, at: usize) -> Result<(), SpanReject> {
-        room(self.tags.len(), "tags of the process", at)
-    }
+/// Checks that there is room for one tag of a process more beside `tags` others.
+pub(super) fn process_room(tags: usize, at: usize) -> Result<(), SpanReject> {
+    room(tags, "tags of the process", at)
+}
+
+/// Checks that there is room for one part of a span more beside `parts` others.
+pub(super) fn span_room(parts: usize, at: usize) -> Result<(), SpanReject> {
+    room(parts, "tags, logs and references", at)
 }
 
 /// Something that happened during a span.
@@ -110,7 +133,7 @@ pub(super) struct Span<'a> {
     pub(super) id: [u8; 8],
     /// The parent where it is not among the references; zero is none.
     pub(super) parent_id: [u8; 8],
-    pub(super) name: Cow<'a, str>,
+    pub(super) name: Utf8<'a>,
     pub(super) references: Vec<Reference>,
     pub(super) flags: u32,
     /// Nanoseconds since 1970, as they came.
@@ -121,8 +144,8 @@ pub(super) struct Span<'a> {
     pub(super) logs: Vec<Log>,
     /// Of all logs.
     pub(super) fields: Vec<Tag<'a>>,
-    pub(super) warnings: Vec<Cow<'a, str>>,
-    pub(super) process_id: Cow<'a, str>,
+    pub(super) warnings: Vec<Utf8<'a>>,
+    pub(super) process_id: Utf8<'a>,
 }
 
 impl Span<'_> {
@@ -135,15 +158,19 @@ impl Span<'_> {
         fields.clear();
         warnings.clear();
         (self.trace_id, self.id, self.parent_id) = ([0; 16], [0; 8], [0; 8]);
-        (self.name, self.process_id) = (Cow::Borrowed(""), Cow::Borrowed(""));
+        (self.name, self.process_id) = (Utf8::default(), Utf8::default());
         (self.flags, self.start, self.duration) = (0, 0, 0);
     }
 
     /// Checks that there is room for one part more, which ends at byte `at`.
     pub(super) fn room(&self, at: usize) -> Result<(), SpanReject> {
+        span_room(self.parts(), at)
+    }
+
+    /// How many tags, logs with their fields, references and warnings it has.
+    pub(super) const fn parts(&self) -> usize {
         let Self { references, tags, logs, fields, warnings, .. } = self;
-        let parts = tags.len() + logs.len() + fields.len() + references.len() + warnings.len();
-        room(parts, "tags, logs and references", at)
+        tags.len() + logs.len() + fields.len() + references.len() + warnings.len()
     }
 
     /// The parent, and nothing for a root.
@@ -181,34 +208,44 @@ fn is_same_trace(one: &[u8; 16], other: &[u8; 16]) -> bool {
     one == other || ((one ^ other) << 64 == 0 && (one >> 64 == 0 || other >> 64 == 0))
 }
 
+/// Keeps of the tags of one name the last.
+pub(super) fn keep_last_of_each(tags: &mut Vec<Tag<'_>>) {
+    if !differ_at_a_glance(tags) {
+        *tags = last_of_each(tags).collect();
+    }
+}
+
 /// Of the tags of one name the last.
-pub(super) fn last_of_each<'t, 'a>(tags: &'t [Tag<'a>]) -> impl Iterator<Item = &'t Tag<'a>> {
-    // Up to so many are compared with each other. They hardly ever are more.
-    const FEW: usize = 24;
-    let last: Option<HashMap<&str, usize>> =
-        (tags.len() > FEW).then(|| tags.iter().zip(0..).map(|(tag, at)| (&*tag.key, at)).collect());
-    let all_differ = last.is_none() && differ_at_a_glance(tags);
+pub(super) fn last_of_each<'a>(tags: &[Tag<'a>]) -> impl Iterator<Item = Tag<'a>> {
+    let all_differ = differ_at_a_glance(tags);
+    let last: Option<HashMap<&[u8], usize>> = (!all_differ && tags.len() > FEW)
+        .then(|| tags.iter().zip(0..).map(|(tag, at)| (tag.key.bytes(), at)).collect());
     tags.iter().zip(0..).filter_map(move |(tag, at)| {
         let is_last = match &last {
-            Some(last) => last.get(&*tag.key) == Some(&at),
-            None if all_differ => true,
+            _ if all_differ => true,
+            Some(last) => last.get(tag.key.bytes()) == Some(&at),
             None => !tags.iter().skip(at + 1).any(|later| later.key == tag.key),
         };
-        is_last.then_some(tag)
+        is_last.then_some(*tag)
     })
 }
 
-/// Whether no two names are the same, as far as their lengths and ends show it: of names that differ
-/// these nearly always do, and then none has to be compared with each other.
+/// Up to so many tags are compared with each other. They hardly ever are more.
+const FEW: usize = 24;
+
+/// Whether there are few tags and no two names are the same. Only those are compared whose lengths and
+/// ends do not show it.
 fn differ_at_a_glance(tags: &[Tag<'_>]) -> bool {
     let mut seen = 0_u64;
-    tags.iter().all(|tag| {
-        let end = tag.key.as_bytes().last().map_or(0, |end| usize::from(*end));
-        let bit = 1_u64 << ((tag.key.len() * 8 + end) % 64);
-        let is_new = seen & bit == 0;
-        seen |= bit;
-        is_new
-    })
+    tags.len() <= FEW
+        && tags.iter().zip(0..).all(|(tag, at)| {
+            let key = tag.key.bytes();
+            let end = key.last().map_or(0, |end| usize::from(*end));
+            let bit = 1_u64 << ((key.len() * 11 + end) % 64);
+            let may_be_known = seen & bit != 0;
+            seen |= bit;
+            !may_be_known || !tags.iter().take(at).any(|earlier| earlier.key == tag.key)
+        })
 }
 
 #[cfg(test)]
@@ -218,15 +255,15 @@ mod tests {
     #[test]
     fn the_last_of_a_name_counts_however_many_there_are() {
         for names in [3_usize, 40] {
+            let names: Vec<String> = (0..names).map(|name| name.to_string()).collect();
             let mut tags: Vec<Tag<'_>> = Vec::new();
             for value in 0..2 {
-                tags.extend((0..names).map(|name| Tag {
-                    key: Cow::Owned(name.to_string()),
-                    value: Value::Int(value),
-                }));
+                let tag = |name| Tag { key: Utf8::from(name), value: Value::Int(value) };
+                tags.extend(names.iter().map(|name| tag(name.as_str())));
             }
-            let left: Vec<_> = last_of_each(&tags).map(|tag| tag.value.clone()).collect();
-            assert_eq!(left, vec![Value::Int(1); names]);
+            keep_last_of_each(&mut tags);
+            let left: Vec<_> = tags.iter().map(|tag| tag.value).collect();
+            assert_eq!(left, vec![Value::Int(1); names.len()]);
         }
     }
 

@@ -1,163 +1,229 @@
 //! Reads spans and processes in the protobuf messages of Jaeger's `model.proto`.
 //!
-//! Positions in errors count from the start of the span.
+//! Positions in errors count from the start of the span. Text that is not UTF-8 is noted in the texts,
+//! and what has some is to be read again from a copy in which that is repaired.
 
-use std::borrow::Cow;
+use std::ops::Range;
 
-use super::model::{Log, Process, Reference, ReferenceKind, Span, Tag, Value};
-use super::numbers::span;
+use super::model::{
+    Log, Process, Reference, ReferenceKind, Span, Tag, Value, process_room, span_room,
+};
+use super::numbers::{key_value, log, process, reference, span};
 use super::plain_tag;
 use crate::reject::SpanReject;
-use crate::utf8;
-use crate::wire::{Cursor, Field, WireError};
+use crate::texts::Texts;
+use crate::wire::{Cursor, FIXED64, LEN, Tag as FieldTag, VARINT, WireError};
 
-/// Reads the span with the bytes `body` into `span`, which is clear. Gives its own process, where it
-/// has one.
+const TAGS_TAG: u8 = FieldTag::new(span::TAGS, LEN).byte();
+const FIELDS_TAG: u8 = FieldTag::new(log::FIELDS, LEN).byte();
+const PROCESS_TAGS_TAG: u8 = FieldTag::new(process::TAGS, LEN).byte();
+
+/// Reads the span whose bytes `texts` are of into `span`, which is clear. Gives its own process, where
+/// it has one.
 pub(super) fn read_span<'a>(
-    body: &'a [u8],
+    texts: &mut Texts<'a>,
     span: &mut Span<'a>,
 ) -> Result<Option<Process<'a>>, SpanReject> {
-    const MESSAGE: &str = "Span";
+    const MESSAGE: Message = Message { name: "Span", numbers: span::WARNINGS };
+    let body = texts.buffer();
     let (mut trace_id, mut id) = (None, None);
+    let (mut name, mut process_id) = (0..0, 0..0);
     let (mut start, mut duration) = (Moment::default(), Moment::default());
     let mut process = None;
     let mut fields = Cursor::new(body);
-    while let Some(field) = fields.next_field()? {
-        match field.number {
-            span::TRACE_ID => trace_id = Some(trace_id_of(&field, MESSAGE)?),
-            span::SPAN_ID => id = Some(span_id_of(&field, MESSAGE)?),
-            span::OPERATION_NAME => span.name = text(&field, MESSAGE)?,
-            span::REFERENCES => {
-                span.room(field.range.end)?;
-                span.references.push(read_reference(message(body, &field, MESSAGE)?)?);
+    loop {
+        let at = fields.position();
+        let Some(tag) = fields.next_tag()? else { break };
+        match (tag.number(), tag.wire_type()) {
+            (span::TRACE_ID, LEN) => {
+                trace_id = Some(trace_id_of(&mut fields, MESSAGE, span::TRACE_ID)?)
+            }
+            (span::SPAN_ID, LEN) => id = Some(span_id_of(&mut fields, MESSAGE, span::SPAN_ID)?),
+            (span::OPERATION_NAME, LEN) => name = fields.take_range()?,
+            (span::REFERENCES, LEN) => {
+                let reference = fields.take_range()?;
+                span.room(fields.position())?;
+                span.references.push(read_reference(body, reference)?);
             }
             // Flags have 32 bits.
-            span::FLAGS => span.flags = low_half(field.varint(MESSAGE)?),
-            span::START_TIME => start.read(message(body, &field, MESSAGE)?)?,
-            span::DURATION => duration.read(message(body, &field, MESSAGE)?)?,
-            span::TAGS => {
-                span.room(field.range.end)?;
-                span.tags.push(read_tag(message(body, &field, MESSAGE)?)?);
+            (span::FLAGS, VARINT) => span.flags = low_half(fields.varint()?),
+            (span::START_TIME, LEN) => start.read(body, fields.take_range()?)?,
+            (span::DURATION, LEN) => duration.read(body, fields.take_range()?)?,
+            (span::TAGS, LEN) => {
+                let others = span.parts() - span.tags.len();
+                let room = |tags, at| span_room(others + tags, at);
+                fields = read_tags(texts, at..body.len(), TAGS_TAG, &mut span.tags, room)?;
             }
-            span::LOGS => {
-                span.room(field.range.end)?;
-                read_log(body, message(body, &field, MESSAGE)?, span)?;
+            (span::LOGS, LEN) => {
+                let log = fields.take_range()?;
+                span.room(fields.position())?;
+                read_log(texts, log, span)?;
             }
-            span::PROCESS => {
+            (span::PROCESS, LEN) => {
                 let process = process.get_or_insert_with(Process::default);
-                read_process_fields(body, message(body, &field, MESSAGE)?, process)?;
+                read_process(texts, fields.take_range()?, process)?;
             }
-            span::PROCESS_ID => span.process_id = text(&field, MESSAGE)?,
-            span::WARNINGS => {
-                span.room(field.range.end)?;
-                span.warnings.push(text(&field, MESSAGE)?);
+            (span::PROCESS_ID, LEN) => process_id = fields.take_range()?,
+            (span::WARNINGS, LEN) => {
+                let warning = fields.take_range()?;
+                span.room(fields.position())?;
+                span.warnings.push(texts.take(warning));
             }
-            _ => {}
+            _ => fields = MESSAGE.behind_other(body, at..body.len())?,
         }
     }
     span.trace_id = present(trace_id, span::TRACE_ID)?;
     span.id = present(id, span::SPAN_ID)?;
+    (span.name, span.process_id) = (texts.take(name), texts.take(process_id));
     (span.start, span.duration) = (start.nanoseconds(), duration.nanoseconds());
     Ok(process)
 }
 
-/// Reads a process, or adds what further bytes of it say.
+/// Reads the process at `range` of what `texts` are of, or adds what further bytes of it say.
 pub(super) fn read_process<'a>(
-    body: &'a [u8],
+    texts: &mut Texts<'a>,
+    range: Range<usize>,
     process: &mut Process<'a>,
 ) -> Result<(), SpanReject> {
-    read_process_fields(body, Cursor::new(body), process)
-}
-
-fn read_process_fields<'a>(
-    body: &'a [u8],
-    mut fields: Cursor<'a>,
-    process: &mut Process<'a>,
-) -> Result<(), SpanReject> {
-    const MESSAGE: &str = "Process";
-    while let Some(field) = fields.next_field()? {
-        match field.number {
-            1 => process.service_name = text(&field, MESSAGE)?,
-            2 => {
-                process.room(field.range.end)?;
-                process.tags.push(read_tag(message(body, &field, MESSAGE)?)?);
+    const MESSAGE: Message = Message { name: "Process", numbers: process::TAGS };
+    let (body, end) = (texts.buffer(), range.end);
+    let mut name = None;
+    let mut fields = Cursor::within(body, range);
+    loop {
+        let at = fields.position();
+        let Some(tag) = fields.next_tag()? else { break };
+        match (tag.number(), tag.wire_type()) {
+            (process::SERVICE_NAME, LEN) => name = Some(fields.take_range()?),
+            (process::TAGS, LEN) => {
+                let tags = &mut process.tags;
+                fields = read_tags(texts, at..end, PROCESS_TAGS_TAG, tags, process_room)?;
             }
-            _ => {}
+            _ => fields = MESSAGE.behind_other(body, at..end)?,
         }
+    }
+    if let Some(name) = name {
+        process.service_name = texts.take(name);
     }
     Ok(())
 }
 
-fn read_reference(mut fields: Cursor<'_>) -> Result<Reference, SpanReject> {
-    const MESSAGE: &str = "SpanRef";
+fn read_reference(body: &[u8], range: Range<usize>) -> Result<Reference, SpanReject> {
+    const MESSAGE: Message = Message { name: "SpanRef", numbers: reference::TYPE };
     let mut reference = Reference::default();
-    while let Some(field) = fields.next_field()? {
-        match field.number {
-            1 => reference.trace_id = trace_id_of(&field, MESSAGE)?,
-            2 => reference.span_id = span_id_of(&field, MESSAGE)?,
-            3 => {
-                reference.kind = ReferenceKind::of(field.varint(MESSAGE)?.cast_signed());
+    let end = range.end;
+    let mut fields = Cursor::within(body, range);
+    loop {
+        let at = fields.position();
+        let Some(tag) = fields.next_tag()? else { break };
+        match (tag.number(), tag.wire_type()) {
+            (reference::TRACE_ID, LEN) => {
+                reference.trace_id = trace_id_of(&mut fields, MESSAGE, reference::TRACE_ID)?;
             }
-            _ => {}
+            (reference::SPAN_ID, LEN) => {
+                reference.span_id = span_id_of(&mut fields, MESSAGE, reference::SPAN_ID)?;
+            }
+            (reference::TYPE, VARINT) => {
+                reference.kind = ReferenceKind::of(fields.varint()?.cast_signed());
+            }
+            _ => fields = MESSAGE.behind_other(body, at..end)?,
         }
     }
     Ok(reference)
 }
 
 fn read_log<'a>(
-    body: &'a [u8],
-    mut fields: Cursor<'a>,
+    texts: &mut Texts<'a>,
+    range: Range<usize>,
     span: &mut Span<'a>,
 ) -> Result<(), SpanReject> {
-    const MESSAGE: &str = "Log";
+    const MESSAGE: Message = Message { name: "Log", numbers: log::FIELDS };
+    let (body, end) = (texts.buffer(), range.end);
     let (mut time, first) = (Moment::default(), span.fields.len());
-    while let Some(field) = fields.next_field()? {
-        match field.number {
-            1 => time.read(message(body, &field, MESSAGE)?)?,
-            2 => {
-                span.room(field.range.end)?;
-                span.fields.push(read_tag(message(body, &field, MESSAGE)?)?);
+    let mut fields = Cursor::within(body, range);
+    loop {
+        let at = fields.position();
+        let Some(tag) = fields.next_tag()? else { break };
+        match (tag.number(), tag.wire_type()) {
+            (log::TIMESTAMP, LEN) => time.read(body, fields.take_range()?)?,
+            (log::FIELDS, LEN) => {
+                let others = span.parts() - span.fields.len();
+                let room = |tags, at| span_room(others + tags, at);
+                fields = read_tags(texts, at..end, FIELDS_TAG, &mut span.fields, room)?;
             }
-            _ => {}
+            _ => fields = MESSAGE.behind_other(body, at..end)?,
         }
     }
     span.logs.push(Log { time: time.nanoseconds(), fields: first..span.fields.len() });
     Ok(())
 }
 
-#[inline]
-fn read_tag(fields: Cursor<'_>) -> Result<Tag<'_>, WireError> {
-    match plain_tag::parse(fields.rest().unwrap_or_default(), &plain_tag::PROTOBUF) {
-        Some((tag, [])) => Ok(tag),
-        _ => read_any_tag(fields),
+/// Reads the tags that stand one behind the other from the start of `range` on, each in a field whose
+/// tag is the byte `head`: at least one. Gives the cursor behind them. Whether there is `room` depends on
+/// how many tags there are, and where one more ends.
+// By itself, so that what the loop needs stays in registers.
+#[inline(never)]
+fn read_tags<'a>(
+    texts: &mut Texts<'a>,
+    range: Range<usize>,
+    head: u8,
+    tags: &mut Vec<Tag<'a>>,
+    room: impl Fn(usize, usize) -> Result<(), SpanReject>,
+) -> Result<Cursor<'a>, SpanReject> {
+    let Range { start, end } = range;
+    let body = texts.buffer();
+    let message = body.get(..end).unwrap_or_default();
+    let mut at = start;
+    while let Some([tag, length @ 0..0x80, rest @ ..]) = message.get(at..)
+        && *tag == head
+        && let length = usize::from(*length)
+        && let Some(bytes) = rest.get(..length)
+        && let Some((tag, plain)) = plain_tag::parse(bytes, at + 2, texts, &plain_tag::PROTOBUF)
+        && plain == length
+    {
+        at += 2 + length;
+        room(tags.len(), at)?;
+        tags.push(tag);
     }
+    let mut fields = Cursor::within(body, at..end);
+    if at == start
+        && let Some(field) = fields.next_field()?
+    {
+        let length = field.bytes("KeyValue")?.len();
+        room(tags.len(), field.range.end)?;
+        tags.push(read_any_tag(texts, field.range.end - length..field.range.end)?);
+    }
+    Ok(fields)
 }
 
-fn read_any_tag(mut fields: Cursor<'_>) -> Result<Tag<'_>, WireError> {
-    const MESSAGE: &str = "KeyValue";
+fn read_any_tag<'a>(texts: &mut Texts<'a>, range: Range<usize>) -> Result<Tag<'a>, WireError> {
+    const MESSAGE: Message = Message { name: "KeyValue", numbers: key_value::BYTES };
+    let (body, end) = (texts.buffer(), range.end);
     // Bytes until it shows which of them are the value.
-    let (mut key, mut string, mut bytes) = (&[][..], &[][..], &[][..]);
+    let (mut key, mut text, mut bytes) = (0..0, 0..0, 0..0);
     let (mut kind, mut boolean, mut integer, mut double) = (0, false, 0, 0);
-    while let Some(field) = fields.next_field()? {
-        match field.number {
-            1 => key = field.bytes(MESSAGE)?,
-            2 => kind = field.varint(MESSAGE)?,
-            3 => string = field.bytes(MESSAGE)?,
-            4 => boolean = field.varint(MESSAGE)? != 0,
-            5 => integer = field.varint(MESSAGE)?.cast_signed(),
-            6 => double = field.fixed64(MESSAGE)?,
-            7 => bytes = field.bytes(MESSAGE)?,
-            _ => {}
+    let mut fields = Cursor::within(body, range);
+    loop {
+        let at = fields.position();
+        let Some(tag) = fields.next_tag()? else { break };
+        match (tag.number(), tag.wire_type()) {
+            (key_value::KEY, LEN) => key = fields.take_range()?,
+            (key_value::TYPE, VARINT) => kind = fields.varint()?,
+            (key_value::TEXT, LEN) => text = fields.take_range()?,
+            (key_value::BOOL, VARINT) => boolean = fields.varint()? != 0,
+            (key_value::INT, VARINT) => integer = fields.varint()?.cast_signed(),
+            (key_value::DOUBLE, FIXED64) => double = u64::from_le_bytes(fields.array()?),
+            (key_value::BYTES, LEN) => bytes = fields.take_range()?,
+            _ => fields = MESSAGE.behind_other(body, at..end)?,
         }
     }
     let value = match kind {
-        1 => Value::Bool(boolean),
-        2 => Value::Int(integer),
-        3 => Value::Double(f64::from_bits(double)),
-        4 => Value::Bytes(bytes),
-        _ => Value::Text(utf8::text(string)),
+        key_value::TYPE_BOOL => Value::Bool(boolean),
+        key_value::TYPE_INT => Value::Int(integer),
+        key_value::TYPE_DOUBLE => Value::Double(f64::from_bits(double)),
+        key_value::TYPE_BYTES => Value::Bytes(body.get(bytes).unwrap_or_default()),
+        _ => Value::Text(texts.take(text)),
     };
-    Ok(Tag { key: utf8::text(key), value })
+    Ok(Tag { key: texts.take(key), value })
 }
 
 /// A point in time or a length of it: the two messages have the same fields.
@@ -168,16 +234,20 @@ struct Moment {
 }
 
 impl Moment {
-    fn read(&mut self, mut fields: Cursor<'_>) -> Result<(), WireError> {
-        const MESSAGE: &str = "Timestamp or Duration";
-        while let Some(field) = fields.next_field()? {
-            match field.number {
-                1 => self.seconds = field.varint(MESSAGE)?.cast_signed(),
-                2 => self.nanos = field.varint(MESSAGE)?.cast_signed(),
-                _ => {}
+    #[inline]
+    fn read(&mut self, body: &[u8], range: Range<usize>) -> Result<(), WireError> {
+        const MESSAGE: Message = Message { name: "Timestamp or Duration", numbers: 2 };
+        let end = range.end;
+        let mut fields = Cursor::within(body, range);
+        loop {
+            let at = fields.position();
+            let Some(tag) = fields.next_tag()? else { return Ok(()) };
+            match (tag.number(), tag.wire_type()) {
+                (1, VARINT) => self.seconds = fields.varint()?.cast_signed(),
+                (2, VARINT) => self.nanos = fields.varint()?.cast_signed(),
+                _ => fields = MESSAGE.behind_other(body, at..end)?,
             }
         }
-        Ok(())
     }
 
     fn nanoseconds(self) -> i128 {
@@ -185,41 +255,49 @@ impl Moment {
     }
 }
 
-/// The message in `field`, which lies in `body`, with positions of `body`.
-fn message<'a>(
-    body: &'a [u8],
-    field: &Field<'a>,
-    of: &'static str,
-) -> Result<Cursor<'a>, WireError> {
-    let (bytes, end) = (field.bytes(of)?, field.range.end);
-    Ok(Cursor::within(body, end - bytes.len()..end))
+/// A message whose fields have the numbers up to `numbers`.
+#[derive(Clone, Copy)]
+struct Message {
+    name: &'static str,
+    numbers: u32,
 }
 
-fn text<'a>(field: &Field<'a>, of: &'static str) -> Result<Cow<'a, str>, WireError> {
-    Ok(utf8::text(field.bytes(of)?))
-}
-
-/// Of 8 bytes, the low half.
-fn trace_id_of(field: &Field<'_>, of: &'static str) -> Result<[u8; 16], SpanReject> {
-    let bytes = field.bytes(of)?;
-    if let Ok(low) = bytes.try_into() {
-        return Ok(u128::from(u64::from_be_bytes(low)).to_be_bytes());
+impl Message {
+    /// Passes over a field that is none of the message, at the start of `range`, which is what is left
+    /// of the message; a known one of a wrong type is an error.
+    #[cold]
+    fn behind_other<'a>(
+        self,
+        body: &'a [u8],
+        range: Range<usize>,
+    ) -> Result<Cursor<'a>, WireError> {
+        let mut fields = Cursor::within(body, range);
+        match fields.next_field()? {
+            Some(field) if field.number <= self.numbers => Err(field.wrong_type(self.name)),
+            _ => Ok(fields),
+        }
     }
-    bytes.try_into().map_err(|_| wrong_length(field, of, bytes.len(), 16))
 }
 
-fn span_id_of(field: &Field<'_>, of: &'static str) -> Result<[u8; 8], SpanReject> {
-    let bytes = field.bytes(of)?;
-    bytes.try_into().map_err(|_| wrong_length(field, of, bytes.len(), 8))
+/// The id that is the value of the field whose tag was just read. Of 8 bytes, it is the low half.
+#[inline(always)]
+fn trace_id_of(fields: &mut Cursor<'_>, of: Message, number: u32) -> Result<[u8; 16], SpanReject> {
+    let bytes = fields.delimited()?;
+    if let Ok(id) = bytes.try_into() {
+        return Ok(id);
+    }
+    let low = bytes.try_into().map_err(|_| wrong_length(of, number, bytes.len(), 16))?;
+    Ok(u128::from(u64::from_be_bytes(low)).to_be_bytes())
 }
 
-fn wrong_length(
-    field: &Field<'_>,
-    message: &'static str,
-    found: usize,
-    wanted: usize,
-) -> SpanReject {
-    SpanReject::IdLength { message, number: field.number, found, wanted }
+fn span_id_of(fields: &mut Cursor<'_>, of: Message, number: u32) -> Result<[u8; 8], SpanReject> {
+    let bytes = fields.delimited()?;
+    bytes.try_into().map_err(|_| wrong_length(of, number, bytes.len(), 8))
+}
+
+#[cold]
+fn wrong_length(of: Message, number: u32, found: usize, wanted: usize) -> SpanReject {
+    SpanReject::IdLength { message: of.name, number, found, wanted }
 }
 
 fn present<const N: usize>(id: Option<[u8; N]>, number: u32) -> Result<[u8; N], SpanReject> {

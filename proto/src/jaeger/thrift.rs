@@ -3,9 +3,10 @@
 use super::batch::Batch;
 use super::error::JaegerError;
 use super::model::{Process, Span};
-use super::read_thrift::{read_process, read_span};
+use super::read_thrift::{position_in, read_process, read_span};
 use crate::reject::SpanReject;
 use crate::room::Room;
+use crate::texts::Texts;
 use crate::thrift::{Cursor, Kind, MessageKind, Protocol, ThriftError};
 use crate::translated::Translated;
 
@@ -68,16 +69,33 @@ fn translate(cursor: Cursor<'_>, room: &mut dyn Room) -> Result<Translated, Jaeg
     if let (Err(error), None) = (find(cursor, &mut found), &found.spans) {
         return Err(error.into());
     }
-    let process = found.process.unwrap_or_else(|| Ok(Process::default()));
+    let process = match (&found.repaired, found.process) {
+        (Some((cursor, copy)), Some(_)) => {
+            read_process(&mut cursor.over(copy), &mut Texts::new(copy))?
+        }
+        (_, process) => process.unwrap_or_else(|| Ok(Process::default())),
+    };
     let (mut batch, mut span) = (Batch::new(room, process), Span::default());
     let Some(mut cursor) = found.spans else { return Ok(batch.finish()?) };
     let mut left = cursor.list_of(Kind::Struct)?;
+    let mut texts = Texts::new(cursor.rest());
     while left > 0 {
         span.clear();
-        match read_span(&mut cursor, &mut span) {
-            Ok(Ok(())) => batch.span(&span, None)?,
-            Ok(Err(reject)) => batch.reject(reject),
-            Err(error) => {
+        let before = cursor.clone();
+        let read = read_span(&mut cursor, &mut texts, &mut span);
+        let range = position_in(&texts, &before)..position_in(&texts, &cursor);
+        let repaired = texts.repaired(range);
+        match (read, repaired) {
+            (Ok(Ok(())), None) => batch.span(&mut span, None)?,
+            (Ok(Ok(())), Some(repaired)) => {
+                let (mut texts, mut span) = (Texts::new(&repaired), Span::default());
+                match read_span(&mut before.over(&repaired), &mut texts, &mut span)? {
+                    Ok(()) => batch.span(&mut span, None)?,
+                    Err(reject) => batch.reject(reject),
+                }
+            }
+            (Ok(Err(reject)), _) => batch.reject(reject),
+            (Err(error), _) => {
                 batch.reject_many(error.into(), left.into());
                 break;
             }
@@ -91,6 +109,8 @@ fn translate(cursor: Cursor<'_>, room: &mut dyn Room) -> Result<Translated, Jaeg
 #[derive(Default)]
 struct Found<'a> {
     process: Option<Result<Process<'a>, SpanReject>>,
+    /// At the process, and its bytes with text that was not UTF-8 repaired.
+    repaired: Option<(Cursor<'a>, Vec<u8>)>,
     /// At the list of them.
     spans: Option<Cursor<'a>>,
 }
@@ -100,7 +120,12 @@ fn find<'a>(mut cursor: Cursor<'a>, found: &mut Found<'a>) -> Result<(), ThriftE
     let mut fields = cursor.fields();
     while let Some(field) = cursor.next_field(&mut fields)? {
         match (field.id, field.kind) {
-            (PROCESS, Kind::Struct) => found.process = Some(read_process(&mut cursor)?),
+            (PROCESS, Kind::Struct) => {
+                let (before, mut texts) = (cursor.clone(), Texts::new(cursor.rest()));
+                found.process = Some(read_process(&mut cursor, &mut texts)?);
+                let copy = texts.repaired(0..position_in(&texts, &cursor));
+                found.repaired = copy.map(|copy| (before, copy));
+            }
             (SPANS, Kind::List) => {
                 found.spans = Some(cursor.clone());
                 if found.process.is_some() {

@@ -135,9 +135,9 @@ impl<'w, 'r> MessageWriter<'w, 'r> {
     }
 
     /// A field of text, left out when it is empty.
-    pub(crate) fn text(&mut self, number: u32, text: &str) {
+    pub(crate) fn text(&mut self, number: u32, text: &[u8]) {
         if !text.is_empty() {
-            self.bytes(number, text.as_bytes());
+            self.bytes(number, text);
         }
     }
 
@@ -166,7 +166,12 @@ impl<'w, 'r> MessageWriter<'w, 'r> {
 
     /// A field with an attribute.
     pub(crate) fn attribute(&mut self, number: u32, key: &str, value: &Scalar<'_>) {
-        if !self.begin_attribute(number, key.as_bytes(), value.value_len()) {
+        self.scalar_attribute(number, key.as_bytes(), value);
+    }
+
+    /// As [`attribute`](Self::attribute), with a key that is UTF-8.
+    pub(crate) fn scalar_attribute(&mut self, number: u32, key: &[u8], value: &Scalar<'_>) {
+        if !self.begin_attribute(number, key, value.value_len()) {
             return;
         }
         let out = &mut *self.out;

@@ -18,6 +18,9 @@ mod places;
 /// What a resource or a scope takes beside its own bytes: an entry of a map, four vectors.
 const PLACE_BYTES: usize = 224;
 
+/// The most bytes of the tag and the length of a resource or a scope.
+const HEAD_BYTES_MAX: usize = 1 + 10;
+
 /// Collects spans under their resources and scopes.
 ///
 /// Resources with the same fields are one, and so are scopes of one resource. So each span keeps the
@@ -180,7 +183,9 @@ impl<'r> Writer<'r> {
     /// The request. Resources and scopes without spans are not in it.
     pub(crate) fn finish(mut self) -> Result<Translated, NoRoom> {
         self.memory.reserve(0)?;
-        let mut bytes = Vec::with_capacity(self.memory.messages());
+        // With the tag and the length of each.
+        let heads = (self.resources.len() + self.scopes.len()) * HEAD_BYTES_MAX;
+        let mut bytes = Vec::with_capacity(self.memory.messages() + heads);
         for resource in &self.resources {
             let scopes = || {
                 let scopes = resource.scopes.iter().filter_map(|place| self.scopes.get(*place));

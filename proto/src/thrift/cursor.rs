@@ -1,10 +1,7 @@
 //! The reader.
 
-use std::borrow::Cow;
-
 use super::error::ThriftError;
 use super::kind::{Kind, Protocol};
-use crate::utf8;
 
 /// Walks values, in their order. Each method takes the value that comes next.
 #[derive(Clone, Debug)]
@@ -77,14 +74,23 @@ impl<'a> Cursor<'a> {
         self.rest.len()
     }
 
+    /// The bytes from the next value on.
+    #[inline]
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// A cursor at the same position over `copy`, which stands for the bytes from there on.
+    pub(crate) const fn over<'b>(&self, copy: &'b [u8]) -> Cursor<'b> {
+        let Self { protocol, boolean, .. } = *self;
+        Cursor { rest: copy, length: self.position() + copy.len(), protocol, boolean }
+    }
+
     /// What is left, where it is in the binary protocol: there, what a value is depends on its bytes
     /// alone.
     #[inline]
-    pub(crate) const fn binary_rest(&self) -> Option<&'a [u8]> {
-        match self.protocol {
-            Protocol::Binary => Some(self.rest),
-            Protocol::Compact => None,
-        }
+    pub(crate) fn binary_rest(&self) -> Option<&'a [u8]> {
+        (self.protocol == Protocol::Binary).then_some(self.rest)
     }
 
     pub(super) const fn protocol(&self) -> Protocol {
@@ -246,19 +252,11 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Text; each byte that is no part of a character is a `?`.
-    ///
-    /// # Errors
-    /// When it does not end within what is left.
-    #[inline]
-    pub fn text(&mut self) -> Result<Cow<'a, str>> {
-        Ok(utf8::text(self.bytes()?))
-    }
-
     /// The head of a list or a set.
     ///
     /// # Errors
     /// When the bytes are none, or what is left cannot hold so many elements.
+    #[inline]
     pub fn list(&mut self) -> Result<List> {
         let head = self.byte()?;
         let (kind, count) = match self.protocol {
@@ -317,6 +315,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline]
     fn check_count(&self, count: u32, least_bytes: usize) -> Result<()> {
         let left = self.left();
         let least = usize::try_from(count).ok().and_then(|count| count.checked_mul(least_bytes));

@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, List};
 use super::error::ThriftError;
-use super::kind::{DEPTH_MAX, Kind};
+use super::kind::{DEPTH_MAX, Kind, Protocol};
 
 type Result<T> = std::result::Result<T, ThriftError>;
 
@@ -12,13 +12,30 @@ impl Cursor<'_> {
     ///
     /// # Errors
     /// As of [`list`](Self::list) and [`skip`](Self::skip).
+    #[inline]
     pub fn list_of(&mut self, kind: Kind) -> Result<u32> {
+        if let Some(count) = self.plain_list_of(kind) {
+            return Ok(count);
+        }
         let list = self.list()?;
         if list.kind == kind {
             return Ok(list.count);
         }
         self.skip_elements(list, DEPTH_MAX)?;
         Ok(0)
+    }
+
+    /// The head of a list in the binary protocol whose elements are of `kind`, taken in one look; `None`
+    /// where it is another one, which is then still to be taken.
+    #[inline]
+    fn plain_list_of(&mut self, kind: Kind) -> Option<u32> {
+        let [number, a, b, c, d, rest @ ..] = self.binary_rest()? else { return None };
+        let count = u32::from_be_bytes([*a, *b, *c, *d]);
+        let least = (count as usize).checked_mul(kind.least_bytes(Protocol::Binary))?;
+        if *number != kind.number(Protocol::Binary) || least > rest.len() {
+            return None;
+        }
+        self.advance(5).ok().map(|()| count)
     }
 
     /// Moves behind the next value, which is of `kind`.

@@ -314,9 +314,3 @@ fn lists_of_another_kind_are_passed_over() {
         assert_eq!(cursor.i16(), Ok(-7));
     }
 }
-
-#[test]
-fn text_is_repaired() {
-    let bytes = [0, 0, 0, 3, b'a', 0xff, b'b'];
-    assert_eq!(Cursor::new(&bytes, Protocol::Binary).text().as_deref(), Ok("a?b"));
-}

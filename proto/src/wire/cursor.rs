@@ -68,7 +68,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The tag of the next field, `None` at the end of the message. To be followed by the one
-    /// method that takes its value: [`skip`](Self::skip) or [`take_range`](Self::take_range).
+    /// method that takes its value: [`skip`](Self::skip), [`take_range`](Self::take_range) or another.
     /// For walks that look at few values; [`next_field`](Self::next_field) is the plain way.
     ///
     /// # Errors
@@ -182,11 +182,13 @@ impl<'a> Cursor<'a> {
 
 // What is rare takes no reference to a cursor, so that the cursors of others stay in registers.
 
-#[cold]
 #[inline(never)]
 fn long_varint(buffer: &[u8], start: usize) -> Result<(u64, usize), WireError> {
-    let mut number = 0_u64;
     let rest = buffer.get(start..).unwrap_or_default();
+    if let Some((number, bytes)) = rest.first_chunk().and_then(|word| varint_in(*word)) {
+        return Ok((number, start + bytes));
+    }
+    let mut number = 0_u64;
     for (index, byte) in (0_u32..).zip(rest) {
         // The tenth byte holds the 64th bit alone.
         if index == 9 && *byte > 1 {
@@ -198,6 +200,23 @@ fn long_varint(buffer: &[u8], start: usize) -> Result<(u64, usize), WireError> {
         }
     }
     Err(WireError::Truncated { at: buffer.len() })
+}
+
+/// The varint that eight bytes begin with, and how many it takes; `None` where it is longer. Joins the
+/// seven bits of all bytes at once: pairs, then fours, then eight.
+#[inline]
+fn varint_in(bytes: [u8; 8]) -> Option<(u64, usize)> {
+    let word = u64::from_le_bytes(bytes);
+    let last = !word & 0x8080_8080_8080_8080;
+    if last == 0 {
+        return None;
+    }
+    // All bits up to the lowest high bit that is not set.
+    let word = word & (last ^ (last - 1)) & 0x7f7f_7f7f_7f7f_7f7f;
+    let pairs = word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    let number = fours & 0x0000_0000_0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4;
+    Some((number, last.trailing_zeros() as usize / 8 + 1))
 }
 
 /// Where the group ends that `tag`, just read, starts at `start`, and which may be `most` deep (as

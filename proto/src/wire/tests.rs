@@ -119,7 +119,9 @@ proptest! {
         put_bytes(&mut out, number, &bytes);
         prop_assert_eq!(out.len(), delimited_len(number, bytes.len()));
         put_uint(&mut out, number, value);
-        let wanted = vec![(number, Value::Bytes(&bytes)), (number, Value::Varint(value))];
+        put_bytes(&mut out, number, &bytes);
+        let field = (number, Value::Bytes(&bytes));
+        let wanted = vec![field, (number, Value::Varint(value)), field];
         prop_assert_eq!(fields(&out), Ok(wanted));
     }
 }

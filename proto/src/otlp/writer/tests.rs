@@ -15,7 +15,7 @@ fn place(writer: &mut Writer<'_>, name: &str, scope: &str) -> Result<ScopeId, No
     let resource = writer.resource(|message| {
         message.attribute(resource::ATTRIBUTES, "service.name", &Scalar::Text(name));
     })?;
-    writer.scope(resource, |message| message.text(instrumentation_scope::NAME, scope))
+    writer.scope(resource, |message| message.text(instrumentation_scope::NAME, scope.as_bytes()))
 }
 
 fn traces(translated: &Translated) -> TracesData {
@@ -40,7 +40,7 @@ fn spans_stand_under_equal_resources_and_scopes() {
     {
         let scope = place(&mut writer, service, scope).unwrap();
         let write = |message: &mut MessageWriter<'_, '_>| {
-            message.text(span::NAME, name);
+            message.text(span::NAME, name.as_bytes());
             Ok(())
         };
         writer.span(scope, write).unwrap();
@@ -58,7 +58,7 @@ fn a_bad_span_is_taken_back_alone() {
     for (service, name, bad) in [("a", "1", false), ("a", "2", true), ("b", "3", true)] {
         let scope = place(&mut writer, service, "x").unwrap();
         let write = |message: &mut MessageWriter<'_, '_>| {
-            message.text(span::NAME, name);
+            message.text(span::NAME, name.as_bytes());
             // A message that is begun is taken back too.
             let _status = message.begin_message(span::STATUS);
             if bad { Err(SpanReject::Padding) } else { Ok(()) }
