@@ -67,17 +67,29 @@ fn put_span(out: &mut Writer, span: &Span) {
     });
 }
 
+/// As clients do: of the values the one of the tag's type, and others where they are set.
 fn put_tags(out: &mut Writer, id: i16, tags: &[KeyValue]) {
     out.list(id, Kind::Struct, count(tags), |out| {
         for tag in tags {
+            let is = |v_type| tag.v_type == v_type;
             out.structure(|out| {
                 out.text(1, &tag.key);
                 out.i32(2, [0, 2, 3, 1, 4].get(tag.v_type as usize).copied().unwrap_or(9));
-                out.text(3, &tag.v_str);
-                out.double(4, tag.v_float64);
-                out.boolean(5, tag.v_bool);
-                out.i64(6, tag.v_int64);
-                out.bytes(7, &tag.v_binary);
+                if is(0) || !tag.v_str.is_empty() {
+                    out.text(3, &tag.v_str);
+                }
+                if is(3) || tag.v_float64 != 0.0 {
+                    out.double(4, tag.v_float64);
+                }
+                if is(1) || tag.v_bool {
+                    out.boolean(5, tag.v_bool);
+                }
+                if is(2) || tag.v_int64 != 0 {
+                    out.i64(6, tag.v_int64);
+                }
+                if is(4) || !tag.v_binary.is_empty() {
+                    out.bytes(7, &tag.v_binary);
+                }
             });
         }
     });
