@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wholetrace_runtime::{admin::Check, budget::ByteBudget, memory, metrics};
+use wholetrace_runtime::{admin::Check, budget::ByteBudget, metrics};
 
 use crate::{
     config::{Config, memory_limit},
@@ -30,7 +30,7 @@ pub(crate) async fn watch(
     let limit = memory_limit(config).unwrap_or_default();
     let mut before = None;
     loop {
-        metrics::memory(memory::resident().unwrap_or_default(), limit);
+        metrics::memory_limit(limit);
         if let Some(budget) = window_cache {
             metrics::budget(budget);
         }

@@ -6,7 +6,6 @@ use anyhow::bail;
 use tokio::signal::unix::Signal;
 use wholetrace_runtime::{
     admin::Health,
-    clock,
     logging::LogFormat,
     metrics,
     shutdown::{Shutdown, Tasks},
@@ -73,7 +72,8 @@ async fn live(role: Role, loaded: &Loaded, inputs: Inputs, hangup: Signal) -> an
             return Ok(());
         }
     };
-    metrics::started(VERSION, clock::unix_millis() as f64 / 1000.0);
+    metrics::started(VERSION);
+    metrics::configured(config.hash());
     let message = banner::message(config, &process, address);
     let Process { log, gateway, sampling, .. } = process;
     decisions.begin(explain::explainer(config, &log, Some(role))?);

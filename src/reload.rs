@@ -79,6 +79,7 @@ impl Reload {
             }
         }
         let Some(handle) = &self.policies else {
+            metrics::configured(self.running.hash());
             tracing::info!("{why}: a {} has nothing that is reloaded", self.role);
             return;
         };
@@ -88,6 +89,7 @@ impl Reload {
                 handle.replace(policies);
                 self.running.tail_sampling = loaded.config.tail_sampling;
                 metrics::policies_reloaded(true);
+                metrics::configured(self.running.hash());
                 let count = self.running.tail_sampling.policies.len();
                 tracing::info!(policies = count, %hash, "{why}: the policies are reloaded");
             }
@@ -99,6 +101,7 @@ impl Reload {
         if self.policies.is_some() {
             metrics::policies_reloaded(false);
         }
+        metrics::misconfigured();
         tracing::error!("{why}, but everything stays as it is: {error}");
     }
 }

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use wholetrace_exporter::config::{
     ExporterConfig, ExportersConfig,
     local::{DebugConfig, FileConfig},
@@ -210,6 +211,17 @@ impl Config {
         let mut log = LogConfig::default();
         log.settle();
         Self { tail_sampling: TailSamplingConfig::starter(), log, ..Self::default() }
+    }
+
+    /// A number for what is configured, with all defaults: equal for configurations that differ in nothing
+    /// but how they were written, and in secrets. The first bytes of the SHA-256 of its JSON, with
+    /// sorted keys.
+    pub(crate) fn hash(&self) -> u64 {
+        // What has been read from text can be written as JSON.
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        value.sort_all_objects();
+        let digest = Sha256::digest(value.to_string());
+        digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
     }
 
     /// Adds a file below the log's folder and the process's own log as exporters.

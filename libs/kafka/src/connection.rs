@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::OnceLock};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use wholetrace_runtime::{
     problems::{Problem, Problems, join},
-    tls::ClientTlsConfig,
+    tls::{ClientTlsConfig, tell_expiration},
 };
 
 use crate::security::{AuthConfig, Mechanism, SaslConfig};
@@ -51,6 +51,9 @@ impl Connection<'_> {
             .set("enable.metrics.push", "false")
             .set_log_level(RDKafkaLogLevel::Info);
         secure(self, &mut client);
+        if let Some(shown) = self.tls.and_then(|tls| tls.cert_file.as_deref()) {
+            tell_expiration(self.client_id, shown);
+        }
         client
     }
 

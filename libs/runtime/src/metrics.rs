@@ -10,6 +10,9 @@ mod recorder;
 mod table;
 
 pub use document::markdown;
-pub use process::{TABLE, budget, memory, policies_reloaded, started, tls_reloaded};
+pub use process::{
+    TABLE, budget, configured, memory_limit, misconfigured, policies_reloaded, started,
+    tls_reloaded,
+};
 pub use recorder::{InstallError, Recorder, install};
 pub use table::{Kind, Label, Metric, SECONDS, SIZES, Unit, Values};

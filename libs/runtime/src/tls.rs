@@ -2,6 +2,7 @@
 
 mod client;
 mod error;
+mod expiry;
 mod files;
 mod marks;
 mod pinned;
@@ -10,6 +11,7 @@ mod server;
 
 pub use client::ClientTlsConfig;
 pub use error::TlsError;
+pub use expiry::tell_expiration;
 pub use marks::FileMarks;
 pub use reload::Reloading;
 pub use server::ServerTlsConfig;

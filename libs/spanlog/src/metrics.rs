@@ -15,6 +15,8 @@ const COMMIT_SECONDS: &str = "wholetrace_log_commit_duration_seconds";
 const APPEND_SECONDS: &str = "wholetrace_log_append_duration_seconds";
 const DISK_BYTES: &str = "wholetrace_log_disk_bytes";
 const USED_BYTES: &str = "wholetrace_log_used_bytes";
+const QUOTA: &str = "wholetrace_log_quota_bytes";
+const MIN_FREE: &str = "wholetrace_log_min_free_disk_bytes";
 const DISK_FREE: &str = "wholetrace_log_disk_free_bytes";
 const WAITING: &str = "wholetrace_log_waiting_bytes";
 const TAIL_BYTES: &str = "wholetrace_log_tail_cache_bytes";
@@ -60,9 +62,20 @@ pub const TABLE: &[Metric] = &[
     Metric::gauge(
         USED_BYTES,
         Unit::Bytes,
-        "Bytes of those files that are in use; the others are free to be used again. See `quota`.",
+        "Bytes of those files that are in use; the others are free to be used again.",
     ),
-    Metric::gauge(DISK_FREE, Unit::Bytes, "Free bytes of the disk; see `min_free_disk`."),
+    Metric::gauge(
+        QUOTA,
+        Unit::Bytes,
+        "Bytes of files that the log may have, its `quota`: spans are refused when all are in use.",
+    ),
+    Metric::gauge(DISK_FREE, Unit::Bytes, "Free bytes of the disk."),
+    Metric::gauge(
+        MIN_FREE,
+        Unit::Bytes,
+        "Bytes of the disk that the log leaves free, its `min_free_disk`: spans are refused rather \
+         than taking those.",
+    ),
     Metric::gauge(WAITING, Unit::Bytes, "Bytes accepted and not yet durable."),
     Metric::gauge(TAIL_BYTES, Unit::Bytes, "Bytes of the newest frames kept in memory."),
     Metric::gauge(SEGMENTS, Unit::None, "Segments that the log consists of, one in each file."),
@@ -93,6 +106,8 @@ pub(crate) struct Meters {
     pub(crate) waiting_bytes: Gauge,
     pub(crate) tail_bytes: Gauge,
     pub(crate) used_bytes: Gauge,
+    pub(crate) quota: Gauge,
+    pub(crate) min_free: Gauge,
     pub(crate) segments: Gauge,
     pub(crate) segments_freed: Counter,
     pub(crate) clock_steps: Counter,
@@ -126,6 +141,8 @@ impl Meters {
             waiting_bytes: gauge!(WAITING),
             tail_bytes: gauge!(TAIL_BYTES),
             used_bytes: gauge!(USED_BYTES),
+            quota: gauge!(QUOTA),
+            min_free: gauge!(MIN_FREE),
             segments: gauge!(SEGMENTS),
             segments_freed: counter!(SEGMENTS_FREED),
             clock_steps: counter!(CLOCK_STEPS),

@@ -220,7 +220,7 @@ mod tests {
             assert!(answer.contains("[+]gateway ok\n"), "{answer}");
             assert!(answer.contains("[-]log failed: no broker is connected\n"), "{answer}");
         }
-        crate::metrics::started("1.2.3", 7.0);
+        crate::metrics::started("1.2.3");
         let answer = ask(address, "/metrics").await;
         assert!(answer.contains(r#"wholetrace_process_build_info{version="1.2.3"} 1"#), "{answer}");
         for (check, passes) in [("gateway", 1), ("log", 0)] {
@@ -233,6 +233,7 @@ mod tests {
         assert!(answer.ends_with("[echo/1%2F, a=b&c]"), "{answer}");
         let answer = ask(address, "/").await;
         assert!(answer.contains("/livez") && answer.contains("\n/api/echo  says"), "{answer}");
+        assert!(answer.contains("process_start_time_seconds 1"), "{answer}");
         assert!(ask(address, "/nothing").await.starts_with("HTTP/1.1 404"));
 
         shutdown.request();

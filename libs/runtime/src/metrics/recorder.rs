@@ -6,7 +6,10 @@ use metrics::{describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::{
-    metrics::table::{Kind, Metric},
+    metrics::{
+        process,
+        table::{Kind, Metric},
+    },
     shutdown::Shutdown,
 };
 
@@ -29,6 +32,7 @@ impl Recorder {
     /// All metrics in the Prometheus text format.
     #[must_use]
     pub fn render(&self) -> String {
+        process::collect();
         self.handle.render()
     }
 

@@ -96,7 +96,8 @@ impl ClientTlsConfig {
     ) -> Result<Reloading<ClientConfig>, TlsError> {
         let config = self.clone();
         let interval = self.reload_interval.get();
-        Reloading::new(user, self.files(), interval, move || config.build(alpn))
+        let files = (self.files(), self.cert_file.clone());
+        Reloading::new(user, files, interval, move || config.build(alpn))
     }
 
     /// The name to verify the server by, if it is not that of the endpoint.

@@ -1,23 +1,28 @@
 //! What is made of certificate files, and is made anew when these change.
 //!
-//! Nobody watches the files: they are looked at when a connection is made and the interval is over,
-//! as the Collector does it. Who makes connections has what the files hold now, and a process that
-//! makes none reads nothing.
+//! The files are looked at when a connection is made and the interval is over, as the Collector does
+//! it: who makes connections has what the files hold now. And once an interval without any: what is told
+//! of them, that they cannot be used or when they expire, is true of a process that keeps its
+//! connections for weeks, too.
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
+use tokio::runtime::Handle;
+
 use crate::{
     metrics::process,
-    tls::{error::TlsError, marks::FileMarks},
+    tls::{error::TlsError, expiry::tell_expiration, marks::FileMarks},
 };
 
 /// After files that could not be used, they are looked at this soon again if the interval is longer:
 /// they may have been written half when they were read.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// Without connections they are looked at this often at most.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Something made of files. Cheap to clone: clones share it.
 #[derive(Clone)]
@@ -27,6 +32,8 @@ struct Inner<T> {
     /// What it is for, in log lines: the name of an exporter or a listener.
     user: String,
     files: FileMarks,
+    /// The one with the certificate that is shown to others, if one is.
+    shown: Option<PathBuf>,
     /// Zero: never.
     interval: Duration,
     make: Box<dyn Fn() -> Result<T, TlsError> + Send + Sync>,
@@ -44,13 +51,15 @@ struct State<T> {
 
 impl<T: Send + Sync + 'static> Reloading<T> {
     /// Makes it for the first time. `make` reads `files`, and is called again when they have
-    /// changed, at most once an `interval`; an interval of zero is never.
+    /// changed, at most once an `interval`; an interval of zero is never. When the certificate in
+    /// `shown` expires is told in the metrics, of what is made within a runtime: a configuration that is
+    /// only checked has no user.
     ///
     /// # Errors
     /// Those of `make`.
     pub(crate) fn new(
         user: &str,
-        files: Vec<PathBuf>,
+        (files, shown): (Vec<PathBuf>, Option<PathBuf>),
         interval: Duration,
         make: impl Fn() -> Result<T, TlsError> + Send + Sync + 'static,
     ) -> Result<Self, TlsError> {
@@ -63,13 +72,19 @@ impl<T: Send + Sync + 'static> Reloading<T> {
             look_at: Instant::now() + interval,
             looking: false,
         };
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             user: user.to_owned(),
             files,
+            shown,
             interval,
             make: Box::new(make),
             state: Mutex::new(state),
-        })))
+        });
+        if let Ok(runtime) = Handle::try_current() {
+            inner.tell_expiration();
+            runtime.spawn(watch(Arc::downgrade(&inner), interval));
+        }
+        Ok(Self(inner))
     }
 
     /// What the files hold, or held when they could last be used. Files are read on a thread that may
@@ -84,7 +99,27 @@ impl<T: Send + Sync + 'static> Reloading<T> {
     }
 }
 
+/// Looks at the files once an `interval`, until nobody uses them any more.
+async fn watch<T: Send + Sync + 'static>(inner: Weak<Inner<T>>, interval: Duration) {
+    if interval.is_zero() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(interval.max(WATCH_INTERVAL)).await;
+        let Some(inner) = inner.upgrade() else { return };
+        if inner.is_due() {
+            let _ = tokio::task::spawn_blocking(move || inner.look()).await;
+        }
+    }
+}
+
 impl<T> Inner<T> {
+    fn tell_expiration(&self) {
+        if let Some(shown) = &self.shown {
+            tell_expiration(&self.user, shown);
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,6 +147,7 @@ impl<T> Inner<T> {
             Some(Ok(made)) => {
                 state.current = Arc::new(made);
                 state.seen = holding;
+                self.tell_expiration();
                 process::tls_reloaded(true);
                 tracing::info!(
                     user = self.user,

@@ -61,8 +61,8 @@ impl ServerTlsConfig {
     ) -> Result<Reloading<ServerConfig>, TlsError> {
         let config = self.clone();
         let named = [Some(&self.cert_file), Some(&self.key_file), self.client_ca_file.as_ref()];
-        let named = named.into_iter().flatten().cloned().collect();
-        Reloading::new(user, named, self.reload_interval.get(), move || config.build(alpn))
+        let files = (named.into_iter().flatten().cloned().collect(), Some(self.cert_file.clone()));
+        Reloading::new(user, files, self.reload_interval.get(), move || config.build(alpn))
     }
 
     /// The settings for a listener that offers the protocols `alpn` (such as `b"h2"`).

@@ -75,6 +75,8 @@ impl<D: Disk> Appender<D> {
         let meters = &self.shared.meters;
         meters.disk_bytes.set(disk as f64);
         meters.used_bytes.set(used as f64);
+        meters.quota.set(self.shared.settings.quota as f64);
+        meters.min_free.set(self.shared.settings.min_free as f64);
         meters.free_bytes.set(self.store.free_disk_bytes() as f64);
         meters.segments.set(self.store.segments().count() as f64);
         meters.waiting_bytes.set(self.shared.queue.waiting() as f64);
