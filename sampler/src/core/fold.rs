@@ -11,6 +11,7 @@ use wholetrace_spanlog::LogTime;
 use crate::{
     core::{
         decision::table::DecisionTable,
+        measured_traces::MeasuredTraces,
         open_traces::{NewTrace, OpenTrace, OpenTraces, Slot},
         policy_versions::PolicyVersions,
     },
@@ -41,6 +42,7 @@ pub(crate) struct Fold<'s, 'f> {
     open: &'s mut OpenTraces,
     decided: &'s DecisionTable,
     policy_versions: &'s mut PolicyVersions,
+    measured: &'s mut MeasuredTraces,
     time: LogTime,
     near: NearTimes,
     /// The low bits of the frame's number in the window.
@@ -61,7 +63,10 @@ pub(crate) struct Fold<'s, 'f> {
 #[derive(Clone, Copy, Debug)]
 enum Lookup {
     Open(Slot),
-    Decided { late: bool },
+    /// Spans are late by so many milliseconds, or stood in the log when it was decided.
+    Decided {
+        late_by: Option<u64>,
+    },
 }
 
 impl<'s, 'f> Fold<'s, 'f> {
@@ -69,7 +74,7 @@ impl<'s, 'f> Fold<'s, 'f> {
     pub(crate) fn new(
         open: &'s mut OpenTraces,
         decided: &'s DecisionTable,
-        policy_versions: &'s mut PolicyVersions,
+        (policy_versions, measured): (&'s mut PolicyVersions, &'s mut MeasuredTraces),
         time: LogTime,
         frame: u32,
     ) -> Self {
@@ -77,6 +82,7 @@ impl<'s, 'f> Fold<'s, 'f> {
             open,
             decided,
             policy_versions,
+            measured,
             time,
             near: NearTimes::to(time.0),
             frame,
@@ -112,20 +118,20 @@ impl<'s, 'f> Fold<'s, 'f> {
         if let Some(slot) = self.open.find(key, obeyed) {
             let trace = self.open.get(slot);
             return if is_due(&trace) {
-                Lookup::Decided { late: trace.deadline() <= now }
+                Lookup::Decided { late_by: now.0.checked_sub(trace.deadline().0) }
             } else {
                 Lookup::Open(slot)
             };
         }
         if let Some((_, decided_at)) = self.decided.find(key, self.time) {
-            return Lookup::Decided { late: decided_at <= self.time };
+            return Lookup::Decided { late_by: self.time.0.checked_sub(decided_at.0) };
         }
         if !self.opening {
-            return Lookup::Decided { late: false };
+            return Lookup::Decided { late_by: None };
         }
         let policy_version = self.policy_versions.current();
         let Some(policies) = self.policy_versions.get(policy_version) else {
-            return Lookup::Decided { late: false };
+            return Lookup::Decided { late_by: None };
         };
         let (first_seen, first_frame) = (self.time, self.frame);
         let blank = policies.blank_record();
@@ -197,8 +203,16 @@ impl<'f> Visitor<'f> for Fold<'_, 'f> {
         };
         self.last = Some((key, found));
         match found {
-            Lookup::Open(slot) => self.observe(slot, span.body),
-            Lookup::Decided { late } => self.folded.late += u64::from(late),
+            Lookup::Open(slot) => {
+                self.measured.add(key, span.body, self.near);
+                self.observe(slot, span.body);
+            }
+            Lookup::Decided { late_by } => {
+                if let Some(millis) = late_by {
+                    self.folded.late += 1;
+                    self.measured.add_late(key, millis);
+                }
+            }
         }
     }
 }

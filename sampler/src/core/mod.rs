@@ -6,6 +6,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `fold`, `open_traces` | the summaries of undecided traces |
+//! | [`measured_traces`] | what some of them are like, for the metrics |
 //! | `policy_versions` | the policy sets that those are folded with |
 //! | `decision` | decisions in the log and in memory, and whose decisions count |
 //! | `watermark` | the time of the log |
@@ -21,6 +22,7 @@ pub(crate) mod filter;
 pub(crate) mod fold;
 pub(crate) mod hash;
 pub(crate) mod held;
+pub mod measured_traces;
 pub(crate) mod open_traces;
 pub mod partition;
 pub(crate) mod policy_versions;

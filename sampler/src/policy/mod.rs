@@ -41,7 +41,7 @@ pub use budget::{Budget, Budgets};
 pub use compatibility::Compatibility;
 pub use config::{DecisionCacheConfig, DropSignal, KeepSignal, RecordPolicy, TailSamplingConfig};
 pub(crate) use plan::is_root;
-pub use plan::{Heads, NearTimes, Observed};
+pub use plan::{Heads, Lasting, NearTimes, Observed};
 pub use policies::{POLICY_TYPES, PolicyConfig};
 pub use policy_hash::PolicyHash;
 pub use recording::Recording;

@@ -7,7 +7,8 @@ use wholetrace_spanlog::{Partition, Position, Replacement, TopicName};
 use crate::{
     core::partition::{Levels, Stats},
     shell::{
-        budget_metrics::BudgetMetrics, partition_metrics::Takeovers, policy_metrics::PolicyMetrics,
+        budget_metrics::BudgetMetrics, measured_metrics::MeasuredMetrics,
+        partition_metrics::Takeovers, policy_metrics::PolicyMetrics,
     },
 };
 
@@ -17,6 +18,7 @@ pub(crate) struct SamplerMetrics {
     counters: Vec<Counter>,
     levels: [Gauge; 7],
     pub(crate) policies: PolicyMetrics,
+    pub(crate) measured: MeasuredMetrics,
     pub(crate) budgets: BudgetMetrics,
     pub(crate) partitions: Gauge,
     pub(crate) commits: Counter,
@@ -50,6 +52,7 @@ impl SamplerMetrics {
             counters: COUNTED.iter().map(|(counted, _)| handle(counted)).collect(),
             levels: levels.map(|name| gauge!(name)),
             policies: PolicyMetrics::default(),
+            measured: MeasuredMetrics::new(),
             budgets: BudgetMetrics::default(),
             partitions: gauge!(PARTITIONS),
             commits: counter!(COMMITS),

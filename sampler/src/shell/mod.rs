@@ -7,6 +7,7 @@
 
 pub mod budget_metrics;
 pub(crate) mod exchange;
+pub mod measured_metrics;
 pub mod metrics;
 pub mod partition_metrics;
 pub mod policy_metrics;

@@ -8,6 +8,7 @@ use wholetrace_spanlog::LogTime;
 use crate::{
     core::{
         decision::log::{decide, encode},
+        measured_traces::MeasuredTraces,
         open_traces::OpenTraces,
         partition::{
             effect::{Effect, Made},
@@ -47,7 +48,7 @@ impl PendingDecisions {
         (now, retention, clock): (LogTime, u64, Option<Stopwatch>),
         (open, rates): (&mut OpenTraces, &mut Rates),
         (policy_versions, claim): (&PolicyVersions, Option<Claim>),
-        stats: &mut Stats,
+        (stats, measured): (&mut Stats, &mut MeasuredTraces),
         effects: &mut Vec<Effect>,
     ) {
         while let Some(slot) = open.next_due(now) {
@@ -71,6 +72,7 @@ impl PendingDecisions {
             let budgets = rates.at(policies.budgets(), trace.deadline());
             let within = (retention, &budgets as &dyn Budgets);
             let decision = decide(policies, key, record, times, within, tally);
+            measured.decided(key, trace.first_seen(), decision.kept);
             let late = u64::from(decision.late_fragment);
             if decision.kept {
                 stats.traces_kept += 1;

@@ -17,6 +17,7 @@ use crate::{
         decision::{claims::Claims, log::encode_claim, table::DecisionTable},
         filter::KeptBy,
         hash::KeyHash,
+        measured_traces::{Measured, MeasuredTraces},
         open_traces::OpenTraces,
         partition::{
             effect::{DeadLetterId, Effect},
@@ -69,6 +70,7 @@ pub struct PartitionState {
     has_more_work: bool,
     committed: Option<PartitionCheckpoint>,
     stats: Stats,
+    measured: MeasuredTraces,
 }
 
 impl PartitionState {
@@ -110,6 +112,7 @@ impl PartitionState {
             has_more_work: false,
             committed: start.cloned(),
             stats: Stats::default(),
+            measured: MeasuredTraces::default(),
             settings,
         }
     }
@@ -316,6 +319,11 @@ impl PartitionState {
     /// What was counted since the last call.
     pub fn take_stats(&mut self) -> Stats {
         std::mem::take(&mut self.stats)
+    }
+
+    /// What traces were like that were decided since the last call, and late spans: of one trace of 64.
+    pub fn take_measured(&mut self) -> Measured {
+        self.measured.take()
     }
 
     /// Spans that were released since the last call, by the policy that kept them.

@@ -37,4 +37,4 @@ pub(super) use layout::{Counter, LeastHash, Record};
 pub(super) use planner::{FIELDS_MAX, Full, Plan, Planner};
 pub(crate) use root::is_root;
 pub use scan::Observed;
-pub use times::NearTimes;
+pub use times::{Lasting, NearTimes};

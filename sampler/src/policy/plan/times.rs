@@ -98,6 +98,34 @@ impl NearTimes {
     }
 }
 
+/// How long spans lasted together, of whom no record tells it.
+#[derive(Clone, Copy, Debug)]
+pub struct Lasting {
+    start: u64,
+    end: u64,
+}
+
+impl Default for Lasting {
+    fn default() -> Self {
+        Self { start: NO_START, end: NO_END }
+    }
+}
+
+impl Lasting {
+    /// Adds a span from `start` to `end`, in nanoseconds, 0 for unknown.
+    pub fn add(&mut self, near: NearTimes, start: u64, end: u64) {
+        let words = near.words(start, end);
+        self.start = self.start.min(words.start);
+        self.end = self.end.max(words.end);
+    }
+
+    /// From the first start to the last end, in nanoseconds; 0 where they cannot be told.
+    #[must_use]
+    pub const fn duration_ns(&self) -> u64 {
+        duration_ns(self.start, self.end)
+    }
+}
+
 /// From the least start to the greatest end, in nanoseconds.
 pub(super) const fn duration_ns(start: u64, end: u64) -> u64 {
     let far_start = start & MARK != 0;

@@ -222,6 +222,7 @@ impl Shell {
         let stats = self.state.take_stats();
         self.context.metrics.count(&stats);
         self.context.metrics.policies.released(&self.state.take_released());
+        self.context.metrics.measured.tell(&self.state.take_measured());
         self.gauges.count(&stats);
         if self.takeover.next.is_some() {
             self.come_further();

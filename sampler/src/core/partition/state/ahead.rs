@@ -119,9 +119,9 @@ impl PartitionState {
         self.stats.records_scanned += 1;
         self.decide_due(clock, effects);
         if frame.kind == RecordKind::Spans {
-            let (open, policy_versions) = (&mut self.open, &mut self.policy_versions);
-            let mut fold =
-                Fold::new(open, &self.decided, policy_versions, time, NO_FRAME).of_known_traces();
+            let policies = (&mut self.policy_versions, &mut self.measured);
+            let mut fold = Fold::new(&mut self.open, &self.decided, policies, time, NO_FRAME)
+                .of_known_traces();
             // A frame that cannot be decoded is counted when the reader has come back.
             let _ = visit(&frame.payload, &mut fold);
         }
@@ -144,8 +144,8 @@ impl PartitionState {
     #[expect(clippy::cast_possible_truncation, reason = "traces hold the low bits")]
     fn fold(&mut self, frame: &Frame, entry: &mut WindowFrame) -> Result<(), WireError> {
         let (number, time) = (self.window.end() as u32, entry.clock.now());
-        let mut fold =
-            Fold::new(&mut self.open, &self.decided, &mut self.policy_versions, time, number);
+        let policies = (&mut self.policy_versions, &mut self.measured);
+        let mut fold = Fold::new(&mut self.open, &self.decided, policies, time, number);
         let result = visit(&frame.payload, &mut fold);
         let folded = fold.folded();
         entry.awaited = folded.opened;
@@ -185,7 +185,7 @@ impl PartitionState {
                 (limit, forgotten_after, self.settings.stopwatch),
                 (&mut self.open, &mut self.rates),
                 (&self.policy_versions, self.claims.mine()),
-                &mut self.stats,
+                (&mut self.stats, &mut self.measured),
                 effects,
             );
             self.rates.decided_to(limit);
