@@ -15,12 +15,14 @@ const KAFKA_RECEIVERS: &[Metric] = wholetrace_gateway::KAFKA_METRICS;
 const KAFKA_RECEIVERS: &[Metric] = &[];
 
 /// The tables, each with its heading in the documentation.
-pub(crate) const TABLES: [(&str, &[Metric]); 11] = [
+pub(crate) const TABLES: [(&str, &[Metric]); 13] = [
     ("Gateway", wholetrace_gateway::METRICS),
+    ("Tenants", wholetrace_gateway::TENANT_METRICS),
     ("Kafka receivers", KAFKA_RECEIVERS),
     ("Log of a single machine", wholetrace_spanlog::metrics::TABLE),
     ("Log over Kafka", KAFKA),
     ("Sampler", wholetrace_sampler::shell::metrics::TABLE),
+    ("Traces", wholetrace_sampler::shell::measured_metrics::TABLE),
     ("Policies", wholetrace_sampler::shell::policy_metrics::TABLE),
     ("Budgets", wholetrace_sampler::shell::budget_metrics::TABLE),
     ("Partitions", wholetrace_sampler::shell::partition_metrics::TABLE),

@@ -56,6 +56,7 @@ mod reject;
 mod remote_sampling;
 mod split;
 
+pub use admission::tenant_metrics::TABLE as TENANT_METRICS;
 pub use bind::BindError;
 pub use config::{
     GatewayConfig,

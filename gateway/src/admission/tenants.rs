@@ -13,9 +13,11 @@ use wholetrace_runtime::{budget::ByteBudget, secret::Secret};
 use crate::{
     admission::{
         lease::InFlightBudget,
+        tenant_metrics::TenantMetrics,
         token_files::{Digest, TokenFiles},
     },
     config::tenants::AuthenticationConfig,
+    outcome::Accepted,
     reject::{RejectReason, Rejection},
 };
 
@@ -54,6 +56,7 @@ pub(crate) struct TenantQuota {
     /// What its tenant may hold of the bytes in flight, where there are others.
     in_flight: Option<ByteBudget>,
     mark: Option<Arc<TenantMark>>,
+    metrics: Option<Arc<TenantMetrics>>,
 }
 
 /// The attribute that tells, of each resource, which tenant sent it.
@@ -94,7 +97,12 @@ impl Tenants {
             Tenant {
                 tokens: tenant.tokens.iter().map(digest).collect(),
                 files: TokenFiles::new(&tenant.name, tenant.token_files.clone(), digest),
-                quota: TenantQuota::new(tenant.bytes_per_second.get(), share, mark),
+                quota: TenantQuota {
+                    rate: Rate::new(tenant.bytes_per_second.get()),
+                    in_flight: share,
+                    mark,
+                    metrics: Some(Arc::new(TenantMetrics::new(&tenant.name))),
+                },
             }
         });
         let tenants = tenants.collect();
@@ -133,8 +141,11 @@ impl Tenants {
             }
         }
         let quota = found.ok_or_else(|| unknown("no tenant has the token of this request"))?;
-        quota.check(declared)?;
-        Ok(quota.clone())
+        let checked = quota.check(declared);
+        if let Err(rejection) = &checked {
+            quota.refused(rejection);
+        }
+        checked.map(|()| quota.clone())
     }
 }
 
@@ -149,15 +160,6 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 }
 
 impl TenantQuota {
-    fn new(per_second: u64, in_flight: Option<ByteBudget>, mark: Option<Arc<TenantMark>>) -> Self {
-        let rate = (per_second > 0).then(|| {
-            let per_second = per_second as f64;
-            let level = Mutex::new((per_second * BURST_SECONDS, Instant::now()));
-            Arc::new(Rate { per_second, level })
-        });
-        Self { rate, in_flight, mark }
-    }
-
     /// What the tenant may hold of the bytes in flight, where there are others.
     pub(crate) const fn in_flight(&self) -> Option<&ByteBudget> {
         self.in_flight.as_ref()
@@ -181,15 +183,41 @@ impl TenantQuota {
         ))
     }
 
-    /// Notes what a request took.
-    pub(crate) fn charge(&self, bytes: usize) {
+    /// Notes that a request had a body of `bytes`, of which `declared` are charged already.
+    pub(crate) fn received(&self, bytes: usize, declared: usize) {
         if let Some(rate) = &self.rate {
-            rate.take(bytes, Instant::now());
+            rate.take(bytes.saturating_sub(declared), Instant::now());
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.received(bytes);
+        }
+    }
+
+    /// Notes that a request was served.
+    pub(crate) fn accepted(&self, accepted: &Accepted) {
+        if let Some(metrics) = &self.metrics {
+            metrics.accepted(accepted);
+        }
+    }
+
+    /// Notes that a request was refused.
+    pub(crate) fn refused(&self, rejection: &Rejection) {
+        if let Some(metrics) = &self.metrics {
+            metrics.refused(rejection);
         }
     }
 }
 
 impl Rate {
+    /// A full bucket; none where any rate will do, which is 0.
+    fn new(per_second: u64) -> Option<Arc<Self>> {
+        (per_second > 0).then(|| {
+            let per_second = per_second as f64;
+            let level = Mutex::new((per_second * BURST_SECONDS, Instant::now()));
+            Arc::new(Self { per_second, level })
+        })
+    }
+
     /// Takes bytes out, after filling up for the time that has passed; gives what is left.
     fn take(&self, bytes: usize, now: Instant) -> f64 {
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
@@ -264,7 +292,7 @@ mod tests {
             r#"{"tenants": [{"name": "a", "tokens": ["first-of-a-tokens"], "bytes_per_second": 1}]}"#,
         );
         let headers = with("Bearer first-of-a-tokens");
-        tenants.admit(&headers, 0).unwrap().charge(1_000_000);
+        tenants.admit(&headers, 0).unwrap().received(1_000_000, 0);
         let refused = tenants.admit(&headers, 0).err().map(|rejection| rejection.reason);
         assert_eq!(refused, Some(RejectReason::TenantRate));
     }

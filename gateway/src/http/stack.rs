@@ -203,10 +203,26 @@ impl HttpReceiver {
                 return Err(rejection);
             }
         };
+        let served = self.serve_admitted(&call, (head, declared), body, (&quota, lease)).await;
+        match &served {
+            Ok(accepted) => quota.accepted(accepted),
+            Err(rejection) => quota.refused(rejection),
+        }
+        served
+    }
+
+    /// The steps behind the admission.
+    async fn serve_admitted(
+        &self,
+        call: &Call,
+        (head, declared): (Parts, Option<usize>),
+        body: Incoming,
+        (quota, lease): (&TenantQuota, RequestLease),
+    ) -> Result<Accepted, Rejection> {
         let (version, metadata) = (head.version, call.format.metadata_of(&head.headers));
         drop(head);
-        let (body, lease) = self.receive(&call, version, body, declared, lease).await?;
-        quota.charge(body.len().saturating_sub(declared.unwrap_or_default()));
+        let (body, lease) = self.receive(call, version, body, declared, lease).await?;
+        quota.received(body.len(), declared.unwrap_or_default());
         let (encoding, bytes) = call.message(body)?;
         let message = Message { bytes, encoding, metadata, mark: quota.mark(), lease };
         self.intake.take(message, call.format).await
@@ -220,14 +236,18 @@ impl HttpReceiver {
     ) -> Result<(TenantQuota, RequestLease), Rejection> {
         let Admission { tenants, memory, in_flight, .. } = &self.admission;
         let quota = tenants.admit(&head.headers, declared.unwrap_or_default())?;
-        memory.check()?;
-        let most = self.wire_bytes_max();
-        if declared.is_some_and(|declared| declared > most) {
-            return Err(too_large(most));
+        let lease = memory.check().and_then(|()| {
+            let most = self.wire_bytes_max();
+            if declared.is_some_and(|declared| declared > most) {
+                return Err(too_large(most));
+            }
+            let connection = head.extensions.get::<ConnectionInfo>().map(|info| &info.in_flight);
+            in_flight.take([connection, quota.in_flight()], first_lease(declared))
+        });
+        if let Err(rejection) = &lease {
+            quota.refused(rejection);
         }
-        let connection = head.extensions.get::<ConnectionInfo>().map(|info| &info.in_flight);
-        let lease = in_flight.take([connection, quota.in_flight()], first_lease(declared))?;
-        Ok((quota, lease))
+        lease.map(|lease| (quota, lease))
     }
 
     /// Reads the body.

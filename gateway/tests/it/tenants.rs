@@ -56,8 +56,8 @@ async fn only_tenants_are_served_and_all_receivers_ask() {
 async fn a_tenant_beyond_its_rate_is_told_to_retry() {
     let gateway = Running::start_for(
         "rates",
-        r#"{"tenants": [{"name": "a", "tokens": ["the-token-of-the-one"], "bytes_per_second": 1},
-                        {"name": "b", "tokens": ["the-token-of-another"]}]}"#,
+        r#"{"tenants": [{"name": "/rates/a", "tokens": ["the-token-of-the-one"], "bytes_per_second": 1},
+                        {"name": "/rates/b", "tokens": ["the-token-of-another"]}]}"#,
     )
     .await;
     let one = [PROTOBUF[0], ("authorization", "Bearer the-token-of-the-one")];
@@ -77,6 +77,14 @@ async fn a_tenant_beyond_its_rate_is_told_to_retry() {
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert!(refused.get_details_retry_info().is_some());
     assert_eq!(gateway.count(REFUSED, "tenant_rate"), 2);
+    let of_tenant = |metric, tenant: &str| {
+        gateway.count(&format!("wholetrace_gateway_tenant_{metric}_total"), tenant)
+    };
+    assert_eq!(of_tenant("spans", "/rates/a"), 1);
+    assert_eq!(of_tenant("spans", "/rates/b"), 1);
+    assert!(of_tenant("received_bytes", "/rates/b") > 100_000);
+    assert_eq!(of_tenant("requests_refused", "/rates/a"), 2);
+    assert_eq!(of_tenant("requests_refused", "/rates/b"), 0);
     gateway.stop().await;
 }
 
