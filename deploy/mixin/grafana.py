@@ -131,7 +131,7 @@ def dashboard(uid, title, description, panels):
         "time": {"from": "now-1h", "to": "now"}, "refresh": "30s",
         "templating": {"list": [source, *(variable(name, VARIABLES[:at]) for at, name in enumerate(VARIABLES))]},
         "annotations": {"list": [
-            annotation("start of a process", "blue", "changes(wholetrace_process_start_time_seconds{}[2m]) > 0"),
+            annotation("start of a process", "blue", "changes(process_start_time_seconds{}[2m]) > 0"),
             annotation("reload of the policies", "purple", "increase(wholetrace_process_policy_reloads_total{}[2m]) > 0"),
         ]},
         "links": [{"type": "dashboards", "title": "Wholetrace", "tags": ["wholetrace"], "asDropdown": True, "includeVars": True,
