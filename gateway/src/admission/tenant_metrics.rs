@@ -20,8 +20,8 @@ pub const TABLE: &[Metric] = &[
     Metric::counter(
         REFUSED,
         Unit::None,
-        "Requests with a token of the tenant that were refused, by reason. `tenant_rate`: it sends more \
-         than its `bytes_per_second`.",
+        "Requests with a token of the tenant that were refused, by reason. `tenant_rate`: it sends \
+         more than its `bytes_per_second`.",
     )
     .labels(&[TENANT, REASON]),
 ];

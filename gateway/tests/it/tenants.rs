@@ -56,8 +56,9 @@ async fn only_tenants_are_served_and_all_receivers_ask() {
 async fn a_tenant_beyond_its_rate_is_told_to_retry() {
     let gateway = Running::start_for(
         "rates",
-        r#"{"tenants": [{"name": "/rates/a", "tokens": ["the-token-of-the-one"], "bytes_per_second": 1},
-                        {"name": "/rates/b", "tokens": ["the-token-of-another"]}]}"#,
+        r#"{"tenants": [
+            {"name": "/rates/a", "tokens": ["the-token-of-the-one"], "bytes_per_second": 1},
+            {"name": "/rates/b", "tokens": ["the-token-of-another"]}]}"#,
     )
     .await;
     let one = [PROTOBUF[0], ("authorization", "Bearer the-token-of-the-one")];

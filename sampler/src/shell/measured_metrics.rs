@@ -89,15 +89,15 @@ pub const TABLE: &[Metric] = &[
     Metric::histogram(
         LATENCY,
         Unit::Seconds,
-        "From the first span of a trace in the log to the decision about it, by this machine's clock: \
-         `decision_wait`, and what the sampler is behind. Of one trace of 64, by its id.",
+        "From the first span of a trace in the log to the decision about it, by this machine's \
+         clock: `decision_wait`, and what the sampler is behind. Of one trace of 64, by its id.",
         LONG_SECONDS,
     ),
     Metric::histogram(
         LATE,
         Unit::Seconds,
-        "How long after the decision about their trace late spans came. What comes often and a little \
-         late would be in time with a longer `decision_wait`. Of one trace of 64, by its id.",
+        "How long after the decision about their trace late spans came. What comes often and a \
+         little late would be in time with a longer `decision_wait`. Of one trace of 64, by its id.",
         LONG_SECONDS,
     ),
 ];

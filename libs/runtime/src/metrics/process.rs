@@ -41,8 +41,8 @@ pub const TABLE: &[Metric] = &[
     Metric::gauge(
         RELOADED,
         Unit::None,
-        "1 if what the files of the configuration hold could be used when they were last read, else \
-         0: then the process goes on with what it had, and would not start again.",
+        "1 if what the files of the configuration hold could be used when they were last read, \
+         else 0: then the process goes on with what it had, and would not start again.",
     ),
     Metric::gauge(
         RELOADED_AT,
@@ -64,8 +64,8 @@ pub const TABLE: &[Metric] = &[
     Metric::gauge(
         EXPIRATION,
         Unit::Seconds,
-        "When the first of the certificates expires that are shown to others, since 1970. `user` shows \
-         them: a receiver, an exporter, or clients of Kafka by their `client_id`.",
+        "When the first of the certificates expires that are shown to others, since 1970. `user` \
+         shows them: a receiver, an exporter, or clients of Kafka by their `client_id`.",
     )
     .labels(&[Label::capped("user", "names in the configuration")]),
     Metric::gauge(
