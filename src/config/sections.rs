@@ -213,9 +213,9 @@ impl Config {
         Self { tail_sampling: TailSamplingConfig::starter(), log, ..Self::default() }
     }
 
-    /// A number for what is configured, with all defaults: equal for configurations that differ in nothing
-    /// but how they were written, and in secrets. The first bytes of the SHA-256 of its JSON, with
-    /// sorted keys.
+    /// A number for what is configured, with all defaults: equal for configurations that differ in
+    /// nothing but how they were written, and in secrets. The first bytes of the SHA-256 of its JSON,
+    /// with sorted keys.
     pub(crate) fn hash(&self) -> u64 {
         // What has been read from text can be written as JSON.
         let mut value = serde_json::to_value(self).unwrap_or_default();

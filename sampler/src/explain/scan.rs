@@ -76,7 +76,8 @@ impl<'r> Scan<'r> {
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Frame>>, ReadError> {
         loop {
             let Some(cursor) = &mut self.cursor else { return Ok(None) };
-            if self.bounds.max_bytes == 0 {
+            // What is at hand, or fails at once, comes however late it is.
+            if self.bounds.max_bytes == 0 || self.bounds.until <= Instant::now() {
                 self.cursor = None;
                 return Ok(None);
             }
@@ -150,6 +151,40 @@ where
                 sleep(AGAIN).await;
             }
             Ok(answer) => return answer.map(Some),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use wholetrace_spanlog::{
+        Record, TopicName,
+        memory::{MemoryConfig, MemoryLog},
+    };
+
+    use super::*;
+
+    const PARTITION: Partition = Partition(0);
+
+    #[tokio::test]
+    async fn a_scan_ends_when_its_time_is_over_whatever_is_at_hand_or_fails() {
+        let memory = MemoryLog::new(MemoryConfig { partitions: 1, ..MemoryConfig::default() });
+        let decisions = memory.log().decisions;
+        let record = Record::decisions(Bytes::from_static(b"one"));
+        decisions.writer.append(PARTITION, record).await.unwrap();
+        for fails in [false, true] {
+            let until = Instant::now() + Duration::from_millis(300);
+            let bounds = Bounds { until, max_bytes: 1 << 20 };
+            let (reader, start) = (&*decisions.reader, Start::Earliest);
+            let mut scan = Scan::begin(reader, PARTITION, start, None, bounds).await.unwrap();
+            if fails {
+                memory.fail_reads(TopicName::Decisions, usize::MAX);
+            } else {
+                tokio::time::sleep_until(until).await;
+            }
+            assert!(scan.next().await.unwrap().is_none());
+            assert!(scan.is_cut());
         }
     }
 }
