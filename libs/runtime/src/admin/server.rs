@@ -227,13 +227,13 @@ mod tests {
             let line = format!(r#"wholetrace_process_check_passes{{check="{check}"}} {passes}"#);
             assert!(answer.contains(&line), "{line}: {answer}");
         }
+        assert!(answer.contains("process_start_time_seconds 1"), "{answer}");
         let answer = ask(address, "/api/echo/1%2F?a=b&c").await;
         assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
         assert!(answer.contains("content-type: application/json"), "{answer}");
         assert!(answer.ends_with("[echo/1%2F, a=b&c]"), "{answer}");
         let answer = ask(address, "/").await;
         assert!(answer.contains("/livez") && answer.contains("\n/api/echo  says"), "{answer}");
-        assert!(answer.contains("process_start_time_seconds 1"), "{answer}");
         assert!(ask(address, "/nothing").await.starts_with("HTTP/1.1 404"));
 
         shutdown.request();
