@@ -75,7 +75,8 @@ pub(crate) fn must_be_right(sent: &Sent, said: &Value) {
     assert!(decision["decided_at"].as_str() > said["first_seen"].as_str(), "{said}");
     let count = |key: &str| said[key]["count"].as_u64().unwrap_or(0);
     assert_eq!(count("spans") + count("late_spans"), sent.planned as u64, "{said}");
-    // On a slow machine what was sent late may have come in time, and other spans may not: the times tell.
+    // On a slow machine what was sent late may have come in time, and other spans may not: the
+    // times tell.
     let decided = decision["decided_at"].as_str();
     if count("spans") > 0 {
         assert!(said["spans"]["last_seen"].as_str() <= decided, "{said}");
