@@ -96,8 +96,8 @@ def overview():
               [("rate(process_cpu_seconds_total{}[])", "{{job}} {{instance}}")], width=12),
         lines("Open files", "Files and connections, as a share of what may be open.",
               [("process_open_fds{} / process_max_fds{}", "{{job}} {{instance}}")], "percentunit", 12, [(0.9, "orange")]),
-        lines("Certificates", "Time until the first certificate expires that each listener, exporter or client shows.",
-              [("min by (job, user) (wholetrace_process_certificate_expiration_timestamp_seconds{} - time())", "{{job}} {{user}}")], "s", 12),
+        lines("Certificates", "Time until the first certificate of each file expires that processes show to others.",
+              [("min by (job, file) (wholetrace_process_certificate_expiration_timestamp_seconds{} - time())", "{{job}} {{file}}")], "s", 12),
         lines("Configuration", "Processes by the configuration that they run by, and those whose files cannot be used as they are.", [
             ('count_values by (job) ("hash", wholetrace_process_config_hash{})', "{{job}} {{hash}}"),
             ("sum by (job) (wholetrace_process_config_last_reload_successful{} == bool 0) > 0", "{{job}} refused"),

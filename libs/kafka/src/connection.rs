@@ -52,7 +52,7 @@ impl Connection<'_> {
             .set_log_level(RDKafkaLogLevel::Info);
         secure(self, &mut client);
         if let Some(shown) = self.tls.and_then(|tls| tls.cert_file.as_deref()) {
-            tell_expiration(self.client_id, shown);
+            tell_expiration(shown);
         }
         client
     }

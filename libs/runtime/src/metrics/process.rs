@@ -3,7 +3,7 @@
 //! `process_*` are those that the clients of Prometheus have in common, made by a library and known to
 //! every dashboard; the others are ours.
 
-use std::sync::LazyLock;
+use std::{path::Path, sync::LazyLock};
 
 use metrics::{counter, gauge};
 
@@ -64,10 +64,10 @@ pub const TABLE: &[Metric] = &[
     Metric::gauge(
         EXPIRATION,
         Unit::Seconds,
-        "When the first of the certificates expires that are shown to others, since 1970. `user` \
-         shows them: a receiver, an exporter, or clients of Kafka by their `client_id`.",
+        "When the first of the certificates in a file expires that are shown to others, since 1970: \
+         by receivers, exporters or clients of Kafka.",
     )
-    .labels(&[Label::capped("user", "names in the configuration")]),
+    .labels(&[Label::capped("file", "each `cert_file` of the configuration that is in use")]),
     Metric::gauge(
         CHECK,
         Unit::None,
@@ -126,9 +126,9 @@ pub fn misconfigured() {
     gauge!(RELOADED).set(0.0);
 }
 
-/// States when what `user` shows expires, in seconds since 1970.
-pub(crate) fn certificate_expires(user: &str, at: i64) {
-    gauge!(EXPIRATION, "user" => user.to_owned()).set(at as f64);
+/// States when the certificates in `file` expire, in seconds since 1970.
+pub(crate) fn certificate_expires(file: &Path, at: i64) {
+    gauge!(EXPIRATION, "file" => file.display().to_string()).set(at as f64);
 }
 
 /// Counts a reload of the policies.

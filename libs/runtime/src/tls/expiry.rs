@@ -7,11 +7,11 @@ use x509_parser::parse_x509_certificate;
 use crate::{metrics::process, tls::files};
 
 /// States in the metrics when the first of the certificates expires that stand in the PEM file `chain`
-/// and that `user` shows to others. Of a file without certificates nothing is stated: who uses it tells
-/// of it. Reads the file.
-pub fn tell_expiration(user: &str, chain: &Path) {
+/// and are shown to others. Of a file without certificates nothing is stated: who uses it tells of it.
+/// Reads the file.
+pub fn tell_expiration(chain: &Path) {
     if let Some(at) = expiration(chain) {
-        process::certificate_expires(user, at);
+        process::certificate_expires(chain, at);
     }
 }
 

@@ -116,7 +116,7 @@ async fn watch<T: Send + Sync + 'static>(inner: Weak<Inner<T>>, interval: Durati
 impl<T> Inner<T> {
     fn tell_expiration(&self) {
         if let Some(shown) = &self.shown {
-            tell_expiration(&self.user, shown);
+            tell_expiration(shown);
         }
     }
 
