@@ -13,7 +13,7 @@ use crate::{
     otlp::{NESTING_MAX, SPAN_LEVEL},
     reject::SpanReject,
     schema::{RESOURCE_HEAD, Rule, SCOPE_HEAD, SPAN, Schema},
-    texts::ascii_prefix,
+    utf8::Utf8Check,
     wire::{Cursor, FIXED32, FIXED64, GROUP_START, LEN, Tag, VARINT, WireError},
 };
 
@@ -290,28 +290,15 @@ const fn id_length(
     Err(SpanReject::IdLength { message: schema.name, number: tag.number(), found, wanted })
 }
 
-/// Whether all text is UTF-8. Looks for bytes outside of ASCII over long stretches rather than
-/// text by text, since most texts are short: each byte is looked at three times at most.
+/// Whether all text is UTF-8.
 struct Validity<'a> {
-    buffer: &'a [u8],
-    /// A stretch of the buffer that is all ASCII.
-    ascii: Range<usize>,
+    texts: Utf8Check<'a>,
     valid: bool,
 }
 
 impl<'a> Validity<'a> {
     const fn new(buffer: &'a [u8]) -> Self {
-        Self { buffer, ascii: 0..0, valid: true }
-    }
-
-    #[inline(never)]
-    fn look(&mut self, range: Range<usize>) {
-        let rest = self.buffer.get(range.start..).unwrap_or_default();
-        self.ascii = range.start..range.start + ascii_prefix(rest);
-        if range.end > self.ascii.end {
-            let text = self.buffer.get(range).unwrap_or_default();
-            self.valid &= std::str::from_utf8(text).is_ok();
-        }
+        Self { texts: Utf8Check::new(buffer), valid: true }
     }
 }
 
@@ -319,13 +306,13 @@ impl TextVisitor for Validity<'_> {
     #[inline]
     fn text(&mut self, range: Range<usize>) {
         if !self.knows(&range) {
-            self.look(range);
+            self.valid &= self.texts.look(&range);
         }
     }
 
     #[inline]
     fn knows(&self, range: &Range<usize>) -> bool {
-        range.start >= self.ascii.start && range.end <= self.ascii.end
+        self.texts.knows(range)
     }
 }
 

@@ -2,29 +2,7 @@
 
 use std::ops::Range;
 
-use crate::utf8::repaired;
-
-/// How many bytes there are before the first that is not ASCII.
-#[inline]
-pub(crate) fn ascii_prefix(bytes: &[u8]) -> usize {
-    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-    let mut rest = bytes;
-    while let Some((block, behind)) = rest.split_first_chunk::<32>() {
-        let (words, _) = block.as_chunks::<8>();
-        if words.iter().fold(0, |all, word| all | u64::from_le_bytes(*word)) & HIGH_BITS != 0 {
-            break;
-        }
-        rest = behind;
-    }
-    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
-        let high_bits = u64::from_le_bytes(*word) & HIGH_BITS;
-        if high_bits != 0 {
-            return bytes.len() - rest.len() + (high_bits.trailing_zeros() / 8) as usize;
-        }
-        rest = behind;
-    }
-    bytes.len() - rest.len() + rest.iter().take_while(|byte| byte.is_ascii()).count()
-}
+use crate::utf8::{Utf8Check, repaired};
 
 /// Bytes that are UTF-8: nobody has to look at them again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,16 +32,11 @@ impl<'a, T: AsRef<str> + ?Sized> From<&'a T> for Utf8<'a> {
     }
 }
 
-/// Takes texts out of a buffer.
-///
-/// Looks for bytes outside of ASCII over long stretches rather than text by text, since most texts are
-/// short: each byte is looked at three times at most. Texts that are not UTF-8 are noted: they are taken
-/// as empty, for the caller to take them again from a copy that is [`repaired`](Self::repaired).
+/// Takes texts out of a buffer. Those that are not UTF-8 are noted: they are taken as empty, for the
+/// caller to take them again from a copy that is [`repaired`](Self::repaired).
 #[derive(Debug)]
 pub(crate) struct Texts<'a> {
-    buffer: &'a [u8],
-    /// A stretch of the buffer that is all ASCII.
-    ascii: Range<usize>,
+    check: Utf8Check<'a>,
     /// Texts that are not UTF-8.
     invalid: Vec<Range<usize>>,
 }
@@ -71,37 +44,22 @@ pub(crate) struct Texts<'a> {
 impl<'a> Texts<'a> {
     /// Of `buffer`, none taken.
     pub(crate) const fn new(buffer: &'a [u8]) -> Self {
-        Self { buffer, ascii: 0..0, invalid: Vec::new() }
+        Self { check: Utf8Check::new(buffer), invalid: Vec::new() }
     }
 
     /// What they are taken out of.
     pub(crate) const fn buffer(&self) -> &'a [u8] {
-        self.buffer
+        self.check.buffer()
     }
 
     /// The text at `range` of the buffer; empty where it is not UTF-8.
     #[inline]
     pub(crate) fn take(&mut self, range: Range<usize>) -> Utf8<'a> {
-        let is_known = range.start >= self.ascii.start && range.end <= self.ascii.end;
-        if is_known || self.is_valid(&range) {
-            return Utf8(self.buffer.get(range).unwrap_or_default());
+        if self.check.knows(&range) || self.check.look(&range) {
+            return Utf8(self.buffer().get(range).unwrap_or_default());
         }
+        self.invalid.push(range);
         Utf8::default()
-    }
-
-    #[inline(never)]
-    fn is_valid(&mut self, range: &Range<usize>) -> bool {
-        if range.is_empty() {
-            return true;
-        }
-        let rest = self.buffer.get(range.start..).unwrap_or_default();
-        self.ascii = range.start..range.start + ascii_prefix(rest);
-        let text = self.buffer.get(range.clone()).unwrap_or_default();
-        let is_valid = range.end <= self.ascii.end || std::str::from_utf8(text).is_ok();
-        if !is_valid {
-            self.invalid.push(range.clone());
-        }
-        is_valid
     }
 
     /// Where a text that was taken is not UTF-8: a copy of `range` of the buffer, in which all those are
@@ -113,7 +71,7 @@ impl<'a> Texts<'a> {
 
     #[cold]
     fn copy(&mut self, range: Range<usize>) -> Vec<u8> {
-        let mut copy = self.buffer.get(range.clone()).unwrap_or_default().to_vec();
+        let mut copy = self.buffer().get(range.clone()).unwrap_or_default().to_vec();
         for Range { start, end } in self.invalid.drain(..) {
             let place = start.saturating_sub(range.start)..end.saturating_sub(range.start);
             if let Some(text) = copy.get_mut(place) {
@@ -127,19 +85,6 @@ impl<'a> Texts<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_byte_outside_of_ascii_ends_the_prefix_wherever_it_is() {
-        for length in 0..100 {
-            let mut bytes = vec![b'a'; length];
-            assert_eq!(ascii_prefix(&bytes), length);
-            for at in 0..length {
-                bytes.splice(at..=at, [0x80]);
-                assert_eq!(ascii_prefix(&bytes), at, "of {length}");
-                bytes.splice(at..=at, *b"a");
-            }
-        }
-    }
 
     #[test]
     fn texts_are_utf8_or_repaired_in_a_copy() {
