@@ -1,8 +1,13 @@
-//! Frames with spans that can be told apart, for tests.
+//! Frames with spans that can be told apart, policies and decisions, for tests.
 
 use std::sync::Arc;
 
 pub(crate) use wholetrace_exporter::testing::{Span, body, frame, ids, trace_ids};
+use wholetrace_proto::{
+    id::TraceKey,
+    record::{Decision, PolicyBits},
+    tracestate::Threshold,
+};
 use wholetrace_runtime::problems::Problems;
 
 use crate::policy::{PolicySet, TailSamplingConfig};
@@ -62,4 +67,23 @@ pub(crate) fn compile(config: serde_json::Value) -> Arc<PolicySet> {
     let config: TailSamplingConfig = serde_json::from_value(config).expect("a configuration");
     let mut problems = Problems::default();
     Arc::new(PolicySet::compile(&config, "tail_sampling", &mut problems).expect("policies"))
+}
+
+/// A decision by policy 0.
+pub(crate) fn decision(key: u64, kept: bool) -> Decision {
+    Decision {
+        key: TraceKey(key),
+        first_seen_ms: 1_000,
+        decided_at_ms: 2_000,
+        kept,
+        threshold: if kept { Threshold::ALWAYS } else { Threshold::NEVER },
+        probability_known: true,
+        stated_randomness: false,
+        policy: 0,
+        sub_policy: None,
+        also: PolicyBits::NONE,
+        shadow: PolicyBits::NONE,
+        late_fragment: false,
+        id_high: 0,
+    }
 }

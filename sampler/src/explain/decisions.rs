@@ -188,7 +188,7 @@ pub(super) async fn find(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::samples::decision;
+    use crate::testing::decision;
 
     fn recorded(first_seen_ms: u64, decided_at_ms: u64, effect: Effect) -> RecordedDecision {
         RecordedDecision {

@@ -10,8 +10,6 @@ mod explanation;
 mod exports;
 mod latest;
 mod question;
-#[cfg(test)]
-mod samples;
 mod scan;
 mod spans;
 #[cfg(test)]

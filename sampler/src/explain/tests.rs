@@ -14,8 +14,8 @@ use wholetrace_spanlog::{
     routing::{Descriptor, Routing},
 };
 
-use super::{Effect, Explainer, Explanation, ExportState, Selection, Verdict, samples::decision};
-use crate::testing::{Span, frame};
+use super::{Effect, Explainer, Explanation, ExportState, Selection, Verdict};
+use crate::testing::{Span, decision, frame};
 
 const WITHIN: Duration = Duration::from_secs(60);
 

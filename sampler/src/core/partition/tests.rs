@@ -6,11 +6,7 @@ mod recording;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wholetrace_proto::{
-    id::TraceKey,
-    record::{Claim, Decision, DecisionBatch, PartitionDemand, PolicyBits, encode_decisions},
-    tracestate::Threshold,
-};
+use wholetrace_proto::record::{Claim, Decision, DecisionBatch, PartitionDemand, encode_decisions};
 use wholetrace_runtime::budget::ByteBudget;
 use wholetrace_spanlog::{Frame, LogTime, Partition, Position, RecordKind};
 
@@ -20,7 +16,7 @@ use crate::{
         partition::{Bounds, Effect, Input, Made, PartitionState, ReadFrame, Settings},
     },
     policy::PolicySet,
-    testing::{Span, compile, frame, ids, policies},
+    testing::{Span, compile, decision, frame, ids, policies},
 };
 
 fn settings(decision_wait: u32) -> Settings {
@@ -339,21 +335,7 @@ fn a_zombie_counts_for_nobody_when_the_claim_before_it_is_deleted() {
     stand.append(1_002_000, &[span(1, 1, false)]);
     stand.read(9);
     stand.change_owner(settings(1000), true);
-    let kept = Decision {
-        key: TraceKey(1),
-        first_seen_ms: 1_002_000,
-        decided_at_ms: 1_003_000,
-        kept: true,
-        threshold: Threshold::ALWAYS,
-        probability_known: true,
-        stated_randomness: false,
-        policy: 0,
-        sub_policy: None,
-        also: PolicyBits::NONE,
-        shadow: PolicyBits::NONE,
-        late_fragment: false,
-        id_high: 0,
-    };
+    let kept = Decision { first_seen_ms: 1_002_000, decided_at_ms: 1_003_000, ..decision(1, true) };
     let zombie = Some(Claim { term: 1, owner: 1 });
     stand.append_decisions(encode_decisions(&["one"], zombie, std::slice::from_ref(&kept)).into());
     stand.append(1_004_000, &[span(1, 2, false)]);

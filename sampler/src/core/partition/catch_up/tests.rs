@@ -1,8 +1,7 @@
 //! What the simulation does not come to: logs that are large.
 
 use wholetrace_proto::{
-    id::TraceKey,
-    record::{Claim, Decision, PolicyBits, encode_decisions},
+    record::{Claim, Decision, encode_decisions},
     tracestate::Threshold,
 };
 use wholetrace_spanlog::Partition;
@@ -10,7 +9,7 @@ use wholetrace_spanlog::Partition;
 use super::*;
 use crate::{
     core::partition::settings::Bounds,
-    testing::{Span, frame},
+    testing::{Span, decision, frame},
 };
 
 const RECORD: u64 = 500;
@@ -42,23 +41,14 @@ fn settings() -> Settings {
 
 /// The record at `position` of a log of decisions about one trace every millisecond.
 fn recorded(position: u64) -> Frame {
-    let decision = |key: u64| Decision {
-        key: TraceKey(key),
+    let of = |key: u64| Decision {
         first_seen_ms: 1_000_000 + key,
         decided_at_ms: 1_001_000 + key,
-        kept: false,
         threshold: Threshold::ALWAYS,
-        probability_known: true,
-        stated_randomness: false,
-        policy: 0,
-        sub_policy: None,
-        also: PolicyBits::NONE,
-        shadow: PolicyBits::NONE,
-        late_fragment: false,
-        id_high: 0,
+        ..decision(key, false)
     };
     let decisions: Vec<Decision> =
-        (position * RECORD + 1..=(position + 1) * RECORD).map(decision).collect();
+        (position * RECORD + 1..=(position + 1) * RECORD).map(of).collect();
     let claim = Some(Claim { term: 1, owner: 1 });
     let (time, kind) = (LogTime(2_000_000), RecordKind::Decisions);
     let payload = encode_decisions(&["one"], claim, &decisions).into();

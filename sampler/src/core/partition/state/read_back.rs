@@ -131,11 +131,7 @@ impl PartitionState {
 
 #[cfg(test)]
 mod tests {
-    use wholetrace_proto::{
-        id::TraceKey,
-        record::{Claim, Decision, PolicyBits, encode_decisions},
-        tracestate::Threshold,
-    };
+    use wholetrace_proto::record::{Claim, Decision, encode_decisions};
     use wholetrace_spanlog::{LogTime, Partition};
 
     use super::*;
@@ -144,7 +140,7 @@ mod tests {
             input::{Input, ReadFrame},
             settings::{Bounds, Settings},
         },
-        testing::policies,
+        testing::{decision, policies},
     };
 
     fn state(max_decisions: usize) -> PartitionState {
@@ -174,22 +170,12 @@ mod tests {
 
     /// A decision for each key, made at that time, in records of a hundred.
     fn recorded(keys: std::ops::Range<u64>) -> Vec<Frame> {
-        let decision = |key: u64| Decision {
-            key: TraceKey(key),
+        let of = |key: u64| Decision {
             first_seen_ms: 1_000_000 + key,
             decided_at_ms: 1_001_000 + key,
-            kept: true,
-            threshold: Threshold::ALWAYS,
-            probability_known: true,
-            stated_randomness: false,
-            policy: 0,
-            sub_policy: None,
-            also: PolicyBits::NONE,
-            shadow: PolicyBits::NONE,
-            late_fragment: false,
-            id_high: 0,
+            ..decision(key, true)
         };
-        let all: Vec<Decision> = keys.map(decision).collect();
+        let all: Vec<Decision> = keys.map(of).collect();
         let record = |(position, few): (u64, &[Decision])| Frame {
             position: Position(position),
             time: LogTime(2_000_000),
