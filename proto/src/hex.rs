@@ -17,7 +17,8 @@ pub const fn digit(byte: u8) -> Option<u8> {
 /// The bytes that exactly two digits each of either case write. `None` for another number of
 /// digits, or other characters.
 #[inline]
-pub(crate) fn exact<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+#[must_use]
+pub fn exact<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     if text.len() != 2 * N {
         return None;
     }

@@ -4,6 +4,7 @@ pub(crate) mod lease;
 pub(crate) mod memory;
 pub(crate) mod tenant_metrics;
 pub(crate) mod tenants;
+pub(crate) mod token;
 pub(crate) mod token_files;
 
 use std::time::Duration;

@@ -1,9 +1,6 @@
 //! Who sends, and whether they may send more.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use tokio::time::Instant;
@@ -14,7 +11,8 @@ use crate::{
     admission::{
         lease::InFlightBudget,
         tenant_metrics::TenantMetrics,
-        token_files::{Digest, TokenFiles},
+        token::{Credentials, Keys, TokenId},
+        token_files::TokenFiles,
     },
     config::tenants::AuthenticationConfig,
     outcome::Accepted,
@@ -34,19 +32,10 @@ struct Known {
 }
 
 struct Tenant {
-    tokens: Vec<Digest>,
+    name: String,
+    tokens: Vec<TokenId>,
     files: TokenFiles,
     quota: TenantQuota,
-}
-
-/// Tokens are compared by a hash with secret keys: the time that it takes tells nothing of them.
-#[derive(Default)]
-struct Keys(RandomState, RandomState);
-
-impl Keys {
-    fn digest(&self, token: &[u8]) -> Digest {
-        (self.0.hash_one(token), self.1.hash_one(token))
-    }
 }
 
 /// What a request may send by.
@@ -88,15 +77,16 @@ impl Tenants {
         }
         let keys = Keys::default();
         let tenants = config.tenants.iter().map(|tenant| {
-            let digest = |token: &Secret| keys.digest(token.reveal().as_bytes());
+            let id = |token: &Secret| keys.of_configured(token);
             let share = (config.tenants.len() > 1).then(|| in_flight.tenant());
             let mark = (!config.tenant_attribute.is_empty()).then(|| {
                 let (key, name) = (config.tenant_attribute.clone(), tenant.name.clone());
                 Arc::new(TenantMark { key, name })
             });
             Tenant {
-                tokens: tenant.tokens.iter().map(digest).collect(),
-                files: TokenFiles::new(&tenant.name, tenant.token_files.clone(), digest),
+                name: tenant.name.clone(),
+                tokens: tenant.tokens.iter().map(id).collect(),
+                files: TokenFiles::new(&tenant.name, tenant.token_files.clone(), id),
                 quota: TenantQuota {
                     rate: Rate::new(tenant.bytes_per_second.get()),
                     in_flight: share,
@@ -113,7 +103,7 @@ impl Tenants {
     pub(crate) fn look(&self) {
         let Some(known) = &self.0 else { return };
         for tenant in &known.tenants {
-            tenant.files.look(|token| known.keys.digest(token.reveal().as_bytes()));
+            tenant.files.look(|token| known.keys.of_configured(token));
         }
     }
 
@@ -127,16 +117,21 @@ impl Tenants {
         declared: usize,
     ) -> Result<TenantQuota, Rejection> {
         let Some(known) = &self.0 else { return Ok(TenantQuota::default()) };
-        let token = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-        let token = token.ok_or_else(|| {
-            unknown("the request has no `authorization: Bearer` header: send the tenant's token")
+        let header = headers.get(AUTHORIZATION);
+        let shown = header.and_then(|value| Credentials::of(value.as_bytes()));
+        let Credentials { name, token } = shown.ok_or_else(|| {
+            unknown(
+                "the request has no `authorization` header with a tenant's token: send it as `Bearer`, \
+                 or as `Basic` with the tenant's name as the user and the token as the password",
+            )
         })?;
-        let digest = known.keys.digest(token);
+        let id = known.keys.of_shown(&token);
         // All are compared, whichever it is.
         let mut found = None;
         for tenant in &known.tenants {
-            let here = tenant.tokens.iter().fold(false, |known, token| known | (*token == digest));
-            if here | tenant.files.has(digest) {
+            let here = tenant.tokens.iter().fold(false, |known, token| known | (*token == id));
+            let named = name.as_ref().is_none_or(|name| name == tenant.name.as_bytes());
+            if (here | tenant.files.has(id)) & named {
                 found = Some(&tenant.quota);
             }
         }
@@ -151,12 +146,6 @@ impl Tenants {
 
 fn unknown(message: &'static str) -> Rejection {
     Rejection::new(RejectReason::Unauthenticated, message)
-}
-
-/// The token of an `authorization` header; the scheme's case is free.
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
 impl TenantQuota {
@@ -259,7 +248,12 @@ mod tests {
         {
             assert!(tenants.admit(&with(good), 1).is_ok(), "{good}");
         }
-        for bad in ["Bearer first-of-a-token", "Basic first-of-a-tokens", "Bearer", "Bearer "] {
+        // `a:first-of-a-tokens`, and the same of `b`.
+        assert!(tenants.admit(&with("Basic YTpmaXJzdC1vZi1hLXRva2Vucw=="), 1).is_ok());
+        let other = "Basic YjpmaXJzdC1vZi1hLXRva2Vucw==";
+        for bad in
+            ["Bearer first-of-a-token", "Basic first-of-a-tokens", other, "Bearer", "Bearer "]
+        {
             let refused = tenants.admit(&with(bad), 1).err().map(|rejection| rejection.reason);
             assert_eq!(refused, Some(RejectReason::Unauthenticated), "{bad}");
         }

@@ -7,8 +7,7 @@ use std::{
 
 use wholetrace_runtime::{secret::Secret, tls::FileMarks};
 
-/// A token by which requests are compared.
-pub(crate) type Digest = (u64, u64);
+use crate::admission::token::{TOKEN_CHARS_MIN, TokenId, is_configurable};
 
 /// The tokens of a tenant that stand in files.
 pub(crate) struct TokenFiles {
@@ -16,32 +15,28 @@ pub(crate) struct TokenFiles {
     files: Vec<PathBuf>,
     marks: FileMarks,
     seen: Mutex<u64>,
-    digests: RwLock<Vec<Digest>>,
+    ids: RwLock<Vec<TokenId>>,
 }
 
 impl TokenFiles {
     /// Reads `files` for the first time. Those that cannot be read have no tokens; checking the
     /// configuration has told them.
-    pub(crate) fn new(
-        tenant: &str,
-        files: Vec<PathBuf>,
-        digest: impl Fn(&Secret) -> Digest,
-    ) -> Self {
+    pub(crate) fn new(tenant: &str, files: Vec<PathBuf>, id: impl Fn(&Secret) -> TokenId) -> Self {
         let marks = FileMarks::new(files.clone());
         let seen = Mutex::new(marks.mark());
-        let digests = read(&files).unwrap_or_default().iter().map(digest).collect();
-        Self { tenant: tenant.to_owned(), files, marks, seen, digests: RwLock::new(digests) }
+        let ids = read(&files).unwrap_or_default().iter().map(id).collect();
+        Self { tenant: tenant.to_owned(), files, marks, seen, ids: RwLock::new(ids) }
     }
 
     /// Whether one of the tokens is `token`. All are compared, whichever it is.
-    pub(crate) fn has(&self, token: Digest) -> bool {
-        let digests = self.digests.read().unwrap_or_else(PoisonError::into_inner);
-        digests.iter().fold(false, |known, one| known | (*one == token))
+    pub(crate) fn has(&self, token: TokenId) -> bool {
+        let ids = self.ids.read().unwrap_or_else(PoisonError::into_inner);
+        ids.iter().fold(false, |known, one| known | (*one == token))
     }
 
     /// Reads the files again if they have changed. With files that cannot be used the former tokens
     /// stay. Blocks.
-    pub(crate) fn look(&self, digest: impl Fn(&Secret) -> Digest) {
+    pub(crate) fn look(&self, id: impl Fn(&Secret) -> TokenId) {
         if self.files.is_empty() {
             return;
         }
@@ -53,8 +48,8 @@ impl TokenFiles {
         let (tenant, files) = (&self.tenant, self.marks.names());
         match read(&self.files) {
             Ok(tokens) => {
-                let digests = tokens.iter().map(digest).collect();
-                *self.digests.write().unwrap_or_else(PoisonError::into_inner) = digests;
+                let ids = tokens.iter().map(id).collect();
+                *self.ids.write().unwrap_or_else(PoisonError::into_inner) = ids;
                 tracing::info!(
                     tenant,
                     files,
@@ -71,15 +66,7 @@ impl TokenFiles {
     }
 }
 
-/// Shorter tokens can be guessed.
-pub(crate) const TOKEN_CHARS_MIN: usize = 16;
-
-/// Whether it is a token that cannot be guessed, and that a header can hold.
-pub(crate) fn is_token(token: &Secret) -> bool {
-    token.reveal().len() >= TOKEN_CHARS_MIN && token.reveal().is_ascii()
-}
-
-/// All tokens of `files`, one a line.
+/// All tokens of `files`, or their hashes, one a line.
 ///
 /// # Errors
 /// Names the file that cannot be read, or holds none or something else.
@@ -91,9 +78,10 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<Vec<Secret>, String> {
             Secret::from_file(file).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
         let lines = text.reveal().lines().map(str::trim).filter(|line| !line.is_empty());
         let found: Vec<Secret> = lines.map(Secret::new).collect();
-        if found.is_empty() || !found.iter().all(is_token) {
+        if found.is_empty() || !found.iter().all(is_configurable) {
             return Err(format!(
-                "`{name}` does not hold tokens of {TOKEN_CHARS_MIN} or more characters of ASCII, one a line"
+                "`{name}` does not hold tokens of {TOKEN_CHARS_MIN} or more characters of ASCII, or \
+                 `sha256:` and their hashes, one a line"
             ));
         }
         tokens.extend(found);

@@ -10,7 +10,10 @@ use wholetrace_runtime::{
     units::{ByteSize, HumanDuration},
 };
 
-use crate::admission::token_files::{self, TOKEN_CHARS_MIN};
+use crate::admission::{
+    token::{TOKEN_CHARS_MIN, is_configurable},
+    token_files,
+};
 
 /// Most tenants: each request's token is compared with all.
 const TENANTS_MAX: usize = 1_000;
@@ -25,7 +28,8 @@ const TOO_LONG: &str = "is longer than 256 bytes";
 #[serde(default, deny_unknown_fields)]
 pub struct AuthenticationConfig {
     /// The tenants that may send. With one or more, each request to any receiver must carry the token of
-    /// one of them, as `Authorization: Bearer TOKEN`.
+    /// one of them, as `Authorization: Bearer TOKEN`, or as `Basic` with the tenant's name as the user
+    /// and the token as the password.
     pub tenants: Vec<TenantConfig>,
     /// Key of an attribute that each resource of a tenant gets, with the tenant's name as its value,
     /// whatever its sender set it to: for policies, for `only` of exporters, for the backend. Empty for
@@ -53,9 +57,10 @@ pub struct TenantConfig {
     /// Name, for messages.
     pub name: String,
     /// Tokens of 16 characters or more; a second one lets senders change over. Take them from
-    /// `${env:NAME}` or `${file:PATH}`.
+    /// `${env:NAME}` or `${file:PATH}`. Or their hashes: `sha256:` and 64 hexadecimal digits, as
+    /// `printf %s TOKEN | sha256sum` writes them.
     pub tokens: Vec<Secret>,
-    /// Files with further tokens, one a line; looked at every `reload_interval`.
+    /// Files with further tokens or hashes, one a line; looked at every `reload_interval`.
     pub token_files: Vec<PathBuf>,
     /// Bytes of request bodies, as they come over the wire, that are taken in a second, counted
     /// over ten seconds; 0 for no bound. Of each gateway, whatever the number of gateways.
@@ -102,9 +107,10 @@ impl AuthenticationConfig {
                 problems.error(join(&path, "tokens"), "names no token", hint);
             }
             for token in &tenant.tokens {
-                if !token_files::is_token(token) {
+                if !is_configurable(token) {
                     let message = format!(
-                        "has one that is not {TOKEN_CHARS_MIN} or more characters of ASCII"
+                        "has one that is not {TOKEN_CHARS_MIN} or more characters of ASCII, nor \
+                         `sha256:` and 64 hexadecimal digits"
                     );
                     let hint = "make another, for instance by `openssl rand -hex 24`";
                     problems.error(join(&path, "tokens"), message, hint);
