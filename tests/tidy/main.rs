@@ -6,6 +6,7 @@
 
 mod dependencies;
 mod lengths;
+mod lints;
 mod machine;
 mod modules;
 mod pages;

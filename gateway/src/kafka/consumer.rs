@@ -15,7 +15,7 @@ use rdkafka::{
     error::KafkaError,
     message::{BorrowedMessage, Headers as _},
 };
-use wholetrace_kafka::{Reports, WatchedFiles};
+use wholetrace_kafka::{Reports, WatchedFiles, count};
 use wholetrace_runtime::budget::{ByteBudget, Lease};
 
 use super::{
@@ -121,12 +121,13 @@ impl Consumer {
         metrics: &SourceMetrics,
     ) -> Result<Self, KafkaError> {
         let files = WatchedFiles::new(&config.connection());
+        let settings = settings(config);
         let context = Context {
-            reports: Reports::new(name),
+            reports: Reports::new(name, &settings),
             shared: Arc::clone(shared),
             metrics: metrics.clone(),
         };
-        let client: BaseConsumer<Context> = settings(config).create_with_context(context)?;
+        let client: BaseConsumer<Context> = settings.create_with_context(context)?;
         let topics: Vec<&str> = config.topics().into_iter().map(String::as_str).collect();
         client.subscribe(&topics)?;
         let (shared, metrics) = (Arc::clone(shared), metrics.clone());
@@ -220,6 +221,7 @@ impl Consumer {
 
     /// The next message, if one comes soon.
     fn poll(&self) -> Option<Received> {
+        self.client.context().reports.remind(self.client.client());
         match self.client.poll(POLL)? {
             Ok(message) => Some(self.begin(&message)),
             Err(error) => {
@@ -329,6 +331,7 @@ fn settings(config: &KafkaReceiverConfig) -> ClientConfig {
     if !config.traces.exclude_topics.is_empty() {
         client.set("topic.blacklist", config.traces.exclude_topics.join(","));
     }
+    count(&mut client);
     client
 }
 
@@ -363,6 +366,10 @@ impl ConsumerContext for Context {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         self.reports.log(level, fac, message);
+    }
+
+    fn stats_raw(&self, json: &[u8]) {
+        self.reports.statistics(json);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -3,7 +3,8 @@
 //! [`Connection`] is how the brokers are reached: its settings become those of a client, and are
 //! checked here. What is configured about it, [`AuthConfig`] and [`Compression`], is the same for the
 //! log, for exporters and for receivers. [`Reports`] tells what a client says of itself, and
-//! [`WatchedFiles`] when its certificates have changed.
+//! [`WatchedFiles`] when its certificates have changed. [`Bootstrap`] is for a client that has lost sight
+//! of all brokers.
 
 mod compression;
 mod connection;
@@ -16,3 +17,4 @@ pub use connection::{Connection, check_name};
 pub use files::WatchedFiles;
 pub use reports::{Reports, plain};
 pub use security::{AuthConfig, Mechanism, OauthConfig, SaslConfig};
+pub use wholetrace_kafka_bootstrap::{Bootstrap, count};

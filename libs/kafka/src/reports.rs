@@ -6,9 +6,12 @@ use std::{
 };
 
 use rdkafka::{
-    config::RDKafkaLogLevel,
+    ClientContext,
+    client::Client,
+    config::{ClientConfig, RDKafkaLogLevel},
     error::{KafkaError, RDKafkaErrorCode},
 };
+use wholetrace_kafka_bootstrap::Bootstrap;
 
 /// How often a client's errors are told in the log of the process: while a broker is away the same one
 /// comes many times a second.
@@ -23,6 +26,7 @@ pub struct Reports {
     /// Whose client it is.
     user: String,
     last: Mutex<Option<Last>>,
+    bootstrap: Bootstrap,
 }
 
 /// The last error.
@@ -36,10 +40,20 @@ struct Last {
 }
 
 impl Reports {
-    /// Of the client of `user`, the name of an exporter or receiver.
+    /// Of the client of `user`, the name of an exporter or receiver, which will have these `settings`.
     #[must_use]
-    pub fn new(user: &str) -> Self {
-        Self { user: user.to_owned(), last: Mutex::default() }
+    pub fn new(user: &str, settings: &ClientConfig) -> Self {
+        Self { user: user.to_owned(), last: Mutex::default(), bootstrap: Bootstrap::new(settings) }
+    }
+
+    /// What the client counts, for `ClientContext::stats_raw`.
+    pub fn statistics(&self, json: &[u8]) {
+        self.bootstrap.look(json);
+    }
+
+    /// Has the `client` begin again if it has forgotten all brokers; to be called whenever it is polled.
+    pub fn remind<C: ClientContext>(&self, client: &Client<C>) {
+        self.bootstrap.remind(client);
     }
 
     /// A log line of the client, for `ClientContext::log`.
@@ -164,7 +178,7 @@ mod tests {
     /// That all brokers are away says less than why the last of them is.
     #[test]
     fn the_reason_that_says_most_is_kept() {
-        let reports = Reports::new("kafka");
+        let reports = Reports::new("kafka", &ClientConfig::new());
         let error = |code| KafkaError::Global(code);
         reports.error(&error(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
         assert_eq!(reports.last_error().as_deref(), Some("1/1 brokers are down"));

@@ -4,13 +4,10 @@
 //! What is not set here is as librdkafka has it.
 
 use rdkafka::config::ClientConfig;
+use wholetrace_kafka::count;
 use wholetrace_runtime::units::HumanDuration;
 
 use super::config::KafkaConfig;
-
-/// How often a client counts what it has, for the metrics.
-/// With hundreds of partitions that is a document of some 100 KB each time.
-const STATISTICS: HumanDuration = HumanDuration::from_secs(10);
 
 /// How long the thread that serves a group may be busy before the brokers take it for dead. Our
 /// watchdog acts before that.
@@ -94,8 +91,8 @@ pub(super) fn producer(config: &KafkaConfig, traffic: Traffic) -> ClientConfig {
         .set("batch.size", settings.max_message_bytes.get().min(1_000_000).to_string())
         // Our own bound stands in front and is lower: this one would never say by how much.
         .set("queue.buffering.max.messages", "0")
-        .set("queue.buffering.max.kbytes", kib(settings.max_pending_bytes.get().saturating_mul(2)))
-        .set("statistics.interval.ms", STATISTICS.as_millis().to_string());
+        .set("queue.buffering.max.kbytes", kib(settings.max_pending_bytes.get().saturating_mul(2)));
+    count(&mut client);
     client
 }
 
@@ -135,8 +132,8 @@ pub(super) fn reader(config: &KafkaConfig, answer: Answer) -> ClientConfig {
         .set("fetch.wait.max.ms", wait.as_millis().to_string())
         .set("fetch.message.max.bytes", piece.to_string())
         .set("fetch.max.bytes", all.to_string())
-        .set("receive.message.max.bytes", (all + OVERHEAD).to_string())
-        .set("statistics.interval.ms", STATISTICS.as_millis().to_string());
+        .set("receive.message.max.bytes", (all + OVERHEAD).to_string());
+    count(&mut client);
     client
 }
 
@@ -161,6 +158,7 @@ pub(super) fn member(config: &KafkaConfig) -> ClientConfig {
     if let Some(id) = &config.group_instance_id {
         client.set("group.instance.id", id);
     }
+    count(&mut client);
     client
 }
 

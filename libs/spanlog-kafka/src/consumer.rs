@@ -97,7 +97,7 @@ impl Consumer {
         health: &Arc<ClientHealth>,
     ) -> Result<Arc<Self>, KafkaError> {
         let client: Client = settings
-            .create_with_context(Events::new("reader", health))
+            .create_with_context(Events::new("reader", settings, health))
             .map_err(|error| KafkaError::Client(error.to_string()))?;
         let client = Arc::new(client);
         let consumer = Arc::new(Self {
@@ -121,6 +121,7 @@ impl Consumer {
 
     fn serve(&self, client: Arc<Client>) {
         while !self.stop.load(Ordering::Acquire) {
+            client.context().remind(client.client());
             match client.poll(POLL) {
                 // What comes here belongs to no slot: it was asked for by one that is gone.
                 None | Some(Ok(_) | Err(ClientError::PartitionEOF(_))) => {}

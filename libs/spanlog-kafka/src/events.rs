@@ -10,12 +10,13 @@ use std::{
 
 use rdkafka::{
     ClientContext,
-    config::RDKafkaLogLevel,
+    client::Client,
+    config::{ClientConfig, RDKafkaLogLevel},
     consumer::ConsumerContext,
     error::{KafkaError as ClientError, RDKafkaErrorCode},
 };
 use serde::Deserialize;
-use wholetrace_kafka::plain;
+use wholetrace_kafka::{Bootstrap, plain};
 
 use super::{health::ClientHealth, metrics::ClientMeters};
 
@@ -29,6 +30,7 @@ pub(super) struct Events {
     idle: AtomicBool,
     /// The last error of an idle client.
     last_error: Mutex<Option<String>>,
+    bootstrap: Bootstrap,
 }
 
 /// The figures that are looked at: a few of some hundred.
@@ -57,14 +59,19 @@ struct Window {
 }
 
 impl Events {
-    /// Of `client`, one of the values of the metrics' label.
-    pub(super) fn new(client: &'static str, health: &Arc<ClientHealth>) -> Self {
+    /// Of `client`, one of the values of the metrics' label, which will have these `settings`.
+    pub(super) fn new(
+        client: &'static str,
+        settings: &ClientConfig,
+        health: &Arc<ClientHealth>,
+    ) -> Self {
         Self {
             client,
             health: Arc::clone(health),
             meters: ClientMeters::new(client),
             idle: AtomicBool::new(false),
             last_error: Mutex::default(),
+            bootstrap: Bootstrap::new(settings),
         }
     }
 
@@ -77,6 +84,16 @@ impl Events {
     /// States whether the client does work.
     pub(super) fn set_idle(&self, idle: bool) {
         self.idle.store(idle, Ordering::Release);
+    }
+
+    /// Takes only of the client's statistics whether it has forgotten all brokers.
+    pub(super) fn look(&self, statistics: &[u8]) {
+        self.bootstrap.look(statistics);
+    }
+
+    /// Has the `client` begin again if it has forgotten all brokers; to be called whenever it is polled.
+    pub(super) fn remind<C: ClientContext>(&self, client: &Client<C>) {
+        self.bootstrap.remind(client);
     }
 
     /// The last error that the client met while it was idle.
@@ -137,6 +154,7 @@ impl ClientContext for Events {
     }
 
     fn stats_raw(&self, json: &[u8]) {
+        self.look(json);
         if !self.is_idle() {
             self.figures(json);
         }

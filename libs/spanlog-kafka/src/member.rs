@@ -116,7 +116,7 @@ impl Member {
         self: &Arc<Self>,
         settings: &ClientConfig,
     ) -> Result<Arc<MemberClient>, ClientError> {
-        let events = Events::new("member", &self.health);
+        let events = Events::new("member", settings, &self.health);
         let member = Arc::clone(self);
         let context = MemberContext { events, member, replaced: AtomicBool::new(false) };
         Ok(Arc::new(settings.create_with_context(context)?))
@@ -188,6 +188,7 @@ impl Member {
     /// Lets the client do what there is to do. `false` when it has ended.
     fn poll(&self, client: &MemberClient) -> bool {
         self.beats.fetch_add(1, Ordering::AcqRel);
+        client.context().events.remind(client.client());
         match client.poll(POLL) {
             None => true,
             Some(Ok(_)) => {
@@ -336,6 +337,11 @@ impl ConsumerContext for MemberContext {
 impl ClientContext for MemberContext {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         self.events.log(level, fac, message);
+    }
+
+    fn stats_raw(&self, json: &[u8]) {
+        // It may well be connected to the group's coordinator alone.
+        self.events.look(json);
     }
 
     fn error(&self, error: ClientError, reason: &str) {

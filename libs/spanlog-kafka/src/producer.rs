@@ -153,14 +153,15 @@ impl Producer {
 
     /// A client that does no work yet, served by a thread of its own until it is dropped.
     fn make(&self, config: &KafkaConfig) -> Result<Arc<Client>, KafkaError> {
+        let settings = client::producer(config, self.traffic);
         let deliveries = Deliveries {
-            events: Events::new(self.name, &self.health).idle(),
+            events: Events::new(self.name, &settings, &self.health).idle(),
             health: Arc::clone(&self.health),
             meters: Arc::clone(&self.meters),
             pending: Arc::clone(&self.pending),
             timeout: self.timeout,
         };
-        let client: Client = client::producer(config, self.traffic)
+        let client: Client = settings
             .create_with_context(deliveries)
             .map_err(|error| KafkaError::Client(error.to_string()))?;
         let client = Arc::new(client);
@@ -170,6 +171,7 @@ impl Producer {
             .spawn(move || {
                 while let Some(client) = polled.upgrade() {
                     client.poll(POLL);
+                    client.context().events.remind(client.client());
                 }
             })
             .map_err(KafkaError::Thread)?;

@@ -12,7 +12,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext},
 };
 use tokio::sync::oneshot;
-use wholetrace_kafka::{Reports, WatchedFiles};
+use wholetrace_kafka::{Reports, WatchedFiles, count};
 
 use super::messages::Message;
 use crate::{
@@ -113,12 +113,14 @@ impl Producer {
 
 /// A client, served by a thread of its own until it is dropped.
 fn start(name: &str, config: &KafkaExporterConfig) -> Result<Arc<Client>, KafkaError> {
-    let deliveries = Deliveries { reports: Reports::new(name) };
-    let client: Arc<Client> = Arc::new(settings(config).create_with_context(deliveries)?);
+    let settings = settings(config);
+    let deliveries = Deliveries { reports: Reports::new(name, &settings) };
+    let client: Arc<Client> = Arc::new(settings.create_with_context(deliveries)?);
     let polled = Arc::downgrade(&client);
     let poll = move || {
         while let Some(client) = polled.upgrade() {
             client.poll(POLL);
+            client.context().reports.remind(client.client());
         }
     };
     std::thread::Builder::new()
@@ -158,6 +160,7 @@ fn settings(config: &KafkaExporterConfig) -> ClientConfig {
         // The queue of the exporter is the bound, and is lower: JSON is larger than what it holds.
         .set("queue.buffering.max.messages", "0")
         .set("queue.buffering.max.kbytes", queue.clamp(1, 2_000_000).to_string());
+    count(&mut client);
     client
 }
 
@@ -275,6 +278,10 @@ impl ProducerContext for Deliveries {
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         self.reports.log(level, fac, message);
+    }
+
+    fn stats_raw(&self, json: &[u8]) {
+        self.reports.statistics(json);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -8,6 +8,7 @@ mod membership;
 mod page;
 mod reading;
 mod renewal;
+mod restarts;
 mod security;
 mod writing;
 
