@@ -3,6 +3,7 @@
 mod api;
 mod config;
 mod health;
+mod log_level;
 mod server;
 
 pub use api::{Api, ApiAnswer};

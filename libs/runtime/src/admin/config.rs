@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The admin listener: `/metrics`, `/livez`, `/readyz`, `/api/decisions`, over plain HTTP and without
-/// authentication. Keep it on an address that only your operators reach.
+/// The admin listener: `/metrics`, `/livez`, `/readyz`, `/log_level`, `/api/decisions`, over plain
+/// HTTP and without authentication. Keep it on an address that only your operators reach.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminConfig {

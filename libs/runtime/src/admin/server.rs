@@ -21,6 +21,7 @@ use crate::{
         api::{Api, ApiAnswer},
         config::AdminConfig,
         health::Health,
+        log_level,
     },
     listen::{self, BindError},
     metrics::Recorder,
@@ -41,7 +42,8 @@ const INDEX: &str = "wholetrace\n\n\
     /metrics  metrics in the Prometheus text format\n\
     /livez    answers while the process lives\n\
     /readyz   200 when the process can do what others ask of it, else 503 and why not;\n    \
-              ?verbose lists all checks, those that it can be ready without, too\n";
+              ?verbose lists all checks, those that it can be ready without, too\n\
+    /log_level  how much it says on standard error; POST log_level=debug changes it\n";
 
 /// The admin listener, bound.
 pub struct Admin {
@@ -131,6 +133,7 @@ fn routes(sources: Sources) -> Router {
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/api/{*path}", get(api))
+        .merge(log_level::routes())
         .with_state(sources)
 }
 
