@@ -219,6 +219,8 @@ def sampler():
               [(f"{per_second('wholetrace_exporter_failed_requests_total', 'exporter, reason')} > 0", "{{exporter}} {{reason}}")], "reqps"),
         lines("Queues", "Bytes that wait or are under way, as a share of what the queue may hold. Full for long: the backend is too slow or away.",
               [("max by (exporter) (wholetrace_exporter_queue_bytes{} / wholetrace_exporter_queue_capacity_bytes{})", "{{exporter}}")], "percentunit"),
+        lines("Oldest undelivered", "For how long the queue has had the oldest of its spans. What a full queue does not take waits in the log.",
+              [("time() - min by (exporter) (wholetrace_exporter_oldest_undelivered_timestamp_seconds{} > 0)", "{{exporter}}")], "s"),
         lines("Requests under way", "How many requests each backend has at a time.",
               [("sum by (exporter) (wholetrace_exporter_requests{})", "{{exporter}}")]),
         lines("Failing, or behind", "Processes whose requests to a backend fail; and partitions in which an exporter is far behind the others.", [

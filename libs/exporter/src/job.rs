@@ -108,6 +108,8 @@ pub(crate) enum Ended {
 
 /// One batch until the outcome of every piece is known.
 pub(crate) struct Job {
+    /// When the oldest of its pieces came.
+    pub(crate) since: Instant,
     /// What is sent, the last one first: depth-first, so that at most one half of each size waits.
     next: Vec<Part>,
     /// Nothing of `next` is sent before.
@@ -119,8 +121,10 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) fn new(pieces: Vec<Piece>, policy: RetryPolicy) -> Self {
+        let since = pieces.iter().map(|piece| piece.arrived).min().unwrap_or_else(Instant::now);
         let part = Part { load: Load::Pieces(pieces), history: History::new(policy) };
         Self {
+            since,
             next: vec![part],
             paused: None,
             held: Vec::new(),

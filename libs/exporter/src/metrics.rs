@@ -1,8 +1,9 @@
 //! What the exporters count.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use tokio::time::Instant;
 use wholetrace_runtime::metrics::{Label, Metric, SECONDS, Unit};
 
 /// Why a request failed.
@@ -32,6 +33,7 @@ pub(crate) struct ExporterMetrics {
     passed_spans: Counter,
     queue_bytes: Gauge,
     queue_capacity: Gauge,
+    oldest: Gauge,
     failing: Gauge,
 }
 
@@ -52,6 +54,7 @@ impl ExporterMetrics {
             passed_spans: counter!(PASSED_SPANS, &[exporter()]),
             queue_bytes: gauge!(QUEUE_BYTES, &[exporter()]),
             queue_capacity: gauge!(QUEUE_CAPACITY, &[exporter()]),
+            oldest: gauge!(OLDEST, &[exporter()]),
             failing: gauge!(FAILING, &[exporter()]),
         }
     }
@@ -104,6 +107,13 @@ impl ExporterMetrics {
         self.queue_capacity.set(bytes as f64);
     }
 
+    /// The oldest piece that is not answered for came at this time; if there is one.
+    pub(crate) fn oldest(&self, came: Option<Instant>) {
+        let since_epoch = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at = came.map_or(Duration::ZERO, |came| since_epoch().saturating_sub(came.elapsed()));
+        self.oldest.set(at.as_secs_f64());
+    }
+
     pub(crate) fn failing(&self, failing: bool) {
         self.failing.set(if failing { 1.0 } else { 0.0 });
     }
@@ -123,6 +133,7 @@ const LOST_POSITIONS: &str = "wholetrace_exporter_lost_positions_total";
 const PASSED_SPANS: &str = "wholetrace_exporter_passed_spans_total";
 const QUEUE_BYTES: &str = "wholetrace_exporter_queue_bytes";
 const QUEUE_CAPACITY: &str = "wholetrace_exporter_queue_capacity_bytes";
+const OLDEST: &str = "wholetrace_exporter_oldest_undelivered_timestamp_seconds";
 const FAILING: &str = "wholetrace_exporter_failing";
 
 /// The metrics of the exporters.
@@ -186,6 +197,14 @@ pub const TABLE: &[Metric] = &[
     )
     .labels(&[EXPORTER]),
     Metric::gauge(QUEUE_CAPACITY, Unit::Bytes, "What the queue may hold.").labels(&[EXPORTER]),
+    Metric::gauge(
+        OLDEST,
+        Unit::Seconds,
+        "Since when the queue has the oldest of its spans, in seconds since 1970; 0 while it has none. \
+         Its age is `time()` less this. What a full queue does not take is in the log, with an age of \
+         its own: `wholetrace_partition_unreleased_seconds`.",
+    )
+    .labels(&[EXPORTER]),
     Metric::gauge(
         FAILING,
         Unit::None,

@@ -1,7 +1,7 @@
 //! The bounded queue in front of an exporter: takes pieces, forms batches, sends several at a time.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     future::Future,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
+    task::{Id, JoinError, JoinSet},
     time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
@@ -100,6 +100,7 @@ pub fn queue(
         sender: Arc::new(sender),
         settings,
         requests: JoinSet::new(),
+        under_way: HashMap::new(),
         held: Vec::new(),
         held_first: false,
         last_new: None,
@@ -123,7 +124,7 @@ struct Shared {
 /// Pieces that no batch has taken yet, oldest first.
 #[derive(Debug, Default)]
 struct Waiting {
-    pieces: VecDeque<(Instant, Piece)>,
+    pieces: VecDeque<Piece>,
     bytes: usize,
 }
 
@@ -145,7 +146,7 @@ impl Shared {
         let was_empty = waiting.pieces.is_empty();
         let was_full = waiting.bytes >= self.batch_bytes;
         waiting.bytes += len;
-        waiting.pieces.push_back((Instant::now(), piece));
+        waiting.pieces.push_back(piece);
         let is_full = waiting.bytes >= self.batch_bytes;
         drop(waiting);
         // Only what changes the time at which a batch is due wakes the queue.
@@ -263,6 +264,8 @@ pub struct Queue {
     sender: Arc<Sender>,
     settings: QueueSettings,
     requests: JoinSet<Option<Job>>,
+    /// When the oldest piece of each request under way came.
+    under_way: HashMap<Id, Instant>,
     /// Jobs that wait while others are tried.
     held: Vec<Job>,
     /// Whether a held job goes before a new batch, if both are due.
@@ -282,12 +285,13 @@ impl Queue {
         let mut stop = pin!(stop);
         loop {
             let due = self.start_due_batches();
+            self.sender.metrics.oldest(self.oldest());
             let full = self.requests.len() >= self.settings.in_flight.max(1);
             let untold = self.sender.refusals.due();
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                Some(ended) = self.requests.join_next(), if !self.requests.is_empty() => {
+                Some(ended) = self.requests.join_next_with_id(), if !self.requests.is_empty() => {
                     self.hold(ended);
                 }
                 () = self.shared.due.notified(), if !full => {}
@@ -325,7 +329,7 @@ impl Queue {
     /// When the next new batch is due.
     fn new_due(&self, now: Instant) -> Option<Instant> {
         let waiting = self.shared.waiting();
-        let oldest = waiting.pieces.front().map(|(arrived, _)| *arrived)?;
+        let oldest = waiting.pieces.front()?.arrived;
         if self.sender.stopping.is_cancelled() {
             return Some(now);
         }
@@ -334,6 +338,13 @@ impl Queue {
         let refuses_all = self.sender.state.failed_in_a_row() >= SUSPICION;
         let last = self.last_new.filter(|_| refuses_all && !self.held.is_empty());
         Some(last.map_or(due, |last| due.max(last + self.settings.retry.max_interval)))
+    }
+
+    /// When the oldest piece came that is not answered for.
+    fn oldest(&self) -> Option<Instant> {
+        let waiting = self.shared.waiting().pieces.front().map(|piece| piece.arrived);
+        let held = self.held.iter().map(|job| job.since);
+        self.under_way.values().copied().chain(held).chain(waiting).min()
     }
 
     fn start_new(&mut self, now: Instant) {
@@ -355,14 +366,17 @@ impl Queue {
     }
 
     fn start(&mut self, job: Job) {
-        self.requests.spawn(Arc::clone(&self.sender).deliver(job));
+        let since = job.since;
+        let request = self.requests.spawn(Arc::clone(&self.sender).deliver(job));
+        self.under_way.insert(request.id(), since);
     }
 
     /// Keeps what a request's task gives back. Passes its panic on to the caller.
-    fn hold(&mut self, ended: Result<Option<Job>, tokio::task::JoinError>) {
+    fn hold(&mut self, ended: Result<(Id, Option<Job>), JoinError>) {
+        self.under_way.remove(&ended.as_ref().map_or_else(JoinError::id, |(request, _)| *request));
         match ended {
-            Ok(Some(job)) => self.held.push(job),
-            Ok(None) => {}
+            Ok((_, Some(job))) => self.held.push(job),
+            Ok((_, None)) => {}
             Err(error) => {
                 if let Ok(panic) = error.try_into_panic() {
                     std::panic::resume_unwind(panic);
@@ -387,7 +401,7 @@ impl Queue {
         self.held.clear();
         let drain = async {
             self.start_due_batches();
-            while let Some(ended) = self.requests.join_next().await {
+            while let Some(ended) = self.requests.join_next_with_id().await {
                 self.hold(ended);
                 self.start_due_batches();
             }
@@ -415,13 +429,13 @@ impl Waiting {
     fn take_batch(&mut self, max_bytes: usize, state: &QueueState) -> Vec<Piece> {
         let mut batch = Vec::new();
         let mut bytes = 0;
-        while let Some((_, piece)) = self.pieces.front() {
+        while let Some(piece) = self.pieces.front() {
             let len = piece.kept.bytes.len();
             let wanted = !piece.to.is_closed();
             if wanted && !batch.is_empty() && bytes + len > max_bytes {
                 break;
             }
-            if let Some((_, piece)) = self.pieces.pop_front() {
+            if let Some(piece) = self.pieces.pop_front() {
                 self.bytes -= len;
                 if wanted {
                     bytes += len;

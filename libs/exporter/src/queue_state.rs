@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use crate::{contract::KeptSpans, outcomes::OutcomeSink};
 
@@ -13,12 +13,14 @@ pub(crate) struct Piece {
     pub(crate) to: OutcomeSink,
     /// The spans that the queue took with it, also when only some of them are under way.
     pub(crate) owed: u32,
+    /// When it came.
+    pub(crate) arrived: Instant,
     _room: OwnedSemaphorePermit,
 }
 
 impl Piece {
-    pub(crate) const fn new(kept: KeptSpans, to: OutcomeSink, room: OwnedSemaphorePermit) -> Self {
-        Self { owed: kept.spans, kept, to, _room: room }
+    pub(crate) fn new(kept: KeptSpans, to: OutcomeSink, room: OwnedSemaphorePermit) -> Self {
+        Self { owed: kept.spans, arrived: Instant::now(), kept, to, _room: room }
     }
 }
 

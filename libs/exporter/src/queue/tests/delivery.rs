@@ -267,3 +267,37 @@ proptest! {
         });
     }
 }
+
+/// Wherever it is: waiting for others, under way, or held back.
+#[tokio::test(start_paused = true)]
+async fn the_oldest_piece_that_is_owed_is_known() {
+    let second = Duration::from_secs(1);
+    let answers = vec![Err(rejected()), Ok(Accepted::default())];
+    let backend = Backend::scripted(answers);
+    let (handle, mut queue) = queue(backend, ExporterIndex(0), settings());
+    let (sink, _outcomes) = outcomes();
+    assert_eq!(queue.oldest(), None);
+    let first = Instant::now();
+    handle.try_send(piece(0, 1), &sink).unwrap();
+    assert_eq!(queue.oldest(), Some(first));
+    tokio::time::sleep(second).await;
+    queue.start_due_batches();
+    handle.try_send(piece(1, 1), &sink).unwrap();
+    assert_eq!(queue.oldest(), Some(first), "under way");
+    let ended = queue.requests.join_next_with_id().await.unwrap();
+    queue.hold(ended);
+    assert_eq!((queue.held.len(), queue.oldest()), (1, Some(first)), "held back");
+    let mut seen = Vec::new();
+    loop {
+        let due = queue.start_due_batches();
+        seen.push(queue.oldest());
+        match (queue.requests.join_next_with_id().await, due) {
+            (Some(ended), _) => queue.hold(ended),
+            (None, Some(due)) => sleep_until(due).await,
+            (None, None) => break,
+        }
+    }
+    // The other one is delivered before; only then is this one tried again.
+    assert_eq!((seen.first(), seen.last()), (Some(&Some(first)), Some(&None)), "{seen:?}");
+    assert!(seen.iter().flatten().all(|oldest| *oldest == first), "{seen:?}");
+}
