@@ -40,7 +40,9 @@ impl Connection<'_> {
             // A broker that hangs is noticed after this; the default of 60 s is beyond any sender's
             // timeout.
             .set("socket.timeout.ms", "10000")
-            .set("socket.connection.setup.timeout.ms", "5000")
+            // What a broker of Java's gives its clients. All come at once when it has been started anew,
+            // and its first handshakes of TLS are slow: who gives up early makes it do them again.
+            .set("socket.connection.setup.timeout.ms", "10000")
             // A broker that is back is found within 2 s, not 10.
             .set("reconnect.backoff.ms", "100")
             .set("reconnect.backoff.max.ms", "2000")
