@@ -10,6 +10,7 @@ import yaml
 import charts
 from files import DEPLOY, ROLES, ROOT, TOOLS, WHOLETRACE, composition, mounted, run, scratch, wholetrace_check
 from mixin import mixin
+from systemd import units
 
 problems = []
 
@@ -151,13 +152,17 @@ def dashboards_and_alerts():
     mixin(judge)
 
 
+def systemd():
+    units(judge)
+
+
 def examples():
     wholetrace_check(ROOT / "examples/cluster/cluster.yaml")
     for script in ("examples/cluster/run", "tests/parts/kafka/cluster", "tests/parts/install.sh", "tests/deploy/check"):
         subprocess.run(["bash", "-n", script], cwd=ROOT, check=True)
 
 
-for part in (image, composed, orchestrated, pages, dashboards_and_alerts, examples):
+for part in (image, composed, orchestrated, pages, dashboards_and_alerts, systemd, examples):
     part()
     print(f"{part.__name__}: judged")
 if problems:
