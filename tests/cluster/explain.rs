@@ -23,14 +23,18 @@ pub(crate) fn at_every_process(fleet: &mut Fleet, mut sent: Vec<Sent>) -> Vec<Se
         ask::surest(&sent, |trace| !trace.must_be_kept() && trace.late),
         ask::surest(&sent, |trace| !trace.must_be_kept() && !trace.late),
     ];
-    // What is exported is committed a little later.
+    // What is exported is committed a little later; and what was asked for undecided, and is not kept,
+    // has left no other sign of its decision.
     let finished = |said: &serde_json::Value| {
         let exports = said["exports"].as_array();
-        exports.is_none_or(|all| all.iter().all(|one| one["state"] == "finished"))
+        said["verdict"] != "undecided"
+            && exports.is_none_or(|all| all.iter().all(|one| one["state"] == "finished"))
     };
     let one = fleet.gateways[0].process.admin;
     for trace in &some {
-        wait_until("its export is committed", || finished(&ask::trace(one, &trace.trace_id).0));
+        wait_until("it is decided, and its export committed", || {
+            finished(&ask::trace(one, &trace.trace_id).0)
+        });
     }
     ask_all(fleet, &some);
     let config = fleet.folder.path().join("sampler-0.yaml");

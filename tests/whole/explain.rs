@@ -57,9 +57,10 @@ fn traces_are_explained() {
     ];
     for trace in explained {
         // It is exported a little before that is committed.
-        wait_until("its export is committed", || {
+        wait_until("it is decided, and its export committed", || {
             let (said, _) = ask::trace(gateway.admin, &trace.trace_id);
-            said["exports"].as_array().is_none_or(|all| all.iter().all(is_finished))
+            let exports = said["exports"].as_array();
+            said["verdict"] != "undecided" && exports.is_none_or(|all| all.iter().all(is_finished))
         });
         ask::must_be_right(trace, &ask::trace(gateway.admin, &trace.trace_id).0);
     }
