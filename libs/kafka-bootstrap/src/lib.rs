@@ -4,7 +4,7 @@
 //! of a cluster that stops in order, as when all are started anew or the only one is, answers until the
 //! end, and may name none. A client that believes it has nobody left to ask, and never asks again: what
 //! it writes times out, what it reads does not come, until the process is started anew. This was seen
-//! with 2.12.1, once in three or so stops of a busy broker.
+//! with 2.12.1, now and then, when a broker was stopped on a busy machine.
 //!
 //! What a client knows stands in its statistics: [`Bootstrap::look`] takes them from its context, and
 //! [`Bootstrap::remind`] is for the thread that polls it. The interface of `rdkafka` has no way to add
